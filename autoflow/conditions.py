@@ -1,0 +1,28 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Conditions that last: said once when they begin, and once when they are over."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+
+class Conditions:
+    """What is wrong at present, so that a month of it fills no log."""
+
+    def __init__(self) -> None:
+        self._present: dict[str, str] = {}
+
+    def begin(self, name: str, message: str, level: int = logging.ERROR) -> None:
+        """Log a condition, unless it was logged with the same words and has not ended since."""
+        if self._present.get(name) != message:
+            self._present[name] = message
+            logger.log(level, "%s", message)
+
+    def end(self, name: str, message: str) -> None:
+        """Log that a condition is over, if it was there."""
+        if self._present.pop(name, None) is not None:
+            logger.info("%s", message)

@@ -1,0 +1,34 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What a run needs from the world outside, in one frozen bundle; `autoflow.app` builds it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autoflow.conditions import Conditions
+from autoflow.jobs import Jobs
+from autoflow.model import RunStore
+from autoflow.outputs import Outputs
+from autoflow.progress import Progress
+from autoflow.settings import Settings
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The settings, and the doors to the store, to blocking work, to outputs and to people."""
+
+    settings: Settings
+    store: RunStore
+    jobs: Jobs
+    outputs: Outputs
+    progress: Progress
+    conditions: Conditions
+    now: Callable[[], dt.datetime] = utc_now

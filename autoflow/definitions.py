@@ -1,0 +1,116 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The content of workflows.yml as frozen data: workflows, their notebooks, and their triggers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil
+
+AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
+"""Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
+
+CDR_TYPES = ("calls", "sms", "mds", "topups")
+
+
+@dataclass(frozen=True)
+class Output:
+    """A report to be made of a notebook."""
+
+    format: Literal["pdf"] = "pdf"
+    template: str | None = None
+    """Template file, relative to the inputs directory; None is AutoFlow's own."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook in a workflow.
+
+    ``parameters`` maps the notebook's own parameter names to the names that give their values: of a
+    workflow parameter, of another notebook's label, or an automatic one.
+    """
+
+    label: str
+    filename: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    output: Output | None = None
+    timeout: float | None = 12 * 3600.0
+    """Seconds that one execution may take; None is no limit."""
+
+
+@dataclass(frozen=True)
+class Retries:
+    """When a failed run is tried again: pauses double from ``pause`` up to ``max_pause`` (seconds)."""
+
+    attempts: int | None = None
+    """How many attempts there are in all; None never gives up."""
+    pause: float = 600.0
+    max_pause: float = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A named set of notebooks."""
+
+    name: str
+    notebooks: tuple[Notebook, ...]
+    timeout: float | None = 24 * 3600.0
+    """Seconds that one attempt at a run may take; None is no limit."""
+    retries: Retries = Retries()
+    concurrency: int | None = None
+    """How many runs of this workflow may go on at a time; None sets no limit of its own."""
+
+    def dependencies(self) -> dict[str, set[str]]:
+        """Labels that each label reads, as `graphlib.TopologicalSorter` takes them."""
+        labels = {notebook.label for notebook in self.notebooks}
+        return {notebook.label: labels.intersection(notebook.parameters.values()) for notebook in self.notebooks}
+
+    def wanted_parameters(self) -> set[str]:
+        """Names that a trigger of this workflow has to give values to."""
+        labels = {notebook.label for notebook in self.notebooks}
+        used = {name for notebook in self.notebooks for name in notebook.parameters.values()}
+        return used - labels - AUTOMATIC_PARAMETERS
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A workflow, its parameters, and the dates for which it runs.
+
+    Values in ``parameters`` are as YAML gave them; a date among them is a `datetime.date`.
+    """
+
+    workflow_name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    earliest_date: dt.date | None = None
+    date_stencil: DateStencil = REFERENCE_DATE_ONLY
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """How many runs, and how many notebooks of all runs together, may go on at a time."""
+
+    runs: int
+    notebooks: int
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """One valid workflows.yml.
+
+    ``schedule`` is a cron expression read in ``timezone`` (an IANA name), or None to tick once.
+    ``cdr_types`` None means every type that FlowAPI lists. Triggers keep the order of the file.
+    """
+
+    workflows: Mapping[str, Workflow]
+    triggers: tuple[Trigger, ...]
+    schedule: str | None
+    timezone: str = "UTC"
+    cdr_types: tuple[str, ...] | None = None
+    concurrency: Concurrency | None = None
+    """None: as many runs and notebooks as there are cores, at most 4."""
+    order: Literal["oldest", "newest"] = "oldest"

@@ -1,0 +1,38 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Durations as people write them: ``90s``, ``30m``, ``2h``, ``1d``, ``1h30m``."""
+
+from __future__ import annotations
+
+import re
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration.
+
+    Parameters
+    ----------
+    text
+        Whole or decimal numbers, each with a unit (s, m, h, d), the largest first.
+
+    Returns
+    -------
+    float
+        Seconds; more than 0.
+
+    Raises
+    ------
+    ValueError
+        Saying what was found and what was expected.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text)
+    if not parts or re.sub(r"\d+(?:\.\d+)?\s*[smhd]|\s", "", text):
+        hint = f"; did you mean '{text.strip()}s'?" if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text) else ""
+        raise ValueError(f"found {text!r}, expected a duration with units, such as 90s, 30m, 2h or 1d{hint}")
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise ValueError(f"found {text!r}, expected a duration of more than 0")
+    return seconds

@@ -1,0 +1,43 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Executed notebooks as plain JSON: where a failure is, and writing one in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ADDED_BY_PAPERMILL = frozenset({"injected-parameters", "papermill-error-cell-tag"})
+
+
+def cell_position(cells: Sequence[Mapping[str, Any]], index: int) -> int:
+    """Position, counted from 1, that a cell has in the notebook as the analyst wrote it."""
+    return sum(ADDED_BY_PAPERMILL.isdisjoint(cell["metadata"].get("tags", ())) for cell in cells[: index + 1])
+
+
+def record_cause(path: Path, exception: str, message: str) -> int | None:
+    """Write into an unfinished notebook why it ended, as an error of the cell that was running.
+
+    Returns
+    -------
+    int or None
+        The cell's position as the analyst counts, or None when no cell was running.
+
+    Raises
+    ------
+    OSError, ValueError
+        When the file is missing or no whole notebook, as after a kill in the middle of a write.
+    """
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for index, cell in enumerate(notebook["cells"]):
+        execution = cell["metadata"].get("papermill", {})
+        if cell["cell_type"] == "code" and execution.get("status") == "running":
+            execution.update(status="failed", exception=True)
+            error = {"output_type": "error", "ename": exception, "evalue": message, "traceback": [message]}
+            cell["outputs"] = [*cell["outputs"], error]
+            path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
+            return cell_position(notebook["cells"], index)
+    return None

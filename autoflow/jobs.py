@@ -1,0 +1,263 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The only way to blocking work: a child process per job.
+
+A job is a small request file and a small reply file in a directory of its own; what the child prints
+goes to a file beside them, never through a pipe that a stuck grandchild could hold open. Whatever a job
+starts carries a marker in its environment, so that nothing of it is left when the job is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from autoflow.processes import kill_marked, kill_tree
+
+MARKER = "AUTOFLOW_JOB"
+"""Environment variable that every process started for a job carries: ``<instance>/<job>``."""
+
+LOG_LIMIT = 10_000_000
+"""Bytes of a child's output that are kept on disk at most."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a job ended.
+
+    ``done``: ``value`` is what the child answered. ``failed``: ``error`` is what it could not do.
+    ``timeout``: it was stopped, and may have left an ``error`` on its way out. ``died``: it ended
+    without a word, and ``how`` says by what.
+    """
+
+    cause: Literal["done", "failed", "timeout", "died"]
+    value: Mapping[str, Any]
+    error: Mapping[str, Any]
+    how: str
+    log: str
+    """The end of what the child printed."""
+
+
+class Jobs:
+    """Starts children, waits for them, and leaves nothing of them behind.
+
+    Parameters
+    ----------
+    directory
+        Where jobs keep their files: on the file system of the outputs, so that these can be renamed
+        into place. What an earlier AutoFlow left there is removed.
+    instance
+        Name of this installation, the same after a restart: processes that a dead AutoFlow of the same
+        name left behind are killed.
+    environment
+        Environment of the children, without secrets.
+    interrupt_grace
+        Seconds between asking a child to stop and killing it.
+    """
+
+    def __init__(
+        self, directory: Path, instance: str, environment: Mapping[str, str], interrupt_grace: float = 10.0
+    ) -> None:
+        self._instance = instance
+        self._environment = dict(environment)
+        self._interrupt_grace = interrupt_grace
+        self._count = 0
+        strays = kill_marked(MARKER, f"{instance}/")
+        if strays:
+            logger.warning("killed %d processes that an earlier AutoFlow left behind", strays)
+        prefix = f"autoflow-{instance}-"
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True, mode=0o700)
+        self._directory = directory
+        # unix sockets of kernels live here: their paths hold 107 bytes at most
+        self._runtime = Path(tempfile.mkdtemp(prefix=prefix))
+
+    def close(self) -> None:
+        """Remove what jobs left on disk, and kill what they left running."""
+        kill_marked(MARKER, f"{self._instance}/")
+        shutil.rmtree(self._runtime, ignore_errors=True)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Make a private directory for one job, removed afterwards."""
+        self._count += 1
+        path = self._directory / f"job-{self._count}"
+        path.mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    async def call(
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        workspace: Path,
+        *,
+        timeout: float | None,  # noqa: ASYNC109  # the child is to be stopped, not the waiting
+        secrets: Mapping[str, str] | None = None,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Reply:
+        """Do one piece of blocking work in a child process.
+
+        Parameters
+        ----------
+        kind
+            Which work: a module of `autoflow.child`.
+        request
+            What it is to do; JSON values.
+        workspace
+            The job's own directory, from `workspace`.
+        timeout
+            Seconds after which the child is asked to stop, and killed a little later; None never.
+        secrets
+            Environment variables for this child alone.
+        on_progress
+            Called with what the child reports on its way.
+
+        Returns
+        -------
+        Reply
+            However the child ended. Cancellation asks the child to stop, a second one kills it.
+        """
+        job = f"{self._instance}/{workspace.name}"
+        runtime = self._runtime / workspace.name
+        runtime.mkdir(mode=0o700)
+        (workspace / "request.json").write_text(json.dumps({"kind": kind, "parent": os.getpid(), **request}))
+        log = workspace / "log.txt"
+        environment = {
+            **self._environment,
+            **(secrets or {}),
+            MARKER: job,
+            "JUPYTER_RUNTIME_DIR": str(runtime),
+        }
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "autoflow.child",
+                str(workspace),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                # Ctrl-C in a terminal is AutoFlow's to handle
+                start_new_session=True,
+            )
+        watch = _Watch(workspace, on_progress)
+        timed_out = False
+        try:
+            timed_out = not await watch.until_exit(process, timeout)
+            if timed_out:
+                await self._stop(process, watch)
+        except asyncio.CancelledError:
+            with suppress(asyncio.CancelledError):
+                await self._stop(process, watch)
+            raise
+        finally:
+            # also after a normal end: a notebook may have left daemons behind
+            if process.returncode is None:
+                kill_tree(process.pid)
+                await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=5.0)
+            strays = kill_marked(MARKER, job)
+            if strays:
+                logger.warning("killed %d processes that a %s job left running", strays, kind)
+            shutil.rmtree(runtime, ignore_errors=True)
+        return _read_reply(workspace, process.returncode, timed_out)
+
+    async def _stop(self, process: asyncio.subprocess.Process, watch: _Watch) -> None:
+        """Ask a child to stop: it interrupts its kernel and keeps what there is."""
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await watch.until_exit(process, self._interrupt_grace)
+
+
+class _Watch:
+    """Looks after a child while it runs: passes its progress on, and bounds its log."""
+
+    def __init__(self, workspace: Path, on_progress: Callable[[Mapping[str, Any]], None] | None) -> None:
+        self._log = workspace / "log.txt"
+        self._progress = workspace / "progress.json"
+        self._on_progress = on_progress
+        self._seen = ""
+
+    async def until_exit(self, process: asyncio.subprocess.Process, limit: float | None) -> bool:
+        """Wait until the child has ended; False when it still runs after ``limit`` seconds."""
+        clock = asyncio.get_running_loop().time
+        end = None if limit is None else clock() + limit
+        waiter = asyncio.ensure_future(process.wait())
+        try:
+            while True:
+                nap = 0.2 if self._on_progress else 1.0
+                left = nap if end is None else min(nap, end - clock())
+                done, _ = await asyncio.wait({waiter}, timeout=max(left, 0.0))
+                if done:
+                    return True
+                if end is not None and clock() >= end:
+                    return False
+                self._look()
+        finally:
+            waiter.cancel()
+
+    def _look(self) -> None:
+        with suppress(OSError):
+            if self._log.stat().st_size > LOG_LIMIT:
+                # opened for appending by the child and its kernel, so they go on at the new end
+                os.truncate(self._log, 0)
+        if self._on_progress:
+            with suppress(OSError, ValueError):
+                text = self._progress.read_text()
+                if text != self._seen:
+                    self._seen = text
+                    self._on_progress(json.loads(text))
+
+
+def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Reply:
+    log = _tail(workspace / "log.txt")
+    reply: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        reply = json.loads((workspace / "reply.json").read_text())
+    value, error = reply.get("value"), reply.get("error")
+    if value is not None:
+        return Reply("done", value, {}, "", log)
+    if timed_out:
+        return Reply("timeout", {}, error or {}, "stopped after its time was over", log)
+    if error is not None:
+        return Reply("failed", {}, error, "", log)
+    return Reply("died", {}, {}, _how_it_died(returncode), log)
+
+
+def _how_it_died(returncode: int | None) -> str:
+    if returncode is None:
+        return "its process could not be ended"
+    if returncode == -signal.SIGKILL:
+        return "its process was killed by signal 9, most likely because memory ran out"
+    if returncode < 0:
+        return f"its process was killed by signal {-returncode} ({signal.strsignal(-returncode)})"
+    return f"its process ended with exit code {returncode} and no reply"
+
+
+def _tail(path: Path, length: int = 4_000) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - length))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""

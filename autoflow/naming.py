@@ -1,0 +1,46 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Names of output files: the predecessor's pattern, safe on every file system."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import PurePath
+
+from autoflow.runs import Run
+
+LONGEST_PART = 80
+"""Characters of a stem or workflow name that are kept; a file name holds 255 bytes in all."""
+
+
+def output_stem(filename: str, run: Run, now: dt.datetime) -> str:
+    """Name, without extension, of what is made of a notebook in a run.
+
+    Parameters
+    ----------
+    filename
+        The notebook's file name in the inputs directory.
+    run
+        The run that it is executed in.
+    now
+        Aware time of the execution.
+
+    Returns
+    -------
+    str
+        ``<stem>__<workflow>_<reference date>_<parameters hash>__<UTC time>``
+    """
+    time = now.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    tag = f"{_safe(run.workflow.name)}_{run.reference_date}_{run.parameters_hash}"
+    return f"{_safe(PurePath(filename).stem)}__{tag}__{time}"
+
+
+def _safe(part: str) -> str:
+    """Keep letters and digits of every script, replace what paths and shells give a meaning to."""
+    cleaned = re.sub(r"[^\w.+-]", "_", part).lstrip(".") or "_"
+    shortened = cleaned[:LONGEST_PART]
+    while len(shortened.encode()) > LONGEST_PART:
+        shortened = shortened[:-1]
+    return shortened

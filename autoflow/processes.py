@@ -1,0 +1,91 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Ending processes for good: by descent, and by a marker in the environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+ROUNDS = 50
+"""How often the search is repeated at most, against processes that fork while they are hunted."""
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all that descends from it.
+
+    The process is stopped first and killed last: as long as it lives its orphans stay below it when it
+    is a subreaper, as the children of `autoflow.jobs` are.
+    """
+    import psutil
+
+    try:
+        root = psutil.Process(pid)
+        root.suspend()
+        kill_descendants(pid)
+        root.kill()
+    except psutil.NoSuchProcess:
+        return
+
+
+def kill_descendants(pid: int) -> int:
+    """Kill all that descends from a process, and return how many there were."""
+    import psutil
+
+    killed = set()
+    root = psutil.Process(pid)
+    for _ in range(ROUNDS):
+        below = [process for process in root.children(recursive=True) if process.status() != psutil.STATUS_ZOMBIE]
+        if not below:
+            break
+        for process in below:
+            killed.add(process.pid)
+            with suppress(psutil.Error):
+                process.kill()
+    return len(killed)
+
+
+def has_children() -> bool:
+    """Whether this process has children that have not ended; ended ones are reaped."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def kill_marked(name: str, prefix: str) -> int:
+    """Kill every process whose environment has the variable ``name`` with a value that begins with ``prefix``.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    own = os.getpid()
+    killed: set[int] = set()
+    for _ in range(ROUNDS):
+        found = _marked(f"{name}={prefix}".encode()) - {own}
+        if not found - killed:
+            break
+        for pid in found - killed:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= found
+    return len(killed)
+
+
+def _marked(marker: bytes) -> set[int]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            # a process of somebody else, or one that has just gone, is not ours
+            with suppress(OSError):
+                environment = (entry / "environ").read_bytes()
+                if environment.startswith(marker) or b"\0" + marker in environment:
+                    found.add(int(entry.name))
+    return found

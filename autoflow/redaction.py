@@ -1,0 +1,66 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Keeping secrets out of everything that leaves a process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+REDACTED = "[redacted]"
+
+SHORTEST_SECRET = 8
+"""Characters that a secret has at least; taking shorter ones out would shred the text."""
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Takes secrets out of text."""
+
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @classmethod
+    def of(cls, *secrets: str | None) -> Redactor:
+        """Build one from secrets as they were read; None and what is too short do not count."""
+        stripped = {secret.strip() for secret in secrets if secret}
+        kept = {secret for secret in stripped if len(secret) >= SHORTEST_SECRET}
+        return cls(frozenset(kept | {quote(secret, safe="") for secret in kept}))
+
+    def redact(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    def redact_json(self, value: Any) -> Any:
+        """Take secrets out of every string in a JSON value, keys included."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, dict):
+            return {self.redact(str(key)): self.redact_json(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.redact_json(item) for item in value]
+        return value
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a log record as another formatter does, tracebacks and all, and takes the secrets out.
+
+    Parameters
+    ----------
+    formatter
+        The other formatter.
+    redactor
+        Gives the secrets as they are at the time: a token may change while the daemon runs.
+    """
+
+    def __init__(self, formatter: logging.Formatter, redactor: Callable[[], Redactor]) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor().redact(self._formatter.format(record))

@@ -1,0 +1,173 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The shape of workflows.yml: pydantic models that validate it, and that editors read as JSON Schema."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from autoflow.date_stencil import DateStencil
+from autoflow.durations import parse_duration
+
+CdrType = Literal["calls", "sms", "mds", "topups"]
+
+NO_LIMIT = "none"
+
+
+def _duration(raw: Any) -> float:
+    if not isinstance(raw, str):
+        hint = f"; did you mean '{raw}s'?" if isinstance(raw, (int, float)) and not isinstance(raw, bool) else ""
+        raise ValueError(f"found {_yaml(raw)}, expected a duration with units, such as 90s, 30m, 2h or 1d{hint}")
+    return parse_duration(raw)
+
+
+def _limit(raw: Any) -> float | None:
+    return None if raw == NO_LIMIT else _duration(raw)
+
+
+def _date(raw: Any) -> dt.date:
+    if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime):
+        return raw
+    if isinstance(raw, str) and len(raw) == len("2016-01-01"):
+        try:
+            return dt.date.fromisoformat(raw)
+        except ValueError:
+            pass
+    raise ValueError(f"found {_yaml(raw)}, expected a date such as 2016-01-01")
+
+
+def _parameters(raw: Any) -> Any:
+    # an empty `parameters:` is null in YAML, and was no mistake in the predecessor
+    return {} if raw is None else raw
+
+
+def _yaml(value: Any) -> str:
+    """Show a value as people wrote it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return str(value) if isinstance(value, (dt.date, int, float)) else repr(value)
+
+
+DURATION_SCHEMA = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
+DATE_SCHEMA = {"type": "string", "format": "date"}
+STENCIL_END = {"anyOf": [{"type": "integer"}, DATE_SCHEMA]}
+
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
+Limit = Annotated[
+    float | None,
+    BeforeValidator(_limit),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": NO_LIMIT}]}),
+]
+Date = Annotated[dt.date, BeforeValidator(_date), WithJsonSchema(DATE_SCHEMA)]
+Stencil = Annotated[
+    DateStencil,
+    BeforeValidator(DateStencil.parse),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [STENCIL_END, {"type": "array", "items": STENCIL_END, "minItems": 2, "maxItems": 2}]},
+        }
+    ),
+]
+
+
+class Model(BaseModel):
+    """Knows all its keys, and changes no value's type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+class OutputModel(Model):
+    """A report to be made of a notebook."""
+
+    format: Literal["pdf"] = Field(description="What the notebook is converted to.")
+    template: str | None = Field(None, description="Asciidoc template, beside workflows.yml.")
+
+
+class NotebookModel(Model):
+    """One notebook of a workflow."""
+
+    filename: str = Field(description="The notebook, beside workflows.yml.", min_length=1)
+    parameters: Annotated[dict[str, str], BeforeValidator(_parameters)] = Field(
+        default_factory=dict,
+        description="The notebook's parameters, each with the name of what it is given: a parameter of the workflow,"
+        " another notebook's label, or reference_date, date_ranges or flowapi_url.",
+    )
+    output: OutputModel | None = Field(None, description="Make a report of the executed notebook.")
+    timeout: Limit = Field(12 * 3600.0, description="How long one execution may take; 'none' for no limit.")
+
+
+class RetriesModel(Model):
+    """When a failed run is tried again."""
+
+    attempts: Annotated[int, Field(gt=0)] | None = Field(None, description="Give up after so many attempts.")
+    pause: Duration = Field(600.0, description="Pause after the first failure; each one is twice the one before.")
+    max_pause: Duration = Field(24 * 3600.0, description="Longest pause.")
+
+
+class WorkflowModel(Model):
+    """A named set of notebooks."""
+
+    name: str = Field(description="Unique name of the workflow.", min_length=1)
+    notebooks: dict[str, NotebookModel] = Field(description="Notebooks by label.", min_length=1)
+    timeout: Limit = Field(24 * 3600.0, description="How long one attempt at a run may take; 'none' for no limit.")
+    retries: RetriesModel = Field(RetriesModel(), description="When a failed run is tried again.")
+    concurrency: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="How many runs of this workflow may go on at a time."
+    )
+
+
+class TriggerModel(Model):
+    """A workflow, its parameters, and the dates for which it runs."""
+
+    workflow_name: str = Field(description="Name of a workflow above.")
+    parameters: Annotated[dict[str, Any], BeforeValidator(_parameters)] = Field(
+        default_factory=dict, description="Values of the workflow's parameters."
+    )
+    earliest_date: Date | None = Field(None, description="First reference date.")
+    date_stencil: Stencil = Field(
+        DateStencil.parse([0]),
+        description="Dates that must have data: dates, offsets in days from the reference date, and pairs [start, end)"
+        " of either.",
+    )
+
+
+class ConcurrencyModel(Model):
+    """How much goes on at a time."""
+
+    runs: Annotated[int, Field(gt=0)] | None = Field(None, description="Runs at a time.")
+    notebooks: Annotated[int, Field(gt=0)] | None = Field(None, description="Notebooks at a time, over all runs.")
+
+
+class SensorModel(Model):
+    """When to look for new dates, and what to run for them."""
+
+    schedule: str | None = Field(description="Cron expression of five fields, or null to look once.")
+    timezone: str = Field("UTC", description="IANA time zone that the schedule is read in.")
+    cdr_types: list[CdrType] | None = Field(
+        None, description="A date is available when any of these types has data for it.", min_length=1
+    )
+    order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
+    concurrency: ConcurrencyModel = Field(ConcurrencyModel(), description="How much goes on at a time.")
+    workflows: list[TriggerModel] = Field(description="What to run.", min_length=1)
+
+
+class FileModel(Model):
+    """The whole of workflows.yml."""
+
+    workflows: list[WorkflowModel] = Field(description="The workflows.", min_length=1)
+    available_dates_sensor: SensorModel = Field(description="When they run.")
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe workflows.yml for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **FileModel.model_json_schema()}

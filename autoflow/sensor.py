@@ -1,0 +1,228 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One tick: ask FlowAPI for dates, decide which runs are due, and execute them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from autoflow.context import Context
+from autoflow.date_stencil import AvailableDates
+from autoflow.definitions import Concurrency, Definitions, Retries
+from autoflow.errors import FlowapiError
+from autoflow.model import Failures, History
+from autoflow.runs import Run, RunKey, RunState, build_run
+from autoflow.settings import Token, read_token
+from autoflow.workflows import execute
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a tick found: runs to be executed now, in order, and when to look at failed ones again."""
+
+    due: tuple[Run, ...]
+    retry_at: dt.datetime | None = None
+    """When the first of the failed runs that are not due yet will be; None when there are none."""
+    given_up: tuple[Run, ...] = ()
+    """Failed runs that have had all their attempts."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tick did."""
+
+    states: Mapping[RunState, int] = field(default_factory=dict)
+    not_started: int = 0
+    """Runs that were due but were left for a later tick."""
+    retry_at: dt.datetime | None = None
+
+
+async def tick(
+    context: Context,
+    definitions: Definitions,
+    stop: asyncio.Event,
+    *,
+    until: dt.datetime | None = None,
+    patient: bool = True,
+) -> Outcome:
+    """Poll once and execute what is due.
+
+    Parameters
+    ----------
+    stop
+        Once set, no further run starts.
+    until
+        Time of the next tick: runs that have not started by then are left for it, so that newer data
+        has its turn.
+    patient
+        Whether a failed run waits until its pause is over.
+
+    Raises
+    ------
+    FlowapiError
+        When FlowAPI gives no list of available dates.
+    SettingsError
+        When there is no usable token.
+    """
+    token = read_token(context.settings)
+    available = await poll(context, definitions, token)
+    decision = due_runs(definitions, available, context.store.history(), context.now(), patient=patient)
+    for run in decision.given_up:
+        context.conditions.begin(
+            f"given up {run.key}", f"{run}: given up after {run.workflow.retries.attempts} failed attempts"
+        )
+    if decision.due:
+        logger.info("%d runs are due", len(decision.due))
+    states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    failed_again = _next_tries(context, decision)
+    return Outcome(states, len(decision.due) - sum(states.values()), failed_again)
+
+
+async def poll(context: Context, definitions: Definitions, token: Token) -> AvailableDates:
+    """Ask FlowAPI for the dates for which any of the wanted CDR types has data."""
+    settings = context.settings
+    with context.jobs.workspace() as workspace:
+        reply = await context.jobs.call(
+            "available_dates",
+            {"url": settings.flowapi_url, "ssl_certificate": str(settings.ssl_certificate or "")},
+            workspace,
+            timeout=settings.poll_timeout,
+            secrets={"FLOWAPI_TOKEN": token.value},
+        )
+    if reply.cause == "timeout":
+        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} did not answer within {settings.poll_timeout:g} s")
+    if reply.cause != "done":
+        what = reply.error.get("message") or reply.how
+        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
+    by_type: Mapping[str, list[str]] = reply.value
+    wanted = by_type.keys() if definitions.cdr_types is None else definitions.cdr_types
+    for cdr_type in wanted:
+        name = f"no dates of {cdr_type}"
+        if by_type.get(cdr_type):
+            context.conditions.end(name, f"FlowAPI lists dates for CDR type {cdr_type} again")
+        else:
+            context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
+    dates = {dt.date.fromisoformat(date) for cdr_type in wanted for date in by_type.get(cdr_type, ())}
+    logger.debug("%d dates are available", len(dates))
+    return AvailableDates(dates)
+
+
+def due_runs(
+    definitions: Definitions,
+    available: AvailableDates,
+    history: History,
+    now: dt.datetime,
+    *,
+    patient: bool = True,
+) -> Decision:
+    """Decide which runs are to be executed now.
+
+    Parameters
+    ----------
+    definitions, available, history, now
+        All that the decision depends on.
+    patient
+        Whether a failed run waits until its pause is over; attempts are counted either way.
+    """
+    due: dict[RunKey, Run] = {}
+    given_up: dict[RunKey, Run] = {}
+    retry_at: list[dt.datetime] = []
+    for trigger in definitions.triggers:
+        workflow = definitions.workflows[trigger.workflow_name]
+        earliest = trigger.earliest_date or dt.date.min
+        candidates = [date for date in available.dates if date >= earliest]
+        for reference_date in trigger.date_stencil.complete(candidates, available):
+            run = build_run(workflow, trigger, reference_date)
+            if run.key in history.settled or run.key in due:
+                continue
+            failures = history.failed.get(run.key)
+            if failures is None:
+                due[run.key] = run
+            elif is_given_up(workflow.retries, failures):
+                given_up[run.key] = run
+            elif patient and (again := next_try(workflow.retries, failures)) > now:
+                retry_at.append(again)
+            else:
+                due[run.key] = run
+    # sorting is stable: runs of one date keep the order of the triggers
+    in_order = sorted(due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
+    return Decision(tuple(in_order), min(retry_at, default=None), tuple(given_up.values()))
+
+
+def is_given_up(retries: Retries, failures: Failures) -> bool:
+    """Whether a failed run has had all its attempts."""
+    return retries.attempts is not None and failures.attempts >= retries.attempts
+
+
+def next_try(retries: Retries, failures: Failures) -> dt.datetime:
+    """When a failed run may be tried again: pauses double, up to a cap."""
+    doublings = min(failures.attempts - 1, 32)
+    return failures.last + dt.timedelta(seconds=min(retries.pause * 2**doublings, retries.max_pause))
+
+
+def _next_tries(context: Context, decision: Decision) -> dt.datetime | None:
+    """When the first run that has failed, before this tick or in it, may be tried again."""
+    failed = context.store.history().failed
+    times = [] if decision.retry_at is None else [decision.retry_at]
+    for run in decision.due:
+        failures = failed.get(run.key)
+        if failures and not is_given_up(run.workflow.retries, failures):
+            times.append(next_try(run.workflow.retries, failures))
+    return min(times, default=None)
+
+
+async def _execute_all(
+    context: Context,
+    definitions: Definitions,
+    runs: Iterable[Run],
+    token: Token,
+    stop: asyncio.Event,
+    until: dt.datetime | None,
+) -> Counter[RunState]:
+    """Execute runs in order, as many at a time as is allowed in all and for each workflow."""
+    limit = definitions.concurrency or _default_concurrency()
+    slots = asyncio.Semaphore(limit.notebooks)
+    waiting = list(runs)
+    running: dict[asyncio.Task[RunState], Run] = {}
+    states: Counter[RunState] = Counter()
+    try:
+        while True:
+            while len(running) < limit.runs and not stop.is_set() and (until is None or context.now() < until):
+                run = _first_allowed(waiting, running.values())
+                if run is None:
+                    break
+                waiting.remove(run)
+                running[asyncio.create_task(execute(context, run, token, slots, stop))] = run
+            if not running:
+                return states
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del running[task]
+                states[task.result()] += 1
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:
+    """Find the first run whose workflow is not at its own limit."""
+    under_way = Counter(run.workflow.name for run in running)
+    for run in waiting:
+        if run.workflow.concurrency is None or under_way[run.workflow.name] < run.workflow.concurrency:
+            return run
+    return None
+
+
+def _default_concurrency() -> Concurrency:
+    cores = min(len(os.sched_getaffinity(0)), 4)
+    return Concurrency(runs=cores, notebooks=cores)

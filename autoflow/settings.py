@@ -1,0 +1,332 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""config/config.toml and the environment, read into one frozen `Settings`; and FlowAPI's token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from autoflow.durations import parse_duration
+from autoflow.errors import SettingsError
+from autoflow.resources import config_file
+
+T = TypeVar("T")
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DOCKER_SECRETS = Path("/run/secrets")
+TOKEN_NAME = "FLOWAPI_TOKEN"  # noqa: S105  # the name, not the token
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are, and how long they may take; durations in seconds."""
+
+    inputs_dir: Path
+    notebooks_dir: Path
+    reports_dir: Path
+    outputs_dir: Path
+    db_path: Path
+    flowapi_url: str
+    ssl_certificate: Path | None
+    asciidoc_template: Path | None
+    log_level: str
+    poll_timeout: float
+    grace: float
+    token_warning_days: tuple[int, ...]
+    token_files: tuple[Path, ...]
+    """Where the token is looked for before the environment."""
+    token_from_environment: str | None = field(repr=False)
+
+    @property
+    def workflows_file(self) -> Path:
+        return self.inputs_dir / "workflows.yml"
+
+    @property
+    def work_dir(self) -> Path:
+        """Where outputs grow until they are complete."""
+        return self.outputs_dir / ".autoflow"
+
+
+@dataclass(frozen=True)
+class Token:
+    """FlowAPI's token, as it was found and as far as it can be read without its key."""
+
+    value: str = field(repr=False)
+    source: str
+    expires: dt.datetime | None
+
+
+def load_settings(
+    environment: Mapping[str, str], path: Path | None = None, docker_secrets: Path = DOCKER_SECRETS
+) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environment
+        Environment variables; those that config.toml names, and those of the token.
+    path
+        The TOML file; by default ``AUTOFLOW_CONFIG``, else the one that comes with AutoFlow.
+    docker_secrets
+        Directory of Docker secrets.
+
+    Raises
+    ------
+    SettingsError
+        With a line for each mistake.
+    """
+    path = path or Path(environment.get("AUTOFLOW_CONFIG") or config_file("config.toml"))
+    reader = _Reader(path, _read_toml(path), environment)
+    outputs = reader.path("outputs.outputs_dir", "AUTOFLOW_OUTPUTS_DIR", "a directory for what AutoFlow makes")
+    inputs = reader.path("inputs.inputs_dir", "AUTOFLOW_INPUTS_DIR", "the directory of workflows.yml and its notebooks")
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    settings = Settings(
+        inputs_dir=inputs,
+        outputs_dir=outputs,
+        notebooks_dir=Path(reader.text("outputs.notebooks_dir") or outputs / "notebooks"),
+        reports_dir=Path(reader.text("outputs.reports_dir") or outputs / "reports"),
+        db_path=reader.read("db_uri", _database_path) or outputs / "autoflow.db",
+        flowapi_url=reader.required("flowapi_url", "FLOWAPI_URL", "such as https://flowapi.example.org", _url),
+        ssl_certificate=reader.read("ssl_certificate", _file),
+        asciidoc_template=reader.read("asciidoc_template_path", _file),
+        log_level=reader.read("logging.level", _log_level) or "INFO",
+        poll_timeout=reader.read("daemon.poll_timeout", parse_duration) or 60.0,
+        grace=reader.read("daemon.grace", parse_duration) or 30.0,
+        token_warning_days=reader.days("daemon.token_warning_days", (14, 7, 3, 1)),
+        token_files=(
+            *((Path(credentials) / TOKEN_NAME,) if credentials else ()),
+            docker_secrets / TOKEN_NAME,
+        ),
+        token_from_environment=environment.get(TOKEN_NAME),
+    )
+    reader.raise_mistakes()
+    return settings
+
+
+def check_directories(settings: Settings) -> None:
+    """See that the inputs can be read, make the directories of outputs, and see that they can be written.
+
+    Raises
+    ------
+    SettingsError
+        Naming the directory and what is wrong with it.
+    """
+    if not settings.inputs_dir.is_dir():
+        raise SettingsError(
+            f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} is not a directory; it must hold workflows.yml"
+        )
+    for directory in (settings.outputs_dir, settings.notebooks_dir, settings.reports_dir, settings.work_dir):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            probe = directory / f".autoflow-write-test-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise SettingsError(
+                f"AUTOFLOW_OUTPUTS_DIR: {directory} can not be written ({error.strerror});"
+                f" it must be writable for user id {os.getuid()}"
+            ) from error
+
+
+def current_token(settings: Settings) -> str | None:
+    """Read the token as it is now, without looking into it; None when there is none."""
+    found = _find_token(settings)
+    return found[0] if found else None
+
+
+def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
+    """Read the token as it is now, and see that FlowAPI could take it.
+
+    The claims are read without verifying them: FlowAPI's public key is not at hand.
+
+    Raises
+    ------
+    SettingsError
+        When there is none, or it can not be decoded, names no user, is not valid yet or no more.
+    """
+    found = _find_token(settings)
+    if found is None:
+        places = ", ".join(str(path) for path in settings.token_files)
+        raise SettingsError(
+            f"{TOKEN_NAME}: not found; set the environment variable, or put the token that FlowAuth gives"
+            f" into one of {places}"
+        )
+    value, source = found
+    where = f"{TOKEN_NAME} (from {source})"
+    claims = _claims(value)
+    if claims is None:
+        raise SettingsError(f"{where}: can not be decoded as a token; copy it whole from FlowAuth")
+    if not claims.get("sub"):
+        raise SettingsError(f"{where}: names no user (no 'sub' in it); make a new one in FlowAuth")
+    moment = now or dt.datetime.now(dt.UTC)
+    starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
+    if expires is not None and expires <= moment:
+        raise SettingsError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; make a new one in FlowAuth")
+    if starts is not None and starts > moment:
+        raise SettingsError(f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?")
+    return Token(value, source, expires)
+
+
+def _find_token(settings: Settings) -> tuple[str, str] | None:
+    for path in settings.token_files:
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{TOKEN_NAME}: {path} can not be read ({type(error).__name__})") from error
+        if value:
+            return value, str(path)
+    value = (settings.token_from_environment or "").strip()
+    return (value, "the environment") if value else None
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        claims = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _moment(timestamp: Any) -> dt.datetime | None:
+    if not isinstance(timestamp, (int, float)) or isinstance(timestamp, bool):
+        return None
+    try:
+        return dt.datetime.fromtimestamp(timestamp, dt.UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: can not be read ({error.strerror}); AUTOFLOW_CONFIG names it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not valid TOML: {error}") from error
+
+
+class _Reader:
+    """Reads values by their dotted key, and collects what is wrong with them."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._content = content
+        self._environment = environment
+        self._mistakes: list[str] = []
+
+    def raise_mistakes(self) -> None:
+        if self._mistakes:
+            raise SettingsError("\n".join(self._mistakes))
+
+    def text(self, key: str) -> str | None:
+        """Give a value with the variables that it names; None when it, or one of them, is not set."""
+        value: Any = self._content
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            return None
+        names = re.findall(r"\$(?:(\w+)|\{(\w+)\})", str(value))
+        if any(not self._environment.get(plain or braced) for plain, braced in names):
+            return None
+        return re.sub(
+            r"\$(?:(\w+)|\{(\w+)\})", lambda match: self._environment[match.group(1) or match.group(2)], str(value)
+        )
+
+    def read(self, key: str, convert: Callable[[str], T]) -> T | None:
+        text = self.text(key)
+        if text is None:
+            return None
+        try:
+            return convert(text)
+        except ValueError as error:
+            self._mistakes.append(f"{self._named(key)}: {error}")
+            return None
+
+    def required(self, key: str, variable: str, expected: str, convert: Callable[[str], str]) -> str:
+        if self.text(key) is not None:
+            return self.read(key, convert) or ""
+        # a config.toml from before this version may not have the key
+        if text := self._environment.get(variable):
+            return text
+        self._mistakes.append(f"{variable}: not set; expected {expected}")
+        return ""
+
+    def path(self, key: str, variable: str, expected: str) -> Path:
+        # what a process works on must not depend on where it was started
+        return Path(self.required(key, variable, expected, str) or ".").absolute()
+
+    def days(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        value: Any = self._content
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            return default
+        if not isinstance(value, list) or not all(isinstance(day, int) and day > 0 for day in value):
+            self._mistakes.append(
+                f"{self._path}: {key}: found {value!r}, expected a list of days such as [14, 7, 3, 1]"
+            )
+            return default
+        return tuple(sorted(value, reverse=True))
+
+    def _named(self, key: str) -> str:
+        """Name the variable that a value comes from, where it is one, since that is what people set."""
+        value: Any = self._content
+        for part in key.split("."):
+            value = value[part]
+        named = re.fullmatch(r"\$\{?(\w+)\}?", str(value))
+        return named.group(1) if named else f"{self._path}: {key}"
+
+
+def _database_path(uri: str) -> Path:
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme != "sqlite":
+        found = f"scheme '{scheme}'" if separator else "no scheme"
+        raise ValueError(
+            f"{found}, expected sqlite:///relative/path or sqlite:////absolute/path. AutoFlow keeps its record in one"
+            " SQLite file: unset AUTOFLOW_DB_URI to have it in the outputs directory"
+        )
+    path = rest.removeprefix("/")
+    if not rest.startswith("/") or not path or path == ":memory:":
+        raise ValueError("names no file; expected sqlite:///relative/path or sqlite:////absolute/path")
+    return Path(path).absolute()
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        # what was found may be a token in the wrong place: it is not shown
+        raise ValueError("is no web address; expected one such as https://flowapi.example.org")
+    if parts.username or parts.password:
+        raise ValueError("has a user name or a password in it; FlowAPI takes a token, in FLOWAPI_TOKEN")
+    return text.rstrip("/")
+
+
+def _file(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError(f"{path} is no file that can be read")
+    return path
+
+
+def _log_level(text: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise ValueError(f"found {text!r}, expected one of {', '.join(LOG_LEVELS)}")
+    return text.upper()

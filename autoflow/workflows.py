@@ -1,0 +1,260 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One run: its notebooks in dependency order, and their reports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from autoflow.context import Context
+from autoflow.definitions import Notebook
+from autoflow.executed_notebook import record_cause
+from autoflow.jobs import Reply
+from autoflow.model import Attempt
+from autoflow.naming import output_stem
+from autoflow.runs import Failure, Run, RunState
+from autoflow.settings import Token
+
+REPORT_TIMEOUT = 1800.0
+"""Seconds that one conversion may take; only a wedged tool comes near."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Execution:
+    """One attempt at a run, as its notebooks see it."""
+
+    context: Context
+    run: Run
+    attempt: Attempt
+    token: Token
+    slots: asyncio.Semaphore
+    executed: dict[str, Path] = field(default_factory=dict)
+    """Executed notebooks by label, for those that read them."""
+
+
+async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semaphore, stop: asyncio.Event) -> RunState:
+    """Make one attempt at a run, and record it.
+
+    Parameters
+    ----------
+    context, run
+        What to run, and with what.
+    token
+        FlowAPI's token, for the kernels.
+    slots
+        Bounds the notebooks and conversions that go on at a time, over all runs.
+    stop
+        Once set, no further notebook starts, and a run that is not complete by then is interrupted.
+
+    Returns
+    -------
+    RunState
+        How the attempt ended, as recorded.
+    """
+    attempt = context.store.begin(run, context.now())
+    logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
+    execution = _Execution(context, run, attempt, token, slots)
+    state, failure = RunState.INTERRUPTED, None
+    try:
+        async with asyncio.timeout(run.workflow.timeout):
+            failures, complete = await _run_notebooks(execution, stop)
+        if failures:
+            state, failure = RunState.FAILED, failures[0]
+        elif complete:
+            state = RunState.SUCCESS
+    except TimeoutError:
+        state, failure = RunState.FAILED, Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
+        logger.error("run %d: %s: %s", attempt.id, run, failure)
+    except Exception as error:
+        # a defect of AutoFlow's own must not stop the other dates
+        state, failure = RunState.FAILED, Failure(f"internal error: {type(error).__name__}: {error}")
+        logger.exception("run %d: %s: internal error", attempt.id, run)
+    finally:
+        ended = context.now()
+        context.store.finish(attempt, state, ended, failure)
+        level = logging.ERROR if state is RunState.FAILED else logging.INFO
+        logger.log(level, "run %d: %s %s", attempt.id, run, _PAST_TENSE[state])
+    return state
+
+
+_PAST_TENSE = {
+    RunState.SUCCESS: "succeeded",
+    RunState.FAILED: "failed",
+    RunState.INTERRUPTED: "was interrupted, and will be tried again",
+}
+
+
+async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[list[Failure], bool]:
+    """Execute notebooks, each as soon as those it reads are done; independent ones go on after a failure.
+
+    Returns
+    -------
+    failures : list of Failure
+    complete : bool
+        Whether every notebook and report was made.
+    """
+    workflow = execution.run.workflow
+    notebooks = {notebook.label: notebook for notebook in workflow.notebooks}
+    sorter = TopologicalSorter(workflow.dependencies())
+    sorter.prepare()
+    tasks: dict[asyncio.Task[Path | Failure], str | None] = {}
+    failures: list[Failure] = []
+    try:
+        while True:
+            if not stop.is_set():
+                for label in sorter.get_ready():
+                    tasks[asyncio.create_task(_run_notebook(execution, notebooks[label]))] = label
+            if not tasks:
+                return failures, not sorter.is_active()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                label, result = tasks.pop(task), task.result()
+                if isinstance(result, Failure):
+                    failures.append(result)
+                elif label is not None:
+                    execution.executed[label] = result
+                    sorter.done(label)
+                    if notebooks[label].output:
+                        # what reads this notebook need not wait for its report
+                        tasks[asyncio.create_task(_make_report(execution, notebooks[label]))] = None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context, run, attempt = execution.context, execution.run, execution.attempt
+    async with execution.slots:
+        context.store.begin_notebook(attempt, notebook.label, context.now())
+        stem = output_stem(notebook.filename, run, context.now())
+        final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
+        logger.info("run %d: notebook %s started", attempt.id, notebook.label)
+        state, failure, kept = RunState.INTERRUPTED, None, False
+        try:
+            with context.jobs.workspace() as workspace:
+                reply = await context.jobs.call(
+                    "notebook",
+                    {
+                        "notebook": str(context.settings.inputs_dir / notebook.filename),
+                        "parameters": _values(execution, notebook),
+                        "final": str(final),
+                    },
+                    workspace,
+                    timeout=notebook.timeout,
+                    secrets={"FLOWAPI_TOKEN": execution.token.value},
+                    on_progress=_progress(execution, notebook),
+                )
+                failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
+                state = RunState.FAILED if failure else RunState.SUCCESS
+                made = workspace / "notebook.ipynb"
+                if made.exists():
+                    context.outputs.publish(made, final)
+                    kept = True
+                    failure = replace(failure, notebook=str(final)) if failure else None
+        finally:
+            context.outputs.release(final)
+            context.progress.drop(_task(execution, notebook))
+            context.store.finish_notebook(
+                attempt, notebook.label, state, context.now(), notebook=final if kept else None, failure=failure
+            )
+        if failure:
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+            return failure
+        logger.info("run %d: notebook %s done: %s", attempt.id, notebook.label, final)
+        return final
+
+
+async def _make_report(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context, run, attempt = execution.context, execution.run, execution.attempt
+    source = execution.executed[notebook.label]
+    template = (
+        context.settings.inputs_dir / notebook.output.template
+        if notebook.output and notebook.output.template
+        else context.settings.asciidoc_template
+    )
+    async with execution.slots:
+        final = context.outputs.reserve(context.outputs.reports, source.stem, ".pdf")
+        context.progress.show(_task(execution, notebook), "report")
+        try:
+            with context.jobs.workspace() as workspace:
+                made = workspace / "report.pdf"
+                reply = await context.jobs.call(
+                    "report",
+                    {
+                        "notebook": str(source),
+                        "template": str(template) if template else None,
+                        "output": str(made),
+                        "workflow": run.workflow.name,
+                        "reference_date": run.reference_date.isoformat(),
+                        "title_fallback": f"{run.workflow.name} {run.reference_date}",
+                    },
+                    workspace,
+                    timeout=REPORT_TIMEOUT,
+                )
+                if reply.cause != "done":
+                    message = reply.error.get("message") or f"the conversion to PDF stopped: {reply.how}. {reply.log}"
+                    failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source))
+                    context.store.fail_notebook(attempt, notebook.label, failure)
+                    logger.error("run %d: %s: %s", attempt.id, run, failure)
+                    return failure
+                for warning in reply.value.get("warnings", ()):
+                    logger.warning("run %d: report of notebook %s: %s", attempt.id, notebook.label, warning)
+                context.outputs.publish(made, final)
+        finally:
+            context.outputs.release(final)
+            context.progress.drop(_task(execution, notebook))
+        context.store.record_report(attempt, notebook.label, final)
+        logger.info("run %d: report of notebook %s: %s", attempt.id, notebook.label, final)
+        return final
+
+
+def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:
+    """Find what the names that a notebook's parameters are given stand for."""
+    known: dict[str, Any] = {
+        **execution.run.parameters,
+        "flowapi_url": execution.context.settings.flowapi_url,
+        **{label: str(path) for label, path in execution.executed.items()},
+    }
+    return {parameter: known[name] for parameter, name in notebook.parameters.items()}
+
+
+def _notebook_failure(notebook: Notebook, reply: Reply, workspace: Path) -> Failure:
+    """Say why a notebook failed, in the reply's words or, where a kill left none, in ours."""
+    error = reply.error
+    if reply.cause == "timeout":
+        exception, message = "Timeout", f"took longer than the notebook's timeout of {notebook.timeout:g} s"
+    elif error:
+        exception, message = error.get("exception", "Error"), error.get("message", "")
+    else:
+        exception, message = "Died", f"{reply.how}. {reply.log}".strip()
+    cell = error.get("cell")
+    if cell is None:
+        try:
+            cell = record_cause(workspace / "notebook.ipynb", exception, message)
+        except (OSError, ValueError):
+            # nothing was executed yet, or the kill came in the middle of a write: not to be kept
+            (workspace / "notebook.ipynb").unlink(missing_ok=True)
+    return Failure(message, notebook.label, cell, exception, error.get("traceback"))
+
+
+def _task(execution: _Execution, notebook: Notebook) -> str:
+    return f"{execution.run.workflow.name} {execution.run.reference_date} {notebook.label}"
+
+
+def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:
+    progress = execution.context.progress
+    if not progress.watched:
+        return None
+    task = _task(execution, notebook)
+    progress.show(task, "starting")
+    return lambda at: progress.show(task, f"cell {at['cell']}/{at['of']}")

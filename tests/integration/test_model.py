@@ -1,0 +1,151 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The record: what is in it after each step of a run, a crash, or a take-over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from autoflow.definitions import Notebook, Trigger, Workflow
+from autoflow.errors import StoreError
+from autoflow.model import APPLICATION_ID, RunStore
+from autoflow.runs import Failure, Run, RunState, build_run
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+LATER = NOW + dt.timedelta(hours=1)
+
+
+def a_run(day: int = 7) -> Run:
+    workflow = Workflow("flows", (Notebook("a", "a.ipynb"),))
+    return build_run(workflow, Trigger("flows", {"unit": "admin2"}), dt.date(2016, 1, day))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "autoflow.db"
+
+
+def test_a_success_is_settled_also_after_a_restart(path: Path) -> None:
+    store = RunStore(path)
+    store.finish(store.begin(a_run(), NOW), RunState.SUCCESS, LATER)
+    store.close()
+    store = RunStore(path)
+    assert store.history().settled == {a_run().key}
+    store.close()
+
+
+def test_the_database_refuses_a_second_live_run(path: Path) -> None:
+    store = RunStore(path)
+    attempt = store.begin(a_run(), NOW)
+    with pytest.raises(StoreError, match="is running or has succeeded"):
+        store.begin(a_run(), NOW)
+    store.finish(attempt, RunState.SUCCESS, LATER)
+    with pytest.raises(StoreError, match="is running or has succeeded"):
+        store.begin(a_run(), NOW)
+    store.close()
+
+
+def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
+    store = RunStore(path)
+    for number in (1, 2, 3):
+        attempt = store.begin(a_run(), NOW)
+        assert attempt.attempt == number
+        store.finish(attempt, RunState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
+    failures = store.history().failed[a_run().key]
+    assert (failures.attempts, failures.last) == (3, NOW + dt.timedelta(minutes=3))
+    store.close()
+
+
+def test_what_a_crash_left_running_was_interrupted_and_is_due_again(path: Path) -> None:
+    store = RunStore(path)
+    attempt = store.begin(a_run(), NOW)
+    store.begin_notebook(attempt, "a", NOW)
+    store.close()
+    store = RunStore(path)
+    assert [left.id for left in store.recover(LATER)] == [attempt.id]
+    assert store.recover(LATER) == []
+    assert store.history().settled == frozenset()
+    assert store.history().failed == {}
+    assert store.begin(a_run(), LATER).attempt == 2
+    store.close()
+    rows = sqlite3.connect(path).execute("SELECT state FROM notebooks").fetchall()
+    assert rows == [("interrupted",)]
+
+
+def test_a_second_autoflow_is_told_who_holds_the_database(path: Path) -> None:
+    store = RunStore(path)
+    with pytest.raises(StoreError, match=r"held by another AutoFlow \(pid \d+, since 20.*UTC\)"):
+        RunStore(path)
+    store.close()
+    RunStore(path).close()
+
+
+def test_the_predecessors_successes_count_and_nothing_else_of_it(path: Path) -> None:
+    done, failed, stuck, twice = (a_run(day) for day in (1, 2, 3, 4))
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE workflow_runs (id INTEGER PRIMARY KEY, workflow_name VARCHAR, parameters_hash VARCHAR,"
+            " state VARCHAR(7), timestamp DATETIME)"
+        )
+        rows = [
+            (done, "running"),
+            (done, "success"),
+            (failed, "failed"),
+            (stuck, "running"),
+            (twice, "success"),
+            (twice, "success"),
+        ]
+        connection.executemany(
+            "INSERT INTO workflow_runs (workflow_name, parameters_hash, state, timestamp) VALUES (?, ?, ?, ?)",
+            [(*run.key, state, f"2021-05-01 00:0{n}:00.000000") for n, (run, state) in enumerate(rows)],
+        )
+    connection.close()
+    for _ in range(2):
+        store = RunStore(path)
+        assert store.history().settled == {done.key, twice.key}
+        store.close()
+    (kept,) = sqlite3.connect(path).execute("SELECT count(*) FROM workflow_runs").fetchone()
+    assert kept == len(rows)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    path.write_text("this is my shopping list" * 100)
+    with pytest.raises(StoreError, match="can not be used as AutoFlow's database"):
+        RunStore(path)
+    assert path.read_text().startswith("this is my shopping list")
+
+
+@pytest.mark.parametrize(
+    ("application", "version", "message"),
+    [(APPLICATION_ID, 99, "newer AutoFlow"), (0x1234, 3, "another program")],
+)
+def test_a_database_of_a_newer_or_another_program_is_refused(
+    path: Path, application: int, version: int, message: str
+) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute(f"PRAGMA application_id = {application}")
+    connection.close()
+    with pytest.raises(StoreError, match=message):
+        RunStore(path)
+
+
+def test_a_directory_that_is_missing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="must exist and be writable"):
+        RunStore(tmp_path / "nowhere" / "autoflow.db")
+
+
+def test_the_last_tick_is_remembered(path: Path) -> None:
+    store = RunStore(path)
+    assert store.last_tick() is None
+    store.record_tick(NOW)
+    store.record_tick(LATER)
+    store.close()
+    store = RunStore(path)
+    assert store.last_tick() == LATER
+    store.close()

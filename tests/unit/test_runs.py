@@ -1,0 +1,56 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Runs as data: parameters, and the hash that the predecessor's record goes by."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from autoflow.date_stencil import DateStencil
+from autoflow.definitions import Notebook, Trigger, Workflow
+from autoflow.naming import output_stem
+from autoflow.runs import build_run, parameters_hash
+
+WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
+
+
+def test_a_run_has_its_triggers_parameters_and_the_automatic_ones() -> None:
+    trigger = Trigger("flows_above_normal", {"since": dt.date(2015, 1, 1)}, None, DateStencil.parse([[-2, 0]]))
+    run = build_run(WORKFLOW, trigger, dt.date(2016, 1, 7))
+    assert run.parameters == {
+        "since": "2015-01-01",
+        "reference_date": "2016-01-07",
+        "date_ranges": [["2016-01-05", "2016-01-07"]],
+    }
+
+
+def test_the_hash_is_the_predecessors() -> None:
+    # computed with the predecessor's own formula over its own types: dates, and tuples of dates
+    parameters = {
+        "aggregation_unit": "admin2",
+        "reference_date": dt.date(2016, 1, 7),
+        "date_ranges": [(dt.date(2016, 1, 1), dt.date(2016, 1, 3)), (dt.date(2016, 1, 6), dt.date(2016, 1, 7))],
+    }
+    stencil = DateStencil.parse([[dt.date(2016, 1, 1), dt.date(2016, 1, 3)], -1])
+    trigger = Trigger("flows_above_normal", {"aggregation_unit": "admin2"}, None, stencil)
+    run = build_run(WORKFLOW, trigger, dt.date(2016, 1, 7))
+    assert run.parameters_hash == parameters_hash(parameters) == "a2e919fdc6e5480e0cd941fd8870a585"
+
+
+def test_output_names_keep_the_predecessors_pattern() -> None:
+    run = build_run(WORKFLOW, Trigger("flows_above_normal"), dt.date(2016, 1, 7))
+    now = dt.datetime(2026, 11, 23, 14, 5, 9, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    assert output_stem("sub/run_flows.ipynb", run, now) == (
+        f"run_flows__flows_above_normal_2016-01-07_{run.parameters_hash}__20261123T120509Z"
+    )
+
+
+def test_hostile_names_stay_within_one_file_name() -> None:
+    workflow = Workflow("../../etc/passwd\n" + "é" * 300, (Notebook("a", "a.ipynb"),))
+    run = build_run(workflow, Trigger(workflow.name), dt.date(2016, 1, 7))
+    stem = output_stem(".hidden.ipynb", run, dt.datetime(2026, 11, 23, tzinfo=dt.UTC))
+    assert "/" not in stem
+    assert "\n" not in stem
+    assert not stem.startswith(".")
+    assert len(f"{stem}.ipynb".encode()) <= 255
