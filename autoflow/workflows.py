@@ -196,6 +196,7 @@ async def _make_report(execution: _Execution, notebook: Notebook) -> Path | Fail
                         "output": str(made),
                         "workflow": run.workflow.name,
                         "reference_date": run.reference_date.isoformat(),
+                        "inputs_dir": str((context.settings.inputs_dir / notebook.filename).parent),
                         "title_fallback": f"{run.workflow.name} {run.reference_date}",
                     },
                     workspace,

@@ -1,0 +1,132 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Markdown to asciidoc: all texts of a notebook in one call of pandoc."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+
+SEPARATOR = "autoflow-part-boundary-7f3a"
+READER = "markdown-yaml_metadata_block-raw_attribute+hard_line_breaks-hard_line_breaks+lists_without_preceding_blankline"
+"""pandoc's markdown as Jupyter shows it: no metadata blocks, and lists right below a paragraph."""
+
+DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\+{4,}|_{4,}|\*{4,}|\|===)")
+HEADING = re.compile(r"(={2,6}) (.*)")
+DIRECTIVE = re.compile(r"^(include|ifdef|ifndef|ifeval|endif)::", re.MULTILINE)
+
+
+class PandocError(Exception):
+    """pandoc could not convert a text."""
+
+
+def convert_all(texts: Iterable[str]) -> dict[str, str]:
+    """Convert markdown texts, each with the levels of its headings kept.
+
+    Returns
+    -------
+    dict
+        Asciidoc by the text that it comes from; ``#`` is ``==``.
+    """
+    wanted = list(dict.fromkeys(texts))
+    if not wanted:
+        return {}
+    parts = _split(_pandoc("".join(f"{_boundary(number)}{text}\n\n" for number, text in enumerate(wanted))))
+    if len(parts) != len(wanted):
+        # a text with an open fence or comment has swallowed the next: each on its own, then
+        parts = [_split(_pandoc(f"{_boundary(0)}{text}\n"))[-1] for text in wanted]
+    return {text: _without_directives(part) for text, part in zip(wanted, parts, strict=True)}
+
+
+def _boundary(number: int) -> str:
+    # a heading of the first level, which also keeps pandoc from flattening those that follow it
+    return f"# {SEPARATOR}-{number}\n\n"
+
+
+def _split(asciidoc: str) -> list[str]:
+    pieces = re.split(rf"^(?:\[\[[^\n]*\]\]\n)?== {SEPARATOR}-\d+$", asciidoc, flags=re.MULTILINE)
+    return [piece.strip() for piece in pieces[1:]]
+
+
+def _pandoc(text: str) -> str:
+    try:
+        process = subprocess.run(
+            ["pandoc", "--from", READER, "--to", "asciidoc", "--wrap", "none"],
+            input=text,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=600,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise PandocError("pandoc not found; install with: apt-get install pandoc") from None
+    if process.returncode != 0:
+        raise PandocError(f"pandoc failed: {process.stderr.strip()[-500:]}")
+    return process.stdout
+
+
+def _without_directives(asciidoc: str) -> str:
+    """Keep text that looks like a preprocessor's directive from being one."""
+    return DIRECTIVE.sub(r"\\\g<0>", asciidoc)
+
+
+def on_headings(asciidoc: str, change: Callable[[int, str], str]) -> str:
+    """Rewrite the headings of an asciidoc text, those inside of blocks excepted.
+
+    Parameters
+    ----------
+    change
+        Gets the level (``==`` is 1) and the words of a heading, and gives its new line.
+    """
+    lines, fence = [], None
+    for line in asciidoc.split("\n"):
+        if fence is None and DELIMITER.fullmatch(line):
+            fence = line
+        elif fence is not None:
+            fence = None if line == fence else fence
+        elif match := HEADING.fullmatch(line):
+            line = change(len(match.group(1)) - 1, match.group(2))
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def with_title(asciidoc: str, fallback: str) -> str:
+    """Make the first heading the document's title, if it is one of the first level and nothing is before it.
+
+    If it is the only one of its level, those below it move up; levels that are left out are closed up,
+    since asciidoctor wants none to be.
+    """
+    levels: list[int] = []
+    first: list[str] = []
+
+    def collect(level: int, words: str) -> str:
+        levels.append(level)
+        first.append(words)
+        return ""
+
+    on_headings(asciidoc, collect)
+    body = re.sub(r"^(?:\[\[[^\n]*\]\]\n)?", "", asciidoc.lstrip())
+    titled = bool(levels) and levels[0] == 1 and body.startswith(f"== {first[0]}")
+    raised = titled and levels.count(1) == 1
+    depth = 0
+    seen = 0
+
+    def rewrite(level: int, words: str) -> str:
+        nonlocal depth, seen
+        seen += 1
+        if titled and seen == 1:
+            return ""
+        level = min(max(level - raised, 1), depth + 1, 5)
+        depth = level
+        return f"{'=' * (level + 1)} {words}"
+
+    text = on_headings(body if titled else asciidoc, rewrite)
+    return f"= {first[0] if titled else fallback}\n:doctype: article\n\n{text.lstrip()}"
+
+
+def lookup(converted: Mapping[str, str]) -> Callable[[str], str]:
+    """Make the filter that templates call: what was converted already, else by a call of its own."""
+    return lambda text: converted.get(text) or convert_all([text])[text]

@@ -1,0 +1,55 @@
+{#- AutoFlow's template for reports: code hidden; text, plots and tables as a reader expects them.
+    Give a notebook's output a template of its own in workflows.yml to replace it; such a template may
+    extend this one ('asciidoc_extended.tpl') or nbconvert's ('asciidoc/index.asciidoc.j2'). -#}
+{%- extends 'asciidoc/index.asciidoc.j2' -%}
+
+{%- block input -%}{%- endblock input -%}
+
+{%- block output_group -%}
+{%- block outputs scoped -%}
+{%- for output in cell.outputs -%}
+{%- block output scoped -%}{{ super() }}{%- endblock output -%}
+{%- endfor -%}
+{%- endblock outputs -%}
+{%- endblock output_group -%}
+
+{%- block error -%}{%- endblock error -%}
+{%- block traceback_line -%}{%- endblock traceback_line -%}
+
+{%- block stream -%}
+{{ "\n\n" }}{{ output.text | literal_block }}{{ "\n\n" }}
+{%- endblock stream -%}
+
+{%- block data_svg -%}
+{{ "\n\n" }}image::{{ output.metadata.filenames['image/svg+xml'] | path2url }}[pdfwidth=100%]{{ "\n\n" }}
+{%- endblock data_svg -%}
+
+{%- block data_png -%}
+{{ "\n\n" }}image::{{ output.metadata.filenames['image/png'] | path2url }}[scaledwidth=100%]{{ "\n\n" }}
+{%- endblock data_png -%}
+
+{%- block data_jpg -%}
+{{ "\n\n" }}image::{{ output.metadata.filenames['image/jpeg'] | path2url }}[scaledwidth=100%]{{ "\n\n" }}
+{%- endblock data_jpg -%}
+
+{%- block data_html scoped -%}
+{{ "\n\n" }}{{ output.data['text/html'] | html2asciidoc }}{{ "\n\n" }}
+{%- endblock data_html -%}
+
+{%- block data_markdown scoped -%}
+{{ "\n\n" }}{{ output.data['text/markdown'] | markdown2asciidoc }}{{ "\n\n" }}
+{%- endblock data_markdown -%}
+
+{%- block data_latex -%}
+{{ "\n\n" }}{{ output.data['text/latex'] | markdown2asciidoc }}{{ "\n\n" }}
+{%- endblock data_latex -%}
+
+{%- block data_text scoped -%}
+{{ "\n\n" }}{{ output.data['text/plain'] | literal_block }}{{ "\n\n" }}
+{%- endblock data_text -%}
+
+{%- block markdowncell scoped -%}
+{{ "\n\n" }}{{ cell.source | markdown2asciidoc }}{{ "\n\n" }}
+{%- endblock markdowncell -%}
+
+{%- block unknowncell scoped -%}{%- endblock unknowncell -%}
