@@ -1,0 +1,46 @@
+# `make example` and `make test` set up all that they need; `make` lists what there is.
+
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help example test lint clean tools test-tools
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in examples/outputs
+	@"$(BIN)/python" -m examples
+
+test: $(VENV)/.stamp-test tools test-tools ## run the tests
+	@"$(BIN)/python" -m pytest
+
+lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/mypy"
+	@PYTHONPATH=. "$(BIN)/lint-imports" --no-logo
+
+clean: ## remove the virtual environment and what the example made
+	rm -rf "$(VENV)" examples/outputs build *.egg-info
+
+# one environment for all: the extras differ, and a changed setup.cfg installs anew
+$(VENV)/.stamp-%: setup.cfg pyproject.toml $(VENV)/bin/python
+	@echo "installing AutoFlow[$*] into $(VENV), which takes a minute ..."
+	@$(PIP_INSTALL) --editable ".[$*]"
+	@touch "$@"
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; on Debian 12 or Ubuntu 24.04: apt-get install python3"; exit 1; fi
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || .ci/apt-install python3-venv
+	@"$(PYTHON)" -m venv "$(VENV)"
+
+tools:
+	@command -v pandoc >/dev/null || .ci/apt-install pandoc
+	@command -v asciidoctor-pdf >/dev/null || .ci/apt-install ruby-asciidoctor-pdf
+
+test-tools:
+	@command -v pdftotext >/dev/null || .ci/apt-install poppler-utils
