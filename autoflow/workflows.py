@@ -117,15 +117,15 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
                 return failures, not sorter.is_active()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                label, result = tasks.pop(task), task.result()
+                ended, result = tasks.pop(task), task.result()
                 if isinstance(result, Failure):
                     failures.append(result)
-                elif label is not None:
-                    execution.executed[label] = result
-                    sorter.done(label)
-                    if notebooks[label].output:
+                elif ended is not None:
+                    execution.executed[ended] = result
+                    sorter.done(ended)
+                    if notebooks[ended].output:
                         # what reads this notebook need not wait for its report
-                        tasks[asyncio.create_task(_make_report(execution, notebooks[label]))] = None
+                        tasks[asyncio.create_task(_make_report(execution, notebooks[ended]))] = None
     finally:
         for task in tasks:
             task.cancel()

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from bs4 import BeautifulSoup, Tag
 
-NUMBER = re.compile(r"[-+−]?[\d.,\s\u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?\s?(%|‰)?|nan|NaN|None|<NA>|inf|-inf|…|\.\.\.|")
+NUMBER = re.compile(
+    r"[-+\u2212]?[\d.,\s\u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?\s?(%|‰)?|nan|NaN|None|<NA>|inf|-inf|…|\.\.\.|"
+)
 """What a column of numbers may hold, signs for missing ones and the frame's ellipsis among them."""
 
 MOST_COLUMNS_TO_FIT = 8
@@ -68,7 +70,8 @@ def _table(table: Tag) -> str:
     width = max((sum(cell.columns for cell in row) for row in [*head, *body]), default=0)
     if not width:
         return ""
-    attributes = [f'cols="{",".join(_alignments(body, width))}"']
+    alignments = _alignments(body, width)
+    attributes = [f'cols="{",".join(alignments)}"']
     if head:
         attributes.append('options="header"')
     if width <= MOST_COLUMNS_TO_FIT:
@@ -77,9 +80,9 @@ def _table(table: Tag) -> str:
         attributes.append("%unbreakable")
     caption = table.find("caption")
     title = [f".{_title(caption.get_text(' ', strip=True))}"] if caption and caption.get_text(strip=True) else []
-    rows = [_row(row, marked=False) for row in head[:1]]
     # asciidoc knows one row of heads; further ones are rows of header cells
-    rows += [_row(row, marked=True) for row in [*head[1:], *body]]
+    lines = enumerate(_placed([*head, *body], width))
+    rows = [_row(line, alignments, marked=number > 0 or not head) for number, line in lines]
     return "\n".join([*title, f"[{','.join(attributes)}]", "|===", *rows, "|==="])
 
 
@@ -115,40 +118,57 @@ def _with_index_names(head: list[Row]) -> list[Row]:
     return [*head[:-2], [*names[:blank], *above[blank:]]]
 
 
-def _alignments(body: list[Row], width: int) -> list[str]:
-    columns: list[list[str]] = [[] for _ in range(width)]
-    headers = [True] * width
-    taken: dict[int, int] = {}
-    for row in body:
+def _placed(rows: list[Row], width: int) -> list[list[tuple[int, Cell]]]:
+    """Find the column that each cell begins in, around those that reach down from rows above."""
+    below = [0] * width
+    placed = []
+    for row in rows:
+        cells = iter(row)
+        line = []
         column = 0
-        for cell in row:
-            while taken.get(column, 0) > 0:
-                taken[column] -= 1
+        while column < width:
+            if below[column]:
+                below[column] -= 1
                 column += 1
-            for offset in range(cell.columns):
-                if column < width:
-                    if cell.columns == 1:
-                        columns[column].append(cell.text)
-                        headers[column] &= cell.is_header
-                    if cell.rows > 1:
-                        taken[column] = cell.rows - 1
-                column += 1
-        for later in range(column, width):
-            if taken.get(later, 0) > 0:
-                taken[later] -= 1
-    return [">" if _is_numeric(texts) and not header else "<" for texts, header in zip(columns, headers, strict=True)]
+                continue
+            cell = next(cells, None)
+            if cell is None:
+                break
+            line.append((column, cell))
+            below[column : column + cell.columns] = [cell.rows - 1] * cell.columns
+            column += cell.columns
+        placed.append(line)
+    return placed
 
 
-def _is_numeric(texts: list[str]) -> bool:
-    return any(re.search(r"\d", text) for text in texts) and all(NUMBER.fullmatch(text) for text in texts)
+def _alignments(body: list[Row], width: int) -> list[str]:
+    """Tell for each column whether it is of numbers, which go to the right."""
+    columns: list[list[Cell]] = [[] for _ in range(width)]
+    for line in _placed(body, width):
+        for column, cell in line:
+            if cell.columns == 1:
+                columns[column].append(cell)
+    return [">" if _is_numeric(column) else "<" for column in columns]
 
 
-def _row(row: Row, *, marked: bool) -> str:
+def _is_numeric(cells: list[Cell]) -> bool:
+    texts = [cell.text for cell in cells]
+    return (
+        any(re.search(r"\d", text) for text in texts)
+        and all(NUMBER.fullmatch(text) for text in texts)
+        and not all(cell.is_header for cell in cells)
+    )
+
+
+def _row(line: list[tuple[int, Cell]], alignments: list[str], *, marked: bool) -> str:
     parts = []
-    for cell in row:
+    for column, cell in line:
         span = f"{cell.columns if cell.columns > 1 else ''}{f'.{cell.rows}' if cell.rows > 1 else ''}"
         style = "h" if marked and cell.is_header else ""
-        parts.append(f"{span + '+' if span else ''}{style}|{literal(cell.text).replace('|', chr(92) + '|')}")
+        # said for each cell: asciidoctor-pdf loses count of columns below a cell of several rows
+        alignment = "^" if cell.columns > 1 else alignments[column]
+        text = literal(cell.text).replace("|", "\\|")
+        parts.append(f"{span + '+' if span else ''}{alignment}{style}|{text}")
     return "\n".join(parts) + "\n"
 
 

@@ -10,12 +10,15 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 
 SEPARATOR = "autoflow-part-boundary-7f3a"
-READER = "markdown-yaml_metadata_block-raw_attribute+hard_line_breaks-hard_line_breaks+lists_without_preceding_blankline"
-"""pandoc's markdown as Jupyter shows it: no metadata blocks, and lists right below a paragraph."""
+READER = (
+    "commonmark_x-attributes-bracketed_spans-fenced_divs-raw_attribute-implicit_header_references-gfm_auto_identifiers"
+)
+"""pandoc's reader that is closest to what Jupyter shows."""
 
 DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\+{4,}|_{4,}|\*{4,}|\|===)")
 HEADING = re.compile(r"(={2,6}) (.*)")
 DIRECTIVE = re.compile(r"^(include|ifdef|ifndef|ifeval|endif)::", re.MULTILINE)
+FENCE = re.compile(r"^```", re.MULTILINE)
 
 
 class PandocError(Exception):
@@ -69,8 +72,8 @@ def _pandoc(text: str) -> str:
 
 
 def _without_directives(asciidoc: str) -> str:
-    """Keep text that looks like a preprocessor's directive from being one."""
-    return DIRECTIVE.sub(r"\\\g<0>", asciidoc)
+    """Keep text that looks like a preprocessor's directive, or like a fence, from being one."""
+    return FENCE.sub(r"{empty}\g<0>", DIRECTIVE.sub(r"\\\g<0>", asciidoc))
 
 
 def on_headings(asciidoc: str, change: Callable[[int, str], str]) -> str:

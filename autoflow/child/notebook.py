@@ -97,7 +97,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             note = (
                 f"\n[AutoFlow: more than {OUTPUT_LIMIT // 1_000_000} MB of output in this cell; the rest is left out]\n"
             )
-            outs.append(v4.new_output("stream", name="stderr", text=note))  # type: ignore[no-untyped-call]
+            outs.append(v4.new_output("stream", name="stderr", text=note))
         return None
 
     def reset_execution_trackers(self) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 import re
 import shutil
 import subprocess
@@ -62,6 +64,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     """
     notebook = nbformat.read(request["notebook"], as_version=4)
     tidy(notebook)
+    bring_attachments(notebook, workspace)
     body = to_asciidoc(notebook, request["template"], workspace)
     body = _bring_images(body, Path(request["inputs_dir"]), workspace)
     source = workspace / "report.adoc"
@@ -94,6 +97,17 @@ def _settle_html(output: NotebookNode) -> None:
         del data["text/html"]
 
 
+def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
+    """Write images that are attached to markdown cells into the workspace, and refer to them there."""
+    for number, cell in enumerate(notebook.cells):
+        for position, (name, contents) in enumerate(cell.get("attachments", {}).items()):
+            for kind, content in contents.items():
+                suffix = mimetypes.guess_extension(kind) or ""
+                file = workspace / f"attachment-{number}-{position}{suffix}"
+                file.write_bytes(base64.b64decode(content))
+                cell.source = cell.source.replace(f"attachment:{name}", file.name)
+
+
 def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -> str:
     """Convert to asciidoc, and leave the images in the workspace."""
     path = template or str(config_file(TEMPLATE))
@@ -114,7 +128,8 @@ def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -
     except PandocError as error:
         raise ReportError(str(error)) from None
     except TemplateError as error:
-        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        number = getattr(error, "lineno", None)
+        line = f", line {number}" if number else ""
         raise ReportError(f"the template {path}{line}: {error}") from error
     for name, content in resources.get("outputs", {}).items():
         (workspace / name).write_bytes(content)
@@ -142,9 +157,7 @@ def to_pdf(source: Path, output: Path) -> list[str]:
             command, capture_output=True, text=True, errors="replace", timeout=CONVERSION_TIMEOUT, check=False
         )
     except FileNotFoundError:
-        raise ReportError(
-            "asciidoctor-pdf not found; install with: apt-get install ruby-asciidoctor-pdf"
-        ) from None
+        raise ReportError("asciidoctor-pdf not found; install with: apt-get install ruby-asciidoctor-pdf") from None
     except subprocess.TimeoutExpired:
         raise ReportError(f"asciidoctor-pdf did not end within {CONVERSION_TIMEOUT:g} s") from None
     messages = process.stderr.strip().splitlines()

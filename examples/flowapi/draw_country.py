@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _scatter(draw: random.Random, coast: Polygon, number: int) -> list[Point]:
 def _rough_ring(polygon: Polygon) -> LineString:
     corners = [(round(x, 4), round(y, 4)) for x, y in polygon.exterior.coords]
     points: list[tuple[float, float]] = [corners[0]]
-    for start, end in zip(corners, corners[1:], strict=False):
+    for start, end in pairwise(corners):
         # both neighbours of a border draw it from the same end, and so draw the same line
         first, last = sorted((start, end))
         line = _roughen(first, last, 3)

@@ -102,7 +102,9 @@ def _trips(day: dt.date, salt: str) -> Flows:
 
 @cache
 def _usual_trips() -> Flows:
-    towns = {place["properties"]["pcod"]: place["properties"]["centroid"]["coordinates"] for place in places()["admin3"]}
+    towns = {
+        place["properties"]["pcod"]: place["properties"]["centroid"]["coordinates"] for place in places()["admin3"]
+    }
     people = {code: 6000 + 90000 * _chance(f"people of {code}") ** 3 for code in towns}
     trips: dict[tuple[str, str], float] = {}
     for origin, here in towns.items():

@@ -126,13 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Keep quiet: `FlowapiStandin.requests` has them all."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
@@ -291,9 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._page(500, "Internal Server Error")
         return self._page(404, "Not Found")
 
-    def _qa_of(
-        self, standin: FlowapiStandin, cdr_type: str, check: str, start: str, end: str, *, alone: bool
-    ) -> None:
+    def _qa_of(self, standin: FlowapiStandin, cdr_type: str, check: str, start: str, end: str, *, alone: bool) -> None:
         try:
             first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
         except ValueError:
