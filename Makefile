@@ -36,7 +36,7 @@ $(VENV)/.stamp-%: setup.cfg pyproject.toml $(VENV)/bin/python
 $(VENV)/bin/python:
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; on Debian 12 or Ubuntu 24.04: apt-get install python3"; exit 1; fi
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || .ci/apt-install python3-venv
-	@"$(PYTHON)" -m venv "$(VENV)"
+	@"$(PYTHON)" -m venv "$(VENV)" || { rm -f "$@"; exit 1; }
 
 tools:
 	@command -v pandoc >/dev/null || .ci/apt-install pandoc

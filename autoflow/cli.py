@@ -85,9 +85,11 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 def check(settings: Settings) -> ExitCode:
     """Validate without asking FlowAPI; what is wrong is raised."""
     from autoflow.app import check_tools, read_definitions
+    from autoflow.settings import read_token
 
     definitions = read_definitions(settings)
     check_tools(definitions)
+    read_token(settings)
     workflows, triggers = len(definitions.workflows), len(definitions.triggers)
     print(f"{settings.workflows_file}: valid: {workflows} workflows, {triggers} triggers")  # noqa: T201
     return ExitCode.OK
@@ -108,7 +110,6 @@ def set_up_logging(settings: Settings, progress: Progress) -> None:
         formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
     handler.setFormatter(RedactingFormatter(formatter, lambda: Redactor.of(current_token(settings))))
-    logger = logging.getLogger("autoflow")
-    logger.setLevel(settings.log_level)
-    logger.handlers[:] = [handler]
-    logger.propagate = False
+    # what libraries log goes the same way, so that it is redacted too
+    logging.basicConfig(level="WARNING", handlers=[handler], force=True)
+    logging.getLogger("autoflow").setLevel(settings.log_level)

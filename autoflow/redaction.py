@@ -31,7 +31,8 @@ class Redactor:
         return cls(frozenset(kept | {quote(secret, safe="") for secret in kept}))
 
     def redact(self, text: str) -> str:
-        for secret in self.secrets:
+        # the longest first: one may be a part of another
+        for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, REDACTED)
         return text
 
@@ -54,13 +55,16 @@ class RedactingFormatter(logging.Formatter):
     formatter
         The other formatter.
     redactor
-        Gives the secrets as they are at the time: a token may change while the daemon runs.
+        Gives the secrets as they are at the time: a token may change while the daemon runs. Those of
+        before stay out of the log as well, since a notebook may still have them.
     """
 
     def __init__(self, formatter: logging.Formatter, redactor: Callable[[], Redactor]) -> None:
         super().__init__()
         self._formatter = formatter
         self._redactor = redactor
+        self._known = Redactor()
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor().redact(self._formatter.format(record))
+        self._known = Redactor(self._known.secrets | self._redactor().secrets)
+        return self._known.redact(self._formatter.format(record))

@@ -95,8 +95,8 @@ def load_settings(
     settings = Settings(
         inputs_dir=inputs,
         outputs_dir=outputs,
-        notebooks_dir=Path(reader.text("outputs.notebooks_dir") or outputs / "notebooks"),
-        reports_dir=Path(reader.text("outputs.reports_dir") or outputs / "reports"),
+        notebooks_dir=Path(reader.text("outputs.notebooks_dir") or outputs / "notebooks").absolute(),
+        reports_dir=Path(reader.text("outputs.reports_dir") or outputs / "reports").absolute(),
         db_path=reader.read("db_uri", _database_path) or outputs / "autoflow.db",
         flowapi_url=reader.required("flowapi_url", "FLOWAPI_URL", "such as https://flowapi.example.org", _url),
         ssl_certificate=reader.read("ssl_certificate", _file),
@@ -118,6 +118,8 @@ def load_settings(
 def check_directories(settings: Settings) -> None:
     """See that the inputs can be read, make the directories of outputs, and see that they can be written.
 
+    Nothing is made when the inputs can not be read.
+
     Raises
     ------
     SettingsError
@@ -126,6 +128,10 @@ def check_directories(settings: Settings) -> None:
     if not settings.inputs_dir.is_dir():
         raise SettingsError(
             f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} is not a directory; it must hold workflows.yml"
+        )
+    if not os.access(settings.inputs_dir, os.R_OK | os.X_OK):
+        raise SettingsError(
+            f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} can not be read; it must be readable for user id {os.getuid()}"
         )
     for directory in (settings.outputs_dir, settings.notebooks_dir, settings.reports_dir, settings.work_dir):
         try:
@@ -141,8 +147,12 @@ def check_directories(settings: Settings) -> None:
 
 
 def current_token(settings: Settings) -> str | None:
-    """Read the token as it is now, without looking into it; None when there is none."""
-    found = _find_token(settings)
+    """Read the token as it is now, without looking into it; None when there is none that can be read."""
+    try:
+        found = _find_token(settings)
+    except SettingsError:
+        # this is asked for each line of the log, which has to go on; `read_token` tells
+        return None
     return found[0] if found else None
 
 
@@ -194,15 +204,17 @@ def _find_token(settings: Settings) -> tuple[str, str] | None:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    parts = token.split(".")
-    if len(parts) != 3:
+    # b64decode passes over what is no base64, such as a line break in the middle
+    parts = re.fullmatch(r"([\w-]+)\.([\w-]+)\.[\w-]+", token, re.ASCII)
+    if parts is None:
         return None
     try:
-        padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        claims = json.loads(base64.urlsafe_b64decode(padded))
+        header, claims = (
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts.groups()
+        )
     except (binascii.Error, ValueError):
         return None
-    return claims if isinstance(claims, dict) else None
+    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
 
 
 def _moment(timestamp: Any) -> dt.datetime | None:
@@ -237,18 +249,17 @@ class _Reader:
             raise SettingsError("\n".join(self._mistakes))
 
     def text(self, key: str) -> str | None:
-        """Give a value with the variables that it names; None when it, or one of them, is not set."""
-        value: Any = self._content
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        """Give a value with the variables that it names; None when it, or one of them, is not set or empty."""
+        value = self._found(key)
         if value is None:
             return None
         names = re.findall(r"\$(?:(\w+)|\{(\w+)\})", str(value))
         if any(not self._environment.get(plain or braced) for plain, braced in names):
             return None
-        return re.sub(
+        text = re.sub(
             r"\$(?:(\w+)|\{(\w+)\})", lambda match: self._environment[match.group(1) or match.group(2)], str(value)
         )
+        return text or None
 
     def read(self, key: str, convert: Callable[[str], T]) -> T | None:
         text = self.text(key)
@@ -265,7 +276,11 @@ class _Reader:
             return self.read(key, convert) or ""
         # a config.toml from before this version may not have the key
         if text := self._environment.get(variable):
-            return text
+            try:
+                return convert(text)
+            except ValueError as error:
+                self._mistakes.append(f"{variable}: {error}")
+                return ""
         self._mistakes.append(f"{variable}: not set; expected {expected}")
         return ""
 
@@ -274,24 +289,25 @@ class _Reader:
         return Path(self.required(key, variable, expected, str) or ".").absolute()
 
     def days(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        value: Any = self._content
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is None:
-            return default
-        if not isinstance(value, list) or not all(isinstance(day, int) and day > 0 for day in value):
+        value = self._found(key)
+        if not isinstance(value, list):
+            return self.read(key, _days) or default
+        if not all(type(day) is int and day > 0 for day in value):
             self._mistakes.append(
                 f"{self._path}: {key}: found {value!r}, expected a list of days such as [14, 7, 3, 1]"
             )
             return default
         return tuple(sorted(value, reverse=True))
 
-    def _named(self, key: str) -> str:
-        """Name the variable that a value comes from, where it is one, since that is what people set."""
+    def _found(self, key: str) -> Any:
         value: Any = self._content
         for part in key.split("."):
-            value = value[part]
-        named = re.fullmatch(r"\$\{?(\w+)\}?", str(value))
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+    def _named(self, key: str) -> str:
+        """Name the variable that a value comes from, where it is one, since that is what people set."""
+        named = re.fullmatch(r"\$\{?(\w+)\}?", str(self._found(key)))
         return named.group(1) if named else f"{self._path}: {key}"
 
 
@@ -309,9 +325,19 @@ def _database_path(uri: str) -> Path:
     return Path(path).absolute()
 
 
+def _days(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", text, re.ASCII):
+        raise ValueError(f"found {text!r}, expected days such as 14,7,3,1")
+    return tuple(sorted(map(int, text.split(",")), reverse=True))
+
+
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         # what was found may be a token in the wrong place: it is not shown
         raise ValueError("is no web address; expected one such as https://flowapi.example.org")
     if parts.username or parts.password:

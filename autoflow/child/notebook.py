@@ -170,7 +170,7 @@ def _finish(output: Path, final: str) -> None:
     """Take out what must not leave this process: the token, and a path that will not exist."""
     if not output.exists():
         return
-    text = Redactor.of(os.environ.get("FLOWAPI_TOKEN")).redact(output.read_text(encoding="utf-8"))
-    notebook = json.loads(text)
+    notebook = json.loads(output.read_text(encoding="utf-8"))
+    notebook = Redactor.of(os.environ.get("FLOWAPI_TOKEN")).redact_json(notebook)
     notebook["metadata"]["papermill"]["output_path"] = final
     output.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

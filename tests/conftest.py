@@ -1,0 +1,107 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What tests share: a stand-in FlowAPI, and deployments of AutoFlow that are run as users run them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from examples.flowapi import FlowapiStandin
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = Path(__file__).parent / "notebooks"
+
+
+@pytest.fixture
+def flowapi() -> Iterator[FlowapiStandin]:
+    with FlowapiStandin(days=2, poll_seconds=0.0) as standin:
+        yield standin
+
+
+@dataclass
+class Deployment:
+    """One installation: inputs, outputs and environment variables."""
+
+    inputs: Path
+    outputs: Path
+    environment: dict[str, str] = field(repr=False)
+
+    def write(self, text: str, *notebooks: str) -> None:
+        """Write workflows.yml, and put notebooks of tests/notebooks beside it."""
+        (self.inputs / "workflows.yml").write_text(text)
+        for name in notebooks:
+            shutil.copy(NOTEBOOKS / f"{name}.ipynb", self.inputs)
+
+    def write_simple(self, *notebooks: str, sensor: str = "", **keys: object) -> None:
+        """Write one workflow that runs each notebook, named after its file, for each date."""
+        tasks = {
+            name: {"filename": f"{name}.ipynb", "parameters": {"reference_date": "reference_date"}}
+            for name in notebooks
+        }
+        content = {"workflows": [{"name": "w", "notebooks": tasks, **keys}]}
+        trigger = "available_dates_sensor:\n  schedule: '0 0 1 1 *'\n  workflows: [{workflow_name: w}]\n"
+        self.write(yaml.safe_dump(content) + trigger + sensor, *notebooks)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start AutoFlow in the background, its log in a pipe."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "autoflow", *arguments],
+            env={**self.environment, **environment},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> Outcome:
+        """Run AutoFlow to its end."""
+        process = self.start(*arguments, **environment)
+        try:
+            log, _ = process.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            log, _ = process.communicate()
+            pytest.fail(f"AutoFlow did not end by itself:\n{log}")
+        return Outcome(process.returncode, log)
+
+    def made(self, pattern: str) -> list[Path]:
+        """List outputs, in the order of their names."""
+        return sorted(self.outputs.glob(pattern))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    log: str
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AUTOFLOW_", "FLOWAPI_"))}
+    return Deployment(
+        inputs,
+        # a brace in a path is the user's right; papermill would take it for a parameter
+        tmp_path / "out {puts}",
+        {
+            **inherited,
+            "AUTOFLOW_INPUTS_DIR": str(inputs),
+            "AUTOFLOW_OUTPUTS_DIR": str(tmp_path / "out {puts}"),
+            "FLOWAPI_URL": flowapi.url,
+            "FLOWAPI_TOKEN": flowapi.token(),
+        },
+    )

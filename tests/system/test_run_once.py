@@ -1,0 +1,235 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""`autoflow --run-once` as a person runs it: a process, real kernels, a real HTTP server, real files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoflow.runs import parameters_hash
+from examples.flowapi import FlowapiStandin
+from tests.conftest import Deployment
+
+CHAIN = """
+workflows:
+  - name: chain
+    notebooks:
+      second: {filename: reads.ipynb, parameters: {previous: first}}
+      first: {filename: glues.ipynb, parameters: {reference_date: reference_date}}
+available_dates_sensor:
+  schedule: "0 0 * * *"
+  workflows:
+    - workflow_name: chain
+      earliest_date: 2016-01-02
+"""
+
+
+def text_of(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "".join("".join(out.get("text", "")) for cell in cells for out in cell.get("outputs", ()))
+
+
+def test_notebooks_run_in_order_and_pass_values_on_and_a_second_run_does_nothing(deployment: Deployment) -> None:
+    deployment.write(CHAIN, "glues", "reads")
+    first = deployment.run("--run-once")
+    assert first.code == 0, first.log
+    (glued,) = deployment.made("notebooks/glues__chain_2016-01-02_*.ipynb")
+    (read,) = deployment.made("notebooks/reads__chain_2016-01-02_*.ipynb")
+    assert text_of(read) == "read 2016-01-02\n"
+    parameters = {"reference_date": "2016-01-02", "date_ranges": [["2016-01-02", "2016-01-03"]]}
+    assert f"_{parameters_hash(parameters)}__" in glued.name
+    assert json.loads(glued.read_text())["metadata"]["papermill"]["output_path"] == str(glued)
+
+    again = deployment.run("--run-once")
+    assert again.code == 0
+    assert "nothing was due" in again.log
+    assert len(deployment.made("notebooks/*")) == 2
+
+
+def test_a_failure_is_told_and_kept_and_stops_only_what_depends_on_it(deployment: Deployment) -> None:
+    deployment.write(
+        """
+workflows:
+  - name: w
+    notebooks:
+      fails: {filename: raises_on_one_date.ipynb, parameters: {reference_date: reference_date}}
+      depends: {filename: reads.ipynb, parameters: {previous: fails}}
+      independent: {filename: glues.ipynb, parameters: {reference_date: reference_date}}
+available_dates_sensor:
+  schedule: null
+  workflows: [{workflow_name: w}]
+""",
+        "raises_on_one_date",
+        "reads",
+        "glues",
+    )
+    # the notebook that depends reads what the other does not glue, and so fails where it is started
+    outcome = deployment.run()
+    assert outcome.code == 1
+    (kept,) = deployment.made("notebooks/raises_on_one_date__w_2016-01-02_*.ipynb")
+    assert "notebook fails, cell 2: ValueError: no such place" in outcome.log
+    assert str(kept) in outcome.log
+    errors = [out for cell in json.loads(kept.read_text())["cells"] for out in cell.get("outputs", ())]
+    assert any(out.get("ename") == "ValueError" for out in errors)
+    assert len(deployment.made("notebooks/glues__w_2016-01-02_*")) == 1
+    assert len(deployment.made("notebooks/reads__w_2016-01-02_*")) == 0
+    assert len(deployment.made("notebooks/reads__w_2016-01-01_*")) == 1
+    assert "Traceback" not in outcome.log
+
+
+def test_a_report_is_made_under_its_notebooks_name(deployment: Deployment) -> None:
+    deployment.write(
+        """
+workflows:
+  - name: w
+    notebooks:
+      r: {filename: reports.ipynb, parameters: {reference_date: reference_date}, output: {format: pdf}}
+available_dates_sensor:
+  schedule: null
+  workflows: [{workflow_name: w, earliest_date: 2016-01-02}]
+""",
+        "reports",
+    )
+    outcome = deployment.run()
+    assert outcome.code == 0, outcome.log
+    (report,) = deployment.made("reports/*")
+    (notebook,) = deployment.made("notebooks/*")
+    assert report.stem == notebook.stem
+    assert report.suffix == ".pdf"
+    text = subprocess.run(["pdftotext", "-layout", report, "-"], capture_output=True, text=True, check=True).stdout
+    assert "A report of 2016-01-02" in text
+    assert "1200" in text
+    images = subprocess.run(["pdfimages", "-list", report], capture_output=True, text=True, check=True).stdout
+    assert len(images.splitlines()) > 2
+
+
+def test_a_notebook_reaches_flowapi_with_the_token_of_its_environment(deployment: Deployment) -> None:
+    deployment.write(
+        """
+workflows:
+  - name: w
+    notebooks: {a: {filename: asks_flowapi.ipynb, parameters: {flowapi_url: flowapi_url}}}
+available_dates_sensor:
+  schedule: null
+  workflows: [{workflow_name: w, earliest_date: 2016-01-02}]
+""",
+        "asks_flowapi",
+    )
+    outcome = deployment.run()
+    assert outcome.code == 0, outcome.log
+    assert text_of(deployment.made("notebooks/*")[0]) == "['calls', 'mds', 'sms', 'topups']\n"
+
+
+def test_the_token_reaches_no_file_and_no_log(deployment: Deployment) -> None:
+    deployment.write_simple("prints_token")
+    outcome = deployment.run("--run-once", AUTOFLOW_LOG_LEVEL="DEBUG")
+    assert outcome.code == 1
+    token = deployment.environment["FLOWAPI_TOKEN"]
+    assert token not in outcome.log
+    assert "ValueError: [redacted]" in outcome.log
+    files = [path for path in deployment.outputs.rglob("*") if path.is_file()]
+    assert len(files) >= 3
+    for path in files:
+        assert token.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("fault", ["401", "403", "500", "truncated", "nonsense"])
+def test_a_flowapi_that_answers_badly_is_exit_code_3(
+    deployment: Deployment, flowapi: FlowapiStandin, fault: str
+) -> None:
+    deployment.write(CHAIN, "glues", "reads")
+    flowapi.set_fault(fault)
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 3, outcome.log
+    assert f"FlowAPI at {flowapi.url} gave no available dates" in outcome.log
+    assert "Traceback" not in outcome.log
+    assert deployment.environment["FLOWAPI_TOKEN"] not in outcome.log
+
+
+def test_a_flowapi_that_hangs_is_left_alone_in_time(
+    deployment: Deployment, flowapi: FlowapiStandin, tmp_path: Path
+) -> None:
+    deployment.write(CHAIN, "glues", "reads")
+    config = tmp_path / "config.toml"
+    config.write_text('flowapi_url = "$FLOWAPI_URL"\n[daemon]\npoll_timeout = "3s"\n')
+    flowapi.set_fault("hang")
+    outcome = deployment.run("--run-once", AUTOFLOW_CONFIG=str(config))
+    assert outcome.code == 3
+    assert "did not answer within 3 s" in outcome.log
+
+
+def test_a_flowapi_that_is_not_there_is_exit_code_3(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    deployment.write(CHAIN, "glues", "reads")
+    flowapi.stop()
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 3
+    assert "Connection refused" in outcome.log
+
+
+def test_what_the_predecessor_did_is_not_done_again(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    done = parameters_hash(
+        {"reference_date": dt.date(2016, 1, 1), "date_ranges": [(dt.date(2016, 1, 1), dt.date(2016, 1, 2))]}
+    )
+    deployment.outputs.mkdir()
+    connection = sqlite3.connect(deployment.outputs / "autoflow.db")
+    connection.execute(
+        "CREATE TABLE workflow_runs (id INTEGER PRIMARY KEY, workflow_name VARCHAR, parameters_hash VARCHAR,"
+        " state VARCHAR(7), timestamp DATETIME)"
+    )
+    connection.execute("INSERT INTO workflow_runs VALUES (1, 'w', ?, 'success', '2021-05-01 00:00:00.000000')", [done])
+    connection.commit()
+    connection.close()
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0, outcome.log
+    assert [path.name.split("_")[3] for path in deployment.made("notebooks/*")] == ["2016-01-02"]
+
+
+def test_a_wanted_type_without_dates_is_warned_about(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    flowapi.dates = {"calls": [], "sms": ["2016-01-01"]}
+    deployment.write_simple("glues", sensor="  cdr_types: [calls, sms, mds]\n")
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0
+    assert "WARNING FlowAPI lists no dates for CDR type calls" in outcome.log
+    assert "WARNING FlowAPI lists no dates for CDR type mds" in outcome.log
+    assert len(deployment.made("notebooks/*")) == 1
+
+
+def test_identical_triggers_run_once(deployment: Deployment) -> None:
+    deployment.write(CHAIN + "    - workflow_name: chain\n      earliest_date: 2016-01-02\n", "glues", "reads")
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0
+    assert "asks for the same runs as the trigger in line 10" in outcome.log
+    assert len(deployment.made("notebooks/glues*")) == 1
+
+
+def test_notebooks_of_the_same_name_do_not_overwrite_each_other(deployment: Deployment) -> None:
+    task = "{filename: glues.ipynb, parameters: {reference_date: reference_date}}"
+    deployment.write(
+        f"""
+workflows: [{{name: w, notebooks: {{a: {task}, b: {task}, c: {task}}}}}]
+available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w, earliest_date: 2016-01-02}}]}}
+""",
+        "glues",
+    )
+    assert deployment.run().code == 0
+    assert len(deployment.made("notebooks/*.ipynb")) == 3
+
+
+def test_the_daemon_imports_nothing_heavy() -> None:
+    """The long-lived process holds no pandas: flowclient, papermill and nbconvert live in children."""
+    code = (
+        "import sys, autoflow.app, autoflow.cli;"
+        "print(sorted({'pandas', 'numpy', 'flowclient', 'papermill', 'nbconvert', 'scrapbook', 'jupyter_client',"
+        " 'psutil', 'rich'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
