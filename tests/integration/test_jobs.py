@@ -1,0 +1,215 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Jobs: however a child ends, its parent knows why, and nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from autoflow.executed_notebook import record_cause
+from autoflow.jobs import MARKER, Jobs, Reply
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(tmp_path / "work {x}", f"test{os.getpid()}", os.environ, interrupt_grace=2.0)
+    yield jobs
+    jobs.close()
+    left = [process.info["name"] for process in psutil.process_iter(["name", "environ"]) if is_ours(process)]
+    assert left == []
+
+
+def is_ours(process: psutil.Process) -> bool:
+    environment = process.info["environ"] or {}
+    return str(environment.get(MARKER, "")).startswith(f"test{os.getpid()}/")
+
+
+def execute(jobs: Jobs, name: str, timeout: float | None = 60.0, **options: Any) -> tuple[Reply, dict[str, Any]]:
+    """Execute a notebook of tests/notebooks, and give the reply and the executed notebook."""
+
+    async def call() -> tuple[Reply, dict[str, Any]]:
+        with jobs.workspace() as workspace:
+            request = {
+                "notebook": str(NOTEBOOKS / f"{name}.ipynb"),
+                "parameters": {"reference_date": "2016-01-01"},
+                "final": "/final.ipynb",
+            }
+            reply = await jobs.call("notebook", request, workspace, timeout=timeout, **options)
+            executed = json.loads((workspace / "notebook.ipynb").read_text())
+            return reply, executed
+
+    return asyncio.run(call())
+
+
+def outputs_of(executed: dict[str, Any]) -> list[dict[str, Any]]:
+    return [output for cell in executed["cells"] for output in cell.get("outputs", ())]
+
+
+def test_an_error_in_a_cell_is_described_as_the_analyst_counts(jobs: Jobs) -> None:
+    reply, executed = execute(jobs, "raises")
+    assert reply.cause == "failed"
+    assert (reply.error["exception"], reply.error["message"], reply.error["cell"]) == ("ValueError", "no such place", 3)
+    assert "\x1b" not in reply.error["traceback"]
+    assert any(output.get("ename") == "ValueError" for output in outputs_of(executed))
+    assert not any("after" in str(output.get("text")) for output in outputs_of(executed))
+
+
+def test_a_kernel_that_is_killed_is_told_from_one_that_exits(jobs: Jobs) -> None:
+    reply, _ = execute(jobs, "kills_kernel")
+    assert reply.cause == "failed"
+    assert "killed by signal 9, most likely because memory ran out" in reply.error["message"]
+    reply, _ = execute(jobs, "exits")
+    assert "the kernel ended by itself in the middle of a cell, with exit code 7" in reply.error["message"]
+
+
+@pytest.mark.parametrize("name", ["sleeps", "computes"])
+def test_a_notebook_that_takes_too_long_is_interrupted_and_kept(jobs: Jobs, name: str) -> None:
+    reply, executed = execute(jobs, name, timeout=4.0)
+    assert reply.cause == "timeout"
+    assert reply.error["exception"] == "KeyboardInterrupt"
+    assert any(output.get("ename") == "KeyboardInterrupt" for output in outputs_of(executed))
+
+
+def test_a_kernel_that_hears_nothing_is_killed(jobs: Jobs) -> None:
+    began = time.monotonic()
+    reply, _ = execute(jobs, "holds_gil", timeout=4.0)
+    assert (reply.cause, reply.error) == ("timeout", {})
+    assert time.monotonic() - began < 20
+
+
+def test_a_question_is_an_error_and_no_wait(jobs: Jobs) -> None:
+    reply, _ = execute(jobs, "asks_input")
+    assert reply.cause == "failed"
+    assert "does not support input requests" in reply.error["message"]
+
+
+def test_a_flood_of_output_is_cut_and_the_notebook_goes_on(jobs: Jobs) -> None:
+    reply, executed = execute(jobs, "floods_output", timeout=100.0)
+    assert reply.cause == "done"
+    assert len(json.dumps(executed)) < 15_000_000
+    text = "".join(str(output.get("text", "")) for output in outputs_of(executed))
+    assert "more than 10 MB of output in this cell; the rest is left out" in text
+    assert "still here" in text
+
+
+def test_daemons_that_a_notebook_starts_end_with_it(jobs: Jobs) -> None:
+    reply, _ = execute(jobs, "forks_daemons")
+    assert reply.cause == "done"
+    assert [p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "3141"]] == []
+
+
+def test_progress_is_passed_on(jobs: Jobs) -> None:
+    seen: list[Any] = []
+    execute(jobs, "glues", on_progress=seen.append)
+    assert seen
+    assert seen[-1]["of"] == 3
+
+
+def test_secrets_are_for_their_own_child_and_leave_it_redacted(jobs: Jobs) -> None:
+    reply, executed = execute(jobs, "prints_token", secrets={"FLOWAPI_TOKEN": "very-secret-token"})
+    assert reply.error["message"] == "[redacted]"
+    assert "very-secret-token" not in json.dumps(executed)
+    assert "[redacted]" in json.dumps(executed)
+
+
+@pytest.mark.parametrize("name", ["sleeps", "holds_gil"])
+def test_cancelling_leaves_no_process(jobs: Jobs, name: str) -> None:
+    async def call() -> None:
+        with jobs.workspace() as workspace:
+            request = {"notebook": str(NOTEBOOKS / f"{name}.ipynb"), "parameters": {}, "final": "/f"}
+            task = asyncio.create_task(jobs.call("notebook", request, workspace, timeout=None))
+            await asyncio.sleep(4)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    began = time.monotonic()
+    asyncio.run(call())
+    assert time.monotonic() - began < 20
+
+
+def test_a_child_that_can_not_start_its_work_says_so(jobs: Jobs) -> None:
+    async def call() -> Reply:
+        with jobs.workspace() as workspace:
+            return await jobs.call("no_such_kind", {}, workspace, timeout=30)
+
+    reply = asyncio.run(call())
+    assert reply.cause == "failed"
+    assert "no job is called 'no_such_kind'" in reply.error["message"]
+
+
+def test_what_a_dead_autoflow_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
+    stray = subprocess.Popen(["sleep", "2718"], env={MARKER: "instance/job-1"}, start_new_session=True)
+    other = subprocess.Popen(["sleep", "2718"], env={MARKER: "instance2/job-1"}, start_new_session=True)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "half.ipynb").write_text("{")
+    jobs = Jobs(tmp_path / "work", "instance", os.environ)
+    try:
+        assert stray.wait(timeout=5) == -9
+        assert other.poll() is None
+        assert list((tmp_path / "work").iterdir()) == []
+    finally:
+        jobs.close()
+        other.kill()
+        other.wait()
+
+
+def test_children_die_with_their_parent(tmp_path: Path) -> None:
+    """kill -9 of AutoFlow takes the child and its kernel along, at once."""
+    code = f"""
+import asyncio, os, pathlib
+from autoflow.jobs import Jobs
+async def main():
+    jobs = Jobs(pathlib.Path({str(tmp_path / "work")!r}), "orphans", os.environ)
+    with jobs.workspace() as workspace:
+        request = {{"notebook": {str(NOTEBOOKS / "holds_gil.ipynb")!r}, "parameters": {{}}, "final": "/f"}}
+        await jobs.call("notebook", request, workspace, timeout=None)
+asyncio.run(main())
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code])
+
+    def family() -> list[psutil.Process]:
+        found = psutil.process_iter(["environ"])
+        return [p for p in found if str((p.info["environ"] or {}).get(MARKER, "")).startswith("orphans/")]
+
+    def until(number: int, seconds: float) -> int:
+        end = time.monotonic() + seconds
+        while len(family()) != number and time.monotonic() < end:
+            time.sleep(0.1)
+        return len(family())
+
+    assert until(2, 20) == 2
+    time.sleep(2)
+    parent.kill()
+    parent.wait()
+    assert until(0, 10) == 0
+
+
+def test_the_cause_is_written_into_a_notebook_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ""},
+        {"cell_type": "code", "metadata": {"tags": ["injected-parameters"]}, "outputs": []},
+        {"cell_type": "code", "metadata": {"papermill": {"status": "running"}}, "outputs": []},
+    ]
+    path.write_text(json.dumps({"cells": cells}))
+    assert record_cause(path, "Timeout", "took too long") == 2
+    (error,) = outputs_of(json.loads(path.read_text()))
+    assert (error["ename"], error["evalue"]) == ("Timeout", "took too long")
+    path.write_text('{"cells": [')
+    with pytest.raises(ValueError, match="Expecting value"):
+        record_cause(path, "Timeout", "took too long")
