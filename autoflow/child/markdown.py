@@ -44,13 +44,14 @@ def convert_all(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _boundary(number: int) -> str:
-    # a heading of the first level, which also keeps pandoc from flattening those that follow it
-    return f"# {SEPARATOR}-{number}\n\n"
+    # a heading of each level: pandoc moves one up that has none of the level above it before it
+    ladder = "\n\n".join(f"{'#' * level} {SEPARATOR}" for level in range(2, 7))
+    return f"# {SEPARATOR}-{number}\n\n{ladder}\n\n"
 
 
 def _split(asciidoc: str) -> list[str]:
-    pieces = re.split(rf"^(?:\[\[[^\n]*\]\]\n)?== {SEPARATOR}-\d+$", asciidoc, flags=re.MULTILINE)
-    return [piece.strip() for piece in pieces[1:]]
+    pieces = re.split(rf"^== {SEPARATOR}-\d+$", asciidoc, flags=re.MULTILINE)
+    return [re.sub(rf"^=+ {SEPARATOR}$", "", piece, flags=re.MULTILINE).strip() for piece in pieces[1:]]
 
 
 def _pandoc(text: str) -> str:

@@ -110,12 +110,13 @@ def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
 
 def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -> str:
     """Convert to asciidoc, and leave the images in the workspace."""
-    path = template or str(config_file(TEMPLATE))
+    path = Path(template) if template else config_file(TEMPLATE)
     try:
         converted = convert_all(_markdown_of(notebook))
         exporter = ASCIIDocExporter(
-            template_file=path,
-            extra_template_paths=[str(config_file(TEMPLATE).parent)],
+            # by name and directory: given a path, nbconvert frowns on the suffix that its users' templates have
+            template_file=path.name,
+            extra_template_paths=[str(path.parent), str(config_file(TEMPLATE).parent)],
             extra_loaders=[OLD_TEMPLATES],
             exclude_input_prompt=True,
             exclude_output_prompt=True,

@@ -1,0 +1,300 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Reports: what a reader finds on the pages of a PDF that was really made."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from nbformat import NotebookNode, v4
+
+from autoflow.child import report
+from autoflow.child.report import ReportError
+
+mpl.use("Agg")
+
+
+def markdown(source: str, **attachments: Any) -> NotebookNode:
+    return v4.new_markdown_cell(source, **attachments)
+
+
+def shown(*outputs: dict[str, str]) -> NotebookNode:
+    return v4.new_code_cell("SECRET_CODE = 1", outputs=[v4.new_output("display_data", data) for data in outputs])
+
+
+def frame(table: pd.DataFrame) -> NotebookNode:
+    return shown({"text/html": table._repr_html_(), "text/plain": "PLAIN_FRAME"})
+
+
+def plot(kind: str) -> str:
+    figure, axes = plt.subplots(figsize=(20, 4))
+    axes.plot([1, 3, 2])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind)
+    plt.close(figure)
+    content = buffer.getvalue()
+    return content.decode() if kind == "svg" else base64.b64encode(content).decode()
+
+
+class Pages:
+    """A PDF, as tools read it."""
+
+    def __init__(self, path: Path, warnings: list[str]) -> None:
+        self.path = path
+        self.warnings = warnings
+        self.text = self._tool("pdftotext", "-layout", str(path), "-")
+
+    def images(self) -> int:
+        """Count pictures; their masks of transparency are none."""
+        lines = self._tool("pdfimages", "-list", str(self.path)).splitlines()[2:]
+        return sum(line.split()[2] == "image" for line in lines)
+
+    def right_edge(self, word: str) -> float:
+        """Where on the page a word ends, in points."""
+        for line in self._tool("pdftotext", "-bbox", str(self.path), "-").splitlines():
+            if f">{word}</word>" in line:
+                return float(line.split('xMax="')[1].split('"')[0])
+        raise AssertionError(f"{word} is not on a page")
+
+    def _tool(self, *command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def convert(directory: Path, *cells: NotebookNode, template: str | None = None) -> Pages:
+    """Make a report of cells."""
+    notebook = directory / "executed.ipynb"
+    nbformat.write(v4.new_notebook(cells=list(cells)), notebook)
+    workspace = directory / "work space"
+    workspace.mkdir(exist_ok=True)
+    output = workspace / "report.pdf"
+    request = {
+        "notebook": str(notebook),
+        "template": template,
+        "output": str(output),
+        "inputs_dir": str(directory),
+        "title_fallback": "flows 2016-01-01",
+    }
+    reply = report.work(request, workspace)
+    return Pages(output, reply["warnings"])
+
+
+def test_a_page_has_what_was_shown_and_nothing_else(tmp_path: Path) -> None:
+    noise = v4.new_code_cell(
+        "SECRET_CODE",
+        outputs=[
+            v4.new_output("stream", name="stdout", text="printed \x1b[31mred\x1b[0m\n....\nmore"),
+            v4.new_output("stream", name="stderr", text="NOISE"),
+            v4.new_output("error", ename="E", evalue="NOISE", traceback=["NOISE"]),
+        ],
+    )
+    named_plot = shown({"text/plain": "<Axes: NOISE>"}, {"image/png": plot("png"), "text/plain": "<Figure NOISE>"})
+    pages = convert(tmp_path, markdown("# Title\n\nIntro **bold**"), noise, named_plot)
+    for words in ("Title", "Intro bold", "printed red", "....", "more"):
+        assert words in pages.text
+    for words in ("SECRET", "NOISE", "\x1b", "**", "= Title"):
+        assert words not in pages.text
+    assert pages.images() == 1
+    assert pages.warnings == []
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_plots_fit_the_page(tmp_path: Path, kind: str) -> None:
+    pages = convert(tmp_path, markdown("# T"), shown({f"image/{kind}": plot(kind)}))
+    listing = subprocess.run(["pdfimages", "-list", pages.path], capture_output=True, text=True, check=True).stdout
+    width, dots_per_inch = int(listing.splitlines()[2].split()[3]), int(listing.splitlines()[2].split()[12])
+    assert width / dots_per_inch < 7.0  # inches between the margins of A4
+
+
+def test_svg_plots_are_drawn(tmp_path: Path) -> None:
+    pages = convert(tmp_path, markdown("# T"), shown({"image/svg+xml": plot("svg"), "text/plain": "PLAIN"}))
+    assert "PLAIN" not in pages.text
+    assert pages.path.stat().st_size > 10_000
+    assert "svg" not in pages.text
+
+
+def test_headings_keep_their_levels_and_the_first_is_the_title(tmp_path: Path) -> None:
+    pages = convert(
+        tmp_path, markdown("# Only\n\n## Methods\n\ntext"), markdown("### Detail\n\ntext"), markdown("## Results")
+    )
+    source = (tmp_path / "work space" / "report.adoc").read_text()
+    headings = [line for line in source.splitlines() if line.startswith("=")]
+    assert headings == ["= Only", "== Methods", "=== Detail", "== Results"]
+    assert pages.warnings == []
+
+
+def test_several_titles_and_skipped_levels_are_no_trouble(tmp_path: Path) -> None:
+    pages = convert(tmp_path, markdown("# One"), markdown("#### Deep"), markdown("# Two\n\n## Below"))
+    source = (tmp_path / "work space" / "report.adoc").read_text()
+    assert [line for line in source.splitlines() if line.startswith("=")] == [
+        "= One", "== Deep", "== Two", "=== Below",
+    ]  # fmt: skip
+    assert pages.warnings == []
+
+
+def test_a_notebook_without_a_title_gets_its_runs(tmp_path: Path) -> None:
+    assert "flows 2016-01-01" in convert(tmp_path, markdown("Some text")).text
+
+
+def test_numbers_are_on_the_right_and_text_is_on_the_left(tmp_path: Path) -> None:
+    table = pd.DataFrame({"place": ["north", "southern"], "people": [12, 1234567]})
+    pages = convert(tmp_path, markdown("# T"), frame(table))
+    assert pages.right_edge("12") == pytest.approx(pages.right_edge("1234567"), abs=1.0)
+    assert pages.right_edge("people") == pytest.approx(pages.right_edge("12"), abs=1.0)
+    assert pages.right_edge("north") < pages.right_edge("southern") - 5
+
+
+def test_the_name_of_an_index_is_no_row_of_its_own(tmp_path: Path) -> None:
+    table = pd.DataFrame({"people": [1]}, index=pd.Index(["north"], name="place"))
+    lines = [line.split() for line in convert(tmp_path, markdown("# T"), frame(table)).text.splitlines()]
+    assert ["place", "people"] in lines
+    assert ["north", "1"] in lines
+
+
+def test_headings_of_several_levels_stand_over_their_columns(tmp_path: Path) -> None:
+    columns = pd.MultiIndex.from_product([["2015", "2016"], ["in", "out"]])
+    index = pd.MultiIndex.from_tuples([("A", "x"), ("A", "y"), ("B", "x")], names=["region", "kind"])
+    table = pd.DataFrame(np.arange(101, 113).reshape(3, 4), columns=columns, index=index)
+    pages = convert(tmp_path, markdown("# T"), frame(table))
+    lines = [line.split() for line in pages.text.splitlines()]
+    assert ["region", "kind", "in", "out", "in", "out"] in lines
+    assert ["y", "105", "106", "107", "108"] in lines
+    assert pages.right_edge("105") == pytest.approx(pages.right_edge("101"), abs=1.0)
+
+
+def test_text_in_cells_is_taken_literally(tmp_path: Path) -> None:
+    hostile = ["a|b", "*c* _d_ `e`", "<x> & {docdir}", "]+pass+[", "image::x[]", "https://example.org", "(C) -- ..."]
+    pages = convert(tmp_path, markdown("# T"), frame(pd.DataFrame({"text": hostile})))
+    for text in hostile:
+        assert text in pages.text
+    assert pages.warnings == []
+
+
+def test_styled_tables_have_their_caption_and_no_hidden_index(tmp_path: Path) -> None:
+    table = pd.DataFrame({"place": ["north"], "people": [0.5]})
+    styled = table.style.hide(axis="index").format({"people": "{:.1%}"}).set_caption("People by place")
+    text = convert(tmp_path, markdown("# T"), shown({"text/html": styled.to_html(), "text/plain": "PLAIN"})).text
+    assert "People by place" in text
+    assert ["north", "50.0%"] in [line.split() for line in text.splitlines()]
+
+
+def test_long_tables_repeat_their_head_and_short_ones_stay_together(tmp_path: Path) -> None:
+    long = pd.DataFrame({"counted": range(200)})
+    pages = convert(tmp_path, markdown("# T"), shown({"text/html": long.to_html()}))
+    assert pages.text.count("counted") >= 4
+    for number in range(200):
+        assert str(number) in pages.text
+
+
+def test_what_pandas_cuts_short_and_empty_frames_are_shown(tmp_path: Path) -> None:
+    pages = convert(tmp_path, frame(pd.DataFrame({"n": range(300)})), frame(pd.DataFrame(columns=["empty"])))
+    assert "300 rows \u00d7 1 columns" in pages.text
+    assert "empty" in pages.text
+
+
+def test_markdown_is_shown_as_jupyter_does(tmp_path: Path) -> None:
+    image = base64.b64decode(plot("png"))
+    (tmp_path / "figure.png").write_bytes(image)
+    source = """# T
+
+text
+- right below
+  1. nested
+
+| left | right |
+|------|------:|
+| a | 12 |
+
+[named](https://example.org) and a note[^1], ~~gone~~
+
+[^1]: the footnote
+
+![attached](attachment:a.png) ![beside](figure.png)
+"""
+    cell = markdown(source, attachments={"a.png": {"image/png": base64.b64encode(image).decode()}})
+    pages = convert(tmp_path, cell, shown({"text/markdown": "## Made by code\n\nand *shown*"}))
+    for words in ("right below", "nested", "named", "the footnote", "Made by code", "and shown"):
+        assert words in pages.text
+    for words in ("[^1]", "](", "|--", "attachment", "##", "~~"):
+        assert words not in pages.text
+    assert pages.images() == 2
+    assert pages.warnings == []
+
+
+def test_a_cell_that_leaves_something_open_does_not_swallow_the_next(tmp_path: Path) -> None:
+    pages = convert(
+        tmp_path, markdown("# T\n\n```\nopen fence"), markdown("<!-- open comment"), markdown("still *here*")
+    )
+    assert "open fence" in pages.text
+    assert "still here" in pages.text
+
+
+def test_no_file_can_be_included(tmp_path: Path) -> None:
+    (tmp_path / "work space").mkdir()
+    (tmp_path / "work space" / "near.txt").write_text("NEARBY")
+    code = "```\ninclude::/etc/passwd[]\ninclude::near.txt[]\n```"
+    printed = v4.new_code_cell("", outputs=[v4.new_output("stream", name="stdout", text="include::near.txt[]\n")])
+    pages = convert(
+        tmp_path, markdown(f"# T\n\ninclude::/etc/passwd[]\n\ninclude::near.txt[]\n\n{code}"), printed,
+        shown({"text/plain": "include::near.txt[]"}),
+    )  # fmt: skip
+    assert "root:" not in pages.text
+    assert "NEARBY" not in pages.text
+    assert pages.text.count("include::near.txt[]") == 4
+
+
+def test_pictures_from_outside_of_the_inputs_stay_out(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(base64.b64decode(plot("png")))
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    pages = convert(inputs, markdown("# T\n\n![x](../secret.png)\n\n![y](/etc/passwd)"))
+    assert pages.images() == 0
+    assert any("secret.png" in warning for warning in pages.warnings)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% extends 'asciidoc/index.asciidoc.j2' %}{% block input %}{% endblock input %}",
+        "{% extends 'asciidoc.tpl' %}{% block input %}{% endblock input %}",
+        "{% extends 'asciidoc_extended.tpl' %}{% block stream %}{% endblock stream %}",
+    ],
+)
+def test_templates_of_ones_own_may_extend_ours_and_nbconverts(tmp_path: Path, template: str) -> None:
+    path = tmp_path / "own.tpl"
+    path.write_text(template)
+    pages = convert(tmp_path, markdown("# Own\n\ntext of mine"), frame(pd.DataFrame({"n": [17]})), template=str(path))
+    assert "text of mine" in pages.text
+    assert "17" in pages.text
+    assert "SECRET" not in pages.text
+
+
+def test_a_broken_template_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.tpl"
+    path.write_text("{% extends 'asciidoc/index.asciidoc.j2' %}\n{% block input %}{{ oops }")
+    with pytest.raises(ReportError, match=r"the template .*own\.tpl, line 2: unexpected"):
+        convert(tmp_path, markdown("# T"), template=str(path))
+
+
+@pytest.mark.parametrize(("tool", "package"), [("pandoc", "pandoc"), ("asciidoctor-pdf", "ruby-asciidoctor-pdf")])
+def test_a_missing_tool_is_told_with_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, package: str
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for other in {"pandoc", "asciidoctor-pdf"} - {tool}:
+        path = subprocess.run(["which", other], capture_output=True, text=True, check=True).stdout.strip()
+        (tools / other).symlink_to(path)
+    monkeypatch.setenv("PATH", str(tools))
+    with pytest.raises(ReportError, match=f"{tool} not found; install with: apt-get install {package}"):
+        convert(tmp_path, markdown("# T"))
