@@ -18,9 +18,6 @@ NUMBER = re.compile(
 MOST_COLUMNS_TO_FIT = 8
 """Up to so many columns are as wide as their text; more share the width of the page."""
 
-MOST_ROWS_TOGETHER = 20
-"""Up to so many rows are kept on one page."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -71,13 +68,10 @@ def _table(table: Tag) -> str:
     if not width:
         return ""
     alignments = _alignments(body, width)
-    attributes = [f'cols="{",".join(alignments)}"']
-    if head:
-        attributes.append('options="header"')
+    options = ["header"] if head else []
     if width <= MOST_COLUMNS_TO_FIT:
-        attributes.append("%autowidth")
-    if len(body) <= MOST_ROWS_TOGETHER:
-        attributes.append("%unbreakable")
+        options.append("autowidth")
+    attributes = [f'cols="{",".join(alignments)}"', f'options="{",".join(options)}"']
     caption = table.find("caption")
     title = [f".{_title(caption.get_text(' ', strip=True))}"] if caption and caption.get_text(strip=True) else []
     # asciidoc knows one row of heads; further ones are rows of header cells
