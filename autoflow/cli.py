@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--run-once", action="store_true", help="poll once, run what is due, and exit")
     mode.add_argument("--check", action="store_true", help="validate settings and workflows.yml, and exit")
+    mode.add_argument("--health", action="store_true", help="ask the running daemon how it is, and exit with 0 or 1")
     parser.add_argument("--now", action="store_true", help="tick at once, then on schedule")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
     return parser
@@ -72,6 +73,8 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     settings = load_settings(environment)
     progress = progress_for(sys.stderr)
     set_up_logging(settings, progress)
+    if options.health:
+        return health(settings)
     if options.check:
         return check(settings)
 
@@ -84,7 +87,8 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
 def check(settings: Settings) -> ExitCode:
     """Validate without asking FlowAPI; what is wrong is raised."""
-    from autoflow.app import check_tools, read_definitions
+    from autoflow.app import read_definitions
+    from autoflow.checks import check_tools
     from autoflow.settings import read_token
 
     definitions = read_definitions(settings)
@@ -92,6 +96,21 @@ def check(settings: Settings) -> ExitCode:
     read_token(settings)
     workflows, triggers = len(definitions.workflows), len(definitions.triggers)
     print(f"{settings.workflows_file}: valid: {workflows} workflows, {triggers} triggers")  # noqa: T201
+    return ExitCode.OK
+
+
+def health(settings: Settings) -> ExitCode:
+    """Ask the running daemon how it is; it is healthy if it answers."""
+    from autoflow.control import ask
+
+    try:
+        answer = ask(settings.control_socket)
+    except (OSError, ValueError) as error:
+        print(f"no answer from a daemon at {settings.control_socket} ({error})")  # noqa: T201
+        return ExitCode.RUN_FAILED
+    print(f"pid {answer['pid']}: {answer['doing']}")  # noqa: T201
+    for problem in answer["problems"]:
+        print(problem)  # noqa: T201
     return ExitCode.OK
 
 

@@ -22,6 +22,10 @@ class Conditions:
             self._present[name] = message
             logger.log(level, "%s", message)
 
+    def present(self) -> list[str]:
+        """List what is wrong now."""
+        return list(self._present.values())
+
     def end(self, name: str, message: str) -> None:
         """Log that a condition is over, if it was there."""
         if self._present.pop(name, None) is not None:

@@ -32,3 +32,5 @@ class Context:
     progress: Progress
     conditions: Conditions
     now: Callable[[], dt.datetime] = utc_now
+    longest_nap: float = 60.0
+    """Seconds that the idle daemon sleeps at a stretch."""

@@ -73,18 +73,39 @@ async def tick(
     SettingsError
         When there is no usable token.
     """
-    token = read_token(context.settings)
+    token = read_token(context.settings, context.now())
+    warn_of_expiry(context, token)
     available = await poll(context, definitions, token)
     decision = due_runs(definitions, available, context.store.history(), context.now(), patient=patient)
-    for run in decision.given_up:
-        context.conditions.begin(
-            f"given up {run.key}", f"{run}: given up after {run.workflow.retries.attempts} failed attempts"
-        )
+    if decision.given_up:
+        names = ", ".join(str(run) for run in decision.given_up[:3])
+        more = "" if len(decision.given_up) <= 3 else ", ..."
+        message = f"{len(decision.given_up)} runs have had all their attempts: {names}{more}"
+        context.conditions.begin("given up", message, logging.WARNING)
+    else:
+        context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
     states = await _execute_all(context, definitions, decision.due, token, stop, until)
-    failed_again = _next_tries(context, decision)
-    return Outcome(states, len(decision.due) - sum(states.values()), failed_again)
+    retry_at = _look_ahead(context, decision)
+    return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
+
+
+def warn_of_expiry(context: Context, token: Token) -> None:
+    """Warn of a token that nears its end, once for each of the days that the settings name."""
+    if token.expires is None:
+        return
+    left = token.expires - context.now()
+    passed = [days for days in context.settings.token_warning_days if left <= dt.timedelta(days=days)]
+    if passed:
+        context.conditions.begin(
+            "token",
+            f"FLOWAPI_TOKEN expires at {token.expires:%Y-%m-%d %H:%M} UTC, in less than {min(passed)} days;"
+            " make a new one in FlowAuth",
+            logging.WARNING,
+        )
+    else:
+        context.conditions.end("token", f"FLOWAPI_TOKEN is good until {token.expires:%Y-%m-%d %H:%M} UTC")
 
 
 async def poll(context: Context, definitions: Definitions, token: Token) -> AvailableDates:
@@ -169,13 +190,17 @@ def next_try(retries: Retries, failures: Failures) -> dt.datetime:
     return failures.last + dt.timedelta(seconds=min(retries.pause * 2**doublings, retries.max_pause))
 
 
-def _next_tries(context: Context, decision: Decision) -> dt.datetime | None:
-    """When the first run that has failed, before this tick or in it, may be tried again."""
-    failed = context.store.history().failed
+def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
+    """Find when the first failed run may be tried again, and tell of those that may not."""
+    history = context.store.history()
     times = [] if decision.retry_at is None else [decision.retry_at]
     for run in decision.due:
-        failures = failed.get(run.key)
-        if failures and not is_given_up(run.workflow.retries, failures):
+        failures = history.failed.get(run.key)
+        if failures is None or run.key in history.settled:
+            continue
+        if is_given_up(run.workflow.retries, failures):
+            logger.error("%s: given up after %d failed attempts", run, failures.attempts)
+        else:
             times.append(next_try(run.workflow.retries, failures))
     return min(times, default=None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import hashlib
 import json
 import os
 import re
@@ -57,6 +58,16 @@ class Settings:
     def work_dir(self) -> Path:
         """Where outputs grow until they are complete."""
         return self.outputs_dir / ".autoflow"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where a running daemon can be asked how it is."""
+        return self.work_dir / f"{self.instance}.sock"
+
+    @property
+    def instance(self) -> str:
+        """Name of this installation: the same after a restart, and another for each database."""
+        return hashlib.sha256(str(self.db_path.resolve()).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

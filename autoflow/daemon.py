@@ -1,0 +1,237 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The daemon's life: sleep until the next tick, tick, and sleep again."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from autoflow import sensor
+from autoflow.checks import check_tools
+from autoflow.context import Context
+from autoflow.control import Control
+from autoflow.definitions import Definitions
+from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError
+from autoflow.notifier import Notifier
+from autoflow.parser import load_definitions
+from autoflow.schedule import Schedule, next_tick
+from autoflow.signals import Signals
+
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+"""Seconds before a tick that could not be made is tried again; each pause is twice the one before."""
+
+STARTING = "starting"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Agenda:
+    """What the daemon is at, and when it has to do something next."""
+
+    last_tick: dt.datetime
+    retry_at: dt.datetime | None = None
+    """When what failed, a tick or a run, may be tried again."""
+    failed_ticks: int = 0
+    doing: str = STARTING
+    """In words, for people and service managers."""
+
+    def next(self, definitions: Definitions, now: dt.datetime) -> dt.datetime:
+        """Give the time of the next tick; one in the past was missed, and happens at once.
+
+        A last tick in the future means that the clock was set back: the schedule goes on from now.
+        """
+        scheduled = next_tick(schedule_of(definitions), min(self.last_tick, now))
+        return scheduled if self.retry_at is None else min(scheduled, self.retry_at)
+
+
+async def serve(context: Context, definitions: Definitions, notifier: Notifier, *, now: bool = False) -> ExitCode:
+    """Tick on schedule until told to stop.
+
+    Parameters
+    ----------
+    now
+        Whether the first tick is at once.
+    """
+    agenda = Agenda(last_tick=first_tick(context, now=now))
+    with Signals() as signals:
+        feeding = asyncio.create_task(feed_watchdog(notifier))
+        async with Control(context.settings.control_socket, lambda: health(context, agenda)):
+            notifier.ready()
+            while not signals.stop.is_set():
+                moment = agenda.next(definitions, context.now())
+                overdue = moment <= context.now()
+                say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
+                if await sleep_until(moment, signals, context):
+                    definitions = reload(context, definitions)
+                    say(notifier, agenda, "ticking")
+                    await one_tick(context, definitions, agenda, signals)
+                elif signals.reload.is_set():
+                    signals.reload.clear()
+                    notifier.reloading()
+                    definitions = reload(context, definitions)
+                    notifier.ready()
+            notifier.stopping()
+        feeding.cancel()
+    logger.info("stopped")
+    return ExitCode.OK
+
+
+def first_tick(context: Context, *, now: bool) -> dt.datetime:
+    """Find the tick from which the schedule goes on; a new installation waits for its first one."""
+    last = context.store.last_tick()
+    if last is None:
+        last = context.now()
+        context.store.record_tick(last)
+    return dt.datetime.min.replace(tzinfo=dt.UTC) if now else last
+
+
+async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> None:
+    """Tick, and note when to come back; what keeps a tick from being made is said once."""
+    began = context.now()
+    agenda.last_tick, agenda.retry_at = began, None
+    until = next_tick(schedule_of(definitions), began)
+    try:
+        # a store that could not be written, on a full disk perhaps, leaves runs that are not running
+        context.store.recover(began)
+        outcome = await tick_or_stop(context, definitions, signals, until=until)
+    except Exception as error:
+        if isinstance(error, (FlowapiError, SettingsError)):
+            context.conditions.begin("tick", str(error))
+        else:
+            logger.exception("this tick could not be made")
+        pause = min(FIRST_PAUSE * 2**agenda.failed_ticks, LONGEST_PAUSE)
+        agenda.failed_ticks = min(agenda.failed_ticks + 1, 32)
+        agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
+        return
+    context.conditions.end("tick", "FlowAPI answers again")
+    agenda.failed_ticks = 0
+    if outcome is None or signals.stop.is_set():
+        # not recorded as a tick, so that the next start takes up at once what was left
+        return
+    agenda.retry_at = outcome.retry_at
+    context.store.record_tick(began)
+    if context.now() >= until:
+        logger.warning(
+            "this tick took %s and ran into the next one; %d runs are left for that",
+            dt.timedelta(seconds=round((context.now() - began).total_seconds())),
+            outcome.not_started,
+        )
+
+
+async def tick_or_stop(
+    context: Context,
+    definitions: Definitions,
+    signals: Signals,
+    *,
+    until: dt.datetime | None = None,
+    patient: bool = True,
+) -> sensor.Outcome | None:
+    """Tick; once told to stop, give what is running the grace time, then end it.
+
+    Returns
+    -------
+    sensor.Outcome or None
+        None when the tick had to be ended.
+    """
+    ticking = asyncio.create_task(sensor.tick(context, definitions, signals.stop, until=until, patient=patient))
+    stopping = asyncio.create_task(signals.stop.wait())
+    killing = asyncio.create_task(signals.kill.wait())
+    try:
+        await asyncio.wait({ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ticking, killing}, timeout=context.settings.grace, return_when=asyncio.FIRST_COMPLETED)
+        ticking.cancel()
+        # being cancelled it interrupts kernels; a second time it kills them
+        await asyncio.wait({ticking, killing}, return_when=asyncio.FIRST_COMPLETED)
+        ticking.cancel()
+        return await ticking
+    except asyncio.CancelledError:
+        return None
+    finally:
+        stopping.cancel()
+        killing.cancel()
+
+
+def reload(context: Context, definitions: Definitions) -> Definitions:
+    """Read workflows.yml again; the old definitions go on when the new ones are not valid."""
+    file = context.settings.workflows_file
+    try:
+        fresh, _ = load_definitions(file)
+        check_tools(fresh)
+        schedule_of(fresh)
+    except (DefinitionError, SettingsError) as error:
+        context.conditions.begin("workflows.yml", f"{error}\nthe definitions read before go on")
+        return definitions
+    context.conditions.end("workflows.yml", f"{file} is valid again")
+    if fresh != definitions:
+        logger.info("%s has changed and was read again", file)
+    return fresh
+
+
+def schedule_of(definitions: Definitions) -> Schedule:
+    """Give the schedule of a daemon's definitions.
+
+    Raises
+    ------
+    SettingsError
+        For ``schedule: null``, which is for one tick and not for a daemon that goes on.
+    """
+    if definitions.schedule is None:
+        raise SettingsError(
+            "schedule: null asks for one tick, but this AutoFlow was started with a schedule; restart it"
+        )
+    return Schedule(definitions.schedule, definitions.timezone)
+
+
+async def sleep_until(moment: dt.datetime, signals: Signals, context: Context) -> bool:
+    """Sleep in naps, so that a clock that is set or a suspended machine is noticed.
+
+    Returns
+    -------
+    bool
+        Whether the moment has come; False when a signal came first.
+    """
+    while (left := (moment - context.now()).total_seconds()) > 0:
+        if signals.stop.is_set() or signals.reload.is_set():
+            return False
+        began = context.now()
+        waiters = {asyncio.create_task(signals.stop.wait()), asyncio.create_task(signals.reload.wait())}
+        await asyncio.wait(waiters, timeout=min(left, context.longest_nap), return_when=asyncio.FIRST_COMPLETED)
+        for waiter in waiters:
+            waiter.cancel()
+        if context.now() < began:
+            logger.warning("the clock was set back by %s", began - context.now())
+            return False
+    return not signals.stop.is_set()
+
+
+async def feed_watchdog(notifier: Notifier) -> None:
+    """Tell systemd that the loop turns, for as long as it does."""
+    while notifier.watchdog:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog / 3)
+
+
+def say(notifier: Notifier, agenda: Agenda, text: str) -> None:
+    """Say what comes next, to the log and to systemd, when it is news."""
+    if text != agenda.doing:
+        # a line in the log for the first tick alone: a month of them says nothing
+        logger.log(logging.INFO if agenda.doing == STARTING else logging.DEBUG, "%s", text)
+        agenda.doing = text
+        notifier.status(text)
+
+
+def health(context: Context, agenda: Agenda) -> dict[str, Any]:
+    """Describe the daemon for those who ask it over its socket."""
+    return {
+        "pid": os.getpid(),
+        "doing": agenda.doing,
+        "last_tick": agenda.last_tick.isoformat(),
+        "problems": context.conditions.present(),
+    }

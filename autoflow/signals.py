@@ -1,0 +1,44 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What the operating system asks of the process: to stop, to stop at once, to read its definitions again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+logger = logging.getLogger(__name__)
+
+
+class Signals:
+    """What the operating system asks of the process, as events; a context in which they are heard."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        """SIGTERM or SIGINT: come to an end."""
+        self.kill = asyncio.Event()
+        """The same once more: at once."""
+        self.reload = asyncio.Event()
+        """SIGHUP: read workflows.yml again."""
+
+    def __enter__(self) -> Signals:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ask_to_stop, number.name)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+    def _ask_to_stop(self, name: str) -> None:
+        if self.stop.is_set():
+            logger.warning("%s again: killing what is running", name)
+            self.kill.set()
+        else:
+            logger.info("%s: stopping", name)
+            self.stop.set()

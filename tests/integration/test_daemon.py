@@ -1,0 +1,337 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The daemon's life, on a clock that runs fast: real store, real children, real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoflow.app import open_context, read_definitions
+from autoflow.context import Context
+from autoflow.daemon import Agenda, serve
+from autoflow.notifier import Notifier
+from autoflow.progress import Progress
+from autoflow.settings import load_settings
+from examples.flowapi import FlowapiStandin
+from tests.conftest import Deployment
+
+HOUR = dt.timedelta(hours=1)
+HOURLY = "0 * * * *"
+
+
+class Clock:
+    """A clock that shows ``speed`` seconds for each that passes, and can be set."""
+
+    def __init__(self, start: dt.datetime, speed: float) -> None:
+        self._shown, self._at, self._speed = start, time.monotonic(), speed
+
+    def __call__(self) -> dt.datetime:
+        return self._shown + dt.timedelta(seconds=(time.monotonic() - self._at) * self._speed)
+
+    def set(self, by: dt.timedelta) -> None:
+        self._shown += by
+
+
+class Life:
+    """A daemon under way, and what its log says."""
+
+    def __init__(self, context: Context, clock: Clock, log: pytest.LogCaptureFixture) -> None:
+        self.context = context
+        self.clock = clock
+        self._log = log
+
+    def messages(self) -> list[str]:
+        return [record.getMessage() for record in self._log.records if record.levelno > logging.DEBUG]
+
+    def count(self, words: str) -> int:
+        return sum(words in message for message in self.messages())
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "\n".join(self.messages())
+            await asyncio.sleep(0.05)
+
+
+START = dt.datetime(2027, 3, 1, 12, 30, tzinfo=dt.UTC)
+
+
+@contextmanager
+def living(
+    deployment: Deployment, log: pytest.LogCaptureFixture, start: dt.datetime = START, speed: float = 1800.0
+) -> Iterator[Life]:
+    """Open a context whose clock runs fast."""
+    log.set_level(logging.DEBUG, logger="autoflow")
+    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "no secrets")
+    with open_context(settings, deployment.environment, Progress()) as context:
+        clock = Clock(start, speed)
+        yield Life(replace(context, now=clock, longest_nap=0.05), clock, log)
+
+
+async def while_serving(life: Life, steps: Callable[[], object], now: bool = False) -> None:
+    """Serve until the steps are over."""
+    definitions = read_definitions(life.context.settings)
+    serving = asyncio.create_task(serve(life.context, definitions, Notifier({}), now=now))
+    try:
+        await asyncio.wait_for(steps(), 60)  # type: ignore[arg-type]
+        assert not serving.done()
+    finally:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(serving, 30) == 0
+
+
+def polls(flowapi: FlowapiStandin) -> int:
+    return flowapi.requests.count("GET /api/0/available_dates")
+
+
+@pytest.fixture(autouse=True)
+def _far_token(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    # the fast clock must not outrun the token
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=3000))
+
+
+def hourly(deployment: Deployment, *notebooks: str, **keys: object) -> None:
+    deployment.write_simple(*notebooks, **keys)
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("0 0 1 1 *", HOURLY))
+
+
+def test_a_new_installation_waits_for_its_first_tick_and_then_ticks_on_schedule(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    with living(deployment, caplog) as life:
+
+        async def steps() -> None:
+            assert polls(flowapi) == 0
+            await life.until(lambda: polls(flowapi) >= 3)
+            assert life.clock() > START + 2.5 * HOUR
+
+        asyncio.run(while_serving(life, steps))
+        assert life.count("next tick at 2027-03-01 13:00:00 UTC") == 1
+
+
+def test_ticks_that_were_missed_happen_once_and_at_once(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    with living(deployment, caplog, speed=1.0) as life:
+        life.context.store.record_tick(START - 48 * HOUR)
+
+        async def steps() -> None:
+            await life.until(lambda: life.context.store.last_tick() > START)  # type: ignore[operator]
+            await asyncio.sleep(1)
+            assert polls(flowapi) == 1
+
+        asyncio.run(while_serving(life, steps))
+
+
+def test_a_clock_that_jumps_makes_one_tick_and_one_that_is_set_back_goes_on(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    with living(deployment, caplog, speed=1.0) as life:
+
+        async def steps() -> None:
+            await asyncio.sleep(0.3)
+            life.clock.set(30 * HOUR)
+            await life.until(lambda: polls(flowapi) == 1)
+            await asyncio.sleep(1)
+            assert polls(flowapi) == 1
+            # back to before the daemon's own last tick: it must not sleep for 30 hours
+            life.clock.set(-40 * HOUR)
+            await life.until(lambda: life.count("the clock was set back by") == 1)
+            life.clock.set(HOUR)
+            await life.until(lambda: polls(flowapi) == 2)
+
+        asyncio.run(while_serving(life, steps))
+
+
+@pytest.mark.parametrize(
+    ("zone", "before", "ticks"),
+    [
+        ("Europe/Berlin", "2026-03-29 00:10", ["01:00", "00:30"]),
+        ("Europe/Berlin", "2026-10-25 00:10", ["00:30", "01:30"]),
+    ],
+)
+def test_a_daily_tick_comes_once_on_days_whose_clocks_change(
+    deployment: Deployment, zone: str, before: str, ticks: list[str]
+) -> None:
+    deployment.write_simple("glues", sensor=f"  timezone: {zone}\n")
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("0 0 1 1 *", "30 2 * * *"))
+    settings = load_settings(deployment.environment)
+    definitions = read_definitions(settings)
+    moment = dt.datetime.fromisoformat(before).replace(tzinfo=dt.UTC)
+    agenda, found = Agenda(moment), []
+    for _ in ticks:
+        agenda.last_tick = agenda.next(definitions, agenda.last_tick)
+        found.append(f"{agenda.last_tick:%H:%M}")
+    assert found == ticks
+
+
+@pytest.mark.parametrize("fault", ["401", "500", "nonsense", "gone"])
+def test_a_flowapi_that_fails_is_told_once_and_asked_ever_more_rarely(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    # three ticks' time: with pauses of 30 s, 1 min, 2 min ... there are more polls than ticks
+    with living(deployment, caplog, speed=600.0) as life:
+
+        async def steps() -> None:
+            if fault == "gone":
+                flowapi.stop()
+            else:
+                flowapi.set_fault(fault)
+            await life.until(lambda: life.count("gave no available dates") == 1)
+            began = life.clock()
+            await life.until(lambda: life.clock() > began + HOUR)
+            assert life.count("gave no available dates") == 1
+            if fault == "gone":
+                flowapi.start()
+            else:
+                assert polls(flowapi) >= 3
+                flowapi.set_fault(None)
+            await life.until(lambda: life.count("FlowAPI answers again") == 1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_definitions_that_change_are_taken_up_and_invalid_ones_are_not(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    path = deployment.inputs / "workflows.yml"
+    good = path.read_text()
+    with living(deployment, caplog) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: polls(flowapi) >= 1)
+            path.write_text(good.replace("filename:", "filenam:"))
+            await life.until(lambda: life.count("unknown key; did you mean 'filename'?") == 1)
+            asked = polls(flowapi)
+            await life.until(lambda: polls(flowapi) >= asked + 2)
+            assert life.count("unknown key") == 1
+            path.write_text(good.replace("name: w", "name: v"))
+            await life.until(lambda: life.count("has changed and was read again") == 1)
+            assert life.count("is valid again") == 1
+
+        asyncio.run(while_serving(life, steps))
+
+
+def test_a_run_that_fails_is_tried_again_after_its_pause(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("raises", retries={"attempts": 2, "pause": "10m"})
+    with living(deployment, caplog, speed=200.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("given up after 2 failed attempts") == 1, 50)
+            assert life.count("attempt 1") == 1
+            assert life.count("attempt 2") == 1
+            failures = next(iter(life.context.store.history().failed.values()))
+            assert failures.attempts == 2
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_a_backlog_lets_newer_data_pass(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A tick ends when the next one is due, and that one looks for newer dates first."""
+    flowapi.set_days(6)
+    hourly(deployment, "glues", concurrency=1)
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text() + "  order: newest\n")
+    with living(deployment, caplog, speed=900.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("succeeded") == 1)
+            flowapi.set_days(7)
+            await life.until(lambda: life.count("ran into the next one") >= 1)
+            await life.until(lambda: life.count("succeeded") == 7, 60)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        order = [message.split()[3] for message in life.messages() if "started, attempt" in message]
+        assert order.index("2016-01-07") < order.index("2016-01-01")
+
+
+def test_a_token_near_its_end_is_warned_about_once_for_each_threshold(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=7.2))
+    with living(deployment, caplog, start=dt.datetime.now(dt.UTC), speed=6000.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("in less than 7 days") == 1)
+            assert life.count("in less than 14 days") == 1
+            asked = polls(flowapi)
+            await life.until(lambda: polls(flowapi) >= asked + 2)
+            assert life.count("in less than") == 2
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_what_can_not_be_recorded_is_tried_again_and_not_forgotten(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that fails for a while, as on a full disk, stops no daemon and loses no date."""
+    flowapi.set_days(1)
+    hourly(deployment, "glues")
+    with living(deployment, caplog, speed=60.0) as life:
+        store = life.context.store
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("notebook glues started") == 1)
+            store._connection.execute("PRAGMA query_only = ON")
+            await life.until(lambda: life.count("this tick could not be made") == 1)
+            store._connection.execute("PRAGMA query_only = OFF")
+            await life.until(lambda: life.count("succeeded") == 1, 50)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        assert len(deployment.made("notebooks/*")) <= 2
+
+
+def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+    from autoflow.control import ask
+
+    deployment.write_simple("glues")
+    with living(deployment, caplog, speed=1.0) as life:
+        socket = life.context.settings.control_socket
+
+        async def steps() -> None:
+            await life.until(socket.exists)
+            answer = await asyncio.to_thread(ask, socket)
+            assert answer["doing"].startswith("next tick at 2028-01-01 00:00:00 UTC")
+            assert answer["problems"] == []
+
+        asyncio.run(while_serving(life, steps))
+        assert not socket.exists()
+        with pytest.raises(OSError, match="No such file"):
+            ask(socket)
+
+
+def test_outputs_may_have_a_long_path(deployment: Deployment, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    deployment.environment["AUTOFLOW_OUTPUTS_DIR"] = str(tmp_path / ("long" * 40))
+    test_the_daemon_says_how_it_is(deployment, caplog)
