@@ -10,13 +10,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autoflow.wording import shown
+
 Element = dt.date | int
+Pair = tuple[Element, Element]
 Interval = tuple[dt.date, dt.date]
 """Half-open: [start, end)."""
+
+Complaint = tuple[tuple[int, ...], str]
+"""The position of a mistake, such as (0, 1) for the end of the first pair, and what is wrong there."""
+
+ENDS = ("start", "end")
 
 
 class EmptyIntervalError(ValueError):
     """A pair of a date and an offset that holds no day for a reference date."""
+
+
+class StencilError(ValueError):
+    """All that is wrong with a stencil as people wrote it.
+
+    Its message counts elements from 1.
+    """
+
+    def __init__(self, complaints: Iterable[Complaint]) -> None:
+        self.complaints = tuple(complaints)
+        super().__init__("; ".join(f"{_where(position)}{message}" for position, message in self.complaints))
 
 
 class AvailableDates:
@@ -26,13 +45,19 @@ class AvailableDates:
         self.dates: tuple[dt.date, ...] = tuple(sorted(set(dates)))
         self._stretches: dict[int, int] = {}
         for date in self.dates:
-            day = date.toordinal()
-            self._stretches[day] = self._stretches.get(day - 1, 0) + 1
+            # the calendar's last day is in no half-open interval: none can end after it
+            if date < dt.date.max:
+                day = date.toordinal()
+                self._stretches[day] = self._stretches.get(day - 1, 0) + 1
 
     def __contains__(self, date: dt.date) -> bool:
         return date.toordinal() in self._stretches
 
-    def cover(self, start: int, end: int) -> bool:
+    def stretch(self, day: int) -> int:
+        """Count the unbroken days of data that end on a day, given as an ordinal; 0 when it has none."""
+        return self._stretches.get(day, 0)
+
+    def covers(self, start: int, end: int) -> bool:
         """Whether all days of [start, end), given as ordinals, are there."""
         return self._stretches.get(end - 1, 0) >= end - start
 
@@ -41,7 +66,7 @@ class AvailableDates:
 class DateStencil:
     """A list of half-open pairs, each end an absolute date or an offset in days from the reference date."""
 
-    pairs: tuple[tuple[Element, Element], ...]
+    pairs: tuple[Pair, ...]
 
     @classmethod
     def parse(cls, raw: Any) -> DateStencil:
@@ -55,14 +80,22 @@ class DateStencil:
 
         Raises
         ------
-        ValueError
-            Naming the element, what was found and what was expected.
+        StencilError
+            Naming each wrong element, what was found and what was expected.
         """
         if not _is_list(raw) or not raw:
-            raise ValueError(
-                f"found {raw!r}, expected a list of dates, offsets in days and pairs of them, such as [[-7, 0], 0]"
-            )
-        return cls(tuple(_pair(element, f"element {number}") for number, element in enumerate(raw, start=1)))
+            example = "expected a list of dates, offsets in days and pairs of them, such as [[-7, 0], 0]"
+            raise StencilError([((), f"found {shown(raw)}, {example}")])
+        pairs: list[Pair] = []
+        complaints: list[Complaint] = []
+        for number, element in enumerate(raw):
+            try:
+                pairs.append(_pair(element, (number,)))
+            except StencilError as error:
+                complaints += error.complaints
+        if complaints:
+            raise StencilError(complaints)
+        return cls(tuple(pairs))
 
     def intervals(self, reference_date: dt.date) -> list[Interval]:
         """Give the intervals for a reference date.
@@ -98,80 +131,111 @@ class DateStencil:
             day
             for start, end in self.intervals(reference_date)
             for day in range(start.toordinal(), end.toordinal())
-            if not available.cover(day, day + 1)
+            if not available.stretch(day)
         }
         return [dt.date.fromordinal(day) for day in sorted(days)]
 
     def complete(self, candidates: Iterable[dt.date], available: AvailableDates) -> list[dt.date]:
         """Keep the candidates for which all dates of the stencil are there; linear in their number."""
-        fixed, moving, mixed = [], [], []
+        stretch = available.stretch
+        days = [date.toordinal() for date in candidates]
+        moving = []
         for start, end in self.pairs:
-            if isinstance(start, dt.date) and isinstance(end, dt.date):
-                fixed.append((start.toordinal(), end.toordinal()))
-            elif isinstance(start, int) and isinstance(end, int):
+            if isinstance(start, int) and isinstance(end, int):
                 moving.append((start, end))
-            else:
-                mixed.append((start, end))
-        if not all(available.cover(start, end) for start, end in fixed):
-            return []
-        return [
-            date
-            for date in candidates
-            if all(available.cover(date.toordinal() + start, date.toordinal() + end) for start, end in moving)
-            and all(_covers(available, pair, date) for pair in mixed)
-        ]
+            elif isinstance(start, dt.date) and isinstance(end, dt.date):
+                if not available.covers(start.toordinal(), end.toordinal()):
+                    return []
+            elif isinstance(start, dt.date) and isinstance(end, int):
+                first, last = start.toordinal(), end - 1
+                days = [day for day in days if stretch(day + last) > day + last - first >= 0]
+            elif isinstance(start, int) and isinstance(end, dt.date):
+                after = end.toordinal()
+                length = stretch(after - 1)
+                days = [day for day in days if 0 < after - (day + start) <= length]
+        for begin, after in _joined(moving):
+            last, length = after - 1, after - begin
+            days = [day for day in days if stretch(day + last) >= length]
+        return [dt.date.fromordinal(day) for day in days]
 
 
 REFERENCE_DATE_ONLY = DateStencil(((0, 1),))
 """The default: a run needs the data of its reference date."""
 
 
-def _covers(available: AvailableDates, pair: tuple[Element, Element], reference_date: dt.date) -> bool:
-    start, end = (_ordinal(element, reference_date) for element in pair)
-    return start < end and available.cover(start, end)
+def as_date(raw: Any) -> dt.date | None:
+    """Take a date, or the text YYYY-MM-DD; None when it is neither."""
+    if isinstance(raw, str):
+        try:
+            date = dt.date.fromisoformat(raw)
+        except ValueError:
+            return None
+        # Python reads 20160101 and 2016-W01-1 as well
+        return date if date.isoformat() == raw else None
+    return raw if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime) else None
+
+
+def _joined(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join intervals that touch: a month written day by day is then one look-up."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(intervals):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _ordinal(element: Element, reference_date: dt.date) -> int:
     return element.toordinal() if isinstance(element, dt.date) else reference_date.toordinal() + element
 
 
-def _pair(raw: Any, where: str) -> tuple[Element, Element]:
+def _pair(raw: Any, position: tuple[int, ...]) -> Pair:
     if not _is_list(raw):
-        element = _element(raw, where)
+        element = _element(raw, position)
         if isinstance(element, int):
             return element, element + 1
         if element == dt.date.max:
-            raise ValueError(f"{where}: {element} is the last day of the calendar")
+            raise StencilError([(position, f"{element} is the last day of the calendar")])
         return element, element + dt.timedelta(days=1)
     if len(raw) != 2:
-        raise ValueError(f"{where}: found a list of {len(raw)}, expected a pair [start, end)")
-    start, end = _element(raw[0], f"{where}, start"), _element(raw[1], f"{where}, end")
-    both = (isinstance(start, int) and isinstance(end, int) and start >= end) or (
+        raise StencilError([(position, f"found a list of {len(raw)}, expected a pair [start, end)")])
+    ends: list[Element] = []
+    complaints: list[Complaint] = []
+    for number, end in enumerate(raw):
+        try:
+            ends.append(_element(end, (*position, number)))
+        except StencilError as error:
+            complaints += error.complaints
+    if complaints:
+        raise StencilError(complaints)
+    start, end = ends
+    if (isinstance(start, int) and isinstance(end, int) and start >= end) or (
         isinstance(start, dt.date) and isinstance(end, dt.date) and start >= end
-    )
-    if both:
+    ):
         hint = "the end is not part of it" if start == end else "the start must come first"
-        raise ValueError(f"{where}: {_words((start, end))} holds no day; {hint}")
+        raise StencilError([(position, f"{_words((start, end))} holds no day; {hint}")])
     return start, end
 
 
-def _element(raw: Any, where: str) -> Element:
+def _element(raw: Any, position: tuple[int, ...]) -> Element:
     if isinstance(raw, int) and not isinstance(raw, bool):
         return raw
-    if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime):
-        return raw
-    if isinstance(raw, str):
-        try:
-            if len(raw) == len("2016-01-01"):
-                return dt.date.fromisoformat(raw)
-        except ValueError:
-            pass
-    raise ValueError(f"{where}: found {raw!r}, expected a date (YYYY-MM-DD) or a whole number of days")
+    if (date := as_date(raw)) is not None:
+        return date
+    raise StencilError([(position, f"found {shown(raw)}, expected a date (YYYY-MM-DD) or a whole number of days")])
 
 
 def _is_list(raw: Any) -> bool:
     return isinstance(raw, Sequence) and not isinstance(raw, (str, bytes))
 
 
-def _words(pair: tuple[Element, Element]) -> str:
+def _where(position: tuple[int, ...]) -> str:
+    """Name a position as people count: ``element 1, start: ``."""
+    if not position:
+        return ""
+    return ", ".join([f"element {position[0] + 1}", *(ENDS[number] for number in position[1:])]) + ": "
+
+
+def _words(pair: Pair) -> str:
     return f"[{pair[0]}, {pair[1]}]"

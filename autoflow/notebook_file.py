@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,19 +43,21 @@ def read_notebook(path: Path) -> NotebookFile:
         raise ValueError("is no notebook: it is not UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"is no notebook: its JSON breaks at line {error.lineno} ({error.msg})") from None
-    except RecursionError:
-        raise ValueError("is no notebook: its JSON is nested too deeply") from None
-    if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
-        version = content.get("nbformat") if isinstance(content, dict) else None
-        if isinstance(version, int) and version < 4:
-            raise ValueError(f"is a notebook of format {version}; open and save it in a current Jupyter")
+    except (RecursionError, ValueError):
+        raise ValueError("is no notebook: its JSON is nested too deeply, or has too long a number") from None
+    version = content.get("nbformat") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise ValueError("is no notebook: it has no nbformat")
+    if version != 4:
+        raise ValueError(f"is a notebook of format {version}, expected format 4; save it in a current Jupyter")
+    if not isinstance(content.get("cells"), list):
         raise ValueError("is no notebook: it has no cells")
     metadata = _mapping(content.get("metadata"))
     kernel = _mapping(metadata.get("kernelspec"))
-    language = kernel.get("language") or _mapping(metadata.get("language_info")).get("name")
+    language = _text(_mapping(metadata.get("language_info")).get("name")) or _text(kernel.get("language"))
     source = _parameters_cell(content["cells"])
     return NotebookFile(
-        kernel=kernel.get("name"),
+        kernel=_text(kernel.get("name")),
         language=language,
         has_parameters_cell=source is not None,
         parameters=_assigned(source) if source is not None and language in (None, "python") else None,
@@ -76,17 +79,23 @@ def kernel_is_installed(name: str) -> bool:
 
 
 def _parameters_cell(cells: list[Any]) -> str | None:
-    for cell in cells:
-        if "parameters" in (_mapping(_mapping(cell).get("metadata")).get("tags") or ()):
-            source = cell.get("source", "")
-            return source if isinstance(source, str) else "".join(source)
+    """Find the source of the first cell tagged ``parameters``."""
+    for cell in map(_mapping, cells):
+        tags = _mapping(cell.get("metadata")).get("tags")
+        if isinstance(tags, list) and "parameters" in tags:
+            source = cell.get("source")
+            return "".join(map(str, source)) if isinstance(source, list) else str(source)
     return None
 
 
 def _assigned(source: str) -> frozenset[str] | None:
+    """Collect the names that Python code assigns to; None when it does not parse."""
     try:
-        module = ast.parse(source)
-    except (SyntaxError, ValueError):
+        with warnings.catch_warnings():
+            # an odd escape in somebody's text is not for AutoFlow to complain of
+            warnings.simplefilter("ignore")
+            module = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         # perhaps IPython's own syntax: it can not be told
         return None
     return frozenset(
@@ -96,3 +105,7 @@ def _assigned(source: str) -> frozenset[str] | None:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, StencilError
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     Concurrency,
@@ -30,10 +29,9 @@ from autoflow.definitions import (
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebook_file import kernel_is_installed, read_notebook
 from autoflow.schedule import Schedule, check_schedule, check_timezone
-from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, TriggerModel, WorkflowModel
+from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, WorkflowModel
+from autoflow.wording import closest, did_you_mean, shortened, shown
 from autoflow.yaml_reader import Document, KeyPath, read_yaml
-
-M = TypeVar("M", bound=BaseModel)
 
 EXPECTED = {
     "string_type": "text",
@@ -41,11 +39,11 @@ EXPECTED = {
     "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
     "greater_than": "a number greater than 0",
     "too_short": "at least one entry",
     "string_too_short": "text that is not empty",
 }
+"""What pydantic's kinds of mistakes ask for, in words for a person."""
 
 
 def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
@@ -67,277 +65,310 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
     DefinitionError
         With every problem found, in the order of the file.
     """
-    document, problems = read_yaml(path)
+    document, unreadable = read_yaml(path)
     model: FileModel | None = None
+    mistakes: list[ErrorDetails] = []
     try:
         model = FileModel.model_validate(document.content)
     except ValidationError as error:
-        known = {problem.key for problem in problems}
-        shape = [_shape_problem(document, details) for details in error.errors(include_url=False)]
-        problems += [problem for problem in shape if problem.key not in known]
-    problems += _meaning_problems(document, path.parent)
+        mistakes = error.errors(include_url=False)
+    problems = [
+        *unreadable,
+        *_shape_problems(document, mistakes, {problem.key for problem in unreadable}),
+        *_meaning_problems(document, path.parent, faulty={details["loc"][:2] for details in mistakes}),
+    ]
     errors = sorted(problem for problem in problems if problem.severity == "error")
     if errors or model is None:
-        raise DefinitionError(tuple(dict.fromkeys(errors)))
+        raise DefinitionError(tuple(errors))
     return _definitions(model), tuple(sorted(problems))
 
 
-def _shape_problem(document: Document, details: ErrorDetails) -> Problem:
-    """Say in our words what pydantic found."""
+def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable: Collection[str]) -> Iterator[Problem]:
+    """Say in our words what pydantic found, and nothing of values that could not even be read."""
+    misspelt: set[KeyPath] = set()
+    for details in mistakes:
+        if details["type"] == "extra_forbidden":
+            parent, key = details["loc"][:-1], str(details["loc"][-1])
+            if meant := closest(key, _keys_of(parent)):
+                misspelt.add((*parent, meant))
+    for details in mistakes:
+        if details["type"] == "missing" and details["loc"] in misspelt:
+            continue
+        yield from (problem for problem in _shape_problem(document, details) if problem.key not in unreadable)
+
+
+def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Problem]:
     path, kind, found = details["loc"], details["type"], details["input"]
     if kind == "extra_forbidden":
-        known = _keys_of(path[:-1])
-        return document.problem(path, f"unknown key; {_did_you_mean(str(path[-1]), known)}", at_key=True)
-    if kind == "missing":
-        return document.problem(path, "missing; this key is needed")
-    if path and path[-1] == "[key]":
-        return document.problem(path[:-1], f"found the key {found!r}, expected text; put it in quotes", at_key=True)
-    if kind == "value_error":
-        return document.problem(path, str(details["ctx"]["error"]))
-    if kind == "literal_error":
-        choices = [
-            str(choice).strip("' ") for choice in str(details["ctx"]["expected"]).replace(" or ", ",").split(",")
-        ]
-        return document.problem(path, f"found {_shown(found)}; {_did_you_mean(str(found), choices)}")
-    return document.problem(path, f"found {_shown(found)}, expected {EXPECTED.get(kind, details['msg'])}")
+        hint = did_you_mean(str(path[-1]), _keys_of(path[:-1]))
+        yield document.problem(path, f"unknown key; {hint}", at_key=True)
+    elif kind == "missing":
+        yield document.problem(path, "missing; this key is needed")
+    elif kind == "value_error" and isinstance(error := details["ctx"]["error"], StencilError):
+        for position, message in error.complaints:
+            yield document.problem((*path, *position), message)
+    elif kind == "value_error":
+        yield document.problem(path, str(details["ctx"]["error"]))
+    elif kind == "literal_error":
+        choices = [choice.strip("' ") for choice in str(details["ctx"]["expected"]).replace(" or ", ",").split(",")]
+        hint = did_you_mean(found, choices) if isinstance(found, str) else f"expected {', '.join(choices)}"
+        yield document.problem(path, f"found {shown(found)}; {hint}")
+    elif path and path[-1] == "[key]":
+        expected = EXPECTED.get(kind, details["msg"])
+        yield document.problem(path[:-1], f"found the key {shown(found)}, expected {expected}", at_key=True)
+    else:
+        # YAML 1.1 takes yes, 1.0 and 2016-01-01 for anything but text
+        hint = "; put it in quotes" if kind == "string_type" and isinstance(found, (bool, int, float, dt.date)) else ""
+        yield document.problem(path, f"found {shown(found)}, expected {EXPECTED.get(kind, details['msg'])}{hint}")
 
 
 def _keys_of(path: KeyPath) -> list[str]:
-    """List the keys that a mapping in workflows.yml may have."""
+    """List the keys that the mapping at a path may have."""
     model: type[BaseModel] = FileModel
-    steps: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
-        (FileModel, "workflows"): WorkflowModel,
-        (WorkflowModel, "notebooks"): NotebookModel,
-    }
+    # what follows these is a name that people choose, and no key of ours
+    named = False
     for part in path:
-        if not isinstance(part, str):
+        if isinstance(part, int) or named:
+            named = False
             continue
-        if (model, part) in steps:
-            model = steps[model, part]
-        elif part in model.model_fields:
-            annotation: Any = model.model_fields[part].annotation
-            inner = [annotation, *getattr(annotation, "__args__", ())]
-            models = [
-                candidate for candidate in inner if isinstance(candidate, type) and issubclass(candidate, BaseModel)
-            ]
-            model = models[0] if models else model
+        named = (model, part) == (WorkflowModel, "notebooks")
+        model = NotebookModel if named else _model_in(model.model_fields[part].annotation)
     return list(model.model_fields)
 
 
-def _meaning_problems(document: Document, directory: Path) -> Iterator[Problem]:
-    """Find what can not be meant, in all parts that have the right shape, whatever is wrong elsewhere."""
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """Find the model that a field holds, alone, in a list, or where None may be too."""
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+
+
+def _meaning_problems(document: Document, directory: Path, faulty: Collection[KeyPath]) -> Iterator[Problem]:
+    """Find what can not be meant, wherever the shape lets it be told, whatever is wrong elsewhere.
+
+    Parameters
+    ----------
+    faulty
+        Beginnings, two steps long, of the paths of values with the wrong shape.
+    """
     content = _mapping(document.content)
-    workflows = [(index, _mapping(raw)) for index, raw in enumerate(_list(content.get("workflows")))]
     sensor = _mapping(content.get("available_dates_sensor"))
-    yield from _name_problems(document, workflows, sensor)
-    valid: dict[str, WorkflowModel] = {}
-    for index, raw in workflows:
+    triggers = _list(sensor.get("workflows"))
+    used = [_mapping(trigger).get("workflow_name") for trigger in triggers]
+    by_name: dict[str, list[int]] = {}
+    outlines: list[Workflow] = []
+    for index, raw in enumerate(_list(content.get("workflows"))):
         path: KeyPath = ("workflows", index)
-        notebooks = {
-            label: notebook
-            for label, raw_notebook in _mapping(raw.get("notebooks")).items()
-            if isinstance(label, str) and (notebook := _valid(NotebookModel, raw_notebook))
-        }
-        for label, notebook in notebooks.items():
-            yield from _notebook_problems(document, (*path, "notebooks", label), label, notebook, directory)
-        workflow = _valid(WorkflowModel, raw)
-        if workflow:
-            valid[workflow.name] = workflow
-            yield from _cycle_problems(document, path, workflow)
+        outline, name = _outline(_mapping(raw)), _mapping(raw).get("name")
+        outlines.append(outline)
+        if isinstance(name, str):
+            first = by_name.setdefault(name, [])
+            yield from _name_problems(document, path, name, first, used)
+            first.append(index)
+        for label, notebook in _mapping(_mapping(raw).get("notebooks")).items():
+            yield from _notebook_problems(document, (*path, "notebooks", label), label, _mapping(notebook), directory)
+        yield from _cycle_problems(document, path, outline)
     yield from _sensor_problems(document, sensor)
-    names = [str(raw.get("name")) for _, raw in workflows]
-    yield from _triggers_problems(document, _list(sensor.get("workflows")), valid, names)
+    seen: dict[str, int] = {}
+    for index, trigger in enumerate(triggers):
+        path = ("available_dates_sensor", "workflows", index)
+        name = _mapping(trigger).get("workflow_name")
+        if not isinstance(name, str) or not by_name:
+            continue
+        if name not in by_name:
+            hint = did_you_mean(name, by_name)
+            yield document.problem((*path, "workflow_name"), f"there is no workflow {shown(name)}; {hint}")
+        elif len(by_name[name]) == 1:
+            at = by_name[name][0]
+            yield from _trigger_problems(document, path, trigger, outlines[at], whole=("workflows", at) not in faulty)
+        yield from _twin_problems(document, path, trigger, seen)
 
 
-def _valid(model: type[M], raw: Any) -> M | None:
-    try:
-        return model.model_validate(raw)
-    except ValidationError:
-        return None
+def _outline(raw: Mapping[str, Any]) -> Workflow:
+    """Take what can be told of a workflow whatever is wrong with it: its name, its labels, what they read."""
+    name = raw.get("name")
+    return Workflow(
+        name if isinstance(name, str) else "",
+        tuple(
+            Notebook(label, "", {key: read for key, read in _parameters(notebook).items() if isinstance(read, str)})
+            for label, notebook in _mapping(raw.get("notebooks")).items()
+        ),
+    )
 
 
 def _name_problems(
-    document: Document, workflows: list[tuple[int, Mapping[str, Any]]], sensor: Mapping[str, Any]
+    document: Document, path: KeyPath, name: str, first: list[int], used: list[Any]
 ) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    used = {_mapping(trigger).get("workflow_name") for trigger in _list(sensor.get("workflows"))}
-    for index, workflow in workflows:
-        name, path = workflow.get("name"), ("workflows", index, "name")
-        if not isinstance(name, str):
-            continue
-        if name in seen:
-            yield document.problem(
-                path, f"a workflow named {name!r} is in line {seen[name]} already; rename one of them"
-            )
-        elif name not in used:
-            message = f"no trigger under available_dates_sensor.workflows runs {name!r}"
-            yield document.problem(path, message, severity="warning")
-        seen.setdefault(name, document.values[path][0])
+    if first:
+        line = document.values["workflows", first[0], "name"][0]
+        message = f"a workflow named {shown(name)} is in line {line} already; rename one of them"
+        yield document.problem((*path, "name"), message)
+    elif name not in used:
+        message = f"no trigger under available_dates_sensor.workflows runs {shown(name)}"
+        yield document.problem((*path, "name"), message, severity="warning")
 
 
-def _cycle_problems(document: Document, path: KeyPath, workflow: WorkflowModel) -> Iterator[Problem]:
+def _cycle_problems(document: Document, path: KeyPath, workflow: Workflow) -> Iterator[Problem]:
     try:
-        TopologicalSorter(_built_workflow(workflow).dependencies()).prepare()
+        TopologicalSorter(workflow.dependencies()).prepare()
     except CycleError as error:
         # graphlib lists each notebook before the one that reads it
-        cycle = " -> ".join(reversed(error.args[1]))
-        yield document.problem(
-            (*path, "notebooks"), f"notebooks wait for each other in a circle: {cycle} (each reads the next)"
-        )
+        cycle = list(reversed(error.args[1]))
+        if len(set(cycle)) == 1:
+            message = f"notebook {shown(cycle[0])} reads itself"
+        else:
+            message = (
+                f"notebooks wait for each other in a circle: {' -> '.join(map(shortened, cycle))} (each reads the next)"
+            )
+        reader = next(notebook for notebook in workflow.notebooks if notebook.label == cycle[0])
+        parameter = next(key for key, read in reader.parameters.items() if read == cycle[1])
+        yield document.problem((*path, "notebooks", reader.label, "parameters", parameter), message)
 
 
 def _notebook_problems(
-    document: Document, path: KeyPath, label: str, notebook: NotebookModel, directory: Path
+    document: Document, path: KeyPath, label: str, notebook: Mapping[str, Any], directory: Path
 ) -> Iterator[Problem]:
     if label in AUTOMATIC_PARAMETERS:
         message = f"{label!r} is a name that AutoFlow gives a value to; choose another label"
         yield document.problem(path, message, at_key=True)
-    template = notebook.output.template if notebook.output else None
-    if template and (complaint := _file_problem(directory, template)):
+    template, filename = _mapping(notebook.get("output")).get("template"), notebook.get("filename")
+    if template and isinstance(template, str) and (complaint := _file_complaint(directory, template)):
         yield document.problem((*path, "output", "template"), complaint)
-    if complaint := _file_problem(directory, notebook.filename):
-        yield document.problem((*path, "filename"), complaint)
-        return
+    if filename and isinstance(filename, str):
+        if complaint := _file_complaint(directory, filename):
+            yield document.problem((*path, "filename"), complaint)
+        else:
+            yield from _content_problems(document, path, directory / filename, _parameters(notebook))
+
+
+def _content_problems(
+    document: Document, path: KeyPath, file: Path, parameters: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Compare a notebook's file with what workflows.yml says of it."""
     try:
-        content = read_notebook(directory / notebook.filename)
+        content = read_notebook(file)
     except ValueError as error:
-        yield document.problem((*path, "filename"), f"{notebook.filename} {error}")
+        yield document.problem((*path, "filename"), f"{file.name} {error}")
         return
-    if content.kernel is None:
-        yield document.problem(
-            (*path, "filename"),
-            f"{notebook.filename} names no kernel; open it in Jupyter, choose a kernel and save it",
-        )
+    except OSError as error:
+        yield document.problem((*path, "filename"), f"{file.name} can not be read ({error.strerror})")
+        return
+    if content.kernel is None or content.language is None:
+        message = f"{file.name} names no {'language' if content.kernel else 'kernel'}"
+        yield document.problem((*path, "filename"), f"{message}; open it in Jupyter, choose a kernel and save it")
     elif not kernel_is_installed(content.kernel):
-        yield document.problem(
-            (*path, "filename"),
-            f"{notebook.filename} asks for the kernel {content.kernel!r}, which is not installed; install it,"
-            " or choose another kernel in Jupyter and save the notebook",
-        )
-    if notebook.parameters and not content.has_parameters_cell:
-        yield document.problem(
-            (*path, "parameters"),
-            f"{notebook.filename} has no cell tagged 'parameters'; the values will be set before its first cell",
-            severity="warning",
-        )
+        message = f"{file.name} asks for the kernel {shown(content.kernel)}, which is not installed"
+        hint = "install it, or choose another kernel in Jupyter and save the notebook"
+        yield document.problem((*path, "filename"), f"{message}; {hint}")
+    if parameters and not content.has_parameters_cell:
+        message = f"{file.name} has no cell tagged 'parameters'; the values will be set before its first cell"
+        yield document.problem((*path, "parameters"), message, severity="warning")
     elif content.parameters is not None:
-        for name in notebook.parameters:
+        for name in parameters:
             if name not in content.parameters:
+                message = f"the parameters cell of {file.name} does not define {shown(name)}"
+                hint = did_you_mean(name, content.parameters) if content.parameters else "it defines nothing"
                 yield document.problem(
-                    (*path, "parameters", name),
-                    f"the parameters cell of {notebook.filename} does not define {name!r};"
-                    f" {_did_you_mean(name, content.parameters)}",
-                    at_key=True,
-                    severity="warning",
+                    (*path, "parameters", name), f"{message}; {hint}", at_key=True, severity="warning"
                 )
 
 
-def _file_problem(directory: Path, name: str) -> str | None:
+def _file_complaint(directory: Path, name: str) -> str | None:
     """Say what is wrong with a file that should be beside workflows.yml; None when nothing is."""
     try:
+        if Path(name).is_absolute():
+            return f"{shortened(name)} is an absolute path, expected one from the directory of workflows.yml"
         root, target = directory.resolve(), (directory / name).resolve()
-        if Path(name).is_absolute() or not target.is_relative_to(root):
-            return f"{name} is outside the directory of workflows.yml; files must be in it"
+        if not target.is_relative_to(root):
+            return f"{shortened(name)} leads out of the directory of workflows.yml; files must be in it"
         if not target.exists():
-            names = [str(path.relative_to(root)) for path in root.glob("*") if path.is_file()]
-            close = get_close_matches(name, names, n=1)
-            return f"{name} not found in {directory}" + (f"; did you mean '{close[0]}'?" if close else "")
+            return f"{shortened(name)} not found in {directory}{_file_hint(root, name)}"
         if not target.is_file():
-            return f"{name} is not a file"
+            return f"{shortened(name)} is not a file"
         target.open("rb").close()
     except OSError as error:
-        return f"{name} can not be read ({error.strerror})"
+        return f"{shortened(name)} can not be read ({error.strerror})"
     except (ValueError, RuntimeError) as error:
-        return f"{name!r} is no usable file name ({error})"
+        return f"{shown(name)} is no usable file name ({error})"
     return None
+
+
+def _file_hint(root: Path, name: str) -> str:
+    """Suggest a file of the same kind in the same place."""
+    wanted = Path(name)
+    stems = [path.stem for path in (root / wanted.parent).glob(f"*{wanted.suffix}") if path.is_file()]
+    meant = closest(wanted.stem, stems)
+    return f"; did you mean {str(wanted.with_name(meant + wanted.suffix))!r}?" if meant else ""
 
 
 def _sensor_problems(document: Document, sensor: Mapping[str, Any]) -> Iterator[Problem]:
     path: KeyPath = ("available_dates_sensor",)
-    expression, zone = sensor.get("schedule"), sensor.get("timezone", "UTC")
+    expression, zone = sensor.get("schedule"), sensor.get("timezone")
     if isinstance(zone, str) and (message := _complaint(lambda: check_timezone(zone))):
         yield document.problem((*path, "timezone"), message)
-    elif isinstance(zone, str) and isinstance(expression, str):
-        schedule = Schedule(expression, zone)
-        if message := _complaint(lambda: check_schedule(schedule, dt.datetime.now(dt.UTC))):
-            yield document.problem((*path, "schedule"), message)
+    # whether it can be read, and ever ticks, is the same in all time zones
+    if isinstance(expression, str) and (
+        message := _complaint(lambda: check_schedule(Schedule(expression), dt.datetime.now(dt.UTC)))
+    ):
+        yield document.problem((*path, "schedule"), message)
     cdr_types = _list(sensor.get("cdr_types"))
     for index, cdr_type in enumerate(cdr_types):
         if cdr_type in cdr_types[:index]:
-            yield document.problem(
-                (*path, "cdr_types", index), f"{cdr_type!r} is there twice; it counts once", severity="warning"
-            )
-
-
-def _triggers_problems(
-    document: Document, triggers: list[Any], workflows: Mapping[str, WorkflowModel], names: list[str]
-) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for index, raw in enumerate(triggers):
-        path: KeyPath = ("available_dates_sensor", "workflows", index)
-        name = _mapping(raw).get("workflow_name")
-        if isinstance(name, str) and name not in names:
-            message = f"there is no workflow {name!r}; {_did_you_mean(name, names)}"
-            yield document.problem((*path, "workflow_name"), message)
-        trigger = _valid(TriggerModel, raw)
-        if trigger is None or name not in workflows:
-            continue
-        yield from _trigger_problems(document, path, trigger, workflows[trigger.workflow_name])
-        same = repr((name, sorted(trigger.parameters.items()), trigger.date_stencil))
-        if same in seen:
-            yield document.problem(
-                path, f"asks for the same runs as the trigger in line {seen[same]}; they run once", severity="warning"
-            )
-        seen.setdefault(same, document.values[path][0])
+            message = f"{shown(cdr_type)} is there twice; it counts once"
+            yield document.problem((*path, "cdr_types", index), message, severity="warning")
 
 
 def _trigger_problems(
-    document: Document, path: KeyPath, trigger: TriggerModel, workflow: WorkflowModel
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], workflow: Workflow, *, whole: bool
 ) -> Iterator[Problem]:
-    wanted = _built_workflow(workflow).wanted_parameters()
-    for name, value in trigger.parameters.items():
-        here = (*path, "parameters", name)
-        if name in AUTOMATIC_PARAMETERS:
-            yield document.problem(here, "AutoFlow gives this parameter its value; remove it", at_key=True)
-        elif name in workflow.notebooks:
-            yield document.problem(
-                here, f"{name!r} is the label of a notebook of {workflow.name!r}; rename one of them", at_key=True
-            )
-        elif name not in wanted:
-            yield document.problem(
-                here,
-                f"no notebook of {workflow.name!r} uses this parameter; {_did_you_mean(name, wanted)}",
-                at_key=True,
-            )
-        elif message := _value_problem(value):
-            yield document.problem(here, message)
-    for name in sorted(wanted - trigger.parameters.keys()):
-        readers = [label for label, notebook in workflow.notebooks.items() if name in notebook.parameters.values()]
-        yield document.problem(
-            path,
-            f"parameter {name!r} is missing; notebook {', '.join(readers)} of {workflow.name!r} wants it."
-            f" Add it under parameters, or, if a label is meant: {_did_you_mean(name, workflow.notebooks)}",
-        )
+    """Compare a trigger's parameters with those that its workflow wants.
+
+    Parameters
+    ----------
+    whole
+        Whether the workflow has the right shape, so that a parameter it does not use is truly not used.
+    """
+    labels = {notebook.label for notebook in workflow.notebooks}
+    wanted, name = workflow.wanted_parameters(), shown(workflow.name)
+    given = _parameters(trigger)
+    for parameter in given:
+        if parameter in AUTOMATIC_PARAMETERS:
+            message = "AutoFlow gives this parameter its value; remove it"
+        elif parameter in labels:
+            message = f"{shown(parameter)} is the label of a notebook of {name}; rename one of them"
+        elif parameter not in wanted and whole:
+            message = f"no notebook of {name} uses this parameter; {did_you_mean(parameter, wanted)}"
+        else:
+            continue
+        yield document.problem((*path, "parameters", parameter), message, at_key=True)
+    if not isinstance(trigger.get("parameters", {}), dict | None):
+        return
+    for parameter in sorted(wanted - given.keys()):
+        readers = [notebook.label for notebook in workflow.notebooks if parameter in notebook.parameters.values()]
+        label = closest(parameter, labels)
+        hint = f", or is the notebook {label!r} meant?" if label else ""
+        message = f"the parameter {shown(parameter)}, which {shortened(', '.join(readers))} of {name} reads, is missing"
+        yield document.problem(path, f"{message}; add it under parameters{hint}")
 
 
-def _value_problem(value: Any) -> str | None:
-    """Say why a parameter's value can not be handed to a notebook; None when it can."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"found {value}, expected a number that JSON knows"
-    if isinstance(value, (bytes, set)):
-        kind = "set" if isinstance(value, set) else "binary value"
-        return f"found a {kind}, expected text, a number, a list or the like"
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            return "found a key that is no text in a mapping; put it in quotes"
-        return next(filter(None, map(_value_problem, value.values())), None)
-    if isinstance(value, list):
-        return next(filter(None, map(_value_problem, value)), None)
+def _twin_problems(
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], seen: dict[str, int]
+) -> Iterator[Problem]:
+    """Find triggers that ask for the same runs: equal in all that a run's parameters are made of."""
     try:
-        json.dumps(value, default=str).encode()
-    except (TypeError, ValueError) as error:
-        return f"found a value that can not be handed over ({error})"
-    return None
+        stencil = DateStencil.parse(trigger["date_stencil"]) if "date_stencil" in trigger else REFERENCE_DATE_ONLY
+    except StencilError:
+        return
+    parts = [trigger["workflow_name"], _parameters(trigger), stencil.pairs]
+    same = json.dumps(parts, sort_keys=True, default=str)
+    line = document.values[path][0]
+    if same in seen:
+        message = f"asks for the same runs as the trigger in line {seen[same]}; each is run once"
+        yield document.problem(path, message, severity="warning")
+    seen.setdefault(same, line)
+
+
+def _parameters(raw: Any) -> Mapping[str, Any]:
+    return _mapping(_mapping(raw).get("parameters"))
 
 
 def _mapping(raw: Any) -> Mapping[str, Any]:
@@ -356,28 +387,23 @@ def _complaint(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = get_close_matches(word, names, n=1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"expected one of {', '.join(names)}" if names else "none is expected here"
+def _definitions(model: FileModel) -> Definitions:
+    sensor = model.available_dates_sensor
+    return Definitions(
+        workflows={workflow.name: _workflow(workflow) for workflow in model.workflows},
+        triggers=tuple(
+            Trigger(trigger.workflow_name, trigger.parameters, trigger.earliest_date, trigger.date_stencil)
+            for trigger in sensor.workflows
+        ),
+        schedule=sensor.schedule,
+        timezone=sensor.timezone,
+        cdr_types=tuple(dict.fromkeys(sensor.cdr_types)) if sensor.cdr_types else None,
+        concurrency=_concurrency(sensor.concurrency),
+        order=sensor.order,
+    )
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    text = str(value) if isinstance(value, (int, float, dt.date)) else repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _built_workflow(model: WorkflowModel) -> Workflow:
+def _workflow(model: WorkflowModel) -> Workflow:
     return Workflow(
         name=model.name,
         notebooks=tuple(
@@ -393,23 +419,6 @@ def _built_workflow(model: WorkflowModel) -> Workflow:
         timeout=model.timeout,
         retries=Retries(model.retries.attempts, model.retries.pause, model.retries.max_pause),
         concurrency=model.concurrency,
-    )
-
-
-def _definitions(model: FileModel) -> Definitions:
-    sensor = model.available_dates_sensor
-    workflows: Mapping[str, Workflow] = {workflow.name: _built_workflow(workflow) for workflow in model.workflows}
-    return Definitions(
-        workflows=workflows,
-        triggers=tuple(
-            Trigger(trigger.workflow_name, trigger.parameters, trigger.earliest_date, trigger.date_stencil)
-            for trigger in sensor.workflows
-        ),
-        schedule=sensor.schedule,
-        timezone=sensor.timezone,
-        cdr_types=tuple(dict.fromkeys(sensor.cdr_types)) if sensor.cdr_types else None,
-        concurrency=_concurrency(sensor.concurrency),
-        order=sensor.order,
     )
 
 

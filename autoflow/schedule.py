@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import croniter
-from croniter.croniter import CroniterBadCronError, CroniterBadDateError
+from croniter.croniter import CroniterBadDateError
 
-AROUND_A_CHANGE = dt.timedelta(hours=4)
-"""Longer than any change of clocks, in both directions together."""
+from autoflow.wording import closest, shown
+
+FIELDS = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day of month": "1 to 31, or L for the last",
+    "month": "1 to 12, or jan to dec",
+    "day of week": "0 to 7, or sun to sat",
+}
+"""The fields of a cron expression, and what each may hold."""
+
+EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+"""No tick is sought before: time zones have no offsets to speak of at the calendar's very beginning."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +38,40 @@ class Schedule:
 def check_schedule(schedule: Schedule, now: dt.datetime) -> None:
     """See that a schedule can be read, and ever ticks.
 
+    Parameters
+    ----------
+    schedule
+        Its time zone is known to be valid.
+    now
+        Aware time; a tick must follow.
+
     Raises
     ------
     ValueError
         Saying what was found and what was expected.
     """
-    fields = schedule.expression.split()
-    if not (len(fields) == 5 or (len(fields) == 1 and fields[0].startswith("@"))):
+    found, fields = shown(schedule.expression), schedule.expression.split()
+    alias = len(fields) == 1 and fields[0].startswith("@")
+    if not alias and len(fields) != len(FIELDS):
         raise ValueError(
-            f"found {schedule.expression!r} with {len(fields)} fields, expected five (minute, hour, day of month,"
-            " month, day of week), such as '0 0 * * *' for every midnight"
+            f"found {found} with {len(fields)} fields, expected five ({', '.join(FIELDS)}),"
+            " such as '0 0 * * *' for every midnight"
         )
+    if alias and not _is_readable(schedule.expression):
+        raise ValueError(f"found {found}, expected five fields ({', '.join(FIELDS)}), or @hourly, @daily, @weekly")
+    if not alias:
+        for position, (name, range_) in enumerate(FIELDS.items()):
+            alone = ["*"] * len(FIELDS)
+            alone[position] = fields[position]
+            if not _is_readable(" ".join(alone)):
+                raise ValueError(
+                    f"found {found}, whose {name} {shown(fields[position])} can not be read; expected {range_},"
+                    " *, lists (1,15), ranges (1-5) or steps (*/2)"
+                )
     try:
         next_tick(schedule, now)
     except CroniterBadDateError:
-        raise ValueError(f"{schedule.expression!r} never ticks: there is no such date") from None
-    except (CroniterBadCronError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"found {schedule.expression!r}, which is no cron expression ({error})") from None
+        raise ValueError(f"{found} never ticks: there is no such date") from None
 
 
 def check_timezone(name: str) -> None:
@@ -53,19 +80,24 @@ def check_timezone(name: str) -> None:
     Raises
     ------
     ValueError
-        Saying what was expected.
+        Saying what was found and what was expected.
     """
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"found {name!r}, expected an IANA time zone such as 'Africa/Accra' or 'UTC'") from None
+        known = available_timezones()
+        meant = closest(name, known)
+        hint = f"; did you mean '{meant}'?" if meant else "" if known else "; install the package tzdata first"
+        raise ValueError(
+            f"found {shown(name)}, expected an IANA time zone such as 'Africa/Accra' or 'UTC'{hint}"
+        ) from None
 
 
 def next_tick(schedule: Schedule, after: dt.datetime) -> dt.datetime:
     """Give the first tick after a moment.
 
-    A tick that clocks leap over happens when they have, and one whose time comes twice happens the first
-    time; a schedule for every hour goes on every hour.
+    A tick that clocks leap over happens when they have leapt, and one whose time comes twice happens the
+    first time. A schedule for every hour follows the hours that pass instead.
 
     Parameters
     ----------
@@ -79,40 +111,35 @@ def next_tick(schedule: Schedule, after: dt.datetime) -> dt.datetime:
     datetime
         Aware, in UTC.
     """
-    if schedule.timezone == "UTC":
-        naive = after.astimezone(dt.UTC).replace(tzinfo=None)
-        return _following(schedule.expression, naive).replace(tzinfo=dt.UTC)
     zone = ZoneInfo(schedule.timezone)
-    local = after.astimezone(zone).replace(tzinfo=None)
+    after = max(after, EARLIEST).astimezone(zone)
+    wall = after.replace(tzinfo=None, fold=0)
+    # where clocks are set back, an earlier time on the wall may be yet to come
+    again = max(_offset(wall, zone, 0) - _offset(wall, zone, 1), dt.timedelta())
+    walls = croniter(schedule.expression, wall - again, ret_type=dt.datetime)
+    hourly = _is_hourly(walls)
     ticks: list[dt.datetime] = []
-    candidate = local - AROUND_A_CHANGE
-    # wall time and time run in different orders around a change: look a little beyond the first hit
-    while not ticks or candidate < local + AROUND_A_CHANGE:
-        candidate = _following(schedule.expression, candidate)
-        ticks += [moment for moment in _moments(candidate, zone, _is_hourly(schedule.expression)) if moment > after]
+    candidate = wall
+    while not ticks or candidate <= wall + again:
+        candidate = walls.get_next()
+        ticks += [moment for moment in _moments(candidate, zone, hourly=hourly) if moment > after]
     return min(ticks)
 
 
-def _following(expression: str, naive: dt.datetime) -> dt.datetime:
-    following: dt.datetime = croniter(expression, naive, ret_type=dt.datetime).get_next()
-    return following
-
-
-def _moments(wall: dt.datetime, zone: ZoneInfo, hourly: bool) -> list[dt.datetime]:
-    """Give the moments at which clocks in a zone show a time: none becomes the end of the gap, two the first."""
+def _moments(wall: dt.datetime, zone: ZoneInfo, *, hourly: bool) -> list[dt.datetime]:
+    """Give the moments at which a tick happens whose time is on the wall, in UTC."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
-    if first == second:
-        return [first]
-    if first < second:
-        return [first, second] if hourly else [first]
-    return [_end_of_gap(second, first, zone)]
+    if first > second:
+        return [] if hourly else [_end_of_gap(second, first, zone)]
+    return [first, second] if hourly and first < second else [first]
 
 
 def _end_of_gap(before: dt.datetime, after: dt.datetime, zone: ZoneInfo) -> dt.datetime:
-    """Search the second at which a zone's offset from UTC changes."""
+    """Search the second at which clocks leap."""
     offset = before.astimezone(zone).utcoffset()
     while after - before > dt.timedelta(seconds=1):
-        middle = (before + (after - before) / 2).replace(microsecond=0)
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
         if middle.astimezone(zone).utcoffset() == offset:
             before = middle
         else:
@@ -120,8 +147,17 @@ def _end_of_gap(before: dt.datetime, after: dt.datetime, zone: ZoneInfo) -> dt.d
     return after
 
 
-@lru_cache(maxsize=8)
-def _is_hourly(expression: str) -> bool:
-    """Whether ticks follow the hours that pass rather than a time of day, as cron itself tells them apart."""
-    fields = expression.split()
-    return expression == "@hourly" or (len(fields) == 5 and fields[1].startswith("*"))
+def _offset(wall: dt.datetime, zone: ZoneInfo, fold: int) -> dt.timedelta:
+    return wall.replace(tzinfo=zone, fold=fold).utcoffset() or dt.timedelta()
+
+
+def _is_hourly(cron: croniter) -> bool:
+    """Whether every hour has its ticks, so that they follow the hours rather than a time of day."""
+    return bool(cron.expanded[1] == ["*"])
+
+
+def _is_readable(expression: str) -> bool:
+    # croniter also knows random and hashed fields (R, H): not the same times after a restart
+    if any(field[0] in "hHrR" for field in expression.split()):
+        return False
+    return bool(croniter.is_valid(expression))

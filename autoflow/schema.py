@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from autoflow.date_stencil import DateStencil
+from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, as_date
+from autoflow.definitions import Notebook, Retries, Workflow
 from autoflow.durations import parse_duration
+from autoflow.wording import shown
 
 CdrType = Literal["calls", "sms", "mds", "topups"]
 
@@ -21,7 +23,7 @@ NO_LIMIT = "none"
 def _duration(raw: Any) -> float:
     if not isinstance(raw, str):
         hint = f"; did you mean '{raw}s'?" if isinstance(raw, (int, float)) and not isinstance(raw, bool) else ""
-        raise ValueError(f"found {_yaml(raw)}, expected a duration with units, such as 90s, 30m, 2h or 1d{hint}")
+        raise ValueError(f"found {shown(raw)}, expected a duration with units, such as 90s, 30m, 2h or 1d{hint}")
     return parse_duration(raw)
 
 
@@ -30,30 +32,14 @@ def _limit(raw: Any) -> float | None:
 
 
 def _date(raw: Any) -> dt.date:
-    if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime):
-        return raw
-    if isinstance(raw, str) and len(raw) == len("2016-01-01"):
-        try:
-            return dt.date.fromisoformat(raw)
-        except ValueError:
-            pass
-    raise ValueError(f"found {_yaml(raw)}, expected a date such as 2016-01-01")
+    if (date := as_date(raw)) is None:
+        raise ValueError(f"found {shown(raw)}, expected a date such as 2016-01-01")
+    return date
 
 
 def _parameters(raw: Any) -> Any:
     # an empty `parameters:` is null in YAML, and was no mistake in the predecessor
     return {} if raw is None else raw
-
-
-def _yaml(value: Any) -> str:
-    """Show a value as people wrote it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (dict, list)):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    return str(value) if isinstance(value, (dt.date, int, float)) else repr(value)
 
 
 DURATION_SCHEMA = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
@@ -90,7 +76,7 @@ class OutputModel(Model):
     """A report to be made of a notebook."""
 
     format: Literal["pdf"] = Field(description="What the notebook is converted to.")
-    template: str | None = Field(None, description="Asciidoc template, beside workflows.yml.")
+    template: str | None = Field(None, description="Asciidoc template, beside workflows.yml.", min_length=1)
 
 
 class NotebookModel(Model):
@@ -101,26 +87,43 @@ class NotebookModel(Model):
         default_factory=dict,
         description="The notebook's parameters, each with the name of what it is given: a parameter of the workflow,"
         " another notebook's label, or reference_date, date_ranges or flowapi_url.",
+        json_schema_extra={"type": ["object", "null"]},
     )
     output: OutputModel | None = Field(None, description="Make a report of the executed notebook.")
-    timeout: Limit = Field(12 * 3600.0, description="How long one execution may take; 'none' for no limit.")
+    timeout: Limit = Field(
+        Notebook.timeout,
+        description="How long one execution may take; 'none' for no limit.",
+        json_schema_extra={"default": "12h"},
+    )
 
 
 class RetriesModel(Model):
     """When a failed run is tried again."""
 
     attempts: Annotated[int, Field(gt=0)] | None = Field(None, description="Give up after so many attempts.")
-    pause: Duration = Field(600.0, description="Pause after the first failure; each one is twice the one before.")
-    max_pause: Duration = Field(24 * 3600.0, description="Longest pause.")
+    pause: Duration = Field(
+        Retries.pause,
+        description="Pause after the first failure; each one is twice the one before.",
+        json_schema_extra={"default": "10m"},
+    )
+    max_pause: Duration = Field(Retries.max_pause, description="Longest pause.", json_schema_extra={"default": "1d"})
 
 
 class WorkflowModel(Model):
     """A named set of notebooks."""
 
     name: str = Field(description="Unique name of the workflow.", min_length=1)
-    notebooks: dict[str, NotebookModel] = Field(description="Notebooks by label.", min_length=1)
-    timeout: Limit = Field(24 * 3600.0, description="How long one attempt at a run may take; 'none' for no limit.")
-    retries: RetriesModel = Field(RetriesModel(), description="When a failed run is tried again.")
+    notebooks: dict[Annotated[str, Field(min_length=1)], NotebookModel] = Field(
+        description="Notebooks by label.", min_length=1
+    )
+    timeout: Limit = Field(
+        Workflow.timeout,
+        description="How long one attempt at a run may take; 'none' for no limit.",
+        json_schema_extra={"default": "1d"},
+    )
+    retries: RetriesModel = Field(
+        RetriesModel(), description="When a failed run is tried again.", json_schema_extra={"default": {}}
+    )
     concurrency: Annotated[int, Field(gt=0)] | None = Field(
         None, description="How many runs of this workflow may go on at a time."
     )
@@ -131,11 +134,14 @@ class TriggerModel(Model):
 
     workflow_name: str = Field(description="Name of a workflow above.")
     parameters: Annotated[dict[str, Any], BeforeValidator(_parameters)] = Field(
-        default_factory=dict, description="Values of the workflow's parameters."
+        default_factory=dict,
+        description="Values of the workflow's parameters.",
+        json_schema_extra={"type": ["object", "null"]},
     )
     earliest_date: Date | None = Field(None, description="First reference date.")
     date_stencil: Stencil = Field(
-        DateStencil.parse([0]),
+        REFERENCE_DATE_ONLY,
+        json_schema_extra={"default": [0]},
         description="Dates that must have data: dates, offsets in days from the reference date, and pairs [start, end)"
         " of either.",
     )
@@ -157,7 +163,9 @@ class SensorModel(Model):
         None, description="A date is available when any of these types has data for it.", min_length=1
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
-    concurrency: ConcurrencyModel = Field(ConcurrencyModel(), description="How much goes on at a time.")
+    concurrency: ConcurrencyModel = Field(
+        ConcurrencyModel(), description="How much goes on at a time.", json_schema_extra={"default": {}}
+    )
     workflows: list[TriggerModel] = Field(description="What to run.", min_length=1)
 
 

@@ -5,46 +5,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeGuard
 
 import yaml
 
 from autoflow.errors import DefinitionError, Problem
+from autoflow.wording import shortened, shown
 
 KeyPath = tuple[str | int, ...]
 """Keys and positions that lead to a value, such as ``("workflows", 0, "name")``."""
 
+Place = tuple[int, int]
+"""Line and column, both counted from 1."""
+
 MOST_NODES = 200_000
 """Values that a file may stand for when its aliases are written out."""
+
+MOST_BITS = 1024
+"""Bits of a whole number; Python refuses to write out one of many thousand digits."""
+
+TAG = "tag:yaml.org,2002:"
+PLAIN = frozenset(TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp"))
+"""Tags of the scalars that a workflow's file may hold: what JSON knows, and dates."""
+
+PLAIN_WORDS = {
+    "found character '\\t' that cannot start any token": "found a tab; indent with spaces",
+    "while scanning an alias": 'text that begins with * must be in quotes, such as "* * * * *"',
+    "while scanning an anchor": "text that begins with & must be in quotes",
+    "mapping values are not allowed here": "found a ':' where no key can be; look at the indentation, and put text"
+    " that has a ': ' in it in quotes",
+    "could not find expected ':'": "a key without its ':' is in the line before, or the indentation is not right",
+    "expected <block end>, but found": "the indentation does not fit that of the lines before",
+}
+"""What PyYAML says about common slips, and what people understand."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file as it was read. Places are (line, column), both counted from 1."""
+    """A YAML file as it was read: mappings with text as keys, lists, text, numbers, truth values, dates, None."""
 
     file: str
     content: Any
-    values: Mapping[KeyPath, tuple[int, int]]
-    keys: Mapping[KeyPath, tuple[int, int]]
+    values: Mapping[KeyPath, Place]
+    keys: Mapping[KeyPath, Place]
 
-    def problem(self, path: KeyPath, message: str, *, at_key: bool = False, severity: str = "error") -> Problem:
+    def problem(
+        self,
+        path: KeyPath,
+        message: str,
+        *,
+        at_key: bool = False,
+        severity: Literal["error", "warning"] = "error",
+    ) -> Problem:
         """Describe something wrong with the value at a path, or with its key."""
-        places = {**self.values, **self.keys} if at_key else self.values
-        known = path
-        while known and known not in places:
+        known, place = path, self.keys.get(path) if at_key else None
+        while place is None:
+            place = self.values.get(known) if known else self.values.get((), (1, 1))
             known = known[:-1]
-        line, column = places.get(known, (1, 1))
-        return Problem(self.file, line, column, dotted(path), message, "warning" if severity == "warning" else "error")
+        return Problem(self.file, *place, dotted(path), message, severity)
 
 
 def dotted(path: KeyPath) -> str:
     """Write a path as people do: ``workflows[0].notebooks.run_flows``."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = shortened(part) or repr(part)
+            text += f".{name}" if text else name
     return text
 
 
@@ -54,9 +87,9 @@ def read_yaml(path: Path) -> tuple[Document, list[Problem]]:
     Returns
     -------
     Document
-        With what could be read.
+        With what could be read; None stands where a value could not.
     list of Problem
-        Duplicate keys, impossible dates and the like.
+        Duplicate keys, impossible dates, values that no workflow can use and the like.
 
     Raises
     ------
@@ -64,39 +97,62 @@ def read_yaml(path: Path) -> tuple[Document, list[Problem]]:
         When nothing could be read: no such file, not text, no YAML.
     """
     file = str(path)
+    root = _root(file, _text(file, path))
+    reader = _Reader(file)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = reader.value(root, ())
+    except RecursionError:
+        raise _fatal(file, "is nested too deeply") from None
+    return Document(file, content, reader.values, reader.keys), reader.problems
+
+
+def _text(file: str, path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _fatal(file, f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        before: bytes = error.object[: error.start]
+        place = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        raise _fatal(file, "is not UTF-8 text; save it as UTF-8", place) from None
     except FileNotFoundError:
         raise _fatal(file, "not found; AUTOFLOW_INPUTS_DIR must hold a file of this name") from None
-    except OSError as error:
-        raise _fatal(file, f"can not be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        raise _fatal(file, f"can not be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _root(file: str, text: str) -> yaml.Node:
+    """Parse the file's one document into nodes."""
     try:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise DefinitionError((Problem(file, line, column, "", f"is not valid YAML: {what}"),)) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise _fatal(file, f"is not valid YAML: {' '.join(str(error).split())}") from None
+        raise _fatal(file, f"is not valid YAML: {_plain_words(error)}", _place(mark) if mark else (0, 0)) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
+        message = f"is not valid YAML: found the control character {text[error.position]!r}"
+        raise _fatal(file, message, place) from None
+    except RecursionError:
+        raise _fatal(file, "is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise _fatal(file, f"is not valid YAML: {shortened(' '.join(str(error).split()))}") from None
     if not nodes or nodes[0] is None:
         raise _fatal(file, "is empty; expected the keys 'workflows' and 'available_dates_sensor'")
     if len(nodes) > 1:
-        mark = nodes[1].start_mark
         message = "a second document begins here; expected one document in the file"
-        raise DefinitionError((Problem(file, mark.line + 1, mark.column + 1, "", message),))
-    reader = _Reader(file)
-    try:
-        content = reader.value(nodes[0], ())
-    except RecursionError:
-        raise _fatal(file, "an alias holds itself, or the file is nested too deeply") from None
-    return Document(file, content, reader.values, reader.keys), reader.problems
+        raise _fatal(file, message, _place(nodes[1].start_mark))
+    return nodes[0]
 
 
-def _fatal(file: str, message: str) -> DefinitionError:
-    return DefinitionError((Problem(file, 0, 0, "", message),))
+def _plain_words(error: yaml.MarkedYAMLError) -> str:
+    said = [part for part in (error.context, error.problem) if part]
+    for theirs, ours in PLAIN_WORDS.items():
+        if any(theirs in part for part in said):
+            return ours
+    return ": ".join(said)
+
+
+def _fatal(file: str, message: str, place: Place = (0, 0)) -> DefinitionError:
+    return DefinitionError((Problem(file, *place, "", message),))
 
 
 class _Reader:
@@ -104,62 +160,134 @@ class _Reader:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._constructor = yaml.constructor.SafeConstructor()
         self._nodes = 0
-        self.values: dict[KeyPath, tuple[int, int]] = {}
-        self.keys: dict[KeyPath, tuple[int, int]] = {}
+        self._open: set[yaml.Node] = set()
+        self._said: set[tuple[Place, str]] = set()
+        self.values: dict[KeyPath, Place] = {}
+        self.keys: dict[KeyPath, Place] = {}
         self.problems: list[Problem] = []
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._count()
+        self.values[path] = _place(node.start_mark)
+        if node in self._open:
+            self._problem(node, path, "this value holds itself through an alias; write it out")
+            return None
+        self._open.add(node)
+        try:
+            if _is_map(node):
+                return self._mapping(node, path)
+            if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
+                return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
+            return self._scalar(node, path)
+        finally:
+            self._open.discard(node)
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        merged: list[yaml.Node] = []
+        for key_node, value_node in node.value:
+            if key_node.tag == TAG + "merge":
+                merged.append(value_node)
+                continue
+            key = self._key(key_node, path)
+            if key is None:
+                continue
+            here = (*path, key)
+            if key in mapping:
+                line = self.keys[here][0]
+                self._problem(key_node, here, f"this key is there twice, first in line {line}; keep one of them")
+                continue
+            self.keys[here] = _place(key_node.start_mark)
+            mapping[key] = self.value(value_node, here)
+        for key_node, value_node in self._inherited(merged, path):
+            key = self._key(key_node, path)
+            if key is not None and key not in mapping:
+                self.keys[*path, key] = _place(key_node.start_mark)
+                mapping[key] = self.value(value_node, (*path, key))
+        return mapping
+
+    def _inherited(self, merged: list[yaml.Node], path: KeyPath) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        """Give the entries that ``<<`` brings, the nearest first."""
+        for source in merged:
+            for node in source.value if isinstance(source, yaml.SequenceNode) else [source]:
+                self._count()
+                if not _is_map(node):
+                    self._problem(
+                        node, (*path, "<<"), "found something else after <<, expected a mapping or a list of mappings"
+                    )
+                    continue
+                for key_node, value_node in node.value:
+                    self._count()
+                    if key_node.tag == TAG + "merge":
+                        yield from self._inherited([value_node], path)
+                    else:
+                        yield key_node, value_node
+
+    def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
+        """Read a key; one that is no text is a problem, and is taken by what is written."""
+        if not isinstance(node, yaml.ScalarNode):
+            self._problem(node, path, "found a list or mapping as a key, expected text")
+            return None
+        if node.tag != TAG + "str":
+            message = f"found the key {shortened(node.value) or 'null'}, which is no text in YAML; put it in quotes"
+            self._problem(node, (*path, node.value), message)
+            return str(node.value)
+        return str(self._scalar(node, path) or "")
+
+    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+        if node.tag not in PLAIN or not isinstance(node, yaml.ScalarNode):
+            kind = node.tag.removeprefix(TAG)
+            written = f"a value of the kind !!{kind}" if kind != node.tag else f"a value tagged {shortened(kind)}"
+            if kind == "value":
+                written = repr(node.value)
+            self._problem(
+                node, path, f"found {written}, expected text (in quotes), a number, a date, a list or a mapping"
+            )
+            return None
+        try:
+            # one that failed takes the same node for recursive the next time: a fresh one forgets
+            value = yaml.constructor.SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError, LookupError, TypeError, AttributeError) as error:
+            kind = "date" if node.tag == TAG + "timestamp" else "number" if node.tag != TAG + "str" else "text"
+            hint = f" ({error})" if kind == "date" else ""
+            self._problem(node, path, f"found {shortened(node.value)}, which is no possible {kind}{hint}")
+            return None
+        if complaint := _unfit(value):
+            self._problem(node, path, f"found {shown(node.value)}, {complaint}")
+            return None
+        return value
+
+    def _count(self) -> None:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise _fatal(self._file, f"stands for more than {MOST_NODES} values when its aliases are written out")
-        self.values[path] = _place(node)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
-            return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> Any:
-        if node.tag != "tag:yaml.org,2002:map":
-            return self._scalar(node, path)
-        mapping: dict[Any, Any] = {}
-        first: dict[Any, tuple[int, int]] = {}
-        own = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
-        for key_node, value_node in own:
-            key = self._scalar(key_node, path)
-            if not isinstance(key, Hashable):
-                self._problem(key_node, path, "a key must be a plain name")
-                continue
-            here = (*path, key if isinstance(key, (str, int)) and not isinstance(key, bool) else str(key))
-            if key in mapping:
-                line = first[key][0]
-                self._problem(key_node, here, f"this key is there twice, first in line {line}; keep one of them")
-                continue
-            first[key] = self.keys[here] = _place(key_node)
-            mapping[key] = self.value(value_node, here)
-        merged = [pair[1] for pair in node.value if pair not in own]
-        for source in merged:
-            for mapped in source.value if isinstance(source, yaml.SequenceNode) else [source]:
-                inherited = self.value(mapped, (*path, "<<"))
-                if isinstance(inherited, dict):
-                    mapping = {**inherited, **mapping}
-        return mapping
-
-    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
-        try:
-            return self._constructor.construct_object(node, deep=True)
-        except yaml.constructor.ConstructorError as error:
-            self._problem(node, path, f"{error.problem}; expected plain YAML values")
-        except (ValueError, OverflowError) as error:
-            kind = "date" if node.tag == "tag:yaml.org,2002:timestamp" else "value"
-            self._problem(node, path, f"found {node.value}, which is no possible {kind} ({error})")
-        return None
 
     def _problem(self, node: yaml.Node, path: KeyPath, message: str) -> None:
-        self.problems.append(Problem(self._file, *_place(node), dotted(path), message))
+        """Note a problem, once however many aliases lead to it."""
+        place = _place(node.start_mark)
+        if (place, message) not in self._said:
+            self._said.add((place, message))
+            self.problems.append(Problem(self._file, *place, dotted(path), message))
 
 
-def _place(node: yaml.Node) -> tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+def _is_map(node: yaml.Node) -> TypeGuard[yaml.MappingNode]:
+    return isinstance(node, yaml.MappingNode) and node.tag == TAG + "map"
+
+
+def _unfit(value: Any) -> str | None:
+    """Say why a value can not be written down again, as JSON or text; None when it can."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "expected a finite number"
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return f"expected a number of at most {MOST_BITS} bits"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "expected text; it has half of a surrogate pair in it"
+    return None
+
+
+def _place(mark: yaml.Mark) -> Place:
+    return mark.line + 1, mark.column + 1
