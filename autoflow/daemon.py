@@ -149,7 +149,10 @@ async def tick_or_stop(
         ticking.cancel()
         # being cancelled it interrupts kernels; a second time it kills them
         await asyncio.wait({ticking, killing}, return_when=asyncio.FIRST_COMPLETED)
-        ticking.cancel()
+        while not ticking.done():
+            # in turns with the tick: two cancellations at a stroke count as one
+            ticking.cancel()
+            await asyncio.wait({ticking}, timeout=0.5)
         return await ticking
     except asyncio.CancelledError:
         return None

@@ -16,7 +16,7 @@ def parse_duration(text: str) -> float:
     Parameters
     ----------
     text
-        Whole or decimal numbers, each with a unit (s, m, h, d), the largest first.
+        Whole or decimal numbers, each with a unit (s, m, h, d).
 
     Returns
     -------

@@ -1,0 +1,214 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The daemon as a process: signals, crashes, and a second one of its kind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoflow.jobs import MARKER
+from autoflow.settings import load_settings
+from examples.flowapi import FlowapiStandin
+from tests.conftest import Deployment
+
+
+def processes_of(deployment: Deployment) -> list[psutil.Process]:
+    """Find what jobs of a deployment have started and left running."""
+    instance = load_settings(deployment.environment).instance
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARKER, "").startswith(f"{instance}/"):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def states(deployment: Deployment) -> list[tuple[str, str]]:
+    """Read reference dates and states of all attempts, as somebody else would, from the file."""
+    connection = sqlite3.connect(deployment.outputs / "autoflow.db")
+    try:
+        return connection.execute("SELECT reference_date, state FROM runs ORDER BY id").fetchall()
+    finally:
+        connection.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def started(deployment: Deployment) -> Iterator[list[subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def running_a_cell(deployment: Deployment) -> Callable[[], bool]:
+    """Tell whether a kernel is at its notebook's last cell, as the child's progress has it."""
+    return lambda: any(
+        '"cell": 3' in path.read_text() for path in deployment.outputs.glob(".autoflow/*/job-*/progress.json")
+    )
+
+
+@pytest.mark.parametrize("name", ["sleeps", "computes", "holds_gil"])
+def test_sigterm_ends_everything_and_the_run_is_due_again(
+    deployment: Deployment, started: list[subprocess.Popen[str]], name: str
+) -> None:
+    deployment.write_simple(name)
+    daemon = deployment.start("--now", AUTOFLOW_GRACE="1s")
+    started.append(daemon)
+    until(running_a_cell(deployment))
+    daemon.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    log, _ = daemon.communicate(timeout=40)
+    assert daemon.returncode == 0, log
+    assert time.monotonic() - began < 20
+    assert processes_of(deployment) == []
+    assert {state for _, state in states(deployment)} == {"interrupted"}
+    assert deployment.made(".autoflow/*/*") == []
+    assert "Traceback" not in log
+
+
+def test_a_notebook_that_ends_within_the_grace_time_is_a_success(
+    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]]
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("glues")
+    daemon = deployment.start("--now", AUTOFLOW_GRACE="30s")
+    started.append(daemon)
+    until(lambda: bool(deployment.made(".autoflow/*/job-*/notebook.ipynb")))
+    daemon.send_signal(signal.SIGTERM)
+    log, _ = daemon.communicate(timeout=40)
+    assert daemon.returncode == 0, log
+    assert states(deployment) == [("2016-01-01", "success")]
+
+
+def test_a_second_interrupt_is_at_once(deployment: Deployment, started: list[subprocess.Popen[str]]) -> None:
+    deployment.write_simple("holds_gil")
+    daemon = deployment.start("--now", AUTOFLOW_GRACE="10m")
+    started.append(daemon)
+    until(running_a_cell(deployment))
+    daemon.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert daemon.poll() is None
+    began = time.monotonic()
+    daemon.send_signal(signal.SIGINT)
+    daemon.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert processes_of(deployment) == []
+
+
+def test_sigterm_while_flowapi_hangs_is_quick(
+    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]]
+) -> None:
+    deployment.write_simple("glues")
+    flowapi.set_fault("hang")
+    daemon = deployment.start("--now", AUTOFLOW_GRACE="1s")
+    started.append(daemon)
+    until(lambda: bool(flowapi.requests))
+    daemon.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    daemon.communicate(timeout=30)
+    assert daemon.returncode == 0
+    assert time.monotonic() - began < 15
+
+
+def test_kill_9_in_the_middle_loses_no_date_and_doubles_none(
+    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]]
+) -> None:
+    flowapi.set_days(3)
+    deployment.write_simple("glues")
+    for pause in (1.0, 2.5, 3.5):
+        daemon = deployment.start("--run-once")
+        time.sleep(pause)
+        daemon.kill()
+        daemon.communicate()
+        until(lambda: processes_of(deployment) == [], 10)
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0, outcome.log
+    succeeded = [date for date, state in states(deployment) if state == "success"]
+    assert sorted(succeeded) == ["2016-01-01", "2016-01-02", "2016-01-03"]
+    assert {state for _, state in states(deployment)} <= {"success", "interrupted"}
+    assert deployment.made(".autoflow/*/*") == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--run-once",)])
+def test_a_second_autoflow_is_refused_and_told_who_is_there(
+    deployment: Deployment, started: list[subprocess.Popen[str]], arguments: tuple[str, ...]
+) -> None:
+    deployment.write_simple("glues")
+    daemon = deployment.start()
+    started.append(daemon)
+    until((deployment.outputs / "autoflow.db").exists)
+    until(lambda: deployment.run("--health").code == 0)
+    second = deployment.run(*arguments)
+    assert second.code == 2
+    assert f"held by another AutoFlow (pid {daemon.pid}, since " in second.log
+    assert daemon.poll() is None
+
+
+def test_a_daemon_answers_how_it_is_and_a_stopped_one_does_not(
+    deployment: Deployment, started: list[subprocess.Popen[str]]
+) -> None:
+    deployment.write_simple("glues")
+    daemon = deployment.start()
+    started.append(daemon)
+    until(lambda: deployment.run("--health").code == 0)
+    assert f"pid {daemon.pid}: next tick at" in deployment.run("--health").log
+    os.kill(daemon.pid, signal.SIGSTOP)
+    assert deployment.run("--health").code == 1
+    os.kill(daemon.pid, signal.SIGCONT)
+    daemon.terminate()
+    daemon.communicate(timeout=20)
+    stopped = deployment.run("--health")
+    assert stopped.code == 1
+    assert "no answer from a daemon" in stopped.log
+
+
+def test_sighup_reads_the_definitions_again_and_a_new_token_is_taken_up(
+    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    flowapi.set_days(0)
+    deployment.write_simple("glues")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "FLOWAPI_TOKEN").write_text(flowapi.token(scopes=["run"]))
+    daemon = deployment.start("--now", CREDENTIALS_DIRECTORY=str(credentials), AUTOFLOW_LOG_LEVEL="DEBUG")
+    started.append(daemon)
+    until(lambda: len(flowapi.requests) == 1)
+    assert "User claims verification failed" in (deployment.run("--health").log + _health_until(deployment, "claims"))
+    (credentials / "FLOWAPI_TOKEN").write_text(flowapi.token())
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("0 0 1 1 *", "* * * * *"))
+    daemon.send_signal(signal.SIGHUP)
+    until(lambda: len(flowapi.requests) >= 2, 70)
+    daemon.terminate()
+    log, _ = daemon.communicate(timeout=20)
+    assert "has changed and was read again" in log
+    assert "FlowAPI answers again" in log
+
+
+def _health_until(deployment: Deployment, words: str) -> str:
+    answer = ""
+    end = time.monotonic() + 10
+    while words not in answer and time.monotonic() < end:
+        answer = deployment.run("--health").log
+    return answer
