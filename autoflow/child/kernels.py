@@ -27,6 +27,8 @@ class KernelManager(AsyncKernelManager):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        # else it goes to /tmp, and stays there, key and all, when the job is killed
+        self.connection_file = f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel.json"
         if self.kernel_spec is not None and self.kernel_spec.language == "python":
             self.transport = "ipc"
             self.ip = f"{_socket_directory()}/k"
