@@ -1,49 +1,75 @@
-# syntax: any Dockerfile builder, BuildKit or not
-# AutoFlow with what makes reports of notebooks. Build: docker build -t autoflow .
-# The base may be another Debian-based Python image: --build-arg BASE=...
+# AutoFlow, with what its reports need and the libraries that notebooks commonly import.
+#
+#   docker build -t autoflow .
+#   docker build -t autoflow --build-arg BASE=docker.io/library/python:3.13-slim-trixie .
+#
+# BASE is a Debian or Ubuntu with Python 3.11 or newer, its venv and pip, as `python`.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
+# hadolint ignore=DL3006
 FROM ${BASE}
 
-# Layers that change rarely come first: system packages, then libraries, then AutoFlow itself.
-# tini is process 1: it reaps what notebooks leave behind, and passes signals on.
-RUN apt-get update -q \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
-        fonts-dejavu-core pandoc ruby-asciidoctor-pdf tini \
+# pandoc and asciidoctor-pdf make the reports. tini reaps what notebooks leave behind and hands signals on.
+# tzdata: the `timezone` of a schedule.
+# The newest of the distribution is wanted, security fixes among it, so no versions:
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        pandoc \
+        ruby-asciidoctor-pdf \
+        tini \
+        tzdata \
     && rm -rf /var/lib/apt/lists/*
 
-ENV PATH=/opt/autoflow/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PIP_NO_CACHE_DIR=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/autoflow
+# An environment of its own, whatever Python the base has. Bytecode is made here because nothing can write it
+# later; the official Python images come without that of the standard library, and each notebook would pay for it.
+ENV PATH=/opt/autoflow/bin:${PATH}
+RUN python -m venv /opt/autoflow \
+    && python -m compileall -q -x '/(test|tests|lib2to3|idlelib|site-packages|dist-packages)/' \
+        "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 
-# The libraries alone, from the metadata and an empty package: this layer lasts until setup.cfg changes.
+# The dependencies, before the source: they change rarely and are nearly all of the size. setup.cfg lists them;
+# to install them without AutoFlow, an empty AutoFlow is put in its place. pip is given this directory, which has no
+# version to pin, here and below:
 WORKDIR /usr/src/autoflow
-COPY setup.cfg pyproject.toml LICENSE ./
-RUN mkdir -p autoflow/child config \
+COPY setup.cfg pyproject.toml ./
+# hadolint ignore=DL3013
+RUN mkdir --parents autoflow/child config \
+    && touch README.md autoflow/child/__init__.py config/__init__.py \
     && echo '__version__ = "0"' > autoflow/__init__.py \
-    && touch README.md autoflow/child/__init__.py \
-    && pip install --quiet .[examples] \
-    && pip uninstall --quiet --yes autoflow \
-    && rm -rf build *.egg-info
+    && pip install --no-cache-dir '.[examples]' \
+    && pip uninstall --yes autoflow \
+    && rm -rf README.md autoflow config build ./*.egg-info
 
-COPY README.md ./
+COPY README.md LICENSE ./
 COPY config config
 COPY autoflow autoflow
-RUN pip install --quiet --no-deps . \
-    && rm -rf build *.egg-info
+# hadolint ignore=DL3013
+RUN pip install --no-cache-dir --no-deps . \
+    && rm -rf build ./*.egg-info
 
-# Inputs are read, outputs and the record are written; both are to be mounted.
+# Without a mount the outputs are lost with the container; they can be written by any user all the same.
+RUN install --directory --mode=0755 /mounts/inputs \
+    && install --directory --mode=1777 /mounts/outputs
+
+# HOME: Jupyter, IPython and matplotlib keep caches there. /tmp can be written by any user, and is a tmpfs where the
+# root file system is read-only. What must last (the record, the outputs) is all in /mounts/outputs.
 ENV AUTOFLOW_INPUTS_DIR=/mounts/inputs \
     AUTOFLOW_OUTPUTS_DIR=/mounts/outputs \
-    HOME=/nonexistent
-RUN mkdir -p /mounts/inputs /mounts/outputs && chmod 1777 /mounts/outputs
-WORKDIR /
+    HOME=/tmp
 
-# Any user id will do, as long as it may write to the outputs: docker run --user $(id -u):$(id -g)
-USER 10001:0
+# A relative path in AUTOFLOW_DB_URI counts from here.
+WORKDIR /mounts/outputs
+
+# Any user will do (`--user 12345:0`) that can read the inputs and write the outputs.
+USER 1000:1000
+
+LABEL org.opencontainers.image.title="AutoFlow" \
+      org.opencontainers.image.description="Runs workflows of Jupyter notebooks for each new date of FlowKit data" \
+      org.opencontainers.image.licenses="MPL-2.0"
+
+# AutoFlow ends its runs in order (AUTOFLOW_GRACE, 30 s): stop it with more patience than Docker's 10 s.
 STOPSIGNAL SIGTERM
-# the daemon's own loop answers, or it is not well
-HEALTHCHECK --interval=60s --timeout=10s --start-period=60s --retries=3 CMD ["autoflow", "--health"]
+# The answer comes from the daemon's loop itself: a process that exists but is stuck does not pass.
+HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["autoflow", "--health"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "-m", "autoflow"]

