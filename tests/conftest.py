@@ -64,11 +64,11 @@ class Deployment:
             text=True,
         )
 
-    def run(self, *arguments: str, **environment: str) -> Outcome:
+    def run(self, *arguments: str, patience: float = 100.0, **environment: str) -> Outcome:
         """Run AutoFlow to its end."""
         process = self.start(*arguments, **environment)
         try:
-            log, _ = process.communicate(timeout=100)
+            log, _ = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             log, _ = process.communicate()
