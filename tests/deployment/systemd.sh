@@ -84,6 +84,8 @@ export REPOSITORY root work
 # a control group of its own, outside of which nothing is touched
 timeout -k 10 600 unshare --mount --propagation private bash -c '
     mount -t cgroup2 none /sys/fs/cgroup || exit 77
+    # nspawn removes its own directory only where that is no disk
+    mkdir -p /run/systemd/nspawn && mount -t tmpfs none /run/systemd/nspawn || exit 77
     group=/sys/fs/cgroup/autoflow-test-$$
     mkdir "$group" && echo $$ >"$group/cgroup.procs"
     SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --directory="$root" --volatile=overlay --boot \

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -91,7 +92,6 @@ def install() -> None:
     Path("/etc/autoflow/environment").write_text(
         "AUTOFLOW_INPUTS_DIR=/srv/autoflow/inputs\nFLOWAPI_URL=http://127.0.0.1:9090\nAUTOFLOW_GRACE=2s\n"
     )
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
     systemctl("start", "flowapi")
     until(Path("/etc/autoflow/FLOWAPI_TOKEN").exists)
 
@@ -118,13 +118,21 @@ def a_reload_reads_the_definitions() -> None:
 
 def busy(name: str, seconds: int = 300) -> None:
     """Let there be one date whose notebook is busy for long."""
-    source = f"import ctypes, time\n{name}"
     notebook = {
-        "nbformat": 4, "nbformat_minor": 5,
+        "nbformat": 4,
+        "nbformat_minor": 5,
         "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "cells": [{"cell_type": "code", "id": "a", "metadata": {}, "source": source, "outputs": [], "execution_count": None}],
-    }  # fmt: skip
-    import json
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": "a",
+                "metadata": {},
+                "source": f"import ctypes, time\n{name}",
+                "outputs": [],
+                "execution_count": None,
+            }
+        ],
+    }
 
     inputs = Path("/srv/autoflow/inputs")
     (inputs / "busy.ipynb").write_text(json.dumps(notebook))
@@ -194,7 +202,8 @@ def the_token_stays_secret() -> None:
     token = Path("/etc/autoflow/FLOWAPI_TOKEN").read_text().strip()
     journal = subprocess.run(["journalctl", "--unit=autoflow"], capture_output=True, text=True, check=False).stdout
     outputs = [path.read_bytes() for path in STATE.rglob("*") if path.is_file()]
-    check("the token is in no log and no output", token not in journal and all(token.encode() not in o for o in outputs))
+    secret = token not in journal and all(token.encode() not in output for output in outputs)
+    check("the token is in no log and no output", secret)
 
 
 def main() -> None:
@@ -214,7 +223,9 @@ def main() -> None:
         check(f"the test itself went wrong:\n{traceback.format_exc()}", held=False)
     failed = sum(not held for held, _ in results)
     if failed:
-        journal = subprocess.run(["journalctl", "--unit=autoflow", "--no-pager"], capture_output=True, text=True, check=False)
+        journal = subprocess.run(
+            ["journalctl", "--unit=autoflow", "--no-pager"], capture_output=True, text=True, check=False
+        )
         with Path("/results").open("a") as file:
             file.write("\n".join(journal.stdout.splitlines()[-60:]) + "\n")
     with Path("/results").open("a") as file:
