@@ -15,6 +15,9 @@ from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
 
+PRELOAD = ("flowclient", "geopandas", "matplotlib.pyplot", "numpy", "pandas", "scrapbook")
+"""Modules that are imported ahead for notebooks that import them, where nothing else is asked for."""
+
 CDR_TYPES = ("calls", "sms", "mds", "topups")
 
 
@@ -41,6 +44,8 @@ class Notebook:
     output: Output | None = None
     timeout: float | None = 12 * 3600.0
     """Seconds that one execution may take; None is no limit."""
+    warm: bool = True
+    """Whether its kernel may be forked from one that has imported its libraries already."""
 
 
 @dataclass(frozen=True)
@@ -114,3 +119,6 @@ class Definitions:
     concurrency: Concurrency | None = None
     """None: as many runs and notebooks as there are cores, at most 4."""
     order: Literal["oldest", "newest"] = "oldest"
+    warm: bool = True
+    """Whether jobs may be forked from a process that has imported what they need."""
+    preload: tuple[str, ...] = PRELOAD

@@ -18,16 +18,21 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from autoflow.processes import kill_marked, kill_tree
+from autoflow.warm_parent import NotWarmError, Process, WarmParent
 
 MARKER = "AUTOFLOW_JOB"
-"""Environment variable that every process started for a job carries: ``<instance>/<job>``."""
+"""Environment variable that every process started for a job carries: ``<instance>/<job>/``."""
+
+WARM_KINDS = ("notebook", "report")
+MOST_WARM_PARENTS = 3
+"""How many are started in the place of one that refused or ended, before jobs go without."""
 
 LOG_LIMIT = 10_000_000
 """Bytes of a child's output that are kept on disk at most."""
@@ -76,6 +81,9 @@ class Jobs:
         self._environment = dict(environment)
         self._interrupt_grace = interrupt_grace
         self._count = 0
+        self._preload: Sequence[str] | None = None
+        self._warm_parents: list[WarmParent] = []
+        self._warming = asyncio.Lock()
         strays = kill_marked(MARKER, f"{instance}/")
         if strays:
             logger.warning("killed %d processes that an earlier AutoFlow left behind", strays)
@@ -104,6 +112,24 @@ class Jobs:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+    @asynccontextmanager
+    async def warmth(self, preload: Sequence[str]) -> AsyncIterator[None]:
+        """Fork jobs from a process that has imported what they need, for as long as the context lasts.
+
+        Parameters
+        ----------
+        preload
+            Modules that are imported ahead where a notebook imports them.
+        """
+        self._preload = preload
+        try:
+            yield
+        finally:
+            self._preload = None
+            parents, self._warm_parents = self._warm_parents, []
+            for parent in parents:
+                await parent.close()
 
     async def call(
         self,
@@ -137,30 +163,22 @@ class Jobs:
         Reply
             However the child ended. Cancellation asks the child to stop, a second one kills it.
         """
-        job = f"{self._instance}/{workspace.name}"
+        job = f"{self._instance}/{workspace.name}/"
         runtime = self._runtime / workspace.name
         runtime.mkdir(mode=0o700)
-        (workspace / "request.json").write_text(json.dumps({"kind": kind, "parent": os.getpid(), **request}))
-        log = workspace / "log.txt"
+        (workspace / "request.json").write_text(json.dumps({"kind": kind, **request}))
         environment = {
             **self._environment,
             **(secrets or {}),
             MARKER: job,
             "JUPYTER_RUNTIME_DIR": str(runtime),
         }
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "autoflow.child",
-                str(workspace),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                # Ctrl-C in a terminal is AutoFlow's to handle
-                start_new_session=True,
-            )
+        try:
+            process = await self._start(kind, request, workspace, environment)
+        except asyncio.CancelledError:
+            kill_marked(MARKER, job)
+            shutil.rmtree(runtime, ignore_errors=True)
+            raise
         watch = _Watch(workspace, on_progress)
         timed_out = False
         try:
@@ -182,7 +200,44 @@ class Jobs:
             shutil.rmtree(runtime, ignore_errors=True)
         return _read_reply(workspace, process.returncode, timed_out)
 
-    async def _stop(self, process: asyncio.subprocess.Process, watch: _Watch) -> None:
+    async def _start(
+        self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]
+    ) -> Process:
+        """Start a job's process: a fork where one can be had, a new interpreter else."""
+        warm = self._preload is not None and kind in WARM_KINDS and request.get("warm", True)
+        while warm and (parent := await self._warm_parent()):
+            try:
+                return await parent.fork(kind, {**request, "preload": self._preload}, workspace, environment)
+            except NotWarmError as error:
+                logger.info("a job could not be forked, and starts anew: %s", error)
+        with (workspace / "log.txt").open("ab") as output:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "autoflow.child",
+                str(workspace),
+                str(os.getpid()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                # Ctrl-C in a terminal is AutoFlow's to handle
+                start_new_session=True,
+            )
+
+    async def _warm_parent(self) -> WarmParent | None:
+        """Give the warm parent, started when there is none; None when too many have come to nothing."""
+        async with self._warming:
+            if not self._warm_parents or self._warm_parents[-1].retired:
+                if len(self._warm_parents) == MOST_WARM_PARENTS:
+                    return None
+                # longer than the marker of any job, which overwrites it
+                environment = {**self._environment, MARKER: f"{self._instance}/warm-parent-of-jobs/"}
+                log = self._directory / "warm-parent.log"
+                self._warm_parents.append(await WarmParent.start(environment, MARKER, log))
+            return self._warm_parents[-1]
+
+    async def _stop(self, process: Process, watch: _Watch) -> None:
         """Ask a child to stop: it interrupts its kernel and keeps what there is."""
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -198,7 +253,7 @@ class _Watch:
         self._on_progress = on_progress
         self._seen = ""
 
-    async def until_exit(self, process: asyncio.subprocess.Process, limit: float | None) -> bool:
+    async def until_exit(self, process: Process, limit: float | None) -> bool:
         """Wait until the child has ended; False when it still runs after ``limit`` seconds."""
         clock = asyncio.get_running_loop().time
         end = None if limit is None else clock() + limit

@@ -400,6 +400,8 @@ def _definitions(model: FileModel) -> Definitions:
         cdr_types=tuple(dict.fromkeys(sensor.cdr_types)) if sensor.cdr_types else None,
         concurrency=_concurrency(sensor.concurrency),
         order=sensor.order,
+        warm=sensor.warm,
+        preload=tuple(sensor.preload),
     )
 
 
@@ -413,6 +415,7 @@ def _workflow(model: WorkflowModel) -> Workflow:
                 parameters=notebook.parameters,
                 output=Output(notebook.output.format, notebook.output.template) if notebook.output else None,
                 timeout=notebook.timeout,
+                warm=notebook.warm,
             )
             for label, notebook in model.notebooks.items()
         ),

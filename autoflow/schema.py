@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, as_date
-from autoflow.definitions import Notebook, Retries, Workflow
+from autoflow.definitions import PRELOAD, Notebook, Retries, Workflow
 from autoflow.durations import parse_duration
 from autoflow.wording import shown
 
@@ -95,6 +95,9 @@ class NotebookModel(Model):
         description="How long one execution may take; 'none' for no limit.",
         json_schema_extra={"default": "12h"},
     )
+    warm: bool = Field(
+        True, description="Whether its kernel may be forked from a process that has imported its libraries already."
+    )
 
 
 class RetriesModel(Model):
@@ -165,6 +168,10 @@ class SensorModel(Model):
     order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
     concurrency: ConcurrencyModel = Field(
         ConcurrencyModel(), description="How much goes on at a time.", json_schema_extra={"default": {}}
+    )
+    warm: bool = Field(True, description="Whether kernels are forked from a process that has imported libraries.")
+    preload: list[Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]] = Field(
+        list(PRELOAD), description="Modules that it imports, where a notebook imports them."
     )
     workflows: list[TriggerModel] = Field(description="What to run.", min_length=1)
 

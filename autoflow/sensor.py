@@ -11,6 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from autoflow.context import Context
@@ -86,7 +87,8 @@ async def tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
+        states = await _execute_all(context, definitions, decision.due, token, stop, until)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -122,7 +124,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
     if reply.cause == "timeout":
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} did not answer within {settings.poll_timeout:g} s")
     if reply.cause != "done":
-        what = reply.error.get("message") or reply.how
+        what = reply.error.get("message") or f"{reply.how}. {reply.log}"
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
     by_type: Mapping[str, list[str]] = reply.value
     wanted = by_type.keys() if definitions.cdr_types is None else definitions.cdr_types

@@ -148,6 +148,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
                         "notebook": str(context.settings.inputs_dir / notebook.filename),
                         "parameters": _values(execution, notebook),
                         "final": str(final),
+                        "warm": notebook.warm,
                     },
                     workspace,
                     timeout=notebook.timeout,

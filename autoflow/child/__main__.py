@@ -1,40 +1,76 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""A job's process: ``python -m autoflow.child WORKSPACE`` reads a request there and leaves a reply."""
+"""The processes that do blocking work.
+
+``python -m autoflow.child WORKSPACE PARENT`` reads a request in the workspace and leaves a reply there;
+``python -m autoflow.child --warm PARENT`` forks such a process for each request that comes over its
+standard input, a socket. PARENT is the process id of AutoFlow, without which they end.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
+import socket
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autoflow.child.process import die_with_parent, keep_orphans
 from autoflow.processes import has_children, kill_descendants
 from autoflow.redaction import Redactor
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
+if TYPE_CHECKING:
+    from autoflow.child.spare_kernel import SpareKernel
+
 KINDS = ("available_dates", "notebook", "report")
 
 
 def main() -> None:
-    """Do the job that the request file asks for."""
-    workspace = Path(sys.argv[1])
+    """Be a job, or the warm parent that forks jobs, or a kernel below one."""
+    what, parent = sys.argv[1], int(sys.argv[2])
+    die_with_parent(parent)
+    if what != "--warm":
+        do_job(Path(what), None)
+        return
+
+    from autoflow.child.warm_parent import WarmParent
+
+    connection = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    job = WarmParent(connection).serve()
+    if job is None:
+        return
+    # this is a forked process from here on
+    die_with_parent(job.parent)
+    spare_kernel = None
+    if job.kind == "notebook":
+        from autoflow.child.spare_kernel import SpareKernel
+
+        spare_kernel = SpareKernel(job.preloaded, job.fresh_path)
+        if spare_kernel.is_this_process:
+            spare_kernel.run()
+            return
+    do_job(job.workspace, spare_kernel)
+
+
+def do_job(workspace: Path, spare_kernel: SpareKernel | None) -> None:
+    """Do what the request file asks for, and leave the reply file."""
     request: dict[str, Any] = json.loads((workspace / "request.json").read_text())
-    live_and_die_with(request["parent"])
+    keep_orphans()
     redactor = Redactor.of(os.environ.get("FLOWAPI_TOKEN"))
     reply: dict[str, Any]
+    options = {"spare_kernel": spare_kernel} if spare_kernel else {}
     try:
         if request["kind"] not in KINDS:
             raise ValueError(f"no job is called {request['kind']!r}")
-        reply = {"value": import_module(f"autoflow.child.{request['kind']}").work(request, workspace)}
+        reply = {"value": import_module(f"autoflow.child.{request['kind']}").work(request, workspace, **options)}
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the reply
         traceback.print_exc()
         reply = {"error": describe(error)}
@@ -42,16 +78,10 @@ def main() -> None:
     if has_children():
         print(f"killed {kill_descendants(os.getpid())} processes that were left running")  # noqa: T201
     leave(workspace / "reply.json", redactor.redact_json(reply))
-
-
-def live_and_die_with(parent: int) -> None:
-    """Tie this process to its parent's life, and what it starts to its own."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # daemons that a notebook starts stay below this process, where they are found
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the parent has gone")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # the reply is there, and taking down what was imported takes longer than many a notebook
+    os._exit(0)
 
 
 def describe(error: Exception) -> Mapping[str, Any]:

@@ -1,21 +1,110 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Kernels as AutoFlow starts them: over private unix sockets, tied to the life of their parent."""
+"""Kernels as AutoFlow starts them: over private unix sockets, tied to their parent's life, without fixed waits."""
 
 from __future__ import annotations
 
-import ctypes
+import asyncio
 import os
-import signal
 import tempfile
-from subprocess import Popen
+import time
+from pathlib import Path
+from queue import Empty
+from subprocess import DEVNULL, Popen
 from typing import Any
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from autoflow.child.process import die_with_parent
+from autoflow.child.spare_kernel import ForkedProcess, Launch, SpareKernel
 
 LONGEST_SOCKET_DIRECTORY = 90
-PR_SET_PDEATHSIG = 1
+RECONNECT_MILLISECONDS = 5
+"""Pause before another attempt to reach a socket that a starting kernel has not made yet."""
+
+
+class KernelNotReadyError(Exception):
+    """A kernel that was started does not answer."""
+
+
+class KernelClient(AsyncKernelClient):
+    """A client that is ready as soon as messages come both ways."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.context.reconnect_ivl = RECONNECT_MILLISECONDS
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # jupyter_client's
+        """Ask until there is an answer, and what the kernel publishes arrives too.
+
+        Raises
+        ------
+        KernelNotReadyError
+            When the kernel ends, or the time is over.
+        """
+        end = time.monotonic() + timeout if timeout else float("inf")
+        answered = False
+        patience = 1.0
+        while time.monotonic() < end:
+            self.kernel_info()
+            try:
+                while not answered:
+                    answer = await self.shell_channel.get_msg(timeout=patience)
+                    answered = answer["msg_type"] == "kernel_info_reply"
+                # once it was answered, a subscription that was late is all that can be missing
+                patience = 0.05
+                await self.iopub_channel.get_msg(timeout=patience)
+            except Empty:
+                if not await self.is_alive():
+                    raise KernelNotReadyError("the kernel ended before it was ready") from None
+            else:
+                return
+        raise KernelNotReadyError(f"the kernel was not ready within {timeout:g} s")
+
+
+class Provisioner(LocalProvisioner):
+    """Starts a kernel's process, or takes the spare one, and waits for its end without polling."""
+
+    spare: SpareKernel | None = None
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
+        """Start the kernel that a command describes."""
+        directory = str(options.get("cwd") or Path.cwd())
+        parent = os.getpid()
+        if self.spare is None or not self.spare.suits(cmd, directory):
+            return await super().launch_kernel(
+                # nothing will ever be typed: who waits for it is told so
+                cmd,
+                **options,
+                stdin=DEVNULL,
+                preexec_fn=lambda: die_with_parent(parent),
+            )
+        # what `jupyter_client.launch_kernel` sets, for a kernel to see that its parent has gone
+        environment = {**options["env"], "JPY_PARENT_PID": str(parent)}
+        process: Any = self.spare.launch(Launch(cmd, environment, directory))
+        self.process = process
+        # it leads a process group of its own as soon as it runs
+        self.pid = self.pgid = process.pid
+        self.cwd = directory
+        return self.connection_info
+
+    async def wait(self) -> int | None:
+        """Wait for the process to end."""
+        if self.process and self.process.poll() is None:
+            descriptor = os.pidfd_open(self.process.pid)
+            ended = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.add_reader(descriptor, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+        returncode: int | None = await super().wait()
+        return returncode
 
 
 class KernelManager(AsyncKernelManager):
@@ -27,21 +116,31 @@ class KernelManager(AsyncKernelManager):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.client_factory = KernelClient
+        self.context.reconnect_ivl = RECONNECT_MILLISECONDS
         # else it goes to /tmp, and stays there, key and all, when the job is killed
         self.connection_file = f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel.json"
-        if self.kernel_spec is not None and self.kernel_spec.language == "python":
+        spec = self.kernel_spec
+        if spec is not None and spec.language == "python":
             self.transport = "ipc"
             self.ip = f"{_socket_directory()}/k"
+        if spec is not None and "kernel_provisioner" not in spec.metadata:
+            self.provisioner = Provisioner(kernel_id="autoflow", kernel_spec=spec, parent=self)
+
+    def prefer(self, spare: SpareKernel | None) -> None:
+        """Use a spare kernel where it is the same as one that the kernelspec describes."""
+        # an environment of the kernelspec's own may change how the interpreter starts
+        if isinstance(self.provisioner, Provisioner) and self.kernel_spec and not self.kernel_spec.env:
+            self.provisioner.spare = spare
 
     @property
-    def process(self) -> Popen[bytes] | None:
+    def process(self) -> Popen[bytes] | ForkedProcess | None:
         """The kernel's process; None before it is started."""
         return getattr(self.provisioner, "process", None)
 
-
-def die_with_parent() -> None:
-    """Run in a kernel's process before it becomes one, so that no kernel outlives its job."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    async def _async_wait(self, pollinterval: float = 0.1) -> None:  # noqa: ARG002
+        if self.provisioner is not None:
+            await self.provisioner.wait()
 
 
 def _socket_directory() -> str:

@@ -10,18 +10,22 @@ import os
 import re
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import nbformat
 import papermill
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode, v4
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError, strip_color
 
-from autoflow.child.kernels import KernelManager, die_with_parent
+from autoflow.child.kernels import KernelManager, KernelNotReadyError
+from autoflow.child.spare_kernel import SpareKernel
 from autoflow.executed_notebook import cell_position
 from autoflow.redaction import Redactor
 
@@ -37,7 +41,18 @@ class NotebookFailedError(Exception):
         self.details = details
 
 
-def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
+def prepare(notebook: str) -> None:
+    """Do what each execution of a notebook would do anew, for processes that are forked from this one.
+
+    Compiling a schema to validate notebooks with, and looking for provisioners of kernels, take longer
+    than all else before the first cell.
+    """
+    KernelProvisionerFactory.instance()
+    with suppress(Exception):
+        nbformat.reads(notebook, as_version=4)
+
+
+def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel | None = None) -> dict[str, Any]:
     """Execute a notebook.
 
     Parameters
@@ -47,6 +62,8 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         ``final``: the path that the executed notebook will have.
     workspace
         Where ``notebook.ipynb`` is left, after a failure too.
+    spare_kernel
+        A kernel that is there already, used where it is the same as one started anew.
 
     Raises
     ------
@@ -64,6 +81,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
             cwd=str(Path(request["notebook"]).parent),
             progress_bar=False,
             progress=workspace / "progress.json",
+            spare_kernel=spare_kernel,
         )
     except PapermillExecutionError as error:
         cells = json.loads(output.read_text(encoding="utf-8"))["cells"]
@@ -75,7 +93,14 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         ) from error
     except DeadKernelError as error:
         raise NotebookFailedError(exception="DeadKernelError", message=Engine.how_kernel_ended) from error
+    except KernelNotReadyError as error:
+        log = (workspace / "log.txt").read_text(errors="replace").splitlines()
+        raise NotebookFailedError(
+            exception="KernelNotReady", message="\n".join([f"{error}; the end of its log:", *log[-10:]])
+        ) from error
     finally:
+        if spare_kernel is not None:
+            spare_kernel.dismiss()
         _finish(output, request["final"])
     return {}
 
@@ -112,7 +137,13 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, progress: Path, start_timeout: float = 60, **_: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        progress: Path,
+        spare_kernel: SpareKernel | None,
+        start_timeout: float = 60,
+        **_: Any,
     ) -> None:
         total = sum(cell.cell_type == "code" for cell in nb_man.nb.cells)
         done = 0
@@ -132,6 +163,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
             on_cell_execute=report_progress,
         )
         manager = client.create_kernel_manager()
+        manager.prefer(spare_kernel)
 
         def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
             """Turn the parent's wish to stop into a KeyboardInterrupt in the running cell."""
@@ -140,7 +172,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 
         signal.signal(signal.SIGTERM, interrupt)
         try:
-            client.execute(preexec_fn=die_with_parent)
+            client.execute()
         except DeadKernelError:
             cls.how_kernel_ended = _how_it_ended(manager.process.wait(timeout=5) if manager.process else None)
             raise

@@ -21,9 +21,12 @@ NOW = "ExecStart=\nExecStart=/opt/autoflow/bin/autoflow --now\n"
 results: list[tuple[bool, str]] = []
 
 
+def shell(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
 def systemctl(*arguments: str) -> str:
-    command = ["systemctl", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return shell("systemctl", *arguments).strip()
 
 
 def shown(name: str) -> str:
@@ -43,6 +46,9 @@ def check(name: str, held: object) -> None:
     results.append((bool(held), name))
     with Path("/results").open("a") as file:
         file.write(f"{'ok  ' if held else 'FAIL'} {name}\n")
+        if not held and sum(not before for before, _ in results) == 1:
+            # the first failure is what explains the others
+            file.write(shell("journalctl", "--no-pager", "--lines=80", "--unit=autoflow", "--unit=flowapi"))
 
 
 def drop_in(text: str) -> None:
@@ -149,7 +155,7 @@ def a_stop_in_the_middle_of_a_run_leaves_nothing() -> None:
         interrupted = counted("interrupted")
         busy(name)
         systemctl("start", "autoflow")
-        ran = until(lambda: counted("running") == 1 and len(family()) == 2)
+        ran = until(lambda: counted("running") == 1 and len(family()) >= 2)
         time.sleep(3)
         began = time.monotonic()
         systemctl("stop", "autoflow")
@@ -163,7 +169,7 @@ def a_stop_in_the_middle_of_a_run_leaves_nothing() -> None:
 def a_kill_is_followed_by_a_restart() -> None:
     drop_in(NOW + "RestartSec=1s\n")
     systemctl("start", "autoflow")
-    ran = until(lambda: counted("running") == 1 and len(family()) == 2)
+    ran = until(lambda: counted("running") == 1 and len(family()) >= 2)
     before, restarts = main_pid(), int(shown("NRestarts") or 0)
     interrupted = counted("interrupted")
     if before > 1:
@@ -171,7 +177,7 @@ def a_kill_is_followed_by_a_restart() -> None:
     again = until(lambda: int(shown("NRestarts") or 0) == restarts + 1 and main_pid() not in (0, before))
     check("kill -9 of the daemon is followed by a restart", ran and again)
     check("  what it left is interrupted, and runs again", until(lambda: counted("interrupted") == interrupted + 1))
-    check("  once", until(lambda: counted("running") == 1 and len(family()) == 2))
+    check("  once", until(lambda: counted("running") == 1 and len(family()) >= 2))
 
 
 def a_starved_watchdog_is_followed_by_a_restart() -> None:
@@ -200,7 +206,7 @@ def a_mistake_waits_for_a_person() -> None:
 
 def the_token_stays_secret() -> None:
     token = Path("/etc/autoflow/FLOWAPI_TOKEN").read_text().strip()
-    journal = subprocess.run(["journalctl", "--unit=autoflow"], capture_output=True, text=True, check=False).stdout
+    journal = shell("journalctl", "--unit=autoflow")
     outputs = [path.read_bytes() for path in STATE.rglob("*") if path.is_file()]
     secret = token not in journal and all(token.encode() not in output for output in outputs)
     check("the token is in no log and no output", secret)
@@ -222,12 +228,6 @@ def main() -> None:
     except Exception:  # noqa: BLE001  # whatever it is, it is a failure
         check(f"the test itself went wrong:\n{traceback.format_exc()}", held=False)
     failed = sum(not held for held, _ in results)
-    if failed:
-        journal = subprocess.run(
-            ["journalctl", "--unit=autoflow", "--no-pager"], capture_output=True, text=True, check=False
-        )
-        with Path("/results").open("a") as file:
-            file.write("\n".join(journal.stdout.splitlines()[-60:]) + "\n")
     with Path("/results").open("a") as file:
         file.write(f"{len(results) - failed} passed, {failed} failed\n")
 

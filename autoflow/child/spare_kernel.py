@@ -1,0 +1,190 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""A kernel forked from a job's process while that is young, which waits until it is wanted.
+
+The fork happens before the job has threads, an event loop or sockets, and at the top of the program, so
+that the kernel ends as any Python program does: exit handlers, threads and exit code included.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import TimeoutExpired
+from types import ModuleType
+
+from autoflow.child.process import die_with_parent
+
+LAUNCHER = "ipykernel_launcher"
+LAST_MESSAGE_SECONDS = 5.0
+
+FOREIGN = ("nbclient", "papermill")
+"""Packages that a job imports, and of what notebooks import only few."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a kernel is to be started: as `subprocess.Popen` would be told."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: str
+
+
+class SpareKernel:
+    """A forked process that waits for its launch; at the end of the job it is gone either way.
+
+    Parameters
+    ----------
+    preloaded
+        Names of the packages that were imported for notebooks.
+    fresh_path
+        ``sys.path`` of a kernel that is started the ordinary way.
+    """
+
+    def __init__(self, preloaded: frozenset[str], fresh_path: Sequence[str]) -> None:
+        self._preloaded = preloaded
+        self._fresh_path = fresh_path
+        self._launched = False
+        self._read, self._write = os.pipe()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(self._write)
+            die_with_parent(parent)
+        else:
+            os.close(self._read)
+
+    @property
+    def is_this_process(self) -> bool:
+        return not self.pid
+
+    def suits(self, command: Sequence[str], directory: str) -> bool:
+        """Whether the kernel would be the same as one that the command starts."""
+        plain = [part for part in command if part != "-Xfrozen_modules=off"]
+        if plain[:4] != [sys.executable, "-m", LAUNCHER, "-f"]:
+            return False
+        # a relative path means another place for a kernel, which starts in the notebook's directory
+        if any(path and not Path(path).is_absolute() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+            return False
+        # a module beside the notebook would be imported in the place of one that is here already
+        beside = {path.name.partition(".")[0] for path in Path(directory).iterdir()}
+        return beside.isdisjoint(name for name in sys.modules if "." not in name)
+
+    def launch(self, launch: Launch) -> ForkedProcess:
+        """Let it become a kernel."""
+        with os.fdopen(self._write, "w") as pipe:
+            json.dump([list(launch.command), dict(launch.environment), launch.directory], pipe)
+        self._launched = True
+        return ForkedProcess(self.pid)
+
+    def dismiss(self) -> None:
+        """Let it end if it was not wanted."""
+        if not self._launched:
+            os.close(self._write)
+            os.waitpid(self.pid, 0)
+
+    def run(self) -> None:
+        """Wait for the launch, then be a kernel until that is told to shut down."""
+        with os.fdopen(self._read) as pipe:
+            text = pipe.read()
+        if not text:
+            os._exit(0)
+        launch = Launch(*json.loads(text))
+        os.setsid()
+        os.chdir(launch.directory)
+        os.environ.clear()
+        os.environ.update(launch.environment)
+        self._look_ordinary(launch)
+        # registered before a notebook's own exit handlers, and so called after them
+        atexit.register(_spare, dict(sys.modules))
+        from ipykernel import kernelapp
+
+        # what it was when ipykernel was imported is another
+        kernelapp.launch_new_instance(parent_handle=os.getppid())
+        # while exit handlers stop what it prints through, it would wait 10 s for that in its last message
+        kernelapp.IPKernelApp.instance().control_thread.join(timeout=LAST_MESSAGE_SECONDS)
+
+    def _look_ordinary(self, launch: Launch) -> None:
+        """Take away what a notebook could tell from a kernel that was started from nothing."""
+        # what was imported for notebooks may hold on to these
+        foreign = ("autoflow",) if self._preloaded else ("autoflow", *FOREIGN)
+        for name in tuple(sys.modules):
+            if name.partition(".")[0] in foreign:
+                del sys.modules[name]
+        sys.path[:] = self._fresh_path
+        launcher = Path(sys.modules["ipykernel"].__path__[0]).parent / f"{LAUNCHER}.py"
+        sys.argv[:] = [str(launcher), *launch.command[launch.command.index(LAUNCHER) + 1 :]]
+        sys.orig_argv[:] = launch.command
+        if numpy := sys.modules.get("numpy"):
+            # Python's own generator is seeded anew by the fork, numpy's is not
+            numpy.random.seed()
+
+
+class ForkedProcess:
+    """A child that was forked, with what `jupyter_client` uses of `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Give the exit code as `subprocess` does; None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end.
+
+        Raises
+        ------
+        TimeoutExpired
+            When it runs on.
+        """
+        if self.returncode is None:
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                ended, _, _ = select.select([descriptor], [], [], timeout)
+            finally:
+                os.close(descriptor)
+            if not ended:
+                raise TimeoutExpired("kernel", timeout or 0.0)
+        return self.poll() or 0
+
+    def send_signal(self, number: int) -> None:
+        """Signal it, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _spare(modules: Mapping[str, ModuleType]) -> None:
+    """Keep the interpreter from taking shared modules down at its end, which would copy all their memory.
+
+    What the notebook itself imported, opened and made is taken down as ever.
+    """
+    for name, module in modules.items():
+        if "site-packages" in (getattr(module, "__file__", None) or ""):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+            sys.modules.pop(name, None)

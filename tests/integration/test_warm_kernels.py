@@ -1,0 +1,346 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Warm kernels: a notebook can not tell one from a kernel that was started from nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from autoflow.definitions import PRELOAD
+from autoflow.jobs import MARKER, Jobs, Reply
+
+INSTANCE = f"warm{os.getpid()}"
+
+
+class Trial:
+    """Notebooks made of cells, executed by forked kernels or by ordinary ones."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.jobs = Jobs(directory / "work", INSTANCE, environment, interrupt_grace=2.0)
+        self.inputs = directory / "inputs"
+        self.inputs.mkdir()
+
+    def notebook(self, name: str, *cells: str, kernel: str = "python3") -> Path:
+        spec = {"name": kernel, "display_name": kernel, "language": "python"}
+        content = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": spec}
+        )
+        path = self.inputs / f"{name}.ipynb"
+        nbformat.write(content, path)
+        return path
+
+    async def call(self, path: Path, timeout: float = 60.0) -> tuple[Reply, list[Any]]:
+        """Execute, and give the reply and the outputs of all cells."""
+        with self.jobs.workspace() as workspace:
+            request = {"notebook": str(path), "parameters": {}, "final": "/final.ipynb"}
+            reply = await self.jobs.call("notebook", request, workspace, timeout=timeout)
+            executed = workspace / "notebook.ipynb"
+            cells = json.loads(executed.read_text())["cells"] if executed.exists() else []
+        return reply, [output for cell in cells for output in cell.get("outputs", ())]
+
+    def run(self, *paths: Path, warm: bool = True, preload: Sequence[str] = ()) -> list[tuple[Reply, list[Any]]]:
+        """Execute notebooks one after another."""
+
+        async def run_all() -> list[tuple[Reply, list[Any]]]:
+            async with self.jobs.warmth(preload) if warm else nullcontext():
+                return [await self.call(path) for path in paths]
+
+        return asyncio.run(run_all())
+
+    def say(self, *cells: str, warm: bool = True, preload: Sequence[str] = ()) -> str:
+        """Execute cells, and give what they print."""
+        ((reply, outputs),) = self.run(self.notebook("says", *cells), warm=warm, preload=preload)
+        assert reply.cause == "done", reply
+        return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    trial = Trial(tmp_path, os.environ)
+    yield trial
+    trial.jobs.close()
+    assert family() == []
+
+
+def family() -> list[psutil.Process]:
+    found = psutil.process_iter(["environ"])
+    return [p for p in found if str((p.info["environ"] or {}).get(MARKER, "")).startswith(f"{INSTANCE}/")]
+
+
+IS_FORK = "print(b'autoflow.child' in open('/proc/self/cmdline', 'rb').read())"
+
+
+def test_a_kernel_is_forked_where_it_can_be(trial: Trial) -> None:
+    assert trial.say(IS_FORK) == "True\n"
+    assert trial.say(IS_FORK, warm=False) == "False\n"
+
+
+def test_what_a_notebook_sees_of_its_process_is_the_same(trial: Trial) -> None:
+    look = """
+import gc, os, signal, sys, threading
+def plain(text):
+    return str(text).replace(os.environ["JUPYTER_RUNTIME_DIR"], "RUNTIME")
+hidden = {"AUTOFLOW_JOB", "JUPYTER_RUNTIME_DIR", "JPY_PARENT_PID", "JPY_SESSION_NAME"}
+print(sorted((k, v) for k, v in os.environ.items() if k not in hidden))
+print(os.getcwd(), plain(sys.path), plain(sys.argv), plain(sys.orig_argv), sys.flags, sys.executable)
+print(__name__, sys.modules["__main__"].__dict__ is globals(), "__file__" in globals())
+print(sorted(thread.name.partition("-")[0] for thread in threading.enumerate()))
+print([(s.name, str(signal.getsignal(s)).split(" at ")[0]) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)])
+print(gc.isenabled(), gc.get_threshold(), sys.getrecursionlimit(), os.getpid() == os.getsid(0) == os.getpgid(0))
+print([name for name in ("papermill", "nbclient", "autoflow", "pandas") if name in sys.modules])
+print(sys.stdin.read() == "", os.stat(0).st_rdev == os.stat(os.devnull).st_rdev, os.umask(0o022))
+print(os.getppid() == int(os.environ["JPY_PARENT_PID"]), get_ipython().kernel.parent.parent_handle == os.getppid())
+"""
+    forked, ordinary = (trial.say(look, warm=warm).splitlines() for warm in (True, False))
+    assert forked == ordinary
+
+
+def test_plots_arrive_whoever_imports_matplotlib_first(trial: Trial) -> None:
+    cells = {
+        "pyplot": ["import matplotlib.pyplot as plt", "plt.plot([1, 2]);"],
+        "pandas": ["import pandas as pd", "pd.Series([1, 2]).plot();"],
+        "shown": ["from matplotlib import pyplot\npyplot.plot([1, 2]); pyplot.show()"],
+    }
+    paths = [trial.notebook(name, *sources) for name, sources in cells.items()]
+    # twice: the first is forked before the others' libraries are there
+    for reply, outputs in trial.run(*paths, *paths, preload=PRELOAD):
+        assert reply.cause == "done"
+        assert ["image/png" in output.get("data", {}) for output in outputs] == [True]
+
+
+def test_a_backend_that_the_environment_names_is_used(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, {**os.environ, "MPLBACKEND": "agg"})
+    cell = "import matplotlib.pyplot as plt\nprint(plt.get_backend().lower())"
+    assert trial.say(cell, preload=PRELOAD) == trial.say(cell, warm=False) == "agg\n"
+    trial.jobs.close()
+
+
+def test_no_two_kernels_draw_the_same_random_numbers(trial: Trial) -> None:
+    cell = "import random, uuid, numpy\nprint(random.random(), numpy.random.rand(), uuid.uuid4())"
+    path = trial.notebook("draws", cell, "import tempfile; print(tempfile.mktemp())")
+    texts = ["".join(o["text"] for o in outputs) for _, outputs in trial.run(path, path, path, preload=PRELOAD)]
+    drawn = [set(text.split()) for text in texts]
+    assert all(len(numbers) == 4 for numbers in drawn)
+    assert len(set.union(*drawn)) == 12
+
+
+def test_output_of_c_code_and_of_other_processes_arrives(trial: Trial) -> None:
+    text = trial.say("import os, ctypes", "os.system('echo from a shell')", "os.write(1, b'from the descriptor\\n')")
+    assert "from a shell" in text
+    assert "from the descriptor" in text
+
+
+def test_threads_processes_and_coroutines_work_after_the_fork(trial: Trial) -> None:
+    text = trial.say(
+        "import asyncio, multiprocessing, numpy, pandas\nfrom concurrent.futures import *",
+        "a = numpy.random.rand(400, 400); print((a @ numpy.linalg.inv(a)).trace().round())",
+        "print(sum(ThreadPoolExecutor(4).map(abs, range(5))))",
+        "with ProcessPoolExecutor(2, multiprocessing.get_context('fork')) as pool: print(sum(pool.map(abs, range(6))))",
+        "with ProcessPoolExecutor(2, multiprocessing.get_context('spawn')) as pool: print(sum(pool.map(abs, range(7))))",
+        "print(await asyncio.sleep(0, 'awaited'))",
+        preload=PRELOAD,
+    )
+    assert text.split() == ["400.0", "10", "15", "21", "awaited"]
+
+
+def test_exit_handlers_run_and_open_files_are_flushed(trial: Trial) -> None:
+    out = trial.directory
+    (trial.inputs / "beside_it.py").write_text(f"log = open({str(out / 'module')!r}, 'w'); log.write('flushed')")
+    trial.say(
+        "import atexit, tempfile, threading, time, weakref, beside_it",
+        f"atexit.register(lambda: open({str(out / 'handler')!r}, 'w').write('called'))",
+        f"file = open({str(out / 'file')!r}, 'w'); n = file.write('flushed')",
+        "scratch = tempfile.TemporaryDirectory(); print(scratch.name)",
+        "class Last:\n    def __del__(self, write=open):\n        write("
+        f"{str(out / 'last')!r}, 'w').write('deleted')\nlast = Last()",
+        f"threading.Thread(target=lambda: (time.sleep(1), open({str(out / 'thread')!r}, 'w').write('waited for'))).start()",
+        preload=PRELOAD,
+    )
+    names = ("handler", "file", "module", "last", "thread")
+    assert [(out / name).read_text() for name in names] == ["called", "flushed", "flushed", "deleted", "waited for"]
+
+
+def test_parallel_kernels_do_not_get_into_each_others_way(trial: Trial) -> None:
+    path = trial.notebook("works", "import os, time; time.sleep(0.5); print(os.environ['AUTOFLOW_JOB'])")
+
+    async def four() -> list[tuple[Reply, list[Any]]]:
+        async with trial.jobs.warmth(()):
+            return await asyncio.gather(*(trial.call(path) for _ in range(4)))
+
+    said = [outputs[0]["text"] for _, outputs in asyncio.run(four())]
+    assert len(set(said)) == 4
+
+
+def test_a_library_that_changed_is_imported_anew(tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    (libraries / "changing.py").write_text("value = 'old'")
+    trial = Trial(tmp_path, {**os.environ, "PYTHONPATH": str(libraries)})
+    path = trial.notebook("asks", "import changing; print(changing.value)")
+
+    async def both() -> list[str]:
+        async with trial.jobs.warmth(["changing"]):
+            _, before = await trial.call(path)
+            (libraries / "changing.py").write_text("value = 'new, and longer'")
+            _, after = await trial.call(path)
+        return [before[0]["text"], after[0]["text"]]
+
+    assert asyncio.run(both()) == ["old\n", "new, and longer\n"]
+    trial.jobs.close()
+
+
+def test_a_module_beside_the_notebook_comes_before_one_that_is_installed(trial: Trial) -> None:
+    (trial.inputs / "scrapbook.py").write_text("mine = True")
+    text = trial.say("import scrapbook; print(scrapbook.mine)", IS_FORK, preload=PRELOAD)
+    assert text == "True\nFalse\n"
+
+
+def test_a_library_that_starts_threads_is_not_forked(tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    code = "import threading; threading.Thread(target=threading.Event().wait, name='ticker', daemon=True).start()"
+    (libraries / "threaded.py").write_text(code)
+    trial = Trial(tmp_path, {**os.environ, "PYTHONPATH": str(libraries)})
+    assert trial.say("import threaded", IS_FORK, preload=["threaded"]) == "False\n"
+    trial.jobs.close()
+
+
+def test_a_library_that_can_not_be_imported_fails_in_the_notebook(tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    (libraries / "broken.py").write_text("raise RuntimeError('no such data')")
+    trial = Trial(tmp_path, {**os.environ, "PYTHONPATH": str(libraries)})
+    ((reply, _),) = trial.run(trial.notebook("imports", "import broken"), preload=["broken"])
+    assert (reply.error["exception"], reply.error["message"]) == ("RuntimeError", "no such data")
+    trial.jobs.close()
+
+
+def test_another_kernel_is_started_the_ordinary_way(tmp_path: Path) -> None:
+    kernel = tmp_path / "share" / "kernels" / "other"
+    kernel.mkdir(parents=True)
+    spec = {
+        "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Other",
+        "language": "python",
+        "env": {"OF_THE_KERNELSPEC": "yes"},
+    }
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    trial = Trial(tmp_path, {**os.environ, "JUPYTER_PATH": str(tmp_path / "share")})
+    path = trial.notebook("asks", "import os; print(os.environ['OF_THE_KERNELSPEC'])", IS_FORK, kernel="other")
+    ((reply, outputs),) = trial.run(path)
+    assert reply.cause == "done"
+    assert "".join(output["text"] for output in outputs) == "yes\nFalse\n"
+    trial.jobs.close()
+
+
+def test_daemons_that_never_change_their_program_are_found_too(trial: Trial) -> None:
+    """A fork of a fork shows the environment that the warm parent was started with, were that not overwritten."""
+    cell = """
+import os, time
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        time.sleep(600)
+    os._exit(0)
+print(b"/job-" in open("/proc/self/environ", "rb").read())
+"""
+    assert trial.say(cell) == "True\n"
+    assert family() == []
+
+
+def test_the_memory_of_a_kernel_is_limited_as_ever(trial: Trial) -> None:
+    cell = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)\n"
+        "try:\n    bytearray(8 * 2**30)\nexcept MemoryError:\n    print('refused')"
+    )
+    assert trial.say(cell, preload=PRELOAD) == "refused\n"
+    assert "refused" not in trial.say("import resource; print(resource.getrlimit(resource.RLIMIT_AS))")
+
+
+def test_a_warm_parent_that_is_killed_takes_its_jobs_along_and_is_replaced(trial: Trial) -> None:
+    sleeper = trial.notebook("sleeps", "import time; time.sleep(60)")
+    asker = trial.notebook("asks", IS_FORK)
+
+    async def kill_it() -> tuple[Reply, list[Any]]:
+        async with trial.jobs.warmth(()):
+            sleeping = asyncio.create_task(trial.call(sleeper))
+            while len(family()) < 3:
+                await asyncio.sleep(0.1)
+            oldest = min(family(), key=lambda process: process.create_time())
+            oldest.send_signal(signal.SIGKILL)
+            reply, _ = await sleeping
+            assert reply.cause == "died"
+            return await trial.call(asker)
+
+    reply, outputs = asyncio.run(kill_it())
+    assert (reply.cause, outputs[0]["text"]) == ("done", "True\n")
+
+
+def test_a_warm_parent_that_hangs_is_given_up(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoflow.warm_parent.PATIENCE", 2.0)
+    asker = trial.notebook("asks", IS_FORK)
+
+    async def stop_it() -> tuple[Reply, list[Any]]:
+        async with trial.jobs.warmth(()):
+            await trial.call(asker)
+            (parent,) = family()
+            parent.suspend()
+            return await trial.call(asker)
+
+    reply, outputs = asyncio.run(stop_it())
+    assert (reply.cause, outputs[0]["text"]) == ("done", "True\n")
+
+
+def test_nothing_is_left_of_it_when_the_work_is_done(trial: Trial) -> None:
+    trial.run(trial.notebook("glues", "print(1)"))
+    assert family() == []
+
+
+def test_a_report_is_made_by_a_fork_too(trial: Trial) -> None:
+    source = trial.directory / "executed.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")]), source)
+
+    async def make() -> Reply:
+        async with trial.jobs.warmth(()):
+            with trial.jobs.workspace() as workspace:
+                request = {
+                    "notebook": str(source),
+                    "template": None,
+                    "output": str(trial.directory / "report.pdf"),
+                    "inputs_dir": str(trial.inputs),
+                    "title_fallback": "x",
+                }
+                return await trial.jobs.call("report", request, workspace, timeout=60)
+
+    assert asyncio.run(make()).cause == "done"
+    assert (trial.directory / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_without_warmth_a_notebook_is_started_from_nothing(trial: Trial) -> None:
+    path = trial.notebook("asks", IS_FORK)
+
+    async def call() -> list[Any]:
+        async with trial.jobs.warmth(()):
+            with trial.jobs.workspace() as workspace:
+                request = {"notebook": str(path), "parameters": {}, "final": "/f", "warm": False}
+                await trial.jobs.call("notebook", request, workspace, timeout=60)
+                assert family() == []
+                cells: list[Any] = json.loads((workspace / "notebook.ipynb").read_text())["cells"]
+        return cells
+
+    assert asyncio.run(call())[0]["outputs"][0]["text"] == ["False\n"]
