@@ -53,7 +53,7 @@ def main() -> None:
     if job.kind == "notebook":
         from autoflow.child.spare_kernel import SpareKernel
 
-        spare_kernel = SpareKernel(job.preloaded, job.fresh_path)
+        spare_kernel = SpareKernel(job)
         if spare_kernel.is_this_process:
             spare_kernel.run()
             return

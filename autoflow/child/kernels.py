@@ -18,7 +18,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from autoflow.child.process import die_with_parent
+from autoflow.child.process import be_killed_first, die_with_parent
 from autoflow.child.spare_kernel import ForkedProcess, Launch, SpareKernel
 
 LONGEST_SOCKET_DIRECTORY = 90
@@ -74,13 +74,18 @@ class Provisioner(LocalProvisioner):
         """Start the kernel that a command describes."""
         directory = str(options.get("cwd") or Path.cwd())
         parent = os.getpid()
+
+        def prepare() -> None:
+            die_with_parent(parent)
+            be_killed_first()
+
         if self.spare is None or not self.spare.suits(cmd, directory):
             return await super().launch_kernel(
                 # nothing will ever be typed: who waits for it is told so
                 cmd,
                 **options,
                 stdin=DEVNULL,
-                preexec_fn=lambda: die_with_parent(parent),
+                preexec_fn=prepare,
             )
         # what `jupyter_client.launch_kernel` sets, for a kernel to see that its parent has gone
         environment = {**options["env"], "JPY_PARENT_PID": str(parent)}

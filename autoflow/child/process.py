@@ -10,10 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+OOM_SCORE = 500
+"""Half of what there is: memory that a notebook takes counts double (proc(5))."""
 
 BLOCK_START, BLOCK_END = 47, 48
 """Where /proc/<pid>/stat has the addresses of the environment, counted after the name (proc(5))."""
@@ -29,6 +33,12 @@ def die_with_parent(parent: int) -> None:
 def keep_orphans() -> None:
     """Let daemons that a notebook starts stay below this process, where they are found."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def be_killed_first() -> None:
+    """Have the kernel's out-of-memory killer prefer this process, and what it starts, to AutoFlow."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def replace_environment(environment: Mapping[str, str], marker: str) -> None:

@@ -22,7 +22,8 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from types import ModuleType
 
-from autoflow.child.process import die_with_parent
+from autoflow.child.process import be_killed_first, die_with_parent
+from autoflow.child.warm_parent import Job
 
 LAUNCHER = "ipykernel_launcher"
 LAST_MESSAGE_SECONDS = 5.0
@@ -45,15 +46,12 @@ class SpareKernel:
 
     Parameters
     ----------
-    preloaded
-        Names of the packages that were imported for notebooks.
-    fresh_path
-        ``sys.path`` of a kernel that is started the ordinary way.
+    job
+        The job that it is for.
     """
 
-    def __init__(self, preloaded: frozenset[str], fresh_path: Sequence[str]) -> None:
-        self._preloaded = preloaded
-        self._fresh_path = fresh_path
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._launched = False
         self._read, self._write = os.pipe()
         parent = os.getpid()
@@ -101,9 +99,10 @@ class SpareKernel:
             os._exit(0)
         launch = Launch(*json.loads(text))
         os.setsid()
+        be_killed_first()
         os.chdir(launch.directory)
         os.environ.clear()
-        os.environ.update(launch.environment)
+        os.environ.update({**self._job.imported_environment, **launch.environment})
         self._look_ordinary(launch)
         # registered before a notebook's own exit handlers, and so called after them
         atexit.register(_spare, dict(sys.modules))
@@ -117,11 +116,11 @@ class SpareKernel:
     def _look_ordinary(self, launch: Launch) -> None:
         """Take away what a notebook could tell from a kernel that was started from nothing."""
         # what was imported for notebooks may hold on to these
-        foreign = ("autoflow",) if self._preloaded else ("autoflow", *FOREIGN)
+        foreign = ("autoflow",) if self._job.preloaded else ("autoflow", *FOREIGN)
         for name in tuple(sys.modules):
             if name.partition(".")[0] in foreign:
                 del sys.modules[name]
-        sys.path[:] = self._fresh_path
+        sys.path[:] = self._job.fresh_path
         launcher = Path(sys.modules["ipykernel"].__path__[0]).parent / f"{LAUNCHER}.py"
         sys.argv[:] = [str(launcher), *launch.command[launch.command.index(LAUNCHER) + 1 :]]
         sys.orig_argv[:] = launch.command

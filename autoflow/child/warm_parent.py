@@ -57,6 +57,8 @@ class Job:
     """``sys.path`` of a kernel that is started the ordinary way."""
     preloaded: frozenset[str]
     """Names of the packages that were imported for notebooks."""
+    imported_environment: Mapping[str, str]
+    """Environment variables that what was imported set."""
 
 
 class RefusedError(Exception):
@@ -83,6 +85,7 @@ class WarmParent:
         self._running: dict[int, str] = {}
         self._preloaded: set[str] = set()
         self._changed: dict[str, int] = {}
+        self._environment = dict(os.environ)
         # what -m put first is where AutoFlow was started
         self._fresh_path = tuple(sys.path if sys.flags.safe_path else sys.path[1:])
         self._wake, self._wakened = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -137,8 +140,16 @@ class WarmParent:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor in (self._wake, self._wakened, self._connection.detach()):
             os.close(descriptor)
+        imported_environment = {name: text for name, text in os.environ.items() if name not in self._environment}
         become_job(request)
-        return Job(Path(workspace), request["kind"], parent, self._fresh_path, frozenset(self._preloaded))
+        return Job(
+            workspace=Path(workspace),
+            kind=request["kind"],
+            parent=parent,
+            fresh_path=self._fresh_path,
+            preloaded=frozenset(self._preloaded),
+            imported_environment=imported_environment,
+        )
 
     def _reap(self) -> None:
         while self._running:
