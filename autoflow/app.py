@@ -19,6 +19,7 @@ from autoflow.daemon import serve, tick_or_stop
 from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode, FlowapiError
 from autoflow.jobs import Jobs
+from autoflow.ledger import Ledger
 from autoflow.model import RunStore
 from autoflow.notifier import Notifier
 from autoflow.outputs import Outputs
@@ -56,6 +57,7 @@ def open_context(settings: Settings, environment: Mapping[str, str], progress: P
             context = Context(
                 settings=settings,
                 store=store,
+                ledger=Ledger(store),
                 jobs=jobs,
                 outputs=Outputs(settings.notebooks_dir, settings.reports_dir),
                 progress=progress,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from autoflow.conditions import Conditions
 from autoflow.jobs import Jobs
+from autoflow.ledger import Ledger
 from autoflow.model import RunStore
 from autoflow.outputs import Outputs
 from autoflow.progress import Progress
@@ -27,6 +28,7 @@ class Context:
 
     settings: Settings
     store: RunStore
+    ledger: Ledger
     jobs: Jobs
     outputs: Outputs
     progress: Progress

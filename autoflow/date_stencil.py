@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autoflow.days import Days
 from autoflow.wording import shown
 
 Element = dt.date | int
@@ -21,6 +22,8 @@ Complaint = tuple[tuple[int, ...], str]
 """The position of a mistake, such as (0, 1) for the end of the first pair, and what is wrong there."""
 
 ENDS = ("start", "end")
+
+EVERY_DAY = Days(((dt.date.min.toordinal(), dt.date.max.toordinal() + 1),))
 
 
 class EmptyIntervalError(ValueError):
@@ -39,27 +42,15 @@ class StencilError(ValueError):
 
 
 class AvailableDates:
-    """The dates that have data, with the length of the unbroken stretch that ends on each."""
+    """The dates that have data."""
 
     def __init__(self, dates: Iterable[dt.date]) -> None:
         self.dates: tuple[dt.date, ...] = tuple(sorted(set(dates)))
-        self._stretches: dict[int, int] = {}
-        for date in self.dates:
-            # the calendar's last day is in no half-open interval: none can end after it
-            if date < dt.date.max:
-                day = date.toordinal()
-                self._stretches[day] = self._stretches.get(day - 1, 0) + 1
+        # the calendar's last day is in no half-open interval: none can end after it
+        self.days = Days.of(date.toordinal() for date in self.dates if date < dt.date.max)
 
     def __contains__(self, date: dt.date) -> bool:
-        return date.toordinal() in self._stretches
-
-    def stretch(self, day: int) -> int:
-        """Count the unbroken days of data that end on a day, given as an ordinal; 0 when it has none."""
-        return self._stretches.get(day, 0)
-
-    def covers(self, start: int, end: int) -> bool:
-        """Whether all days of [start, end), given as ordinals, are there."""
-        return self._stretches.get(end - 1, 0) >= end - start
+        return date in self.dates if date == dt.date.max else date.toordinal() in self.days
 
 
 @dataclass(frozen=True)
@@ -131,32 +122,34 @@ class DateStencil:
             day
             for start, end in self.intervals(reference_date)
             for day in range(start.toordinal(), end.toordinal())
-            if not available.stretch(day)
+            if day not in available.days
         }
         return [dt.date.fromordinal(day) for day in sorted(days)]
 
-    def complete(self, candidates: Iterable[dt.date], available: AvailableDates) -> list[dt.date]:
-        """Keep the candidates for which all dates of the stencil are there; linear in their number."""
-        stretch = available.stretch
-        days = [date.toordinal() for date in candidates]
+    def complete(self, available: Days) -> Days:
+        """Give the reference dates for which all dates of the stencil are there."""
+        complete = EVERY_DAY
         moving = []
         for start, end in self.pairs:
             if isinstance(start, int) and isinstance(end, int):
                 moving.append((start, end))
-            elif isinstance(start, dt.date) and isinstance(end, dt.date):
-                if not available.covers(start.toordinal(), end.toordinal()):
-                    return []
-            elif isinstance(start, dt.date) and isinstance(end, int):
-                first, last = start.toordinal(), end - 1
-                days = [day for day in days if stretch(day + last) > day + last - first >= 0]
-            elif isinstance(start, int) and isinstance(end, dt.date):
-                after = end.toordinal()
-                length = stretch(after - 1)
-                days = [day for day in days if 0 < after - (day + start) <= length]
-        for begin, after in _joined(moving):
-            last, length = after - 1, after - begin
-            days = [day for day in days if stretch(day + last) >= length]
-        return [dt.date.fromordinal(day) for day in days]
+                continue
+            # the stretch that an absolute end has to be in, and the one that it leaves the other end
+            fixed = start.toordinal() if isinstance(start, dt.date) else end.toordinal() - 1  # type: ignore[union-attr]
+            stretch = available.stretch_at(fixed)
+            if stretch is None:
+                return Days()
+            if isinstance(start, dt.date) and isinstance(end, dt.date):
+                if stretch[1] < end.toordinal():
+                    return Days()
+            elif isinstance(end, int):
+                complete &= Days(((fixed + 1 - end, stretch[1] + 1 - end),))
+            elif isinstance(start, int):
+                complete &= Days(((stretch[0] - start, fixed + 1 - start),))
+        # a month written day by day is one window
+        for start, end in Days.joined(moving).stretches:
+            complete &= available.windows(start, end)
+        return complete
 
 
 REFERENCE_DATE_ONLY = DateStencil(((0, 1),))
@@ -173,17 +166,6 @@ def as_date(raw: Any) -> dt.date | None:
         # Python reads 20160101 and 2016-W01-1 as well
         return date if date.isoformat() == raw else None
     return raw if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime) else None
-
-
-def _joined(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join intervals that touch: a month written day by day is then one look-up."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(intervals):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def _ordinal(element: Element, reference_date: dt.date) -> int:

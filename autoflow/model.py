@@ -10,9 +10,11 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from autoflow.errors import StoreError
@@ -28,15 +30,6 @@ class Failures:
 
     attempts: int
     last: dt.datetime
-
-
-@dataclass(frozen=True)
-class History:
-    """What the record says of runs that are not simply new."""
-
-    settled: frozenset[RunKey]
-    """Runs that succeeded, or are running."""
-    failed: Mapping[RunKey, Failures]
 
 
 @dataclass(frozen=True)
@@ -92,21 +85,43 @@ class RunStore:
                 )
         return left
 
-    def history(self) -> History:
-        """Read all that decides whether a run is due, in one go."""
-        settled = self._connection.execute(
-            "SELECT workflow, parameters_hash FROM runs WHERE state IN ('running', 'success')"
+    def settled_keys(self, start: int, end: int) -> Iterator[tuple[int, set[RunKey]]]:
+        """Read which runs succeeded or are running for the dates from ``start`` on and before ``end``.
+
+        Yields
+        ------
+        day : int
+            A reference date that has any, as an ordinal; in order.
+        keys : set of RunKey
+        """
+        dates = dt.date.fromordinal(start).isoformat(), dt.date.fromordinal(end - 1).isoformat()
+        rows = self._connection.execute(
+            "SELECT reference_date, workflow, parameters_hash FROM runs"
+            " WHERE state IN ('running', 'success') AND reference_date BETWEEN ? AND ? ORDER BY reference_date",
+            dates,
         )
-        failed = self._connection.execute(
-            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs WHERE state = 'failed' GROUP BY 1, 2"
+        for date, group in groupby(rows, key=itemgetter(0)):
+            yield dt.date.fromisoformat(date).toordinal(), {(workflow, key) for _, workflow, key in group}
+
+    def dateless_keys(self) -> set[RunKey]:
+        """Read which runs succeeded in the predecessor's record, which has no dates."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash FROM runs"
+            " WHERE state IN ('running', 'success') AND reference_date IS NULL"
         )
-        return History(
-            settled=frozenset((workflow, parameters_hash) for workflow, parameters_hash in settled),
-            failed={
-                (workflow, parameters_hash): Failures(attempts, dt.datetime.fromisoformat(last))
-                for workflow, parameters_hash, attempts, last in failed
-            },
+        return {(workflow, key) for workflow, key in rows}
+
+    def failures(self) -> dict[RunKey, Failures]:
+        """Read the failed attempts at runs that are not settled."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs AS tried WHERE state = 'failed'"
+            " AND NOT EXISTS (SELECT 1 FROM runs WHERE state IN ('running', 'success')"
+            " AND workflow = tried.workflow AND parameters_hash = tried.parameters_hash) GROUP BY 1, 2"
         )
+        return {
+            (workflow, key): Failures(attempts, dt.datetime.fromisoformat(last))
+            for workflow, key, attempts, last in rows
+        }
 
     def begin(self, run: Run, now: dt.datetime) -> Attempt:
         """Record that an attempt at a run starts.
@@ -297,7 +312,14 @@ def _create_tables(cursor: sqlite3.Cursor) -> None:
     cursor.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables,)
+def _index_settled_runs(cursor: sqlite3.Cursor) -> None:
+    cursor.execute(
+        "CREATE INDEX runs_settled ON runs (reference_date, workflow, parameters_hash)"
+        " WHERE state IN ('running', 'success')"
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _index_settled_runs)
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
@@ -75,6 +76,39 @@ def parameters_hash(parameters: Mapping[str, Any]) -> str:
     """Hash of a run's parameters: the one of the predecessor's record, so that its history counts."""
     text = json.dumps(dict(parameters), sort_keys=True, default=str)
     return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def parameters_hashes(trigger: Trigger, days: Iterable[int]) -> Iterator[str]:
+    """Hash the parameters of a trigger's runs for many reference dates, given as ordinals.
+
+    The same as `parameters_hash` of what `build_run` makes, and several times quicker: what does not
+    change from date to date is written as JSON once.
+    """
+    fixed = {name: json.dumps(value, sort_keys=True, default=str) for name, value in trigger.parameters.items()}
+    names = sorted({*fixed, "reference_date", "date_ranges"})
+    before, between, after = "", "", ""
+    # "date_ranges" sorts before "reference_date"
+    for name in names:
+        if name == "date_ranges":
+            before, after = f"{after}{json.dumps(name)}: ", ""
+        elif name == "reference_date":
+            between, after = f"{after}{json.dumps(name)}: ", ""
+        else:
+            after += f"{json.dumps(name)}: {fixed[name]}"
+        after += "" if name == names[-1] else ", "
+    ends = [end.toordinal() if isinstance(end, dt.date) else end for pair in trigger.date_stencil.pairs for end in pair]
+    moves = [isinstance(end, int) for pair in trigger.date_stencil.pairs for end in pair]
+    for day in days:
+        dates = [_iso(day + end if moving else end) for end, moving in zip(ends, moves, strict=True)]
+        ranges = ", ".join([f'["{start}", "{end}"]' for start, end in zip(dates[::2], dates[1::2], strict=True)])
+        text = f'{{{before}[{ranges}]{between}"{_iso(day)}"{after}}}'
+        yield md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@lru_cache(maxsize=1 << 14)
+def _iso(day: int) -> str:
+    """Write an ordinal as a date; each is written for every trigger and every end of a stencil."""
+    return dt.date.fromordinal(day).isoformat()
 
 
 def build_run(workflow: Workflow, trigger: Trigger, reference_date: dt.date) -> Run:

@@ -10,15 +10,16 @@ import datetime as dt
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from autoflow.context import Context
 from autoflow.date_stencil import AvailableDates
+from autoflow.days import Days
 from autoflow.definitions import Concurrency, Definitions, Retries
 from autoflow.errors import FlowapiError
-from autoflow.model import Failures, History
+from autoflow.model import Failures
 from autoflow.runs import Run, RunKey, RunState, build_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
@@ -77,7 +78,8 @@ async def tick(
     token = read_token(context.settings, context.now())
     warn_of_expiry(context, token)
     available = await poll(context, definitions, token)
-    decision = due_runs(definitions, available, context.store.history(), context.now(), patient=patient)
+    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
+    decision = due_runs(definitions, unsettled, context.store.failures(), context.now(), patient=patient)
     if decision.given_up:
         names = ", ".join(str(run) for run in decision.given_up[:3])
         more = "" if len(decision.given_up) <= 3 else ", ..."
@@ -139,10 +141,20 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
     return AvailableDates(dates)
 
 
+def ready_days(definitions: Definitions, available: AvailableDates) -> list[Days]:
+    """Find, for each trigger, the available dates from its earliest on whose stencil is complete."""
+    ready = []
+    for trigger in definitions.triggers:
+        earliest = trigger.earliest_date or dt.date.min
+        wanted = Days(((earliest.toordinal(), dt.date.max.toordinal() + 1),))
+        ready.append(available.days & wanted & trigger.date_stencil.complete(available.days))
+    return ready
+
+
 def due_runs(
     definitions: Definitions,
-    available: AvailableDates,
-    history: History,
+    unsettled: Sequence[Days],
+    failures: Mapping[RunKey, Failures],
     now: dt.datetime,
     *,
     patient: bool = True,
@@ -151,31 +163,29 @@ def due_runs(
 
     Parameters
     ----------
-    definitions, available, history, now
-        All that the decision depends on.
+    definitions, failures, now
+        All that the decision depends on, with:
+    unsettled
+        Days of each trigger that are ready and have not succeeded.
     patient
         Whether a failed run waits until its pause is over; attempts are counted either way.
     """
     due: dict[RunKey, Run] = {}
     given_up: dict[RunKey, Run] = {}
     retry_at: list[dt.datetime] = []
-    for trigger in definitions.triggers:
+    for trigger, days in zip(definitions.triggers, unsettled, strict=True):
         workflow = definitions.workflows[trigger.workflow_name]
-        earliest = trigger.earliest_date or dt.date.min
-        candidates = [date for date in available.dates if date >= earliest]
-        for reference_date in trigger.date_stencil.complete(candidates, available):
-            run = build_run(workflow, trigger, reference_date)
-            if run.key in history.settled or run.key in due:
-                continue
-            failures = history.failed.get(run.key)
-            if failures is None:
-                due[run.key] = run
-            elif is_given_up(workflow.retries, failures):
+        for day in days:
+            run = build_run(workflow, trigger, dt.date.fromordinal(day))
+            failed = failures.get(run.key)
+            if failed is None:
+                due.setdefault(run.key, run)
+            elif is_given_up(workflow.retries, failed):
                 given_up[run.key] = run
-            elif patient and (again := next_try(workflow.retries, failures)) > now:
+            elif patient and (again := next_try(workflow.retries, failed)) > now:
                 retry_at.append(again)
             else:
-                due[run.key] = run
+                due.setdefault(run.key, run)
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
     return Decision(tuple(in_order), min(retry_at, default=None), tuple(given_up.values()))
@@ -194,16 +204,16 @@ def next_try(retries: Retries, failures: Failures) -> dt.datetime:
 
 def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
     """Find when the first failed run may be tried again, and tell of those that may not."""
-    history = context.store.history()
+    failures = context.store.failures()
     times = [] if decision.retry_at is None else [decision.retry_at]
     for run in decision.due:
-        failures = history.failed.get(run.key)
-        if failures is None or run.key in history.settled:
+        failed = failures.get(run.key)
+        if failed is None:
             continue
-        if is_given_up(run.workflow.retries, failures):
-            logger.error("%s: given up after %d failed attempts", run, failures.attempts)
+        if is_given_up(run.workflow.retries, failed):
+            logger.error("%s: given up after %d failed attempts", run, failed.attempts)
         else:
-            times.append(next_try(run.workflow.retries, failures))
+            times.append(next_try(run.workflow.retries, failed))
     return min(times, default=None)
 
 
@@ -233,10 +243,11 @@ async def _execute_all(
                 return states
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                del running[task]
+                context.ledger.forget(running.pop(task))
                 states[task.result()] += 1
     finally:
-        for task in running:
+        for task, run in running.items():
+            context.ledger.forget(run)
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 

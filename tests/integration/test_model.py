@@ -14,7 +14,7 @@ import pytest
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
 from autoflow.model import APPLICATION_ID, RunStore
-from autoflow.runs import Failure, Run, RunState, build_run
+from autoflow.runs import Failure, Run, RunKey, RunState, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
@@ -23,6 +23,11 @@ LATER = NOW + dt.timedelta(hours=1)
 def a_run(day: int = 7) -> Run:
     workflow = Workflow("flows", (Notebook("a", "a.ipynb"),))
     return build_run(workflow, Trigger("flows", {"unit": "admin2"}), dt.date(2016, 1, day))
+
+
+def settled(store: RunStore) -> set[RunKey]:
+    dated = store.settled_keys(dt.date(2016, 1, 1).toordinal(), dt.date(2016, 2, 1).toordinal())
+    return store.dateless_keys().union(*(keys for _, keys in dated))
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def test_a_success_is_settled_also_after_a_restart(path: Path) -> None:
     store.finish(store.begin(a_run(), NOW), RunState.SUCCESS, LATER)
     store.close()
     store = RunStore(path)
-    assert store.history().settled == {a_run().key}
+    assert settled(store) == {a_run().key}
     store.close()
 
 
@@ -56,8 +61,21 @@ def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
         attempt = store.begin(a_run(), NOW)
         assert attempt.attempt == number
         store.finish(attempt, RunState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
-    failures = store.history().failed[a_run().key]
+    failures = store.failures()[a_run().key]
     assert (failures.attempts, failures.last) == (3, NOW + dt.timedelta(minutes=3))
+    store.close()
+
+
+def test_settled_runs_come_date_by_date_and_failures_of_them_do_not_count(path: Path) -> None:
+    store = RunStore(path)
+    for day in (9, 7, 8):
+        store.finish(store.begin(a_run(day), NOW), RunState.FAILED, LATER)
+    for day in (9, 7):
+        store.finish(store.begin(a_run(day), NOW), RunState.SUCCESS, LATER)
+    first = dt.date(2016, 1, 7).toordinal()
+    assert list(store.settled_keys(first, first + 2)) == [(first, {a_run(7).key})]
+    assert [day - first for day, _ in store.settled_keys(first, first + 3)] == [0, 2]
+    assert store.failures().keys() == {a_run(8).key}
     store.close()
 
 
@@ -69,8 +87,8 @@ def test_what_a_crash_left_running_was_interrupted_and_is_due_again(path: Path) 
     store = RunStore(path)
     assert [left.id for left in store.recover(LATER)] == [attempt.id]
     assert store.recover(LATER) == []
-    assert store.history().settled == frozenset()
-    assert store.history().failed == {}
+    assert settled(store) == set()
+    assert store.failures() == {}
     assert store.begin(a_run(), LATER).attempt == 2
     store.close()
     rows = sqlite3.connect(path).execute("SELECT state FROM notebooks").fetchall()
@@ -107,7 +125,7 @@ def test_the_predecessors_successes_count_and_nothing_else_of_it(path: Path) -> 
     connection.close()
     for _ in range(2):
         store = RunStore(path)
-        assert store.history().settled == {done.key, twice.key}
+        assert settled(store) == {done.key, twice.key}
         store.close()
     (kept,) = sqlite3.connect(path).execute("SELECT count(*) FROM workflow_runs").fetchone()
     assert kept == len(rows)

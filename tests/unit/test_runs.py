@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.naming import output_stem
-from autoflow.runs import build_run, parameters_hash
+from autoflow.runs import build_run, parameters_hash, parameters_hashes
 
 WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
 
@@ -36,6 +40,22 @@ def test_the_hash_is_the_predecessors() -> None:
     trigger = Trigger("flows_above_normal", {"aggregation_unit": "admin2"}, None, stencil)
     run = build_run(WORKFLOW, trigger, dt.date(2016, 1, 7))
     assert run.parameters_hash == parameters_hash(parameters) == "a2e919fdc6e5480e0cd941fd8870a585"
+
+
+@given(
+    parameters=st.dictionaries(
+        st.sampled_from(["a", "date_r", "date_range", "date_rangez", "m", "reference", "reference_datf", "z", "é"]),
+        st.one_of(
+            st.integers(), st.text(), st.none(), st.dates(), st.lists(st.integers()), st.just({"b": 1, "a": [2]})
+        ),
+    ),
+    stencil=st.sampled_from([[0], [[-30, 1]], [-1, [dt.date(2015, 1, 1), -2]], [dt.date(2016, 1, 1)]]),
+)
+def test_hashes_of_many_dates_are_those_of_each(parameters: dict[str, Any], stencil: list[Any]) -> None:
+    trigger = Trigger("flows_above_normal", parameters, None, DateStencil.parse(stencil))
+    days = range(dt.date(2016, 2, 27).toordinal(), dt.date(2016, 3, 2).toordinal())
+    hashes = [build_run(WORKFLOW, trigger, dt.date.fromordinal(day)).parameters_hash for day in days]
+    assert list(parameters_hashes(trigger, days)) == hashes
 
 
 def test_output_names_keep_the_predecessors_pattern() -> None:

@@ -6,24 +6,35 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from autoflow.date_stencil import AvailableDates, DateStencil
+from autoflow.days import Days
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model import Failures, History
-from autoflow.sensor import due_runs, next_try
+from autoflow.model import Failures
+from autoflow.runs import RunKey
+from autoflow.sensor import Decision, due_runs, next_try, ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 DATES = AvailableDates(dt.date(2016, 1, day) for day in (1, 2, 3, 5))
 WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),))
 ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), "0 0 * * *")
-NOTHING = History(frozenset(), {})
 
 
-def days(definitions: Definitions, history: History = NOTHING, **options: bool) -> list[int]:
-    return [run.reference_date.day for run in due_runs(definitions, DATES, history, NOW, **options).due]
+def decide(
+    definitions: Definitions, failures: Mapping[RunKey, Failures] = MappingProxyType({}), **options: bool
+) -> Decision:
+    return due_runs(definitions, ready_days(definitions, DATES), failures, NOW, **options)
+
+
+def days(
+    definitions: Definitions, failures: Mapping[RunKey, Failures] = MappingProxyType({}), **options: bool
+) -> list[int]:
+    return [run.reference_date.day for run in decide(definitions, failures, **options).due]
 
 
 def with_triggers(*triggers: Trigger) -> Definitions:
@@ -42,7 +53,7 @@ def test_dates_before_the_earliest_and_with_an_incomplete_stencil_are_not() -> N
 
 def test_triggers_take_turns_by_date() -> None:
     definitions = with_triggers(Trigger("w", {"unit": "admin3"}), Trigger("w", {"unit": "admin2"}))
-    runs = due_runs(definitions, DATES, NOTHING, NOW).due
+    runs = decide(definitions).due
     assert [(run.reference_date.day, run.parameters["unit"]) for run in runs[:4]] == [
         (1, "admin3"),
         (1, "admin2"),
@@ -56,26 +67,27 @@ def test_identical_triggers_count_once() -> None:
 
 
 def test_what_is_settled_is_not_due() -> None:
-    runs = due_runs(ONE, DATES, NOTHING, NOW).due
-    assert days(ONE, History(frozenset({runs[1].key}), {})) == [1, 3, 5]
+    first = dt.date(2016, 1, 1).toordinal()
+    runs = due_runs(ONE, [Days.of([first, first + 2])], {}, NOW).due
+    assert [run.reference_date.day for run in runs] == [1, 3]
 
 
 def test_a_failed_run_waits_for_its_pause_and_then_is_due_again() -> None:
-    run = due_runs(ONE, DATES, NOTHING, NOW).due[0]
+    run = decide(ONE).due[0]
     for minutes, expected in ((9, [2, 3, 5]), (11, [1, 2, 3, 5])):
         last = NOW - dt.timedelta(minutes=minutes)
-        history = History(frozenset(), {run.key: Failures(1, last)})
-        assert days(ONE, history) == expected
-        assert days(ONE, history, patient=False) == [1, 2, 3, 5]
-    history = History(frozenset(), {run.key: Failures(1, NOW - dt.timedelta(minutes=9))})
-    assert due_runs(ONE, DATES, history, NOW).retry_at == NOW + dt.timedelta(minutes=1)
+        failures = {run.key: Failures(1, last)}
+        assert days(ONE, failures) == expected
+        assert days(ONE, failures, patient=False) == [1, 2, 3, 5]
+    failures = {run.key: Failures(1, NOW - dt.timedelta(minutes=9))}
+    assert decide(ONE, failures).retry_at == NOW + dt.timedelta(minutes=1)
 
 
 def test_after_all_its_attempts_a_run_is_given_up() -> None:
     definitions = replace(ONE, workflows={"w": replace(WORKFLOW, retries=Retries(attempts=3))})
-    run = due_runs(definitions, DATES, NOTHING, NOW).due[0]
+    run = decide(definitions).due[0]
     long_ago = NOW - dt.timedelta(days=30)
-    decision = due_runs(definitions, DATES, History(frozenset(), {run.key: Failures(3, long_ago)}), NOW, patient=False)
+    decision = decide(definitions, {run.key: Failures(3, long_ago)}, patient=False)
     assert [run.reference_date.day for run in decision.due] == [2, 3, 5]
     assert [run.reference_date.day for run in decision.given_up] == [1]
 

@@ -1,0 +1,99 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The ledger: it gives what the record says, and asks it for what is new only."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoflow.date_stencil import AvailableDates, DateStencil
+from autoflow.days import Days
+from autoflow.definitions import Definitions, Notebook, Trigger, Workflow
+from autoflow.ledger import Ledger
+from autoflow.model import RunStore
+from autoflow.runs import RunState, build_run
+from autoflow.sensor import ready_days
+
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+FIRST = dt.date(2016, 1, 1).toordinal()
+WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),))
+TRIGGERS = (
+    Trigger("w", {"unit": "admin3"}),
+    Trigger("w", {"unit": "admin2"}, date_stencil=DateStencil.parse([[-1, 1]])),
+    Trigger("w", {"unit": "admin2"}, date_stencil=DateStencil.parse([[-1, 1]])),
+)
+DEFINITIONS = Definitions({"w": WORKFLOW}, TRIGGERS, "0 0 * * *")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    store = RunStore(tmp_path / "autoflow.db")
+    yield store
+    store.close()
+
+
+def succeed(store: RunStore, number: int, *days: int) -> None:
+    for day in days:
+        run = build_run(WORKFLOW, TRIGGERS[number], dt.date.fromordinal(FIRST + day))
+        store.finish(store.begin(run, NOW), RunState.SUCCESS, NOW)
+
+
+def unsettled(ledger: Ledger, dates: int, definitions: Definitions = DEFINITIONS) -> list[list[int]]:
+    available = AvailableDates(dt.date.fromordinal(FIRST + day) for day in range(dates))
+    found = ledger.unsettled(definitions, ready_days(definitions, available))
+    return [[day - FIRST for day in days] for days in found]
+
+
+def test_what_succeeded_is_not_unsettled_for_each_trigger_that_it_is_a_run_of(store: RunStore) -> None:
+    succeed(store, 0, 0, 2)
+    succeed(store, 1, 3)
+    assert unsettled(Ledger(store), 5) == [[1, 3, 4], [1, 2, 4], [1, 2, 4]]
+
+
+def test_what_ran_since_is_looked_up_again(store: RunStore) -> None:
+    ledger = Ledger(store)
+    assert unsettled(ledger, 2) == [[0, 1], [1], [1]]
+    succeed(store, 0, 0)
+    assert unsettled(ledger, 2) == [[0, 1], [1], [1]]
+    ledger.forget(build_run(WORKFLOW, TRIGGERS[0], dt.date.fromordinal(FIRST)))
+    assert unsettled(ledger, 3) == [[1, 2], [1, 2], [1, 2]]
+
+
+def test_only_new_dates_are_looked_up(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Days] = []
+    ask = store.settled_keys
+    monkeypatch.setattr(store, "settled_keys", lambda *stretch: asked.append(Days((stretch,))) or ask(*stretch))
+    ledger = Ledger(store)
+    unsettled(ledger, 4)
+    unsettled(ledger, 4)
+    unsettled(ledger, 6)
+    assert [[day - FIRST for day in days] for days in asked] == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_other_definitions_are_looked_up_from_the_start(store: RunStore) -> None:
+    succeed(store, 0, 0)
+    ledger = Ledger(store)
+    assert unsettled(ledger, 2)[0] == [1]
+    fewer = replace(DEFINITIONS, triggers=(TRIGGERS[1], TRIGGERS[0]))
+    assert unsettled(ledger, 2, fewer) == [[1], [1]]
+    other = replace(DEFINITIONS, triggers=(Trigger("w", {"unit": "admin1"}),))
+    assert unsettled(ledger, 2, other) == [[0, 1]]
+
+
+def test_the_predecessors_successes_are_settled(tmp_path: Path) -> None:
+    path = tmp_path / "taken over.db"
+    run = build_run(WORKFLOW, TRIGGERS[0], dt.date.fromordinal(FIRST + 1))
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE workflow_runs (workflow_name, parameters_hash, state, timestamp)")
+        connection.execute("INSERT INTO workflow_runs VALUES (?, ?, 'success', '2021-05-01 00:00:00')", run.key)
+    connection.close()
+    store = RunStore(path)
+    assert unsettled(Ledger(store), 3)[0] == [0, 2]
+    store.close()
