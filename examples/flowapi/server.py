@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,11 +58,12 @@ class FlowapiStandin:
         self.fault: str | None = None
         self.fault_seconds = 3.0
         self._port = port
+        self._scheme = "http"
         self._server: _Server | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{self._scheme}://127.0.0.1:{self._port}"
 
     def token(
         self,
@@ -87,6 +89,12 @@ class FlowapiStandin:
         self._server = _Server(("127.0.0.1", self._port), self)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def speak_tls(self, context: ssl.SSLContext) -> None:
+        """Encrypt connections from now on; the server has been started."""
+        assert self._server is not None
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._scheme = "https"
 
     def stop(self) -> None:
         """Refuse connections."""
