@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help example test lint clean tools test-tools
+.PHONY: help example test bench lint clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -17,6 +17,9 @@ example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in 
 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
 	@"$(BIN)/python" -m pytest
+
+bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for an hour
+	@"$(BIN)/python" -m benchmarks
 
 lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 	@"$(BIN)/ruff" check .
