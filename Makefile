@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help example test bench lint clean tools test-tools
+.PHONY: help example test bench lint deployment clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -26,6 +26,9 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/mypy"
 	@PYTHONPATH=. "$(BIN)/lint-imports" --no-logo
+
+deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
+	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done
 
 clean: ## remove the virtual environment and what the example made
 	rm -rf "$(VENV)" examples/outputs build *.egg-info

@@ -7,7 +7,7 @@
 #
 #   tests/deployment/systemd.sh [--install] [--keep DIR]
 #
-#   --install   install what is missing with apt, as CI=true does too
+#   --install   install what is missing with apt
 #   --keep DIR  keep the root file system in DIR, and use what is there already
 #
 # Exit: 0 all checks passed, 1 one did not, 77 skipped, saying why.
@@ -15,7 +15,7 @@ set -uo pipefail
 
 REPOSITORY=$(cd "$(dirname "$0")/../.." && pwd)
 CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
-INSTALL=${CI:-}
+INSTALL=
 KEEP=
 
 while [ $# -gt 0 ]; do
