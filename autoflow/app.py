@@ -23,27 +23,13 @@ from autoflow.ledger import Ledger
 from autoflow.model import RunStore
 from autoflow.notifier import Notifier
 from autoflow.outputs import Outputs
-from autoflow.parser import load_definitions
+from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import RunState
 from autoflow.settings import Settings, check_directories, read_token
 from autoflow.signals import Signals
 
 logger = logging.getLogger(__name__)
-
-
-def read_definitions(settings: Settings) -> Definitions:
-    """Read workflows.yml, and log what is doubtful in it.
-
-    Raises
-    ------
-    DefinitionError
-        With all that is wrong in it.
-    """
-    definitions, warnings = load_definitions(settings.workflows_file)
-    for warning in warnings:
-        logger.warning("%s", warning)
-    return definitions
 
 
 @contextmanager
@@ -79,7 +65,7 @@ def open_context(settings: Settings, environment: Mapping[str, str], progress: P
 
 def run_once(settings: Settings, environment: Mapping[str, str], progress: Progress) -> ExitCode:
     """Poll once, execute what is due, and say how it went."""
-    definitions = read_definitions(settings)
+    definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
     read_token(settings)
     with open_context(settings, environment, progress) as context:
@@ -90,7 +76,7 @@ def run_on_schedule(
     settings: Settings, environment: Mapping[str, str], progress: Progress, *, now: bool = False
 ) -> ExitCode:
     """Tick on schedule until told to stop; with ``schedule: null``, once."""
-    definitions = read_definitions(settings)
+    definitions = read_definitions(settings.workflows_file)
     if definitions.schedule is None:
         return run_once(settings, environment, progress)
     check_tools(definitions)

@@ -87,11 +87,11 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
 def check(settings: Settings) -> ExitCode:
     """Validate without asking FlowAPI; what is wrong is raised."""
-    from autoflow.app import read_definitions
     from autoflow.checks import check_tools
+    from autoflow.parser import read_definitions
     from autoflow.settings import read_token
 
-    definitions = read_definitions(settings)
+    definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
     read_token(settings)
     workflows, triggers = len(definitions.workflows), len(definitions.triggers)

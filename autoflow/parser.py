@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -44,6 +45,23 @@ EXPECTED = {
     "string_too_short": "text that is not empty",
 }
 """What pydantic's kinds of mistakes ask for, in words for a person."""
+
+
+logger = logging.getLogger(__name__)
+
+
+def read_definitions(file: Path) -> Definitions:
+    """Read workflows.yml, and log what is doubtful in it.
+
+    Raises
+    ------
+    DefinitionError
+        With all that is wrong in it.
+    """
+    definitions, warnings = load_definitions(file)
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return definitions
 
 
 def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:

@@ -19,9 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from autoflow.app import open_context, read_definitions
+from autoflow.app import open_context
 from autoflow.context import Context
 from autoflow.definitions import Definitions
+from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import parameters_hashes
 from autoflow.sensor import tick
@@ -74,7 +75,7 @@ def measure(directory: Path, dates: int, triggers: int) -> dict[str, object]:
             "FLOWAPI_TOKEN": standin["token"],
         }
     )
-    definitions = read_definitions(settings)
+    definitions = read_definitions(settings.workflows_file)
     with open_context(settings, dict(os.environ), Progress()) as context:
         _settle(context, definitions, dates)
         seconds = asyncio.run(_tick(context, definitions))

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from autoflow.app import open_context, read_definitions
+from autoflow.app import open_context
 from autoflow.context import Context
 from autoflow.daemon import Agenda, serve
 from autoflow.notifier import Notifier
+from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings import load_settings
 from examples.flowapi import FlowapiStandin
@@ -80,7 +81,7 @@ def living(
 
 async def while_serving(life: Life, steps: Callable[[], object], now: bool = False) -> None:
     """Serve until the steps are over."""
-    definitions = read_definitions(life.context.settings)
+    definitions = read_definitions(life.context.settings.workflows_file)
     serving = asyncio.create_task(serve(life.context, definitions, Notifier({}), now=now))
     try:
         await asyncio.wait_for(steps(), 60)  # type: ignore[arg-type]
@@ -177,7 +178,7 @@ def test_a_daily_tick_comes_once_on_days_whose_clocks_change(
     path = deployment.inputs / "workflows.yml"
     path.write_text(path.read_text().replace("0 0 1 1 *", "30 2 * * *"))
     settings = load_settings(deployment.environment)
-    definitions = read_definitions(settings)
+    definitions = read_definitions(settings.workflows_file)
     moment = dt.datetime.fromisoformat(before).replace(tzinfo=dt.UTC)
     agenda, found = Agenda(moment), []
     for _ in ticks:

@@ -21,9 +21,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from autoflow.app import open_context, read_definitions
+from autoflow.app import open_context
 from autoflow.daemon import serve
 from autoflow.notifier import Notifier
+from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings import load_settings
 from examples.flowapi import FlowapiStandin
@@ -67,7 +68,7 @@ def main() -> int:
 
             async def both() -> None:
                 watching = asyncio.create_task(watch())
-                await serve(context, read_definitions(settings), Notifier({}))
+                await serve(context, read_definitions(settings.workflows_file), Notifier({}))
                 await watching
 
             asyncio.run(both())
