@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The run store: the record of every attempt at every run, and the only code that knows SQL."""
+"""The run store: the record of every attempt at every run; with `autoflow.run_reader` the only code that knows SQL."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from autoflow.errors import StoreError
+from autoflow.run_reader import Failures, RecordedNotebook, Request, RunReader, Skip, Skips
 from autoflow.runs import Failure, Run, RunKey, RunState
 
 APPLICATION_ID = 0x4146_4C57
 """Marks a sqlite file as AutoFlow's."""
-
-
-@dataclass(frozen=True)
-class Failures:
-    """The failed attempts at one run."""
-
-    attempts: int
-    last: dt.datetime
 
 
 @dataclass(frozen=True)
@@ -37,6 +30,9 @@ class History:
     settled: frozenset[RunKey]
     """Runs that succeeded, or are running."""
     failed: Mapping[RunKey, Failures]
+    requests: Mapping[RunKey, Request] = field(default_factory=dict)
+    """Runs that somebody has asked for."""
+    skips: Skips = field(default_factory=Skips)
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,7 @@ class RunStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self.read = RunReader(self._connection)
 
     def close(self) -> None:
         """Close the file, then let others have it."""
@@ -95,10 +92,11 @@ class RunStore:
     def history(self) -> History:
         """Read all that decides whether a run is due, in one go."""
         settled = self._connection.execute(
-            "SELECT workflow, parameters_hash FROM runs WHERE state IN ('running', 'success')"
+            "SELECT workflow, parameters_hash FROM runs WHERE state IN ('running', 'success') AND superseded IS NULL"
         )
         failed = self._connection.execute(
-            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs WHERE state = 'failed' GROUP BY 1, 2"
+            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs"
+            " WHERE state = 'failed' AND superseded IS NULL GROUP BY 1, 2"
         )
         return History(
             settled=frozenset((workflow, parameters_hash) for workflow, parameters_hash in settled),
@@ -106,6 +104,8 @@ class RunStore:
                 (workflow, parameters_hash): Failures(attempts, dt.datetime.fromisoformat(last))
                 for workflow, parameters_hash, attempts, last in failed
             },
+            requests=self.read.requests(),
+            skips=self.read.skips(),
         )
 
     def begin(self, run: Run, now: dt.datetime) -> Attempt:
@@ -128,6 +128,8 @@ class RunStore:
                 )
             except sqlite3.IntegrityError as error:
                 raise StoreError(f"{self.path}: {run} is running or has succeeded already") from error
+            # a repair is asked for once: were it to fail, the next attempt is a whole one
+            cursor.execute("UPDATE requests SET repairs = NULL WHERE workflow = ? AND parameters_hash = ?", run.key)
             row = cursor.execute("SELECT * FROM runs WHERE id = ?", (cursor.lastrowid,)).fetchone()
         return _attempt(row)
 
@@ -179,10 +181,124 @@ class RunStore:
                 (_json(failure), attempt.id, label),
             )
 
+    def reuse_notebook(self, attempt: Attempt, notebook: RecordedNotebook, executed_by: int) -> None:
+        """Record that an attempt uses a notebook that an earlier one has executed."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report, reused_from)"
+                " VALUES (?, ?, 'success', ?, ?, ?, ?, ?)",
+                (
+                    attempt.id,
+                    notebook.label,
+                    _text(notebook.started),
+                    _text(notebook.ended) if notebook.ended else None,
+                    notebook.notebook,
+                    notebook.report,
+                    notebook.reused_from or executed_by,
+                ),
+            )
+
+    def ask_for(self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None) -> list[Run]:
+        """Make runs due because somebody asks for them, whatever the triggers say.
+
+        Earlier attempts stay in the record but count no more, unless one of them is to be repaired. A run
+        that was skipped is skipped no more. One that is running is left alone.
+
+        Parameters
+        ----------
+        repairs
+            The attempt whose executed notebooks are to be used again.
+
+        Returns
+        -------
+        list of Run
+            Those that are due now.
+        """
+        asked = []
+        with self._transaction() as cursor:
+            for run in runs:
+                running = cursor.execute(
+                    "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state = 'running'", run.key
+                ).fetchone()
+                if running:
+                    continue
+                if repairs is None:
+                    cursor.execute(
+                        "UPDATE runs SET superseded = ?"
+                        " WHERE workflow = ? AND parameters_hash = ? AND superseded IS NULL",
+                        (_text(now), *run.key),
+                    )
+                date = run.reference_date.isoformat()
+                cursor.execute(
+                    "INSERT OR REPLACE INTO requests (workflow, parameters_hash, reference_date, parameters, asked,"
+                    " repairs) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*run.key, date, json.dumps(run.parameters), _text(now), repairs),
+                )
+                cursor.execute(
+                    # a skip of the whole date stays for the other runs of it: what was asked for later goes before
+                    "DELETE FROM skips WHERE workflow = ? AND reference_date = ? AND parameters_hash = ?",
+                    (run.workflow.name, date, run.parameters_hash),
+                )
+                asked.append(run)
+        return asked
+
+    def skip(self, skips: Iterable[Skip]) -> None:
+        """Record what is not to be run."""
+        with self._transaction() as cursor:
+            cursor.executemany(
+                "INSERT OR REPLACE INTO skips (workflow, reference_date, parameters_hash, reason, since)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [
+                    (
+                        skip.workflow,
+                        skip.reference_date.isoformat(),
+                        skip.parameters_hash,
+                        skip.reason,
+                        _text(skip.since),
+                    )
+                    for skip in skips
+                ],
+            )
+
+    def unskip(self, workflow: str, dates: Iterable[dt.date]) -> int:
+        """Forget that dates of a workflow are skipped, and return how many entries there were."""
+        with self._transaction() as cursor:
+            return sum(
+                cursor.execute(
+                    "DELETE FROM skips WHERE workflow = ? AND reference_date = ?", (workflow, date.isoformat())
+                ).rowcount
+                for date in dates
+            )
+
+    def record_poll(self, answer: Mapping[str, Iterable[str]], now: dt.datetime) -> None:
+        """Remember the dates that FlowAPI lists, and when each was first listed.
+
+        Parameters
+        ----------
+        answer
+            ISO dates by CDR type.
+        """
+        before = self.read.listed_dates().by_type
+        with self._transaction() as cursor:
+            for cdr_type in before.keys() | answer.keys():
+                known = before.get(cdr_type, {})
+                listed = sorted({dt.date.fromisoformat(date) for date in answer.get(cdr_type, ())})
+                # a type without dates has no row, and is not told from one that is not listed
+                if listed == sorted(known):
+                    continue
+                cursor.execute("DELETE FROM listed_dates WHERE cdr_type = ?", (cdr_type,))
+                cursor.executemany(
+                    "INSERT INTO listed_dates (cdr_type, first, days, appeared) VALUES (?, ?, ?, ?)",
+                    [
+                        (cdr_type, first.isoformat(), days, _text(appeared))
+                        for first, days, appeared in _stretches((date, known.get(date, now)) for date in listed)
+                    ],
+                )
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('last_poll', ?)", (_text(now),))
+
     def last_tick(self) -> dt.datetime | None:
         """Read the time for which the newest tick was scheduled; None in a new installation."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'last_tick'").fetchone()
-        return dt.datetime.fromisoformat(row[0]) if row else None
+        return self.read.last_tick()
 
     def record_tick(self, scheduled: dt.datetime) -> None:
         """Remember the newest tick, so that one missed while AutoFlow is down can be told."""
@@ -297,7 +413,60 @@ def _create_tables(cursor: sqlite3.Cursor) -> None:
     cursor.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables,)
+def _add_steering(cursor: sqlite3.Cursor) -> None:
+    """Make room for what people ask for, and for the dates that the last poll found."""
+    cursor.execute("ALTER TABLE runs ADD COLUMN superseded TEXT")
+    cursor.execute("DROP INDEX runs_live")
+    cursor.execute(
+        "CREATE UNIQUE INDEX runs_live ON runs (workflow, parameters_hash)"
+        " WHERE state IN ('running', 'success') AND superseded IS NULL"
+    )
+    cursor.execute("DROP INDEX runs_failed")
+    cursor.execute(
+        "CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended)"
+        " WHERE state = 'failed' AND superseded IS NULL"
+    )
+    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date)")
+    cursor.execute("ALTER TABLE notebooks ADD COLUMN reused_from INTEGER")
+    cursor.execute(
+        """
+        CREATE TABLE requests (
+            workflow TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,
+            reference_date TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            repairs INTEGER,
+            PRIMARY KEY (workflow, parameters_hash)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE skips (
+            workflow TEXT NOT NULL,
+            reference_date TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,  -- empty: every run of that date
+            reason TEXT NOT NULL,
+            since TEXT NOT NULL,
+            PRIMARY KEY (workflow, reference_date, parameters_hash)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE listed_dates (
+            cdr_type TEXT NOT NULL,
+            first TEXT NOT NULL,
+            days INTEGER NOT NULL,
+            appeared TEXT NOT NULL,
+            PRIMARY KEY (cdr_type, first)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _add_steering)
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 
 
@@ -335,6 +504,11 @@ def _take_over_history(cursor: sqlite3.Cursor) -> None:
             SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
             FROM workflow_runs WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
                 AND timestamp NOT NULL
+                -- what was taken over before may have been superseded since
+                AND NOT EXISTS (
+                    SELECT 1 FROM runs WHERE attempt = 0 AND workflow = workflow_name
+                        AND runs.parameters_hash = workflow_runs.parameters_hash
+                )
             """
         )
 
@@ -348,6 +522,20 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         attempt=row["attempt"],
         state=RunState(row["state"]),
     )
+
+
+def _stretches(dates: Iterable[tuple[dt.date, dt.datetime]]) -> Iterator[tuple[dt.date, int, dt.datetime]]:
+    """Join dates that follow each other and appeared together: first date, number of days, appearance."""
+    first, days, since = None, 0, None
+    for date, appeared in dates:
+        if first is not None and since == appeared and date == first + dt.timedelta(days=days):
+            days += 1
+            continue
+        if first is not None and since is not None:
+            yield first, days, since
+        first, days, since = date, 1, appeared
+    if first is not None and since is not None:
+        yield first, days, since
 
 
 def _text(moment: dt.datetime) -> str:

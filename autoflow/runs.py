@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import md5
 from typing import Any
 
+from autoflow.date_stencil import EmptyIntervalError
 from autoflow.definitions import Trigger, Workflow
 
 RunKey = tuple[str, str]
@@ -61,6 +62,8 @@ class Failure:
     traceback: str | None = None
     notebook: str | None = None
     """Path of the executed notebook with the error inside."""
+    of_report: bool = False
+    """Whether the notebook itself was executed, and only its report could not be made."""
 
     def __str__(self) -> str:
         where = f"notebook {self.label}" if self.label else ""
@@ -92,3 +95,65 @@ def build_run(workflow: Workflow, trigger: Trigger, reference_date: dt.date) -> 
         parameters=json.loads(json.dumps(parameters, default=str)),
         parameters_hash=parameters_hash(parameters),
     )
+
+
+def recorded_run(workflow: Workflow, parameters: Mapping[str, Any]) -> Run:
+    """Build a run again from its parameters as they were recorded."""
+    return Run(
+        workflow=workflow,
+        reference_date=dt.date.fromisoformat(parameters["reference_date"]),
+        parameters=dict(parameters),
+        parameters_hash=parameters_hash(parameters),
+    )
+
+
+def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
+    """Make the function that gives a trigger's run key for a reference date: the key of `build_run`, but quick.
+
+    All but the dates in the text that is hashed is the same for every date, and is written once.
+
+    Raises
+    ------
+    EmptyIntervalError
+        From the function that is returned, as `build_run` does.
+    """
+    # as in `json.dumps(..., sort_keys=True, default=str)`: the two names that AutoFlow adds fall among the trigger's
+    before = after = between = ""
+    for name in sorted(trigger.parameters):
+        item = f"{json.dumps(name)}: {json.dumps(trigger.parameters[name], sort_keys=True, default=str)}, "
+        if name < "date_ranges":
+            before += item
+        elif name < "reference_date":
+            between += item
+        else:
+            after += ", " + item.removesuffix(", ")
+    # an absolute date does not move with the reference date
+    pairs = [
+        tuple((0, end) if isinstance(end, int) else (1, end.toordinal()) for end in pair)
+        for pair in trigger.date_stencil.pairs
+    ]
+    texts: dict[int, str] = {}
+
+    def text_of(ordinal: int) -> str:
+        text = texts.get(ordinal)
+        if text is None:
+            text = texts[ordinal] = dt.date.fromordinal(ordinal).isoformat()
+        return text
+
+    def key_of(reference_date: dt.date) -> RunKey:
+        day = reference_date.toordinal()
+        ranges = []
+        try:
+            for (fixed_start, start), (fixed_end, end) in pairs:
+                first = start if fixed_start else day + start
+                last = end if fixed_end else day + end
+                if first >= last:
+                    # the error's words are made where stencils are
+                    trigger.date_stencil.intervals(reference_date)
+                ranges.append(f'["{text_of(first)}", "{text_of(last)}"]')
+        except (ValueError, OverflowError) as error:
+            raise EmptyIntervalError(str(error)) from error
+        text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{text_of(day)}"{after}}}'
+        return trigger.workflow_name, md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    return key_of

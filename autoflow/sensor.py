@@ -17,7 +17,8 @@ from autoflow.context import Context
 from autoflow.date_stencil import AvailableDates
 from autoflow.definitions import Concurrency, Definitions, Retries
 from autoflow.errors import FlowapiError
-from autoflow.model import Failures, History
+from autoflow.model import History
+from autoflow.run_reader import Failures, Request, Skip
 from autoflow.runs import Run, RunKey, RunState, build_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
@@ -182,6 +183,16 @@ def due_runs(
 def is_given_up(retries: Retries, failures: Failures) -> bool:
     """Whether a failed run has had all its attempts."""
     return retries.attempts is not None and failures.attempts >= retries.attempts
+
+
+def is_asked_for(request: Request, failures: Failures | None) -> bool:
+    """Whether somebody's request for a run is still to be met: once it failed, it is tried again as any other."""
+    return failures is None or failures.last < request.asked
+
+
+def is_skipped(skip: Skip, request: Request | None) -> bool:
+    """Whether a run may not be made; what was asked for after it was skipped may."""
+    return request is None or request.asked <= skip.since
 
 
 def next_try(retries: Retries, failures: Failures) -> dt.datetime:

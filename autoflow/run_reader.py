@@ -1,0 +1,403 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Reading the record: what commands and pages ask of it, also while a daemon writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from autoflow.errors import StoreError
+from autoflow.listed_dates import ListedDates
+from autoflow.runs import Failure, RunKey, RunState
+
+RECENT_SUCCESSES = 20
+"""How many of a workflow's successes an expected duration is taken from."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The failed attempts at one run that count."""
+
+    attempts: int
+    last: dt.datetime
+
+
+class Latest(NamedTuple):
+    """The newest attempt at a run that counts; there may be very many of these."""
+
+    id: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run that somebody has asked for: it is due whatever the triggers say."""
+
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    parameters: Mapping[str, Any]
+    asked: dt.datetime
+    repairs: int | None = None
+    """The attempt whose executed notebooks the next attempt is to use again."""
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A date that a workflow is not to be run for."""
+
+    workflow: str
+    reference_date: dt.date
+    parameters_hash: str
+    """The one run that is meant; empty for all of that date."""
+    reason: str
+    since: dt.datetime
+
+
+@dataclass(frozen=True)
+class Skips:
+    """All that is not to be run."""
+
+    skips: tuple[Skip, ...] = ()
+    _by_place: Mapping[tuple[str, dt.date, str], Skip] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_place = {(skip.workflow, skip.reference_date, skip.parameters_hash): skip for skip in self.skips}
+        object.__setattr__(self, "_by_place", by_place)
+
+    def of(self, key: RunKey, reference_date: dt.date) -> Skip | None:
+        """Find what keeps a run from being made; None when nothing does."""
+        if not self._by_place:
+            return None
+        workflow, parameters_hash = key
+        return self._by_place.get((workflow, reference_date, "")) or self._by_place.get(
+            (workflow, reference_date, parameters_hash)
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the record says of runs, as far as it decides what is to become of them."""
+
+    latest: Mapping[RunKey, Latest] = field(default_factory=dict)
+    failed: Mapping[RunKey, Failures] = field(default_factory=dict)
+    requests: Mapping[RunKey, Request] = field(default_factory=dict)
+    skips: Skips = field(default_factory=Skips)
+
+
+@dataclass(frozen=True)
+class RecordedNotebook:
+    """One notebook of an attempt."""
+
+    label: str
+    state: RunState
+    started: dt.datetime
+    ended: dt.datetime | None
+    notebook: str | None
+    report: str | None
+    failure: Failure | None
+    reused_from: int | None
+    """The attempt that executed it, when a repair used it again."""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """One attempt at a run. Those taken over from the predecessor have no reference date and no parameters."""
+
+    id: int
+    workflow: str
+    reference_date: dt.date | None
+    parameters: Mapping[str, Any] | None
+    parameters_hash: str
+    attempt: int
+    state: RunState
+    started: dt.datetime
+    ended: dt.datetime | None
+    failure: Failure | None
+    superseded: dt.datetime | None
+    """When a rerun was asked for, since when this attempt counts no more."""
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+class RunReader:
+    """Questions to the record, over a connection that is the writer's own or reads only."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def standing(self, first: dt.date | None = None, last: dt.date | None = None) -> Standing:
+        """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""
+        within, values = "", []
+        if first is not None or last is not None:
+            values = [(first or dt.date.min).isoformat(), (last or dt.date.max).isoformat()]
+            within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
+        # sqlite takes the other columns from the row that has the maximum
+        latest = self._connection.execute(
+            "SELECT workflow, parameters_hash, max(id), state FROM runs"  # noqa: S608
+            f" WHERE superseded IS NULL{within} GROUP BY 1, 2",
+            values,
+        )
+        failed = self._connection.execute(
+            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs"  # noqa: S608
+            f" WHERE state = 'failed' AND superseded IS NULL{within} GROUP BY 1, 2",
+            values,
+        )
+        names: dict[str, str] = {}
+        return Standing(
+            # one text for each name, not one for each row
+            {
+                (names.setdefault(workflow, workflow), parameters_hash): Latest(id_, names.setdefault(state, state))
+                for workflow, parameters_hash, id_, state in latest
+            },
+            {
+                (names.setdefault(workflow, workflow), parameters_hash): Failures(attempts, _moment(last_failure))
+                for workflow, parameters_hash, attempts, last_failure in failed
+            },
+            self.requests(),
+            self.skips(),
+        )
+
+    def failures(self, key: RunKey) -> Failures | None:
+        """Read how often a run has failed, of the attempts that count."""
+        attempts, last = self._connection.execute(
+            "SELECT count(*), max(ended) FROM runs"
+            " WHERE state = 'failed' AND superseded IS NULL AND workflow = ? AND parameters_hash = ?",
+            key,
+        ).fetchone()
+        return Failures(attempts, _moment(last)) if attempts else None
+
+    def requests(self) -> dict[RunKey, Request]:
+        """Read the runs that somebody has asked for, in the order in which they were asked for."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, reference_date, parameters, asked, repairs FROM requests"
+            " ORDER BY asked, reference_date"
+        )
+        requests = (
+            Request(
+                workflow,
+                parameters_hash,
+                dt.date.fromisoformat(reference_date),
+                json.loads(parameters),
+                _moment(asked),
+                repairs,
+            )
+            for workflow, parameters_hash, reference_date, parameters, asked, repairs in rows
+        )
+        return {request.key: request for request in requests}
+
+    def skips(self) -> Skips:
+        """Read what is not to be run."""
+        rows = self._connection.execute(
+            "SELECT workflow, reference_date, parameters_hash, reason, since FROM skips ORDER BY 1, 2, 3"
+        )
+        return Skips(
+            tuple(
+                Skip(workflow, dt.date.fromisoformat(reference_date), parameters_hash, reason, _moment(since))
+                for workflow, reference_date, parameters_hash, reason, since in rows
+            )
+        )
+
+    def listed_dates(self) -> ListedDates:
+        """Read the dates that the last good poll found, each with the time when it was first listed."""
+        by_type: dict[str, dict[dt.date, dt.datetime]] = {}
+        rows = self._connection.execute("SELECT cdr_type, first, days, appeared FROM listed_dates ORDER BY 1, 2")
+        for cdr_type, first, days, appeared in rows:
+            dates, start, moment = by_type.setdefault(cdr_type, {}), dt.date.fromisoformat(first), _moment(appeared)
+            for day in range(days):
+                dates[start + dt.timedelta(days=day)] = moment
+        polled = self._meta("last_poll")
+        return ListedDates(by_type, _moment(polled) if polled else None)
+
+    def last_tick(self) -> dt.datetime | None:
+        """Read the time for which the newest tick was scheduled; None in a new installation."""
+        text = self._meta("last_tick")
+        return _moment(text) if text else None
+
+    def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        states: Sequence[str] = (),
+        first: dt.date | None = None,
+        last: dt.date | None = None,
+        ids: Sequence[int] = (),
+        limit: int | None = None,
+    ) -> list[RecordedRun]:
+        """Read attempts, the newest first.
+
+        Parameters
+        ----------
+        workflow, states, first, last, ids
+            What they have to be; ``first`` and ``last`` are reference dates, both in it.
+        limit
+            How many at most.
+        """
+        conditions, values = ["1"], list[Any]()
+        if workflow is not None:
+            conditions.append("workflow = ?")
+            values.append(workflow)
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        if first is not None:
+            conditions.append("reference_date >= ?")
+            values.append(first.isoformat())
+        if last is not None:
+            conditions.append("reference_date <= ?")
+            values.append(last.isoformat())
+        if ids:
+            conditions.append(f"id IN ({', '.join('?' * len(ids))})")
+            values += ids
+        rows = self._connection.execute(
+            f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608
+            (*values, -1 if limit is None else limit),
+        )
+        return [_recorded_run(row) for row in rows]
+
+    def run(self, run_id: int) -> RecordedRun | None:
+        """Read one attempt."""
+        found = self.runs(ids=[run_id])
+        return found[0] if found else None
+
+    def attempts(self, key: RunKey) -> list[RecordedRun]:
+        """Read all attempts at a run, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT * FROM runs WHERE workflow = ? AND parameters_hash = ? ORDER BY id", key
+        )
+        return [_recorded_run(row) for row in rows]
+
+    def notebooks(self, run_id: int) -> list[RecordedNotebook]:
+        """Read the notebooks of an attempt, in the order in which they were started."""
+        rows = self._connection.execute("SELECT * FROM notebooks WHERE run_id = ? ORDER BY started, label", (run_id,))
+        return [
+            RecordedNotebook(
+                row["label"],
+                RunState(row["state"]),
+                _moment(row["started"]),
+                _moment(row["ended"]) if row["ended"] else None,
+                row["notebook"],
+                row["report"],
+                _failure(row["error"]),
+                row["reused_from"],
+            )
+            for row in rows
+        ]
+
+    def reports(self, run_id: int) -> list[str]:
+        """List the reports of an attempt."""
+        return [notebook.report for notebook in self.notebooks(run_id) if notebook.report]
+
+    def newest_ids(self, number: int) -> list[int]:
+        """List the ids of the newest attempts."""
+        rows = self._connection.execute("SELECT id FROM runs ORDER BY id DESC LIMIT ?", (number,))
+        return [id_ for (id_,) in rows]
+
+    def durations(self, workflow: str) -> float | None:
+        """Give the median length in seconds of a workflow's last successes; None when there are none."""
+        rows = self._connection.execute(
+            "SELECT started, ended FROM runs WHERE workflow = ? AND state = 'success' AND attempt > 0"
+            " ORDER BY id DESC LIMIT ?",
+            (workflow, RECENT_SUCCESSES),
+        )
+        lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
+        return median(lengths) if lengths else None
+
+    def _meta(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+
+def open_reader(path: Path, version: int) -> RunReader:
+    """Open a record for reading only: no lock is taken, and a daemon that holds it goes on.
+
+    Parameters
+    ----------
+    version
+        The version of the schema that is understood.
+
+    Raises
+    ------
+    StoreError
+        When there is no record, or not one that can be read.
+    """
+    if not path.exists():
+        raise StoreError(
+            f"{path}: there is no record yet: AutoFlow has not run with these settings; start it,"
+            " or see whether AUTOFLOW_OUTPUTS_DIR and AUTOFLOW_DB_URI are those of the AutoFlow that you mean"
+        )
+    uri = path.absolute().as_uri()
+    connection: sqlite3.Connection | None = None
+    try:
+        try:
+            connection = _connect(f"{uri}?mode=ro")
+        except sqlite3.OperationalError:
+            # where nothing can be written, sqlite can not share memory with a writer: fine, if there is none
+            if path.with_name(path.name + "-wal").exists():
+                raise
+            connection = _connect(f"{uri}?immutable=1")
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise StoreError(f"{path}: can not be read as AutoFlow's database ({error})") from error
+    if found != version:
+        connection.close()
+        older = "an older AutoFlow; start this one once, which brings it up to date"
+        newer = f"a newer AutoFlow (schema {found}; this one knows {version}); use that version"
+        raise StoreError(f"{path}: was written by {older if found < version else newer}")
+    return RunReader(connection)
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _recorded_run(row: sqlite3.Row) -> RecordedRun:
+    return RecordedRun(
+        id=row["id"],
+        workflow=row["workflow"],
+        reference_date=dt.date.fromisoformat(row["reference_date"]) if row["reference_date"] else None,
+        parameters=json.loads(row["parameters"]) if row["parameters"] else None,
+        parameters_hash=row["parameters_hash"],
+        attempt=row["attempt"],
+        state=RunState(row["state"]),
+        started=_moment(row["started"]),
+        ended=_moment(row["ended"]) if row["ended"] else None,
+        failure=_failure(row["error"]),
+        superseded=_moment(row["superseded"]) if row["superseded"] else None,
+    )
+
+
+def _failure(text: str | None) -> Failure | None:
+    return Failure(**json.loads(text)) if text else None
+
+
+def _moment(text: str) -> dt.datetime:
+    """Read a time; the predecessor's have no zone, and are in UTC."""
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
