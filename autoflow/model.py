@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from autoflow.errors import StoreError
-from autoflow.run_reader import Failures, RecordedNotebook, Request, RunReader, Skip, Skips
+from autoflow.run_reader import Failures, RecordedNotebook, Request, RunReader, Skip, Skips, open_reader
 from autoflow.runs import Failure, Run, RunKey, RunState
 
 APPLICATION_ID = 0x4146_4C57
@@ -309,6 +309,27 @@ class RunStore:
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         with _transaction(self._connection) as cursor:
             yield cursor
+
+
+def open_for_reading(path: Path, *, missing_is_empty: bool = False) -> RunReader:
+    """Open a record for reading only: no lock is taken, and a daemon that holds it goes on.
+
+    Parameters
+    ----------
+    missing_is_empty
+        Whether a record that does not exist yet is read as one with nothing in it.
+
+    Raises
+    ------
+    StoreError
+        When there is no record, or not one that can be read.
+    """
+    if missing_is_empty and not path.exists():
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        _migrate(connection, path)
+        connection.row_factory = sqlite3.Row
+        return RunReader(connection)
+    return open_reader(path, len(MIGRATIONS))
 
 
 def _take_lock(path: Path) -> int:

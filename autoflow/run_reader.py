@@ -111,6 +111,11 @@ class RecordedNotebook:
     reused_from: int | None
     """The attempt that executed it, when a repair used it again."""
 
+    @property
+    def executed(self) -> bool:
+        """Whether it ran to its end, whatever became of its report."""
+        return self.state is RunState.SUCCESS or (self.failure is not None and self.failure.of_report)
+
 
 @dataclass(frozen=True)
 class RecordedRun:
@@ -132,6 +137,12 @@ class RecordedRun:
     @property
     def key(self) -> RunKey:
         return self.workflow, self.parameters_hash
+
+
+def settled(standing: Standing) -> frozenset[RunKey]:
+    """Give the runs that succeeded or are running."""
+    live = (RunState.SUCCESS, RunState.RUNNING)
+    return frozenset(key for key, latest in standing.latest.items() if latest.state in live)
 
 
 class RunReader:
@@ -183,6 +194,13 @@ class RunReader:
             key,
         ).fetchone()
         return Failures(attempts, _moment(last)) if attempts else None
+
+    def repairs(self, key: RunKey) -> int | None:
+        """Read which attempt the next one at a run is to repair; None when it is to begin anew."""
+        row = self._connection.execute(
+            "SELECT repairs FROM requests WHERE workflow = ? AND parameters_hash = ?", key
+        ).fetchone()
+        return row[0] if row else None
 
     def requests(self) -> dict[RunKey, Request]:
         """Read the runs that somebody has asked for, in the order in which they were asked for."""

@@ -19,7 +19,7 @@ from autoflow.definitions import Concurrency, Definitions, Retries
 from autoflow.errors import FlowapiError
 from autoflow.model import History
 from autoflow.run_reader import Failures, Request, Skip
-from autoflow.runs import Run, RunKey, RunState, build_run
+from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
 
@@ -126,6 +126,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
         what = reply.error.get("message") or reply.how
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
     by_type: Mapping[str, list[str]] = reply.value
+    context.store.record_poll(by_type, context.now())
     wanted = by_type.keys() if definitions.cdr_types is None else definitions.cdr_types
     for cdr_type in wanted:
         name = f"no dates of {cdr_type}"
@@ -155,18 +156,22 @@ def due_runs(
     patient
         Whether a failed run waits until its pause is over; attempts are counted either way.
     """
+    asked = asked_runs(definitions, history, now, patient=patient)
     due: dict[RunKey, Run] = {}
-    given_up: dict[RunKey, Run] = {}
-    retry_at: list[dt.datetime] = []
+    given_up = {run.key: run for run in asked.given_up}
+    retry_at: list[dt.datetime] = [] if asked.retry_at is None else [asked.retry_at]
     for trigger in definitions.triggers:
         workflow = definitions.workflows[trigger.workflow_name]
         earliest = trigger.earliest_date or dt.date.min
         candidates = [date for date in available.dates if date >= earliest]
+        key_of = key_maker(trigger)
         for reference_date in trigger.date_stencil.complete(candidates, available):
-            run = build_run(workflow, trigger, reference_date)
-            if run.key in history.settled or run.key in due:
+            key = key_of(reference_date)
+            if key in history.settled or key in due or key in history.requests:
                 continue
-            failures = history.failed.get(run.key)
+            if history.skips.of(key, reference_date) is not None:
+                continue
+            run, failures = build_run(workflow, trigger, reference_date), history.failed.get(key)
             if failures is None:
                 due[run.key] = run
             elif is_given_up(workflow.retries, failures):
@@ -177,7 +182,31 @@ def due_runs(
                 due[run.key] = run
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
-    return Decision(tuple(in_order), min(retry_at, default=None), tuple(given_up.values()))
+    # what somebody asked for is waited for
+    return Decision((*asked.due, *in_order), min(retry_at, default=None), tuple(given_up.values()))
+
+
+def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, patient: bool = True) -> Decision:
+    """Decide which of the runs that somebody has asked for are to be executed now, in the order of asking."""
+    due: list[Run] = []
+    given_up: list[Run] = []
+    retry_at: list[dt.datetime] = []
+    for key, request in history.requests.items():
+        # a workflow that is gone may come back
+        workflow = definitions.workflows.get(request.workflow)
+        skip = history.skips.of(key, request.reference_date)
+        if workflow is None or key in history.settled or (skip is not None and is_skipped(skip, request)):
+            continue
+        run, failures = recorded_run(workflow, request.parameters), history.failed.get(key)
+        if failures is None or is_asked_for(request, failures):
+            due.append(run)
+        elif is_given_up(workflow.retries, failures):
+            given_up.append(run)
+        elif patient and (again := next_try(workflow.retries, failures)) > now:
+            retry_at.append(again)
+        else:
+            due.append(run)
+    return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
 
 
 def is_given_up(retries: Retries, failures: Failures) -> bool:
@@ -216,6 +245,22 @@ def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
     return min(times, default=None)
 
 
+async def run_asked(
+    context: Context, definitions: Definitions, stop: asyncio.Event, *, until: dt.datetime | None = None
+) -> Outcome:
+    """Execute what somebody has asked for, with no look at FlowAPI's dates.
+
+    Raises
+    ------
+    SettingsError
+        When there is no usable token.
+    """
+    token = read_token(context.settings, context.now())
+    decision = asked_runs(definitions, context.store.history(), context.now())
+    states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
+
+
 async def _execute_all(
     context: Context,
     definitions: Definitions,
@@ -230,8 +275,12 @@ async def _execute_all(
     waiting = list(runs)
     running: dict[asyncio.Task[RunState], Run] = {}
     states: Counter[RunState] = Counter()
+    changed = context.steering.changed
     try:
         while True:
+            if changed.is_set():
+                changed.clear()
+                waiting = _reconsidered(context, definitions, waiting, running.values())
             while len(running) < limit.runs and not stop.is_set() and (until is None or context.now() < until):
                 run = _first_allowed(waiting, running.values())
                 if run is None:
@@ -240,14 +289,35 @@ async def _execute_all(
                 running[asyncio.create_task(execute(context, run, token, slots, stop))] = run
             if not running:
                 return states
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            steered = asyncio.create_task(changed.wait())
+            try:
+                await asyncio.wait({*running, steered}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                steered.cancel()
+            for task in [task for task in running if task.done()]:
                 del running[task]
                 states[task.result()] += 1
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+def _reconsidered(
+    context: Context, definitions: Definitions, waiting: Iterable[Run], running: Iterable[Run]
+) -> list[Run]:
+    """Put what somebody has just asked for first, and leave out what is to be skipped."""
+    history = context.store.history()
+    asked = {run.key: run for run in asked_runs(definitions, history, context.now()).due}
+    under_way = {run.key for run in running}
+    kept = [
+        run
+        for run in waiting
+        if run.key not in asked
+        and run.key not in history.requests
+        and history.skips.of(run.key, run.reference_date) is None
+    ]
+    return [*(run for key, run in asked.items() if key not in under_way), *kept]
 
 
 def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:
