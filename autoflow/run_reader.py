@@ -319,9 +319,9 @@ class RunReader:
             for row in rows
         ]
 
-    def reports(self, run_id: int) -> list[str]:
-        """List the reports of an attempt."""
-        return [notebook.report for notebook in self.notebooks(run_id) if notebook.report]
+    def workflows(self) -> list[str]:
+        """List the names of the workflows that the record knows."""
+        return [name for (name,) in self._connection.execute("SELECT DISTINCT workflow FROM runs ORDER BY 1")]
 
     def newest_ids(self, number: int) -> list[int]:
         """List the ids of the newest attempts."""

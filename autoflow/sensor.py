@@ -270,7 +270,7 @@ async def _execute_all(
     until: dt.datetime | None,
 ) -> Counter[RunState]:
     """Execute runs in order, as many at a time as is allowed in all and for each workflow."""
-    limit = definitions.concurrency or _default_concurrency()
+    limit = concurrency_of(definitions)
     slots = asyncio.Semaphore(limit.notebooks)
     waiting = list(runs)
     running: dict[asyncio.Task[RunState], Run] = {}
@@ -329,6 +329,7 @@ def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:
     return None
 
 
-def _default_concurrency() -> Concurrency:
+def concurrency_of(definitions: Definitions) -> Concurrency:
+    """Give how much goes on at a time, on this machine where workflows.yml does not say."""
     cores = min(len(os.sched_getaffinity(0)), 4)
-    return Concurrency(runs=cores, notebooks=cores)
+    return definitions.concurrency or Concurrency(runs=cores, notebooks=cores)

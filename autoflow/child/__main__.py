@@ -21,7 +21,7 @@ from autoflow.redaction import Redactor
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-KINDS = ("available_dates", "notebook", "report")
+KINDS = ("available_dates", "notebook", "report", "template")
 
 
 def main() -> None:
