@@ -12,27 +12,15 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError
-from autoflow.run_reader import Failures, RecordedNotebook, Request, RunReader, Skip, Skips, open_reader
-from autoflow.runs import Failure, Run, RunKey, RunState
+from autoflow.run_reader import History, RecordedNotebook, RunReader, Skip, open_reader
+from autoflow.runs import Failure, Run, RunState
 
 APPLICATION_ID = 0x4146_4C57
 """Marks a sqlite file as AutoFlow's."""
-
-
-@dataclass(frozen=True)
-class History:
-    """What the record says of runs that are not simply new."""
-
-    settled: frozenset[RunKey]
-    """Runs that succeeded, or are running."""
-    failed: Mapping[RunKey, Failures]
-    requests: Mapping[RunKey, Request] = field(default_factory=dict)
-    """Runs that somebody has asked for."""
-    skips: Skips = field(default_factory=Skips)
 
 
 @dataclass(frozen=True)
@@ -91,22 +79,7 @@ class RunStore:
 
     def history(self) -> History:
         """Read all that decides whether a run is due, in one go."""
-        settled = self._connection.execute(
-            "SELECT workflow, parameters_hash FROM runs WHERE state IN ('running', 'success') AND superseded IS NULL"
-        )
-        failed = self._connection.execute(
-            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs"
-            " WHERE state = 'failed' AND superseded IS NULL GROUP BY 1, 2"
-        )
-        return History(
-            settled=frozenset((workflow, parameters_hash) for workflow, parameters_hash in settled),
-            failed={
-                (workflow, parameters_hash): Failures(attempts, dt.datetime.fromisoformat(last))
-                for workflow, parameters_hash, attempts, last in failed
-            },
-            requests=self.read.requests(),
-            skips=self.read.skips(),
-        )
+        return self.read.history()
 
     def begin(self, run: Run, now: dt.datetime) -> Attempt:
         """Record that an attempt at a run starts.
@@ -447,7 +420,9 @@ def _add_steering(cursor: sqlite3.Cursor) -> None:
         "CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended)"
         " WHERE state = 'failed' AND superseded IS NULL"
     )
-    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date)")
+    cursor.execute("CREATE INDEX runs_interrupted ON runs (workflow, parameters_hash) WHERE state = 'interrupted'")
+    # a calendar reads this alone, and not the rows with their parameters
+    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date, workflow, parameters_hash, state, superseded)")
     cursor.execute("ALTER TABLE notebooks ADD COLUMN reused_from INTEGER")
     cursor.execute(
         """

@@ -88,6 +88,18 @@ class Skips:
 
 
 @dataclass(frozen=True)
+class History:
+    """What the record says of runs that are not simply new."""
+
+    settled: frozenset[RunKey]
+    """Runs that succeeded, or are running."""
+    failed: Mapping[RunKey, Failures]
+    requests: Mapping[RunKey, Request] = field(default_factory=dict)
+    """Runs that somebody has asked for."""
+    skips: Skips = field(default_factory=Skips)
+
+
+@dataclass(frozen=True)
 class Standing:
     """What the record says of runs, as far as it decides what is to become of them."""
 
@@ -139,12 +151,6 @@ class RecordedRun:
         return self.workflow, self.parameters_hash
 
 
-def settled(standing: Standing) -> frozenset[RunKey]:
-    """Give the runs that succeeded or are running."""
-    live = (RunState.SUCCESS, RunState.RUNNING)
-    return frozenset(key for key, latest in standing.latest.items() if latest.state in live)
-
-
 class RunReader:
     """Questions to the record, over a connection that is the writer's own or reads only."""
 
@@ -154,46 +160,53 @@ class RunReader:
     def close(self) -> None:
         self._connection.close()
 
+    def history(self) -> History:
+        """Read all that decides whether a run is due, in one go."""
+        settled = self._connection.execute(
+            "SELECT workflow, parameters_hash FROM runs WHERE state IN ('running', 'success') AND superseded IS NULL"
+        )
+        return History(
+            settled=frozenset((workflow, parameters_hash) for workflow, parameters_hash in settled),
+            failed=self._failed("", ()),
+            requests=self.requests(),
+            skips=self.skips(),
+        )
+
+    def interrupted(self) -> dict[RunKey, int]:
+        """Read the newest interrupted attempt at each run that has one."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, max(id) FROM runs WHERE state = 'interrupted' GROUP BY 1, 2"
+        )
+        return {(workflow, parameters_hash): id_ for workflow, parameters_hash, id_ in rows}
+
     def standing(self, first: dt.date | None = None, last: dt.date | None = None) -> Standing:
         """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""
-        within, values = "", []
-        if first is not None or last is not None:
-            values = [(first or dt.date.min).isoformat(), (last or dt.date.max).isoformat()]
-            within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
-        # sqlite takes the other columns from the row that has the maximum
-        latest = self._connection.execute(
-            "SELECT workflow, parameters_hash, max(id), state FROM runs"  # noqa: S608
-            f" WHERE superseded IS NULL{within} GROUP BY 1, 2",
-            values,
-        )
-        failed = self._connection.execute(
+        values = ((first or dt.date.min).isoformat(), (last or dt.date.max).isoformat())
+        counting = "SELECT workflow, parameters_hash, id, state FROM runs WHERE superseded IS NULL AND reference_date"
+        # all of it is read from an index; what the predecessor recorded has no date
+        rows = self._connection.execute(f"{counting} BETWEEN ? AND ? UNION ALL {counting} IS NULL", values)
+        latest: dict[RunKey, Latest] = {}
+        # one text for each name and state, not one for each row
+        texts: dict[str, str] = {}
+        for workflow, parameters_hash, id_, state in rows:
+            key = texts.setdefault(workflow, workflow), parameters_hash
+            known = latest.get(key)
+            if known is None or known.id < id_:
+                latest[key] = Latest(id_, texts.setdefault(state, state))
+        within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
+        failed = self._failed(within, values) if first or last else self._failed("", ())
+        return Standing(latest, failed, self.requests(), self.skips())
+
+    def _failed(self, within: str, values: tuple[str, ...]) -> dict[RunKey, Failures]:
+        rows = self._connection.execute(
             "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs"  # noqa: S608
             f" WHERE state = 'failed' AND superseded IS NULL{within} GROUP BY 1, 2",
             values,
         )
-        names: dict[str, str] = {}
-        return Standing(
-            # one text for each name, not one for each row
-            {
-                (names.setdefault(workflow, workflow), parameters_hash): Latest(id_, names.setdefault(state, state))
-                for workflow, parameters_hash, id_, state in latest
-            },
-            {
-                (names.setdefault(workflow, workflow), parameters_hash): Failures(attempts, _moment(last_failure))
-                for workflow, parameters_hash, attempts, last_failure in failed
-            },
-            self.requests(),
-            self.skips(),
-        )
-
-    def failures(self, key: RunKey) -> Failures | None:
-        """Read how often a run has failed, of the attempts that count."""
-        attempts, last = self._connection.execute(
-            "SELECT count(*), max(ended) FROM runs"
-            " WHERE state = 'failed' AND superseded IS NULL AND workflow = ? AND parameters_hash = ?",
-            key,
-        ).fetchone()
-        return Failures(attempts, _moment(last)) if attempts else None
+        return {
+            (workflow, parameters_hash): Failures(attempts, _moment(last))
+            for workflow, parameters_hash, attempts, last in rows
+        }
 
     def repairs(self, key: RunKey) -> int | None:
         """Read which attempt the next one at a run is to repair; None when it is to begin anew."""

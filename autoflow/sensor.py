@@ -17,8 +17,7 @@ from autoflow.context import Context
 from autoflow.date_stencil import AvailableDates
 from autoflow.definitions import Concurrency, Definitions, Retries
 from autoflow.errors import FlowapiError
-from autoflow.model import History
-from autoflow.run_reader import Failures, Request, Skip
+from autoflow.run_reader import Failures, History, Request, Skip
 from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute

@@ -10,8 +10,6 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from autoflow.date_stencil import as_date
-
 STATES = ("running", "success", "failed", "interrupted")
 """States of attempts, as the record has them."""
 
@@ -113,6 +111,8 @@ def _add_span(parser: argparse.ArgumentParser) -> None:
 
 
 def _date(text: str) -> dt.date:
+    from autoflow.date_stencil import as_date
+
     date = as_date(text)
     if date is None:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a date such as 2016-01-31")

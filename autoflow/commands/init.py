@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     present = [name for name in contents if (directory / name).exists() or (directory / name).is_symlink()]
     if present:
         raise AutoflowError(
-            f"{directory}: {', '.join(present)} there already; nothing was written: name another directory"
+            f"{directory}: has {', '.join(present)} already; nothing was written: name another directory"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)

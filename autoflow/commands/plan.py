@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.listed_dates import ListedDates, read_dates_file
-from autoflow.model import History
 from autoflow.overview import moment
-from autoflow.run_reader import RunReader, Standing, settled
-from autoflow.runs import Run, RunState
+from autoflow.run_reader import History, RunReader
+from autoflow.runs import Run, RunKey
 from autoflow.schedule import Schedule, next_tick
 from autoflow.sensor import concurrency_of, due_runs, is_asked_for
 from autoflow.settings import Settings
@@ -32,16 +32,15 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=options.dates is not None) as reader:
         listed = _listed(options, reader, now)
-        standing = reader.standing()
-        history = History(settled(standing), standing.failed, standing.requests, standing.skips)
+        history, interrupted = reader.history(), reader.interrupted()
         decision = due_runs(definitions, listed.available(definitions.cdr_types), history, now)
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "reference_date": run.reference_date,
                 "workflow": run.workflow.name,
                 "parameters": run.parameters,
-                "reason": _reason(run, standing),
+                "reason": _reason(run, history, interrupted),
                 "expected_seconds": lengths[run.workflow.name],
             }
             for run in decision.due
@@ -85,17 +84,16 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
     return listed if options.at is None else listed.until(options.at)
 
 
-def _reason(run: Run, standing: Standing) -> str:
-    request, failures = standing.requests.get(run.key), standing.failed.get(run.key)
+def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> str:
+    request, failures = history.requests.get(run.key), history.failed.get(run.key)
     if request is not None and is_asked_for(request, failures):
         what = f"repair of run {request.repairs}, asked for" if request.repairs else "asked for"
         return f"{what} at {moment(request.asked)}"
     if failures is not None:
         times = f"{failures.attempts} time{'s' if failures.attempts > 1 else ''}"
         return f"failed {times}; the pause is over"
-    latest = standing.latest.get(run.key)
-    if latest is not None and latest.state == RunState.INTERRUPTED:
-        return f"run {latest.id} was interrupted"
+    if run.key in interrupted:
+        return f"run {interrupted[run.key]} was interrupted"
     return "new, and its stencil is complete"
 
 

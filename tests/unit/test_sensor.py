@@ -12,7 +12,7 @@ import pytest
 
 from autoflow.date_stencil import AvailableDates, DateStencil
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model import Failures, History
+from autoflow.run_reader import Failures, History
 from autoflow.sensor import due_runs, next_try
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
