@@ -57,6 +57,8 @@ class Row:
     trigger: Trigger
     first: dt.date
     states: Sequence[DayState]
+    runs: Sequence[int | None]
+    """The newest attempt that counts, for each of these dates."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,14 @@ def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str 
     for trigger in situation.definitions.triggers:
         if workflow in (None, trigger.workflow_name):
             available = available or available_for(situation, trigger)
-            yield Row(trigger, first, tuple(states(situation, trigger, first, last, available)))
+            days = list(states(situation, trigger, first, last, available))
+            yield Row(trigger, first, [state for state, _ in days], [run for _, run in days])
 
 
 def states(
     situation: Situation, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
-) -> Iterator[DayState]:
-    """Give a trigger's state for each date of a span; linear in its length."""
+) -> Iterator[tuple[DayState, int | None]]:
+    """Give a trigger's state for each date of a span, and the newest attempt that counts; linear in its length."""
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     key_of = key_maker(trigger)
@@ -138,33 +141,35 @@ def states(
         try:
             key = key_of(date)
         except EmptyIntervalError:
-            yield DayState.EXCLUDED
+            yield DayState.EXCLUDED, None
             continue
         newest = latest.get(key)
+        run_id = None if newest is None else newest.id
         if newest is not None and newest.state in live:
-            yield live[newest.state]
+            yield live[newest.state], run_id
             continue
         request, failures, skip = requests.get(key), failed.get(key), skips.of(key, date)
         if skip is not None and is_skipped(skip, request):
-            yield DayState.EXCLUDED
+            state = DayState.EXCLUDED
         elif request is not None and is_asked_for(request, failures):
-            yield DayState.DUE
+            state = DayState.DUE
         elif failures is not None:
-            yield DayState.GIVEN_UP if is_given_up(retries, failures) else DayState.FAILED
+            state = DayState.GIVEN_UP if is_given_up(retries, failures) else DayState.FAILED
         elif request is not None:
-            yield DayState.DUE
+            state = DayState.DUE
         elif trigger.earliest_date is not None and date < trigger.earliest_date:
-            yield DayState.EXCLUDED
+            state = DayState.EXCLUDED
         elif date not in available:
-            yield DayState.NOT_AVAILABLE
+            state = DayState.NOT_AVAILABLE
         else:
-            yield DayState.DUE if date in complete else DayState.WAITING
+            state = DayState.DUE if date in complete else DayState.WAITING
+        yield state, run_id
 
 
 def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> Answer:
     """Say what becomes of a trigger and a date, and why."""
     available = available_for(situation, trigger)
-    (state,) = states(situation, trigger, reference_date, reference_date, available)
+    ((state, _),) = states(situation, trigger, reference_date, reference_date, available)
     cdr_types = situation.listed.wanted(situation.definitions.cdr_types)
     try:
         key = key_maker(trigger)(reference_date)

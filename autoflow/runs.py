@@ -134,10 +134,10 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
     ]
     texts: dict[int, str] = {}
 
+    known = texts.get
+
     def text_of(ordinal: int) -> str:
-        text = texts.get(ordinal)
-        if text is None:
-            text = texts[ordinal] = dt.date.fromordinal(ordinal).isoformat()
+        text = texts[ordinal] = dt.date.fromordinal(ordinal).isoformat()
         return text
 
     def key_of(reference_date: dt.date) -> RunKey:
@@ -150,10 +150,10 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
                 if first >= last:
                     # the error's words are made where stencils are
                     trigger.date_stencil.intervals(reference_date)
-                ranges.append(f'["{text_of(first)}", "{text_of(last)}"]')
+                ranges.append(f'["{known(first) or text_of(first)}", "{known(last) or text_of(last)}"]')
         except (ValueError, OverflowError) as error:
             raise EmptyIntervalError(str(error)) from error
-        text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{text_of(day)}"{after}}}'
+        text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{known(day) or text_of(day)}"{after}}}'
         return trigger.workflow_name, md5(text.encode(), usedforsecurity=False).hexdigest()
 
     return key_of

@@ -17,7 +17,6 @@ from autoflow.commands.terminal import STYLES, print_json, print_line, print_sty
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import DayState, Row, Situation, calendar, moment, span
 from autoflow.run_reader import Standing
-from autoflow.runs import key_maker
 from autoflow.settings import Settings
 
 SIGNS = {
@@ -61,7 +60,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         situation = situation_of(definitions, reader, situation.now, first, last)
     rows = calendar(situation, first, last, options.workflow)
     if options.csv:
-        _print_csv(situation, rows)
+        _print_csv(rows)
     elif options.json:
         print_json([_as_json(row) for row in rows])
     else:
@@ -160,18 +159,13 @@ def _columns(first: dt.date, last: dt.date, step: str) -> int:
     return {"day": days, "week": days // 7 + 2, "month": days // 30 + 2, "year": 0}[step]
 
 
-def _print_csv(situation: Situation, rows: Iterator[Row]) -> None:
+def _print_csv(rows: Iterator[Row]) -> None:
     writer = csv.writer(sys.stdout)
     writer.writerow(["workflow", "parameters", "reference_date", "state", "run"])
-    latest = situation.standing.latest
     for row in rows:
-        parameters, key_of = parameters_text(row.trigger.parameters), key_maker(row.trigger)
-        for days, state in enumerate(row.states):
-            date = row.first + dt.timedelta(days=days)
-            # only these have a run that is worth a look
-            known = state in (DayState.DONE, DayState.RUNNING, DayState.FAILED, DayState.GIVEN_UP)
-            run = latest[key_of(date)].id if known else ""
-            writer.writerow([row.trigger.workflow_name, parameters, date, state.value, run])
+        name, parameters = row.trigger.workflow_name, parameters_text(row.trigger.parameters)
+        for days, (state, run) in enumerate(zip(row.states, row.runs, strict=True)):
+            writer.writerow([name, parameters, row.first + dt.timedelta(days=days), state.value, run])
 
 
 def _as_json(row: Row) -> dict[str, object]:
