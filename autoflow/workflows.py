@@ -19,6 +19,7 @@ from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
 from autoflow.naming import output_stem
+from autoflow.run_reader import RecordedNotebook
 from autoflow.runs import Failure, Run, RunState
 from autoflow.settings import Token
 
@@ -39,6 +40,8 @@ class _Execution:
     slots: asyncio.Semaphore
     executed: dict[str, Path] = field(default_factory=dict)
     """Executed notebooks by label, for those that read them."""
+    reused: dict[str, RecordedNotebook] = field(default_factory=dict)
+    """Notebooks that an earlier attempt has executed."""
 
 
 async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semaphore, stop: asyncio.Event) -> RunState:
@@ -60,11 +63,20 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
     RunState
         How the attempt ended, as recorded.
     """
+    repairs = context.store.read.repairs(run.key)
     attempt = context.store.begin(run, context.now())
     logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
     execution = _Execution(context, run, attempt, token, slots)
+    with context.steering.under_way(attempt):
+        return await _attempted(execution, stop, repairs)
+
+
+async def _attempted(execution: _Execution, stop: asyncio.Event, repairs: int | None) -> RunState:
+    context, run, attempt = execution.context, execution.run, execution.attempt
     state, failure = RunState.INTERRUPTED, None
     try:
+        if repairs is not None:
+            _reuse(execution, repairs)
         async with asyncio.timeout(run.workflow.timeout):
             failures, complete = await _run_notebooks(execution, stop)
         if failures:
@@ -74,6 +86,14 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
     except TimeoutError:
         state, failure = RunState.FAILED, Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
         logger.error("run %d: %s: %s", attempt.id, run, failure)
+    except asyncio.CancelledError:
+        reason = context.steering.cancelled(attempt)
+        if reason is None:
+            raise
+        # it was this one run that somebody wanted to end: the tick goes on
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        failure = Failure(f"cancelled: {reason}")
     except Exception as error:
         # a defect of AutoFlow's own must not stop the other dates
         state, failure = RunState.FAILED, Failure(f"internal error: {type(error).__name__}: {error}")
@@ -82,8 +102,28 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
         ended = context.now()
         context.store.finish(attempt, state, ended, failure)
         level = logging.ERROR if state is RunState.FAILED else logging.INFO
-        logger.log(level, "run %d: %s %s", attempt.id, run, _PAST_TENSE[state])
+        ended_how = "was cancelled" if context.steering.cancelled(attempt) is not None else _PAST_TENSE[state]
+        logger.log(level, "run %d: %s %s", attempt.id, run, ended_how)
     return state
+
+
+def _reuse(execution: _Execution, repairs: int) -> None:
+    """Take over what an earlier attempt has executed, as far as all that it read is taken over too."""
+    context, workflow = execution.context, execution.run.workflow
+    recorded = {notebook.label: notebook for notebook in context.store.read.notebooks(repairs)}
+    dependencies = workflow.dependencies()
+    for label in TopologicalSorter(dependencies).static_order():
+        notebook = recorded.get(label)
+        if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys():
+            continue
+        path = Path(notebook.notebook or "")
+        if not path.is_file():
+            logger.warning("run %d: %s is gone: notebook %s is executed again", execution.attempt.id, path, label)
+            continue
+        execution.executed[label] = path
+        execution.reused[label] = notebook
+        context.store.reuse_notebook(execution.attempt, notebook, repairs)
+        logger.info("run %d: notebook %s used again: %s", execution.attempt.id, label, path)
 
 
 _PAST_TENSE = {
@@ -111,8 +151,16 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
     try:
         while True:
             if not stop.is_set():
-                for label in sorter.get_ready():
-                    tasks[asyncio.create_task(_run_notebook(execution, notebooks[label]))] = label
+                ready = list(sorter.get_ready())
+                while ready:
+                    label = ready.pop(0)
+                    if label not in execution.reused:
+                        tasks[asyncio.create_task(_run_notebook(execution, notebooks[label]))] = label
+                        continue
+                    sorter.done(label)
+                    ready += sorter.get_ready()
+                    if notebooks[label].output and not execution.reused[label].report:
+                        tasks[asyncio.create_task(_make_report(execution, notebooks[label]))] = None
             if not tasks:
                 return failures, not sorter.is_active()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -205,7 +253,7 @@ async def _make_report(execution: _Execution, notebook: Notebook) -> Path | Fail
                 )
                 if reply.cause != "done":
                     message = reply.error.get("message") or f"the conversion to PDF stopped: {reply.how}. {reply.log}"
-                    failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source))
+                    failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
                     context.store.fail_notebook(attempt, notebook.label, failure)
                     logger.error("run %d: %s: %s", attempt.id, run, failure)
                     return failure

@@ -24,7 +24,7 @@ from autoflow.context import Context
 from autoflow.definitions import Definitions
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs import parameters_hashes
+from autoflow.runs import key_maker
 from autoflow.sensor import tick
 from autoflow.settings import load_settings
 
@@ -104,14 +104,12 @@ def _settle(context: Context, definitions: Definitions, dates: int) -> None:
     days = range(first, first + dates)
     with sqlite3.connect(context.settings.db_path) as connection:
         for trigger in definitions.triggers:
+            key_of = key_maker(trigger)
             connection.executemany(
                 "INSERT INTO runs"
                 " (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended)"
                 " VALUES ('w', ?, ?, '{}', 1, 'success', '', '')",
-                [
-                    (key, dt.date.fromordinal(day).isoformat())
-                    for day, key in zip(days, parameters_hashes(trigger, days), strict=True)
-                ],
+                [(key_of(date)[1], date.isoformat()) for date in map(dt.date.fromordinal, days)],
             )
     connection.close()
 

@@ -26,8 +26,8 @@ def a_run(day: int = 7) -> Run:
 
 
 def settled(store: RunStore) -> set[RunKey]:
-    dated = store.settled_keys(dt.date(2016, 1, 1).toordinal(), dt.date(2016, 2, 1).toordinal())
-    return store.dateless_keys().union(*(keys for _, keys in dated))
+    dated = store.read.settled_keys(dt.date(2016, 1, 1).toordinal(), dt.date(2016, 2, 1).toordinal())
+    return store.read.dateless_keys().union(*(keys for _, keys in dated))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
         attempt = store.begin(a_run(), NOW)
         assert attempt.attempt == number
         store.finish(attempt, RunState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
-    failures = store.failures()[a_run().key]
+    failures = store.read.history().failed[a_run().key]
     assert (failures.attempts, failures.last) == (3, NOW + dt.timedelta(minutes=3))
     store.close()
 
@@ -73,9 +73,9 @@ def test_settled_runs_come_date_by_date_and_failures_of_them_do_not_count(path: 
     for day in (9, 7):
         store.finish(store.begin(a_run(day), NOW), RunState.SUCCESS, LATER)
     first = dt.date(2016, 1, 7).toordinal()
-    assert list(store.settled_keys(first, first + 2)) == [(first, {a_run(7).key})]
-    assert [day - first for day, _ in store.settled_keys(first, first + 3)] == [0, 2]
-    assert store.failures().keys() == {a_run(8).key}
+    assert list(store.read.settled_keys(first, first + 2)) == [(first, {a_run(7).key})]
+    assert [day - first for day, _ in store.read.settled_keys(first, first + 3)] == [0, 2]
+    assert store.read.history().failed.keys() == {a_run(8).key}
     store.close()
 
 
@@ -88,7 +88,7 @@ def test_what_a_crash_left_running_was_interrupted_and_is_due_again(path: Path) 
     assert [left.id for left in store.recover(LATER)] == [attempt.id]
     assert store.recover(LATER) == []
     assert settled(store) == set()
-    assert store.failures() == {}
+    assert store.read.history().failed == {}
     assert store.begin(a_run(), LATER).attempt == 2
     store.close()
     rows = sqlite3.connect(path).execute("SELECT state FROM notebooks").fetchall()

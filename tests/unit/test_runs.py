@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autoflow.date_stencil import DateStencil
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.naming import output_stem
-from autoflow.runs import build_run, parameters_hash, parameters_hashes
+from autoflow.runs import build_run, key_maker, parameters_hash
 
 WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
 
@@ -51,11 +51,11 @@ def test_the_hash_is_the_predecessors() -> None:
     ),
     stencil=st.sampled_from([[0], [[-30, 1]], [-1, [dt.date(2015, 1, 1), -2]], [dt.date(2016, 1, 1)]]),
 )
-def test_hashes_of_many_dates_are_those_of_each(parameters: dict[str, Any], stencil: list[Any]) -> None:
+def test_keys_of_many_dates_are_those_of_each(parameters: dict[str, Any], stencil: list[Any]) -> None:
     trigger = Trigger("flows_above_normal", parameters, None, DateStencil.parse(stencil))
     days = range(dt.date(2016, 2, 27).toordinal(), dt.date(2016, 3, 2).toordinal())
-    hashes = [build_run(WORKFLOW, trigger, dt.date.fromordinal(day)).parameters_hash for day in days]
-    assert list(parameters_hashes(trigger, days)) == hashes
+    dates = [dt.date.fromordinal(day) for day in days]
+    assert list(map(key_maker(trigger), dates)) == [build_run(WORKFLOW, trigger, date).key for date in dates]
 
 
 def test_output_names_keep_the_predecessors_pattern() -> None:
