@@ -153,7 +153,8 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
                 ranges.append(f'["{known(first) or text_of(first)}", "{known(last) or text_of(last)}"]')
         except (ValueError, OverflowError) as error:
             raise EmptyIntervalError(str(error)) from error
-        text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{known(day) or text_of(day)}"{after}}}'
+        date = known(day) or text_of(day)
+        text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{date}"{after}}}'
         return trigger.workflow_name, md5(text.encode(), usedforsecurity=False).hexdigest()
 
     return key_of
