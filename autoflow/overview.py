@@ -261,14 +261,13 @@ def _why_not_available(situation: Situation, answer: Answer, available: Availabl
     elif not available.dates:
         yield f"FlowAPI lists no dates at all{types}"
     else:
-        yield f"FlowAPI lists no data for this date{types}"
         first, last = available.dates[0], available.dates[-1]
         if answer.reference_date > last:
-            yield f"yet; the newest date is {last}"
+            yield f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
         elif answer.reference_date < first:
-            yield f"; its first date is {first}"
+            yield f"FlowAPI lists no data for this date{types}; the first date is {first}"
         else:
-            yield f"though it does for later ones, up to {last}"
+            yield f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
 
 
 def _why_waiting(answer: Answer, available: AvailableDates) -> str:

@@ -365,6 +365,13 @@ class RunReader:
             for row in rows
         ]
 
+    def span(self, workflow: str) -> tuple[dt.date, dt.date] | None:
+        """Give the first and the last reference date of a workflow's attempts; None when there are none."""
+        first, last = self._connection.execute(
+            "SELECT min(reference_date), max(reference_date) FROM runs WHERE workflow = ?", (workflow,)
+        ).fetchone()
+        return (dt.date.fromisoformat(first), dt.date.fromisoformat(last)) if first else None
+
     def workflows(self) -> list[str]:
         """List the names of the workflows that the record knows."""
         return [name for (name,) in self._connection.execute("SELECT DISTINCT workflow FROM runs ORDER BY 1")]

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         first, last = options.first or start, options.last or max(end, options.first or end)
         if first > last:
             raise AutoflowError(f"{first} comes after {last}; --from must not be later than --to")
-        names = _names(situation, options.workflow)
+        names = _names(situation, options.workflow, width() - 2 - (last - first).days - 1)
         room = max(width() - max(map(len, names), default=0) - 2, SHORTEST_ROW)
         step = options.by or "day"
         if not (options.csv or options.json or options.by):
@@ -68,14 +68,20 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _names(situation: Situation, workflow: str | None) -> list[str]:
-    longest = max(width() // 3, 20)
+def _names(situation: Situation, workflow: str | None, spare: int) -> list[str]:
+    """Name the rows, at length if all the dates leave that much to spare."""
+    longest = max(width() // 3, 20, spare)
     names = []
     for trigger in situation.definitions.triggers:
         if workflow in (None, trigger.workflow_name):
-            values = parameters_text(trigger.parameters)
-            name = f"{trigger.workflow_name} {values}".rstrip()
-            names.append(name if len(name) <= longest else f"{name[: longest - 1]}…")
+            name = f"{trigger.workflow_name} {parameters_text(trigger.parameters)}".rstrip()
+            if len(name) > longest:
+                name = " ".join([trigger.workflow_name, *map(str, trigger.parameters.values())])
+            if len(name) > longest:
+                # what tells triggers apart is at the end more often than not
+                half = longest // 2
+                name = f"{name[: longest - half - 1]}…{name[-half:]}"
+            names.append(name)
     return names
 
 

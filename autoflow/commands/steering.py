@@ -27,8 +27,8 @@ from autoflow.commands.terminal import confirm, on_terminal, print_json, print_l
 from autoflow.control import ask
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.overview import DayState, available_for, calendar, explain, span
-from autoflow.run_reader import RunReader
+from autoflow.overview import DayState, Situation, available_for, calendar, explain, span
+from autoflow.run_reader import RunReader, Standing
 from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 
@@ -64,10 +64,10 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
         if options.runs:
             return _again(definitions, reader, options.runs)
         triggers_of(definitions, options.workflow)
-        bounds = span(situation_of(definitions, reader, _now(), dt.date.max, dt.date.max))
-        first, last = options.first or (bounds or (None,))[0], options.last or (bounds or (None,))[-1]
-        if first is None or last is None:
-            raise AutoflowError("there are no dates yet; --from and --to name some")
+        recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
+        listed = span(Situation(definitions, reader.listed_dates(), Standing(), _now())) or recorded
+        first = options.first or min(recorded[0], listed[0])
+        last = options.last or max(recorded[1], listed[1])
         situation = situation_of(definitions, reader, _now(), first, last)
     runs, rows = [], []
     for row in calendar(situation, first, last, options.workflow):

@@ -98,8 +98,8 @@ def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_i
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (4, "though it does for later ones, up to 2016-01-06"),
-        (7, "yet; the newest date is 2016-01-06"),
+        (4, "(calls, sms), though it does for later ones, up to 2016-01-06"),
+        (7, "yet (calls, sms); the newest date is 2016-01-06"),
     ],
 )
 def test_a_date_that_is_not_available_says_where_it_lies(number: int, words: str) -> None:
