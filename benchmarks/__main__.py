@@ -85,8 +85,10 @@ class Bench:
 def in_turns(bench: Bench, rivals: Sequence[Contender], workload: Workload) -> dict[str, list[Cost]]:
     """Measure contenders one after another, again and again, so that what disturbs the machine disturbs all."""
     costs: dict[str, list[Cost]] = {rival.name: [] for rival in rivals}
-    for _ in range(bench.repeat):
+    for turn in range(bench.repeat):
         for rival in rivals:
+            if rival.most is not None and turn >= rival.most:
+                continue
             costs[rival.name].append(fresh(rival, workload))
     return costs
 

@@ -32,6 +32,8 @@ class Contender:
     name: str
     execute: Callable[[Workload, Path, bool], Cost]
     note: str = ""
+    most: int | None = None
+    """How often it is measured at most, where it takes minutes."""
 
 
 class ContenderMissingError(Exception):
@@ -111,7 +113,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 backlog.with_options(task_runner=ThreadPoolTaskRunner(max_workers=2))()
 """
     note = "two at a time, its temporary server and SQLite; papermill in threads, which it does not promise to bear"
-    return _script("Prefect 3 + papermill", str(python), script, note)
+    return _script("Prefect 3 + papermill", str(python), script, note, most=2)
 
 
 def ploomber(venvs: Path) -> Contender:
@@ -135,10 +137,10 @@ for date in dates:
     first >> second
     dag.build()
 """
-    return _script("ploomber", str(python), script, "one after another; a pipeline is built for each date")
+    return _script("ploomber", str(python), script, "one after another; a pipeline is built for each date", most=2)
 
 
-def _script(name: str, python: str, script: str, note: str) -> Contender:
+def _script(name: str, python: str, script: str, note: str, most: int | None = None) -> Contender:
     def execute(workload: Workload, outputs: Path, memory: bool) -> Cost:
         outputs.mkdir()
         command = [python, "-c", script, str(workload.inputs), str(outputs), *workload.dates]
@@ -148,7 +150,7 @@ def _script(name: str, python: str, script: str, note: str) -> Contender:
             raise RuntimeError(f"{name} made {made} notebooks of {2 * len(workload.dates)}")
         return cost
 
-    return Contender(name, execute, note)
+    return Contender(name, execute, note, most)
 
 
 def _environment() -> dict[str, str]:
