@@ -33,6 +33,7 @@ SIGNS = {
 
 MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 SHORTEST_ROW = 14
 """Columns of dates that there are at least, however long the names."""
 
@@ -98,16 +99,15 @@ def _print(
         total.update(row.states)
         cells = [(name.ljust(margin), "")]
         cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, first, last, step)]
-        print_styled(cells)
+        print_styled(cells, whole=False)
     print_line()
-    print_styled(
-        [
-            piece
-            for state in DayState
-            for piece in ((SIGNS[state], STYLES[state]), (f" {state.value} {total[state]}   ", ""))
-            if total[state]
-        ]
-    )
+    # a state and its number are not to be parted at the end of a line
+    legend = [
+        (SIGNS[state], STYLES[state], f" {state.value} {total[state]}".replace(" ", NO_BREAK))
+        for state in DayState
+        if total[state]
+    ]
+    print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
     each = {"day": "", "week": ", a column is a week", "month": ", a column is a month", "year": ", a column is a year"}
     polled = f", dates as listed at {moment(situation.listed.polled)}" if situation.listed.polled else ""
     print_line(f"{first} to {last}{each[step]}{polled}", "bright_black")

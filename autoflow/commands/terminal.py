@@ -94,12 +94,12 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, right: Iterable[str] = ())
         print("  ".join(cells).rstrip())  # noqa: T201
 
 
-def print_styled(parts: Iterable[tuple[str, str]]) -> None:
-    """Print one line of pieces, each with its style."""
+def print_styled(parts: Iterable[tuple[str, str]], *, whole: bool = True) -> None:
+    """Print one line of pieces, each with its style; where it is too long, break it or else cut it."""
     if on_terminal():
         from rich.text import Text
 
-        _console().print(Text.assemble(*parts), no_wrap=True, overflow="crop")
+        _console().print(Text.assemble(*parts), no_wrap=not whole, overflow="fold" if whole else "crop")
     else:
         print("".join(text for text, _ in parts).rstrip())  # noqa: T201
 
