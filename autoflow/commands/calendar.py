@@ -10,7 +10,7 @@ import csv
 import datetime as dt
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from autoflow.commands.reading import definitions_of, parameters_text, record, situation_of, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, width
@@ -31,7 +31,9 @@ SIGNS = {
 }
 """What stands for each state; the first here is what a column of several days shows."""
 
+MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 SHORTEST_ROW = 14
 """Columns of dates that there are at least, however long the names."""
 
@@ -97,16 +99,15 @@ def _print(
         total.update(row.states)
         cells = [(name.ljust(margin), "")]
         cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, first, last, step)]
-        print_styled(cells)
+        print_styled(cells, whole=False)
     print_line()
-    print_styled(
-        [
-            piece
-            for state in DayState
-            for piece in ((SIGNS[state], STYLES[state]), (f" {state.value} {total[state]}   ", ""))
-            if total[state]
-        ]
-    )
+    # a state and its number are not to be parted at the end of a line
+    legend = [
+        (SIGNS[state], STYLES[state], f" {state.value} {total[state]}".replace(" ", NO_BREAK))
+        for state in DayState
+        if total[state]
+    ]
+    print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
     each = {"day": "", "week": ", a column is a week", "month": ", a column is a month", "year": ", a column is a year"}
     polled = f", dates as listed at {moment(situation.listed.polled)}" if situation.listed.polled else ""
     print_line(f"{first} to {last}{each[step]}{polled}", "bright_black")
@@ -114,19 +115,24 @@ def _print(
 
 def _axis(starts: Sequence[dt.date], step: str) -> Iterator[str]:
     """Write the dates above the columns: a line of months or years, and for days one of days."""
-    line, shown = "", ""
-    for column, start in enumerate(starts):
-        label = f"{start:%Y-%m}" if step in ("day", "week") else f"{start:%Y}"
-        if label != shown and len(line) <= column and column + len(label) <= max(len(starts), len(label)):
-            line = line.ljust(column) + label + " "
-            shown = label
-    yield line.rstrip()
+    pattern = "%Y-%m" if step in ("day", "week") else "%Y"
+    labels = [start.strftime(pattern) for start in starts]
+    begins = [column for column in range(len(labels)) if column == 0 or labels[column] != labels[column - 1]]
+    if len(begins) > 1 and begins[1] <= len(labels[0]):
+        # the rest of a month is too short for its name
+        begins = begins[1:]
+    yield _marks((column, labels[column]) for column in begins)
     if step == "day":
-        line = ""
-        for column, start in enumerate(starts):
-            if start.day in (1, 5, 10, 15, 20, 25) and len(line) <= column:
-                line = line.ljust(column) + f"{start.day} "
-        yield line.rstrip()
+        yield _marks((column, str(start.day)) for column, start in enumerate(starts) if start.day in MARKED_DAYS)
+
+
+def _marks(marks: Iterable[tuple[int, str]]) -> str:
+    """Write each mark above its column, as far as the one before leaves room."""
+    line = ""
+    for column, mark in marks:
+        if len(line) <= column:
+            line = line.ljust(column) + f"{mark} "
+    return line.rstrip()
 
 
 def _worst(row: Row, first: dt.date, last: dt.date, step: str) -> Iterator[DayState]:

@@ -102,7 +102,7 @@ def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> st
 def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
     return {
         "": number,
-        "reference date": row["reference_date"],
+        "date": row["reference_date"],
         "workflow": row["workflow"],
         "parameters": parameters_text(row["parameters"]),
         "reason": row["reason"],

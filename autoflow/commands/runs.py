@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 from typing import Any
 
 from autoflow.commands.reading import parameters_text, record, seconds_text, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.errors import ExitCode
-from autoflow.overview import moment
 from autoflow.run_reader import RecordedRun
 from autoflow.settings import Settings
+from autoflow.wording import shortened
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     elif not found:
         print_line("no run is like that")
     else:
-        print_table([_shown(each) for each in found], right=("run", "attempt", "took"))
+        print_table([_shown(each) for each in found], right=("run", "try", "took"))
     return ExitCode.OK
 
 
@@ -58,16 +59,21 @@ def took(run: RecordedRun) -> float | None:
     return (run.ended - run.started).total_seconds() if run.ended and run.attempt else None
 
 
+def minute(time: dt.datetime) -> str:
+    """Write a time to the minute, below a heading that names the zone."""
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+
+
 def _shown(run: RecordedRun) -> dict[str, Any]:
     note = f"{run.failure.exception or ''} {run.failure.message}".strip().partition("\n")[0] if run.failure else ""
     return {
         "run": run.id,
-        "reference date": run.reference_date or "unknown",
+        "date": run.reference_date or "unknown",
         "workflow": run.workflow,
         "parameters": parameters_text(run.parameters),
         "state": run.state.value,
-        "attempt": run.attempt,
-        "started": moment(run.started),
+        "try": run.attempt,
+        "started (UTC)": minute(run.started),
         "took": seconds_text(took(run)),
-        "note": "superseded" if run.superseded else note if len(note) <= 60 else f"{note[:59]}…",
+        "note": "superseded" if run.superseded else shortened(note),
     }

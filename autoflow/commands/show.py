@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.commands.reading import parameters_text, record, run_of, seconds_text
-from autoflow.commands.runs import as_json, took
+from autoflow.commands.runs import as_json, minute, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import ExitCode
 from autoflow.executed_notebook import printed
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                     "run": each.id,
                     "attempt": each.attempt,
                     "state": each.state.value,
-                    "started": moment(each.started),
+                    "started (UTC)": minute(each.started),
                     "took": seconds_text(took(each)),
                     "": "superseded" if each.superseded else "",
                 }
@@ -87,7 +87,7 @@ def _shown(notebook: RecordedNotebook) -> dict[str, Any]:
     return {
         "notebook": notebook.label,
         "state": notebook.state.value,
-        "started": moment(notebook.started),
+        "started (UTC)": minute(notebook.started),
         "took": seconds_text(length),
         "": f"executed by run {notebook.reused_from}" if notebook.reused_from else note,
     }

@@ -171,7 +171,7 @@ def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
         raise AutoflowError(f"run {found.id} is not running: {found.state}")
     row = {
         "run": found.id,
-        "reference date": found.reference_date,
+        "date": found.reference_date,
         "workflow": found.workflow,
         "parameters": parameters_text(found.parameters),
     }
@@ -209,7 +209,7 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
             continue
         dates.append(date.isoformat())
         states = {explain(situation, trigger, date).state.value for trigger in triggers}
-        rows.append({"reference date": date, "workflow": options.workflow, "now": ", ".join(sorted(states))})
+        rows.append({"date": date, "workflow": options.workflow, "now": ", ".join(sorted(states))})
     verb = "leave out" if do == "skip" else "take in again"
     count = f"{len(dates)} date{'s' if len(dates) != 1 else ''}"
     order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
@@ -317,7 +317,7 @@ def _order_of(run: Run) -> dict[str, Any]:
 
 def _row(run: Run, state: str, note: str) -> dict[str, Any]:
     return {
-        "reference date": run.reference_date,
+        "date": run.reference_date,
         "workflow": run.workflow.name,
         "parameters": parameters_text(run.parameters),
         "now": state,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,14 @@ STYLES = {
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""
 
+CUT = ("note", "reason", "")
+FOLDED = ("parameters", "workflow")
+DROPPED = ("note", "try", "took")
+"""Columns that give way where a terminal is narrow: first they are made narrower, at last left out."""
+
+NARROWEST = 12
+GAP = 2
+
 
 def on_terminal() -> bool:
     return sys.stdout.isatty()
@@ -41,11 +50,22 @@ def width() -> int:
 
 
 def print_line(text: str = "", style: str = "") -> None:
-    """Print a line as it is."""
-    if style and on_terminal():
+    """Print a line as it is; on a terminal it is broken between words, and never in a path."""
+    if on_terminal():
         from rich.text import Text
 
-        _console().print(Text(text, style))
+        for line in text.split("\n"):
+            indent = " " * (len(line) - len(line.lstrip()))
+            broken = textwrap.wrap(
+                _printable(line),
+                width(),
+                subsequent_indent=f"{indent}  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+                replace_whitespace=False,
+                drop_whitespace=bool(line.strip()),
+            )
+            _console().print(Text("\n".join(broken) or "", style), soft_wrap=True)
     else:
         print(_printable(text))  # noqa: T201
 
@@ -74,12 +94,12 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, right: Iterable[str] = ())
         print("  ".join(cells).rstrip())  # noqa: T201
 
 
-def print_styled(parts: Iterable[tuple[str, str]]) -> None:
-    """Print one line of pieces, each with its style."""
+def print_styled(parts: Iterable[tuple[str, str]], *, whole: bool = True) -> None:
+    """Print one line of pieces, each with its style; where it is too long, break it or else cut it."""
     if on_terminal():
         from rich.text import Text
 
-        _console().print(Text.assemble(*parts), no_wrap=True, overflow="crop")
+        _console().print(Text.assemble(*parts), no_wrap=not whole, overflow="fold" if whole else "crop")
     else:
         print("".join(text for text, _ in parts).rstrip())  # noqa: T201
 
@@ -102,16 +122,41 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def _print_rich(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in rows[0]:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    widths = _fitting(rows)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for heading, size in widths.items():
+        table.add_column(
+            heading,
+            justify="right" if heading in right else "left",
+            overflow="fold" if heading in FOLDED else "ellipsis",
+            no_wrap=heading not in FOLDED,
+            width=size,
+        )
     for row in rows:
-        table.add_row(*(Text(_cell(value), STYLES.get(str(value), "")) for value in row.values()))
-    _console().print(table)
+        table.add_row(*(Text(_cell(row[heading]), STYLES.get(str(row[heading]), "")) for heading in widths))
+    console = _console()
+    # what can not be made narrower is left to the terminal to break
+    console.print(table, width=max(console.width, sum(widths.values()) + GAP * len(widths)))
+
+
+def _fitting(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Give each column the width that its content needs, or less where there is not enough room."""
+    widths = {heading: max(len(heading), *(len(_cell(row[heading])) for row in rows)) for heading in rows[0]}
+
+    def excess() -> int:
+        return sum(widths.values()) + GAP * (len(widths) - 1) - width()
+
+    for heading in (*CUT, *FOLDED):
+        if heading in widths and excess() > 0:
+            least = min(widths[heading], NARROWEST)
+            widths[heading] = max(widths[heading] - excess(), least)
+    for heading in DROPPED:
+        if excess() > 0:
+            widths.pop(heading, None)
+    return widths
 
 
 def _console() -> Any:

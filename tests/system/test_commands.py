@@ -129,25 +129,6 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     assert "there is nothing to repair" in typed("repair", "2").log
 
 
-def test_a_success_is_run_again_and_the_first_one_is_kept_as_superseded(
-    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
-) -> None:
-    deployment.write_simple("glues")
-    flowapi.set_days(1)
-    assert deployment.run("--run-once").code == 0
-    assert typed("rerun", "--workflow", "w").log.strip() == "there is nothing to do"
-    again = deployment.run("rerun", "1", "--yes")
-    assert again.code == 0, again.log
-    attempts = as_json(typed("show", "2", "--json"))["attempts"]
-    assert [(each["run"], each["state"], each["superseded"] is None) for each in attempts] == [
-        (1, "success", False),
-        (2, "success", True),
-    ]
-    # it is done: the next tick leaves it alone, and so it stays after a restart
-    assert deployment.run("--run-once").code == 0
-    assert len(as_json(typed("runs", "--json"))) == 2
-
-
 def test_a_running_daemon_backfills_and_reruns_within_seconds(
     deployment: Deployment,
     flowapi: FlowapiStandin,
@@ -175,6 +156,9 @@ def test_a_running_daemon_backfills_and_reruns_within_seconds(
     assert "2016-01-03" in whole.log
     assert typed("rerun", "2", "--yes").code == 0
     until(lambda: runs(typed) == [("2016-01-02", "success"), ("2016-01-02", "success"), ("2016-01-03", "success")])
+    attempts = as_json(typed("show", "3", "--json"))["attempts"]
+    assert [(each["run"], each["superseded"] is None) for each in attempts] == [(2, False), (3, True)]
+    assert typed("rerun", "--workflow", "w").log.strip() == "there is nothing to do"
     assert process.poll() is None
 
 
