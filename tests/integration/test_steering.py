@@ -16,11 +16,12 @@ import pytest
 from autoflow.date_stencil import AvailableDates
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.errors import StoreError
+from autoflow.ledger import Ledger
 from autoflow.listed_dates import listed_at
 from autoflow.model import APPLICATION_ID, RunStore, _create_tables, open_for_reading
 from autoflow.overview import DayState, Situation, explain
 from autoflow.runs import Failure, Run, RunState, build_run
-from autoflow.sensor import due_runs
+from autoflow.sensor import Decision, due_runs, ready_days
 from autoflow.steering import Steering
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -54,9 +55,14 @@ def store(path: Path) -> Iterator[RunStore]:
     store.close()
 
 
+def decide(store: RunStore, now: dt.datetime) -> Decision:
+    unsettled = Ledger(store.read).unsettled(DEFINITIONS, ready_days(DEFINITIONS, AVAILABLE))
+    return due_runs(DEFINITIONS, unsettled, store.read.history(), now)
+
+
 def due(store: RunStore, now: dt.datetime = NOW) -> list[int]:
     """Give the days that are due, and see that what people are told is the same."""
-    days = [run.reference_date.day for run in due_runs(DEFINITIONS, AVAILABLE, store.history(), now).due]
+    days = [run.reference_date.day for run in decide(store, now).due]
     situation = Situation(DEFINITIONS, listed_at({"calls": DATES}, NOW), store.read.standing(), now)
     for day in range(1, 5):
         state = explain(situation, TRIGGER, dt.date(2016, 1, day)).state
@@ -88,7 +94,7 @@ def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store:
     assert due(store) == [3, 4]
     finish(store, 3, RunState.FAILED, NOW + 2 * HOUR)
     assert due(store, NOW + 3 * HOUR) == [4]
-    assert due_runs(DEFINITIONS, AVAILABLE, store.history(), NOW + 3 * HOUR).given_up == (a_run(3),)
+    assert decide(store, NOW + 3 * HOUR).given_up == (a_run(3),)
     # nothing is lost: both attempts are in the record
     assert [attempt.state for attempt in store.read.attempts(a_run(3).key)] == [RunState.SUCCESS, RunState.FAILED]
     # and asking once more lets it be tried once more
