@@ -227,6 +227,7 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("rerun",), "expected the numbers of runs, or --workflow"),
         (("backfill", "glues", "2016-02-01", "2016-01-01"), "FROM must not be later than TO"),
         (("plan",), "no list of available dates is recorded yet"),
+        (("calander",), "there is no command 'calander'; did you mean 'calendar'?"),
         (("plan", "--run-once"), "unrecognized arguments: --run-once"),
         (("--run-once", "plan"), "plan is a command of its own, without --run-once"),
     ],
