@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from autoflow import __version__
 from autoflow.commands.arguments import add_commands
@@ -67,9 +68,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.OK
 
 
+class Parser(argparse.ArgumentParser):
+    """Says of a command that there is not which one was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        if unknown := re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            from autoflow.wording import did_you_mean, shown
+
+            commands = re.findall(r"[a-z]+", unknown.group(2))
+            message = f"there is no command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
+        super().error(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="autoflow",
         description=DESCRIPTION,
         epilog=EPILOG,

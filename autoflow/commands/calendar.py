@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from autoflow.commands.reading import definitions_of, parameters_text, record, situation_of, triggers_of
-from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, width
+from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import DayState, Row, Situation, calendar, moment, span
 from autoflow.run_reader import Standing
@@ -33,7 +33,6 @@ SIGNS = {
 
 MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
-NO_BREAK = "\N{NO-BREAK SPACE}"
 SHORTEST_ROW = 14
 """Columns of dates that there are at least, however long the names."""
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from autoflow.commands.reading import (
@@ -23,7 +24,7 @@ from autoflow.commands.reading import (
     triggers_of,
     unknown_workflow,
 )
-from autoflow.commands.terminal import confirm, on_terminal, print_json, print_line, print_table
+from autoflow.commands.terminal import confirm, print_json, print_line, print_table
 from autoflow.control import ask
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
@@ -33,6 +34,9 @@ from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 
 MOST_ROWS = 40
+LONGEST_ANSWER = 60.0
+"""Seconds that a daemon may take to record an order."""
+
 LONGEST_CANCELLATION = 60.0
 """Seconds that a kernel is waited for."""
 
@@ -152,7 +156,8 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
     for notebook in workflow.notebooks:
         before = recorded.get(notebook.label)
         state = before.state.value if before else "not started"
-        plan = "used again" if before and before.executed and before.notebook else "executed"
+        kept = before is not None and before.executed and before.notebook and Path(before.notebook).is_file()
+        plan = "used again" if kept else "executed"
         rows.append({"notebook": notebook.label, "state": state, "plan": plan})
     rows = _with_dependents(workflow.dependencies(), rows)
     if all(row["plan"] == "used again" for row in rows):
@@ -233,8 +238,6 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.json and not options.yes:
         print_json(_as_json(intent, 0, None))
         raise AutoflowError("nothing was done: with --json, --yes is needed to do it")
-    if not options.yes and not sys.stdin.isatty() and not on_terminal():
-        print_line()
     confirm(f"{intent.question[0].upper()}{intent.question[1:]}?", yes=options.yes)
     return _carry_out(intent, settings, options)
 
@@ -242,9 +245,15 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 def _carry_out(intent: Intent, settings: Settings, options: argparse.Namespace) -> ExitCode:
     try:
         described = ask(settings.control_socket)
-        answered = ask(settings.control_socket, intent.order, patience=60.0)
     except (OSError, ValueError):
         return _carry_out_here(intent, settings, options)
+    try:
+        answered = ask(settings.control_socket, intent.order, patience=LONGEST_ANSWER)
+    except (OSError, ValueError) as error:
+        raise AutoflowError(
+            f"the running AutoFlow (pid {described['pid']}) took the order and gave no answer ({error});"
+            " `autoflow runs` and `autoflow why` show whether it was recorded"
+        ) from None
     if "error" in answered:
         raise AutoflowError(answered["error"])
     who = f"the running AutoFlow (pid {described['pid']})"

@@ -36,6 +36,9 @@ FOLDED = ("parameters", "workflow")
 DROPPED = ("note", "try", "took")
 """Columns that give way where a terminal is narrow: first they are made narrower, at last left out."""
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps words on one line of a terminal; a pipe gets a plain space."""
+
 NARROWEST = 12
 GAP = 2
 
@@ -99,9 +102,11 @@ def print_styled(parts: Iterable[tuple[str, str]], *, whole: bool = True) -> Non
     if on_terminal():
         from rich.text import Text
 
-        _console().print(Text.assemble(*parts), no_wrap=not whole, overflow="fold" if whole else "crop")
+        safe = [(_printable(text), style) for text, style in parts]
+        _console().print(Text.assemble(*safe), no_wrap=not whole, overflow="fold" if whole else "crop")
     else:
-        print("".join(text for text, _ in parts).rstrip())  # noqa: T201
+        line = "".join(text for text, _ in parts).replace(NO_BREAK, " ")
+        print(_printable(line).rstrip())  # noqa: T201
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -171,7 +176,7 @@ def _cell(value: Any) -> str:
 
 def _printable(text: str) -> str:
     """Show what would move the cursor or change colours as its escape: names come from files."""
-    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() or char in f"\n\t{NO_BREAK}" else repr(char)[1:-1] for char in text)
 
 
 def _iso(value: Any) -> str:

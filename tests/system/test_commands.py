@@ -168,10 +168,10 @@ def test_a_run_is_cancelled_down_to_its_kernel_and_not_tried_again_until_asked_f
     typed: Callable[..., Outcome],
     daemon: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """The daemon lives, the other date goes on, and the kernel is gone when the command returns."""
+    """All of it in the middle of a tick: the kernel is gone when the command returns, the other dates go on."""
     from tests.system.test_daemon_process import processes_of, running_a_cell
 
-    flowapi.set_days(2)
+    flowapi.set_days(3)
     deployment.write_simple("sleeps", concurrency=1)
     process = daemon("--now")
     wait_for_record(typed)
@@ -180,16 +180,43 @@ def test_a_run_is_cancelled_down_to_its_kernel_and_not_tried_again_until_asked_f
     assert skipped.code == 0, skipped.log
     cancelled = typed("cancel", "1", "--reason", "wrong input", "--yes")
     assert cancelled.code == 0, cancelled.log
-    assert runs(typed) == [("2016-01-01", "interrupted")]
-    until(lambda: processes_of(deployment) == [])
+    assert ("2016-01-01", "interrupted") in runs(typed)
+    # the one that is skipped has lost its turn
+    until(lambda: runs(typed)[0] == ("2016-01-03", "running"))
     states = {date: as_json(typed("why", "w", date, "--json"))[0] for date in ("2016-01-01", "2016-01-02")}
     assert states["2016-01-01"]["reason"].endswith("run 1 was cancelled: wrong input")
     assert states["2016-01-02"]["reason"].endswith("no flights that day")
     assert {each["state"] for each in states.values()} == {"excluded"}
     assert typed("cancel", "1", "--yes").log.strip() == "autoflow: run 1 is not running: interrupted"
     assert typed("rerun", "1", "--yes").code == 0
+    assert typed("cancel", "2", "--yes").code == 0
     until(lambda: runs(typed)[0] == ("2016-01-01", "running"))
+    assert typed("cancel", "3", "--yes").code == 0
+    until(lambda: processes_of(deployment) == [])
     assert process.poll() is None
+
+
+def test_a_report_that_could_not_be_made_is_repaired_without_the_notebook(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    flowapi.set_days(1)
+    deployment.write(
+        """
+workflows: [{name: w, notebooks: {a: {filename: glues.ipynb, output: {format: pdf, template: mine.tpl}}}}]
+available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}
+""",
+        "glues",
+    )
+    template = deployment.inputs / "mine.tpl"
+    template.write_text("{% extends 'asciidoc_extended.tpl' %}{{ no")
+    assert deployment.run("--run-once").code == 1
+    template.write_text("{% extends 'asciidoc_extended.tpl' %}")
+    repaired = deployment.run("repair", "1", "--yes")
+    assert repaired.code == 0, repaired.log
+    assert "a         failed  used again" in repaired.log
+    assert len(deployment.made("notebooks/*")) == 1
+    assert len(deployment.made("reports/*.pdf")) == 1
+    assert [each["reused_from"] for each in as_json(typed("show", "2", "--json"))["notebooks"]] == [1]
 
 
 def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
@@ -227,6 +254,7 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("rerun",), "expected the numbers of runs, or --workflow"),
         (("backfill", "glues", "2016-02-01", "2016-01-01"), "FROM must not be later than TO"),
         (("plan",), "no list of available dates is recorded yet"),
+        (("calander",), "there is no command 'calander'; did you mean 'calendar'?"),
         (("plan", "--run-once"), "unrecognized arguments: --run-once"),
         (("--run-once", "plan"), "plan is a command of its own, without --run-once"),
     ],
