@@ -11,15 +11,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.machine import ROOT, cores
 from benchmarks.measure import Cost, run
 from benchmarks.workloads import Workload
 from examples.flowapi import FlowapiStandin
 
-ROOT = Path(__file__).parent.parent
-PREFECT, PLOOMBER = "prefect==3.9.1", "ploomber==0.23.3"
+PREFECT, PLOOMBER = "prefect==3.8.8", "ploomber==0.23.3"
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,6 @@ class Contender:
     name: str
     execute: Callable[[Workload, Path, bool], Cost]
     note: str = ""
-    most: int | None = None
-    """How often it is measured at most, where it takes minutes."""
 
 
 class ContenderMissingError(Exception):
@@ -45,35 +43,39 @@ def autoflow(flowapi: FlowapiStandin, **environment: str) -> Contender:
 
     def execute(workload: Workload, outputs: Path, memory: bool) -> Cost:
         flowapi.set_days(len(workload.dates))
-        settings = {
-            "AUTOFLOW_INPUTS_DIR": str(workload.inputs),
-            "AUTOFLOW_OUTPUTS_DIR": str(outputs),
-            "FLOWAPI_URL": flowapi.url,
-            "FLOWAPI_TOKEN": flowapi.token(),
-        }
-        command = [sys.executable, "-m", "autoflow", "--run-once"]
-        cost = run(command, {**_environment(), **settings, **environment}, memory=memory)
-        made = len(list(outputs.glob("notebooks/*.ipynb")))
-        if made != 2 * len(workload.dates):
-            raise RuntimeError(f"AutoFlow made {made} notebooks of {2 * len(workload.dates)}")
+        settings = {**autoflow_environment(workload.inputs, outputs, flowapi), **environment}
+        cost = run([sys.executable, "-m", "autoflow", "--run-once"], settings, memory=memory)
+        _expect(len(list(outputs.glob("notebooks/*.ipynb"))), workload)
         return cost
 
     return Contender("AutoFlow", execute, "polls a FlowAPI, keeps a record, isolates each notebook")
 
 
 def papermill_cli() -> Contender:
-    """A shell loop over papermill's command line, as its documentation has it."""
-    script = """
+    """A loop over papermill's command line, as a shell script would have it."""
+    return _papermill_cli("papermill CLI loop", 1, "no poll, no record; one after another")
+
+
+def papermill_cli_parallel() -> Contender:
+    """The same loop by somebody who knows ``xargs -P``."""
+    return _papermill_cli(f"papermill CLI, {cores()} dates at a time", cores(), "no poll, no record")
+
+
+def _papermill_cli(name: str, at_a_time: int, note: str) -> Contender:
+    script = f"""
 import subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
 inputs, outputs, *dates = sys.argv[1:]
 papermill = [sys.executable, "-m", "papermill", "--no-progress-bar"]
-for date in dates:
-    first, second = f"{outputs}/first-{date}.ipynb", f"{outputs}/second-{date}.ipynb"
-    subprocess.run([*papermill, f"{inputs}/first.ipynb", first, "-p", "reference_date", date], check=True)
-    subprocess.run([*papermill, f"{inputs}/second.ipynb", second, "-p", "reference_date", date, "-p", "first", first],
+def execute(date):
+    first, second = f"{{outputs}}/first-{{date}}.ipynb", f"{{outputs}}/second-{{date}}.ipynb"
+    subprocess.run([*papermill, f"{{inputs}}/first.ipynb", first, "-p", "reference_date", date], check=True)
+    subprocess.run([*papermill, f"{{inputs}}/second.ipynb", second, "-p", "reference_date", date, "-p", "first", first],
                    check=True)
+with ThreadPoolExecutor({at_a_time}) as pool:
+    list(pool.map(execute, dates))
 """
-    return _script("papermill CLI loop", sys.executable, script, "no record, no poll, one after another")
+    return _script(name, sys.executable, script, note)
 
 
 def papermill_loop() -> Contender:
@@ -87,14 +89,15 @@ for date in dates:
     papermill.execute_notebook(f"{inputs}/second.ipynb", second, {"reference_date": date, "first": first},
                                progress_bar=False)
 """
-    return _script("papermill in a process", sys.executable, script, "no record, no poll; one stuck kernel stops all")
+    note = "no poll, no record; one after another, a stuck kernel stops all"
+    return _script("papermill in a process", sys.executable, script, note)
 
 
 def prefect(venvs: Path) -> Contender:
     """A flow for each date, two at a time, with papermill in its tasks and Prefect's own temporary server."""
     python = _venv(venvs, "prefect", [PREFECT, "papermill", "ipykernel"])
     script = """
-import sys, papermill
+import os, sys, papermill
 from prefect import flow, task
 inputs, outputs, *dates = sys.argv[1:]
 @task
@@ -110,10 +113,13 @@ def backlog():
                        {"reference_date": date, "first": f"{outputs}/first-{date}.ipynb"}, wait_for=[first]))
     for second in seconds: second.result()
 from prefect.task_runners import ThreadPoolTaskRunner
-backlog.with_options(task_runner=ThreadPoolTaskRunner(max_workers=2))()
+backlog.with_options(task_runner=ThreadPoolTaskRunner(max_workers=len(os.sched_getaffinity(0))))()
 """
-    note = "two at a time, its temporary server and SQLite; papermill in threads, which it does not promise to bear"
-    return _script("Prefect 3 + papermill", str(python), script, note, most=2)
+    note = (
+        "as many at a time as cores; its temporary server and SQLite; papermill in threads, where it promises nothing"
+    )
+    settings = {"PREFECT_HOME": str(venvs / "prefect" / "home"), "PREFECT_LOGGING_LEVEL": "WARNING"}
+    return _script("Prefect 3 + papermill", str(python), script, note, **settings)
 
 
 def ploomber(venvs: Path) -> Contender:
@@ -137,50 +143,81 @@ for date in dates:
     first >> second
     dag.build()
 """
-    return _script("ploomber", str(python), script, "one after another; a pipeline is built for each date", most=2)
+    note = "one after another; a pipeline is built for each date"
+    return _script("ploomber", str(python), script, note, HOME=str(venvs / "ploomber" / "home"))
 
 
-def _script(name: str, python: str, script: str, note: str, most: int | None = None) -> Contender:
+def clean_environment() -> dict[str, str]:
+    """Give this process's environment without what would lead AutoFlow to somebody's own record or FlowAPI."""
+    foreign = ("AUTOFLOW_", "FLOWAPI_", "SSL_CERTIFICATE_FILE", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def autoflow_environment(inputs: Path, outputs: Path, flowapi: FlowapiStandin) -> dict[str, str]:
+    """Give the settings of an AutoFlow that is measured."""
+    return {
+        **clean_environment(),
+        "PYTHONPATH": str(ROOT),
+        "AUTOFLOW_INPUTS_DIR": str(inputs),
+        "AUTOFLOW_OUTPUTS_DIR": str(outputs),
+        "FLOWAPI_URL": flowapi.url,
+        "FLOWAPI_TOKEN": flowapi.token(),
+    }
+
+
+def _script(name: str, python: str, script: str, note: str, **environment: str) -> Contender:
+    # no peer reports home while it is measured
+    quiet = {"DO_NOT_TRACK": "1", "PLOOMBER_STATS_ENABLED": "false"}
+
     def execute(workload: Workload, outputs: Path, memory: bool) -> Cost:
         outputs.mkdir()
         command = [python, "-c", script, str(workload.inputs), str(outputs), *workload.dates]
-        cost = run(command, _environment(), memory=memory)
-        made = len(list(outputs.glob("*.ipynb")))
-        if made != 2 * len(workload.dates):
-            raise RuntimeError(f"{name} made {made} notebooks of {2 * len(workload.dates)}")
+        cost = run(command, {**clean_environment(), **quiet, **environment}, memory=memory)
+        _expect(len(list(outputs.glob("*.ipynb"))), workload)
         return cost
 
-    return Contender(name, execute, note, most)
+    return Contender(name, execute, note)
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AUTOFLOW_", "FLOWAPI_"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "PREFECT_LOGGING_LEVEL": "WARNING", "DO_NOT_TRACK": "1"}
+def _expect(made: int, workload: Workload) -> None:
+    if made != 2 * len(workload.dates):
+        raise RuntimeError(f"made {made} notebooks of {2 * len(workload.dates)}")
 
 
 def _venv(venvs: Path, name: str, packages: list[str]) -> Path:
     """Make a virtual environment for a contender, once."""
     python = venvs / name / "bin" / "python"
-    done = venvs / name / "packages.txt"
+    done = venvs / name / "wanted.txt"
     wanted = "\n".join(packages)
     if not done.exists() or done.read_text() != wanted:
         shutil.rmtree(venvs / name, ignore_errors=True)
         try:
-            subprocess.run([sys.executable, "-m", "venv", str(venvs / name)], check=True, capture_output=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-            subprocess.run(install, check=True, capture_output=True, text=True)
+            _quietly([sys.executable, "-m", "venv", str(venvs / name)])
+            _quietly([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
         except subprocess.CalledProcessError as error:
-            raise ContenderMissingError(f"{packages[0]} can not be installed: {str(error.stderr)[-300:]}") from error
+            said = " ".join(line for line in error.stderr.splitlines() if line.startswith("ERROR"))
+            raise ContenderMissingError(f"{packages[0]} can not be installed: {said[-200:]}") from error
+        (venvs / name / "home").mkdir()
         done.write_text(wanted)
     return python
+
+
+def versions(venvs: Path, name: str) -> str:
+    """List what a contender's virtual environment has of what matters; nothing when there is none."""
+    python = venvs / name / "bin" / "python"
+    if not (venvs / name / "wanted.txt").exists():
+        return ""
+    freeze = [str(python), "-m", "pip", "freeze", "--disable-pip-version-check"]
+    found = dict(line.split("==") for line in _quietly(freeze).splitlines() if line.count("==") == 1)
+    kept = (name, "papermill", "nbclient", "jupyter_client", "ipykernel")
+    return ", ".join(f"{package} {found[package]}" for package in kept if package in found)
+
+
+def _quietly(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def fresh(contender: Contender, workload: Workload, *, memory: bool = False) -> Cost:
     """Execute once, with outputs of its own that are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="autoflow-benchmark-") as directory:
         return contender.execute(workload, Path(directory) / "outputs", memory)
-
-
-def renamed(contender: Contender, name: str) -> Contender:
-    """Give a contender another name in a table."""
-    return replace(contender, name=name)

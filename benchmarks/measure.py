@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+PR_SET_CHILD_SUBREAPER = 36
 SAMPLE_SECONDS = 0.1
+ORPHAN_SECONDS = 5.0
+"""How long what a command has left behind may go on; its processor time counts as the command's."""
 
 
 @dataclass(frozen=True)
@@ -24,58 +29,124 @@ class Cost:
     """What one execution took."""
 
     seconds: float
+    """Until the command itself has ended."""
     cpu_seconds: float
-    """User and system time of the process and of all below it that were waited for (`os.wait4`)."""
+    """User and system time of all processes, as the kernel adds it up when each of them is waited for."""
     peak_mb: float | None = None
     """Largest sum of proportional set sizes; None where memory was not sampled, since that takes time itself."""
 
 
+def adopt_orphans() -> None:
+    """Have processes whose parent has gone become this one's children, where they are counted."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def run(command: Sequence[str], environment: Mapping[str, str], *, memory: bool = False) -> Cost:
-    """Execute a command.
+    """Execute a command, alone: all other children of this process are taken for its orphans.
 
     Raises
     ------
     subprocess.CalledProcessError
         When it fails, with the end of what it printed.
     """
-    began = time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        sampler = _Sampler(process.pid) if memory else None
+    # no pipe: an orphan could hold it open
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        sampler = _Sampler() if memory else None
         if sampler:
             sampler.start()
-        assert process.stdout is not None
-        output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-    peak = sampler.stop() if sampler else None
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output[-3000:].decode(errors="replace"))
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak)
+        peak = sampler.stop() if sampler else None
+        cpu_seconds = usage.ru_utime + usage.ru_stime + _reap_orphans()
+        if process.returncode:
+            output.seek(0)
+            said = output.read()[-3000:].decode(errors="replace")
+            raise subprocess.CalledProcessError(process.returncode, command[:4], said)
+    return Cost(seconds, cpu_seconds, peak)
 
 
-def proportional_mb(pids: Sequence[int]) -> float:
+def proportional_mb(pids: Iterable[int]) -> float:
     """Sum what processes hold, with shared memory counted once."""
     total = 0
     for pid in pids:
         with suppress(OSError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
     return total / 1000
 
 
+def tree(pid: int) -> list[int]:
+    """List a process and all below it."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return [pid, *(below.pid for below in process.children(recursive=True))]
+    return []
+
+
+def wakeups(pids: Iterable[int]) -> int:
+    """Count how often processes, in all their threads, have waited for something and been woken."""
+    total = 0
+    for pid in pids:
+        for status in Path(f"/proc/{pid}/task").glob("*/status"):
+            with suppress(OSError):
+                lines = status.read_text().splitlines()
+                total += next((int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt")), 0)
+    return total
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Sum the processor time of processes and of children that they waited for; the kernel counts in 10 ms."""
+    total = 0.0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(psutil.Process(pid).cpu_times()[:4])
+    return total
+
+
+def peak_resident_mb() -> float:
+    """Give this process's own peak.
+
+    Not `resource.getrusage`'s: that begins with what its parent held when this process was started.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1000
+
+
+def _reap_orphans() -> float:
+    """Wait for what a command has left behind, kill what does not end, and give its processor time."""
+    seconds, patience = 0.0, time.monotonic() + ORPHAN_SECONDS
+    while True:
+        try:
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return seconds
+        if pid:
+            seconds += usage.ru_utime + usage.ru_stime
+            continue
+        if time.monotonic() > patience:
+            for process in psutil.Process().children():
+                process.kill()
+        time.sleep(0.02)
+
+
 class _Sampler(threading.Thread):
-    def __init__(self, pid: int) -> None:
+    """Looks at the memory of all that is below this process."""
+
+    def __init__(self) -> None:
         super().__init__(daemon=True)
-        self._pid = pid
+        self._own = os.getpid()
         self._peak = 0.0
         self._over = threading.Event()
 
     def run(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
             with suppress(psutil.Error):
-                below = psutil.Process(self._pid).children(recursive=True)
-                self._peak = max(self._peak, proportional_mb([self._pid, *(process.pid for process in below)]))
+                self._peak = max(self._peak, proportional_mb(tree(self._own)[1:]))
 
     def stop(self) -> float:
         self._over.set()

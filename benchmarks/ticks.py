@@ -1,9 +1,10 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What a tick costs that finds nothing due in a large record: ``python -m benchmarks.ticks``, as JSON.
+"""What ticks cost that find nothing due in a large record, and what new dates add.
 
-A process of its own, so that its memory is that of a tick and of nothing else.
+``python -m benchmarks.ticks settle|tick DIRECTORY``: processes of their own, so that the memory of the
+second is that of ticks and of nothing else. FLOWAPI_URL and FLOWAPI_TOKEN name a stand-in for FlowAPI.
 """
 
 from __future__ import annotations
@@ -13,96 +14,78 @@ import asyncio
 import datetime as dt
 import json
 import os
-import resource
 import sqlite3
-import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from autoflow.app import open_context
 from autoflow.context import Context
+from autoflow.date_stencil import AvailableDates
 from autoflow.definitions import Definitions
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import key_maker
-from autoflow.sensor import tick
-from autoflow.settings import load_settings
+from autoflow.sensor import due_runs, ready_days, tick
+from autoflow.settings import Settings, load_settings
+from benchmarks.measure import peak_resident_mb
+from benchmarks.workloads import FIRST_DATE, write_notebook
 
-STENCIL = [[-30, 1]]
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+STENCIL_DAYS = 31
+LATER_TICKS = 5
 
 
 def main() -> None:
-    """Fill a record, tick five times on it, then once more with a new date."""
+    """Fill a record, or tick on it; print figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=("settle", "tick"))
+    parser.add_argument("directory", type=Path)
     parser.add_argument("--dates", type=int, default=3650)
     parser.add_argument("--triggers", type=int, default=100)
+    parser.add_argument("--new", type=int, default=1, help="how many new dates the last decision is about")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="autoflow-benchmark-") as directory:
-        print(json.dumps(measure(Path(directory), options.dates, options.triggers)))
+    settings = load_settings(
+        {
+            "AUTOFLOW_INPUTS_DIR": str(options.directory / "inputs"),
+            "AUTOFLOW_OUTPUTS_DIR": str(options.directory / "outputs"),
+            "FLOWAPI_URL": os.environ["FLOWAPI_URL"],
+            "FLOWAPI_TOKEN": os.environ["FLOWAPI_TOKEN"],
+        }
+    )
+    if options.step == "settle":
+        settle(settings, options.dates, options.triggers)
+    else:
+        print(json.dumps(measure(settings, options.dates, options.triggers, options.new)))
 
 
-def measure(directory: Path, dates: int, triggers: int) -> dict[str, object]:
-    """Give seconds of each tick, of the first and the others, and megabytes."""
-    (directory / "inputs").mkdir()
-    cell: dict[str, object] = {
-        "cell_type": "code",
-        "id": "a",
-        "metadata": {},
-        "source": "",
-        "outputs": [],
-        "execution_count": None,
-    }
-    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": KERNEL}, "cells": [cell]}
-    (directory / "inputs" / "a.ipynb").write_text(json.dumps(notebook))
+def listed(dates: int) -> int:
+    """Count the dates that FlowAPI has to list, so that the stencil of so many is complete."""
+    return dates + STENCIL_DAYS - 1
+
+
+def settle(settings: Settings, dates: int, triggers: int) -> None:
+    """Define the triggers, and record a success of each for each date, past the code that would execute it."""
+    settings.inputs_dir.mkdir(parents=True)
+    write_notebook(settings.inputs_dir / "a.ipynb", "n = 0", [])
     content = {
         "workflows": [{"name": "w", "notebooks": {"a": {"filename": "a.ipynb", "parameters": {"n": "n"}}}}],
         "available_dates_sensor": {
             "schedule": "0 0 1 1 *",
             "workflows": [
-                {"workflow_name": "w", "parameters": {"n": n}, "date_stencil": STENCIL} for n in range(triggers)
+                {"workflow_name": "w", "parameters": {"n": n}, "date_stencil": [[1 - STENCIL_DAYS, 1]]}
+                for n in range(triggers)
             ],
         },
     }
-    (directory / "inputs" / "workflows.yml").write_text(json.dumps(content))
-    # the dates before are there for the stencils of the first ones
-    standin = _start_flowapi(dates + 30)
-    settings = load_settings(
-        {
-            "AUTOFLOW_INPUTS_DIR": str(directory / "inputs"),
-            "AUTOFLOW_OUTPUTS_DIR": str(directory / "outputs"),
-            "FLOWAPI_URL": standin["url"],
-            "FLOWAPI_TOKEN": standin["token"],
-        }
-    )
+    # JSON is YAML
+    settings.workflows_file.write_text(json.dumps(content))
     definitions = read_definitions(settings.workflows_file)
-    with open_context(settings, dict(os.environ), Progress()) as context:
-        _settle(context, definitions, dates)
-        seconds = asyncio.run(_tick(context, definitions))
-    return {
-        "settled": dates * triggers,
-        "first": seconds[0],
-        "later": seconds[1:],
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
-    }
-
-
-async def _tick(context: Context, definitions: Definitions) -> list[float]:
-    seconds = []
-    for _ in range(6):
-        began = time.perf_counter()
-        outcome = await tick(context, definitions, asyncio.Event())
-        seconds.append(time.perf_counter() - began)
-        if outcome.states:
-            raise RuntimeError(f"something was due: {outcome}")
-    return seconds
-
-
-def _settle(context: Context, definitions: Definitions, dates: int) -> None:
-    """Record a success for each trigger and date, past the code that would execute it."""
-    first = dt.date(2016, 1, 31).toordinal()
+    with open_context(settings, dict(os.environ), Progress()):
+        pass
+    first = FIRST_DATE.toordinal() + STENCIL_DAYS - 1
     days = range(first, first + dates)
-    with sqlite3.connect(context.settings.db_path) as connection:
+    connection = sqlite3.connect(settings.db_path)
+    with connection:
         for trigger in definitions.triggers:
             key_of = key_maker(trigger)
             connection.executemany(
@@ -114,25 +97,59 @@ def _settle(context: Context, definitions: Definitions, dates: int) -> None:
     connection.close()
 
 
-def _start_flowapi(days: int) -> dict[str, str]:
-    """Start a stand-in for FlowAPI in a process of its own, which ends with this one's standard input to it."""
-    read, write = os.pipe()
-    if not os.fork():
-        os.close(read)
-        from examples.flowapi import FlowapiStandin
+def measure(settings: Settings, dates: int, triggers: int, new: int) -> dict[str, object]:
+    """Tick on a record in which all is settled, then decide the same without FlowAPI and with new dates."""
+    began = time.perf_counter()
+    definitions = read_definitions(settings.workflows_file)
+    read = time.perf_counter() - began
+    with open_context(settings, dict(os.environ), Progress()) as context:
+        ticks = asyncio.run(_ticks(context, definitions))
+        peak_mb = peak_resident_mb()
+    # another context knows nothing yet
+    with open_context(settings, dict(os.environ), Progress()) as context:
+        first = _timed(lambda: decide(context, definitions, listed(dates)), 0)
+        later = [_timed(lambda: decide(context, definitions, listed(dates)), 0) for _ in range(LATER_TICKS)]
+        with_new = _timed(lambda: decide(context, definitions, listed(dates + new)), new * triggers)
+    return {
+        "reading_definitions": read,
+        "first_tick": ticks[0],
+        "later_ticks": ticks[1:],
+        "peak_mb": peak_mb,
+        "first_decision": first,
+        "later_decisions": later,
+        "decision_with_new_dates": with_new,
+    }
 
-        with FlowapiStandin(days=days) as standin:
-            answer = json.dumps({"url": standin.url, "token": standin.token()})
-            os.write(write, answer.encode())
-            os.close(write)
-            parent = os.getppid()
-            while os.getppid() == parent:
-                time.sleep(0.2)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        found: dict[str, str] = json.load(pipe)
-    return found
+
+def decide(context: Context, definitions: Definitions, dates: int) -> int:
+    """Do what a tick does between poll and execution, and count what is due.
+
+    The one place here that knows what a tick is made of.
+    """
+    first = FIRST_DATE.toordinal()
+    available = AvailableDates(dt.date.fromordinal(day) for day in range(first, first + dates))
+    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
+    return len(due_runs(definitions, unsettled, context.store.read.history(), context.now()).due)
+
+
+async def _ticks(context: Context, definitions: Definitions) -> list[float]:
+    seconds = []
+    for _ in range(1 + LATER_TICKS):
+        began = time.perf_counter()
+        outcome = await tick(context, definitions, asyncio.Event())
+        seconds.append(time.perf_counter() - began)
+        if outcome.states:
+            raise RuntimeError(f"something was due: {outcome}")
+    return seconds
+
+
+def _timed(work: Callable[[], int], expected: int) -> float:
+    began = time.perf_counter()
+    found = work()
+    seconds = time.perf_counter() - began
+    if found != expected:
+        raise RuntimeError(f"{found} runs are due, expected {expected}")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ def make(directory: Path, dates: int, *, realistic: bool) -> Workload:
     first = [IMPORTS] if realistic else []
     glue = "sb.glue('value', reference_date)" if realistic else "print(reference_date)"
     read = "print(sb.read_notebook(first).scraps['value'].data)" if realistic else "print(len(open(first).read()))"
-    _write(directory / "first.ipynb", "reference_date = ''", [*first, glue])
-    _write(directory / "second.ipynb", "reference_date = ''; first = ''", [*first, read])
+    write_notebook(directory / "first.ipynb", "reference_date = ''", [*first, glue])
+    write_notebook(directory / "second.ipynb", "reference_date = ''; first = ''", [*first, read])
     content: dict[str, Any] = {
         "workflows": [
             {
@@ -56,11 +56,11 @@ def limit(workload: Workload, concurrency: int) -> None:
     """Let so many runs, and notebooks, go on at a time."""
     file = workload.inputs / "workflows.yml"
     content = json.loads(file.read_text())
-    content["available_dates_sensor"]["concurrency"] = {"runs": concurrency}
+    content["available_dates_sensor"]["concurrency"] = {"runs": concurrency, "notebooks": concurrency}
     file.write_text(json.dumps(content))
 
 
-def _write(path: Path, parameters: str, cells: list[str]) -> None:
+def write_notebook(path: Path, parameters: str, cells: list[str]) -> None:
     sources = [(parameters, ["parameters"]), *((cell, []) for cell in cells)]
     notebook = {
         "nbformat": 4,
