@@ -1,15 +1,11 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""An executed notebook to a PDF: nbconvert to asciidoc, then asciidoctor-pdf."""
+"""An executed notebook to its reports: nbconvert to asciidoc once, then to pages of each format."""
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,18 +17,15 @@ from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
 from autoflow.child.html_tables import html_to_asciidoc, literal
 from autoflow.child.markdown import PandocError, convert_all, lookup, with_title
+from autoflow.child.maths import draw_formulas
+from autoflow.child.pages import ConversionError, Heading, document, to_html, to_pdf
+from autoflow.child.pictures import PictureError, bring_attachments, bring_files, prepare_outputs
 from autoflow.resources import config_file
 
 TEMPLATE = "asciidoc_extended.tpl"
-THEME = "report-theme.yml"
-CONVERSION_TIMEOUT = 1500.0
-
-SHOWN_OUTPUTS = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
-
-OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>|\[<matplotlib.*>\]", re.DOTALL)
-"""How Python shows a plot's object: no content next to the plot itself."""
 
 OLD_TEMPLATES = DictLoader({"asciidoc.tpl": "{% extends 'asciidoc/index.asciidoc.j2' %}"})
 """Names that templates for older versions of nbconvert extend."""
@@ -48,14 +41,16 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     Parameters
     ----------
     request
-        ``notebook`` and ``output``: paths; ``template``: path, or None for AutoFlow's own;
-        ``inputs_dir``: where relative paths of images begin; ``title_fallback``: for a notebook that
-        does not begin with a title.
+        ``notebook``: its path; ``outputs``: the path of each format that is wanted, ``pdf`` or ``html``;
+        ``template`` and ``theme``: paths, or None for AutoFlow's own; ``code``: whether code is shown;
+        ``inputs_dir``: where relative paths of images begin; ``inputs_root``: what they may not lead out
+        of; ``title_fallback``: for a notebook that does not begin with a title; ``heading``: what is known
+        of the run, by the fields of `Heading`.
 
     Returns
     -------
     dict
-        ``warnings``: what asciidoctor-pdf had to say.
+        ``warnings``: what a person should know of the reports.
 
     Raises
     ------
@@ -63,49 +58,32 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         Naming the step that failed, and why.
     """
     notebook = nbformat.read(request["notebook"], as_version=4)
-    tidy(notebook)
+    outputs = {kind: Path(path) for kind, path in request["outputs"].items()}
+    theme = Path(request["theme"]) if request.get("theme") else None
+    try:
+        source, warnings = write_document(notebook, request, workspace)
+        if "pdf" in outputs:
+            warnings += to_pdf(source, outputs["pdf"], theme)
+        if "html" in outputs:
+            warnings += to_html(source, outputs["html"])
+    except (PandocError, PictureError, ConversionError) as error:
+        raise ReportError(str(error)) from error
+    return {"warnings": list(dict.fromkeys(warnings))}
+
+
+def write_document(notebook: NotebookNode, request: Mapping[str, Any], workspace: Path) -> tuple[Path, list[str]]:
+    """Write the asciidoc document that all formats are made of, its pictures beside it."""
+    warnings = keep_content(notebook, code=request.get("code", False))
+    prepare_outputs(notebook)
     bring_attachments(notebook, workspace)
-    body = to_asciidoc(notebook, request["template"], workspace)
-    body = _bring_images(body, Path(request["inputs_dir"]), workspace)
+    body = to_asciidoc(notebook, request.get("template"), workspace)
+    inputs = Path(request["inputs_dir"])
+    body, undrawn = draw_formulas(body, workspace)
+    body = bring_files(body, inputs, Path(request.get("inputs_root") or inputs), workspace)
+    title, body = with_title(body, literal(request["title_fallback"]))
     source = workspace / "report.adoc"
-    source.write_text(with_title(body, literal(request["title_fallback"])), encoding="utf-8")
-    return {"warnings": to_pdf(source, Path(request["output"]))}
-
-
-def tidy(notebook: NotebookNode) -> None:
-    """Take out what is no content: errors, warnings on stderr, and the names of plots' objects."""
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        has_plot = any(key.startswith("image/") for output in cell.outputs for key in output.get("data", ()))
-        cell.outputs = [
-            output
-            for output in cell.outputs
-            if output.output_type != "error"
-            and output.get("name") != "stderr"
-            and not (has_plot and set(output.get("data", ())) == {"text/plain"} and OBJECT.fullmatch(_text(output)))
-        ]
-        for output in cell.outputs:
-            _settle_html(output)
-
-
-def _settle_html(output: NotebookNode) -> None:
-    """Leave HTML only where it is a table, or where there is nothing else that a page can show."""
-    data = output.get("data", {})
-    html = data.get("text/html")
-    if html is not None and html_to_asciidoc(html) is None and any(kind in data for kind in SHOWN_OUTPUTS[1:]):
-        del data["text/html"]
-
-
-def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
-    """Write images that are attached to markdown cells into the workspace, and refer to them there."""
-    for number, cell in enumerate(notebook.cells):
-        for position, (name, contents) in enumerate(cell.get("attachments", {}).items()):
-            for kind, content in contents.items():
-                suffix = mimetypes.guess_extension(kind) or ""
-                file = workspace / f"attachment-{number}-{position}{suffix}"
-                file.write_bytes(base64.b64decode(content))
-                cell.source = cell.source.replace(f"attachment:{name}", file.name)
+    source.write_text(document(body, Heading(title, **request.get("heading", {}))), encoding="utf-8")
+    return source, warnings + undrawn
 
 
 def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -> str:
@@ -125,9 +103,8 @@ def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -
         exporter.register_filter("markdown2asciidoc", lookup(converted))
         exporter.register_filter("html2asciidoc", _html)
         exporter.register_filter("literal_block", literal_block)
+        exporter.register_filter("source_block", source_block)
         body, resources = exporter.from_notebook_node(notebook)
-    except PandocError as error:
-        raise ReportError(str(error)) from None
     except TemplateError as error:
         number = getattr(error, "lineno", None)
         line = f", line {number}" if number else ""
@@ -137,43 +114,18 @@ def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -
     return str(body)
 
 
-def to_pdf(source: Path, output: Path) -> list[str]:
-    """Run asciidoctor-pdf, and give what it warns of."""
-    command = [
-        "asciidoctor-pdf",
-        # files outside of the workspace can not be included
-        "--safe-mode=safe",
-        f"--base-dir={source.parent}",
-        "--attribute=allow-uri-read!",
-        f"--attribute=pdf-themesdir={config_file(THEME).parent}",
-        f"--attribute=pdf-theme={THEME.removesuffix('-theme.yml')}",
-        "--attribute=table-caption!",
-        "--attribute=figure-caption!",
-        "--out-file",
-        str(output),
-        str(source),
-    ]
-    try:
-        process = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=CONVERSION_TIMEOUT, check=False
-        )
-    except FileNotFoundError:
-        raise ReportError("asciidoctor-pdf not found; install with: apt-get install ruby-asciidoctor-pdf") from None
-    except subprocess.TimeoutExpired:
-        raise ReportError(f"asciidoctor-pdf did not end within {CONVERSION_TIMEOUT:g} s") from None
-    messages = process.stderr.strip().splitlines()
-    if process.returncode != 0 or not output.exists():
-        raise ReportError(f"asciidoctor-pdf failed (exit code {process.returncode}): {' '.join(messages[-5:])}")
-    return messages[:10]
-
-
-def literal_block(text: str) -> str:
+def literal_block(text: str, mark: str = ".") -> str:
     """Show text as it is, in letters of one width."""
     plain = strip_ansi(text).rstrip()
-    longest = max((len(dots) for dots in re.findall(r"^\.{4,}$", plain, re.MULTILINE)), default=3)
-    fence = "." * (longest + 1)
+    longest = max((len(line) for line in re.findall(rf"^[{mark}]{{4,}}$", plain, re.MULTILINE)), default=3)
+    fence = mark * (longest + 1)
     escaped = re.sub(r"^(include|ifdef|ifndef|ifeval|endif)::", r"\\\g<0>", plain, flags=re.MULTILINE)
     return f"{fence}\n{escaped}\n{fence}" if plain else ""
+
+
+def source_block(code: str) -> str:
+    """Show code as it is."""
+    return f"[source]\n{literal_block(code, '-')}"
 
 
 def _html(html: str) -> str:
@@ -181,12 +133,7 @@ def _html(html: str) -> str:
     tables = html_to_asciidoc(html)
     if tables is not None:
         return tables
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(html, "html.parser")
-    for unseen in soup(["style", "script"]):
-        unseen.decompose()
-    return "\n\n".join(literal(line) for line in soup.get_text("\n").splitlines() if line.strip())
+    return "\n\n".join(literal(line) for line in visible_text(html).splitlines() if line.strip())
 
 
 def _markdown_of(notebook: NotebookNode) -> Iterator[str]:
@@ -194,27 +141,6 @@ def _markdown_of(notebook: NotebookNode) -> Iterator[str]:
         if cell.cell_type == "markdown":
             yield cell.source
         for output in cell.get("outputs", ()):
-            if "text/markdown" in output.get("data", {}):
-                yield output.data["text/markdown"]
-
-
-def _text(output: NotebookNode) -> str:
-    text: str = output.get("data", {}).get("text/plain", "")
-    return text.strip()
-
-
-def _bring_images(body: str, inputs_dir: Path, workspace: Path) -> str:
-    """Copy images that markdown refers to beside the report; those outside of the inputs stay out."""
-
-    def bring(match: re.Match[str]) -> str:
-        name = match.group(2)
-        source = (inputs_dir / name).resolve()
-        if (workspace / name).exists() or "://" in name or not source.is_relative_to(inputs_dir.resolve()):
-            return match.group()
-        if not source.is_file():
-            return match.group()
-        copy = workspace / f"image-{source.name}"
-        shutil.copyfile(source, copy)
-        return f"{match.group(1)}{copy.name}["
-
-    return re.sub(r"(image::?)([^\s\[:][^\[\n]*)\[", bring, body)
+            for kind in ("text/markdown", "text/latex"):
+                if kind in output.get("data", {}):
+                    yield output.data[kind]
