@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bs4 import BeautifulSoup, Tag
 
-from autoflow.child.table_layout import NORMAL, Layout, Part, lay_out, measure
+from autoflow.child.table_layout import FEW_ROWS, NORMAL, Layout, Part, lay_out, measure
 
 NUMBER = re.compile(
     r"[-+\u2212]?[\d.,\s\u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?\s?(%|‰)?|nan|NaN|None|<NA>|inf|-inf|…|\.\.\.|"
@@ -117,6 +117,8 @@ def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
 def _printed(lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part) -> str:
     """Write the columns of one part."""
     options = ["header"] if heads else []
+    if len(lines) - heads <= FEW_ROWS:
+        options.append("unbreakable")
     shares = part.shares
     if shares is None:
         options.append("autowidth")

@@ -28,6 +28,9 @@ BARE_FORMULA = re.compile(
     r"^\\begin\{(equation|align|gather|multline|eqnarray|aligned|gathered)(\*?)\}.*?\\end\{\1\2\}[ \t]*$",
     re.MULTILINE | re.DOTALL,
 )
+FOLDED = re.compile(r"(\s*ifdef::backend-html5\[\]\n.*?\nendif::\[\]\n)*\s*", re.DOTALL)
+"""Code before the first heading that most pages do not show."""
+
 FILTER = "markdown.lua"
 
 
@@ -139,7 +142,9 @@ def with_title(asciidoc: str, fallback: str) -> tuple[str, str]:
         return ""
 
     on_headings(asciidoc, collect)
-    body = re.sub(r"^(?:\[\[[^\n]*\]\]\n)?", "", asciidoc.lstrip())
+    before = FOLDED.match(asciidoc)
+    code = before.group() if before else ""
+    body = re.sub(r"^(?:\[\[[^\n]*\]\]\n)?", "", asciidoc[len(code) :])
     titled = bool(levels) and levels[0] == 1 and body.startswith(f"== {first[0]}")
     raised = titled and levels.count(1) == 1
     depth = 0
@@ -154,7 +159,7 @@ def with_title(asciidoc: str, fallback: str) -> tuple[str, str]:
         depth = level
         return f"{'=' * (level + 1)} {words}"
 
-    text = on_headings(body if titled else asciidoc, rewrite)
+    text = on_headings(code + body if titled else asciidoc, rewrite)
     return first[0] if titled else fallback, text.lstrip()
 
 

@@ -67,11 +67,12 @@ def document(body: str, heading: Heading) -> str:
     attributes = {"doctype": "article", "idprefix": "", "idseparator": "-", "toc-title": "Contents"}
     attributes |= {name: literal(value) if value else "" for name, value in known.items()}
     if _is_long(body):
-        attributes |= {"toc": "", "toclevels": "2"}
+        attributes |= {"toc": "macro", "toclevels": "2"}
     lines = [f"= {heading.title}", *(f":{name}: {value}".rstrip() for name, value in attributes.items())]
     byline = " · ".join(literal(value) for value in known.values() if value)
     shown = f"[.byline]##{byline}##\n\n" if byline else ""
-    return "\n".join(lines) + f"\n\n{shown}{body}\n"
+    contents = "toc::[]\n\n" if "toc" in attributes else ""
+    return "\n".join(lines) + f"\n\n{shown}{contents}{body}\n"
 
 
 def _is_long(body: str) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 PORTRAIT, LANDSCAPE = 495.0, 740.0
@@ -18,6 +18,9 @@ PADDING = 11.0
 NORMAL = 10.5
 SMALLER = (8.5, 7.0)
 """Sizes of letters, in points; below them nobody reads."""
+
+BOLD = 1.1
+"""How much wider than others the letters of heads are."""
 
 WIDEST_WORD, WIDEST_TEXT = 150.0, 260.0
 """Points beyond which a word may be broken, and a text has to wrap."""
@@ -53,13 +56,21 @@ class Layout:
 
 def measure(heads: Sequence[str], texts: Sequence[str], *, numeric: bool) -> Column:
     """Measure a column by what stands in it; numbers are never broken over lines."""
-    widest = max(map(text_width, [*heads, *texts]), default=0.0)
-    breakable = heads if numeric else [*heads, *texts]
-    words = (word for text in breakable for word in text.replace("\u200b", " ").split())
-    narrowest = min(max(map(text_width, words), default=0.0), WIDEST_WORD)
+    widest = max(BOLD * _longest(heads), _longest(texts))
+    narrowest = max(BOLD * _longest(_words(heads)), 0.0 if numeric else _longest(_words(texts)))
+    narrowest = min(narrowest, WIDEST_WORD)
     if numeric:
-        narrowest = max(narrowest, *map(text_width, texts), 0.0)
+        narrowest = max(narrowest, _longest(texts))
     return Column(narrowest, max(narrowest, min(widest, WIDEST_TEXT)))
+
+
+def _longest(texts: Iterable[str]) -> float:
+    return max(map(text_width, texts), default=0.0)
+
+
+def _words(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        yield from text.replace("\u200b", " ").split()
 
 
 def text_width(text: str) -> float:

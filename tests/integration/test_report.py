@@ -81,7 +81,7 @@ def convert(directory: Path, *cells: NotebookNode, template: str | None = None) 
     request = {
         "notebook": str(notebook),
         "template": template,
-        "output": str(output),
+        "outputs": {"pdf": str(output)},
         "inputs_dir": str(directory),
         "title_fallback": "flows 2016-01-01",
     }
