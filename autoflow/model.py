@@ -171,6 +171,15 @@ class RunStore:
                 "UPDATE notebooks SET report = ? WHERE run_id = ? AND label = ?", (str(report), attempt.id, label)
             )
 
+    def reports_of(self, key: RunKey, label: str) -> list[Path]:
+        """List the reports of a notebook that earlier attempts at a run have made, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
+            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
+            (*key, label),
+        )
+        return [Path(report) for (report,) in rows]
+
     def fail_notebook(self, attempt: Attempt, label: str, failure: Failure) -> None:
         """Record that a notebook's report could not be made."""
         with self._transaction() as cursor:

@@ -86,7 +86,7 @@ async def tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    states = await _execute_all(context, definitions, decision.due, token, stop, until, available)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -134,7 +134,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
             context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
     dates = {dt.date.fromisoformat(date) for cdr_type in wanted for date in by_type.get(cdr_type, ())}
     logger.debug("%d dates are available", len(dates))
-    return AvailableDates(dates)
+    return AvailableDates(dates, {cdr_type: by_type.get(cdr_type, []) for cdr_type in wanted})
 
 
 def due_runs(
@@ -212,6 +212,7 @@ async def _execute_all(
     token: Token,
     stop: asyncio.Event,
     until: dt.datetime | None,
+    available: AvailableDates,
 ) -> Counter[RunState]:
     """Execute runs in order, as many at a time as is allowed in all and for each workflow."""
     limit = definitions.concurrency or _default_concurrency()
@@ -226,7 +227,7 @@ async def _execute_all(
                 if run is None:
                     break
                 waiting.remove(run)
-                running[asyncio.create_task(execute(context, run, token, slots, stop))] = run
+                running[asyncio.create_task(execute(context, run, token, slots, stop, available.by_type))] = run
             if not running:
                 return states
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

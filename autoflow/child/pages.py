@@ -173,6 +173,8 @@ def to_html(source: Path, output: Path) -> list[str]:
 
 def _asciidoctor(source: Path, output: Path, attributes: Mapping[str, str], *options: str) -> list[str]:
     given = {"allow-uri-read!": "", "table-caption!": "", "figure-caption!": "", "example-caption!": "", **attributes}
+    # nothing is written outside of its directory either
+    made = source.with_name(f"made-{output.name}")
     command = [
         "asciidoctor-pdf",
         *options,
@@ -182,7 +184,7 @@ def _asciidoctor(source: Path, output: Path, attributes: Mapping[str, str], *opt
         # says which characters no font has
         "--verbose",
         *(f"--attribute={name}={value}" if value else f"--attribute={name}" for name, value in given.items()),
-        f"--out-file={output}",
+        f"--out-file={made}",
         str(source),
     ]
     try:
@@ -200,6 +202,7 @@ def _asciidoctor(source: Path, output: Path, attributes: Mapping[str, str], *opt
     except subprocess.TimeoutExpired:
         raise ConversionError(f"asciidoctor-pdf did not end within {CONVERSION_TIMEOUT:g} s") from None
     messages = process.stderr.strip().splitlines()
-    if process.returncode != 0 or not output.exists():
+    if process.returncode != 0 or not made.exists():
         raise ConversionError(f"asciidoctor-pdf failed (exit code {process.returncode}): {' '.join(messages[-5:])}")
+    made.replace(output)
     return messages

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,21 @@ from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from autoflow.child.acceptance import BrokenReportError, Expected, check_html, check_pdf
 from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
 from autoflow.child.html_tables import html_to_asciidoc, literal
+from autoflow.child.manifest import sha256, write_manifest
 from autoflow.child.markdown import PandocError, convert_all, lookup, with_title
 from autoflow.child.maths import draw_formulas
 from autoflow.child.pages import ConversionError, Heading, document, to_html, to_pdf
-from autoflow.child.pictures import PictureError, bring_attachments, bring_files, prepare_outputs
+from autoflow.child.pictures import REFERENCE, PictureError, bring_attachments, bring_files, prepare_outputs
 from autoflow.resources import config_file
+from autoflow.token_scan import TokenScan
 
 TEMPLATE = "asciidoc_extended.tpl"
+
+FILES = ("template", "theme")
+"""Files that outputs may name."""
 
 OLD_TEMPLATES = DictLoader({"asciidoc.tpl": "{% extends 'asciidoc/index.asciidoc.j2' %}"})
 """Names that templates for older versions of nbconvert extend."""
@@ -41,11 +49,11 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     Parameters
     ----------
     request
-        ``notebook``: its path; ``outputs``: the path of each format that is wanted, ``pdf`` or ``html``;
-        ``template`` and ``theme``: paths, or None for AutoFlow's own; ``code``: whether code is shown;
-        ``inputs_dir``: where relative paths of images begin; ``inputs_root``: what they may not lead out
-        of; ``title_fallback``: for a notebook that does not begin with a title; ``heading``: what is known
-        of the run, by the fields of `Heading`.
+        ``notebook``: its path; ``outputs``: for each report its ``format`` and ``path``, ``template`` and
+        ``theme`` (paths, or None for AutoFlow's own), and ``code``, whether it is shown; ``manifest``:
+        its ``path``, and what is ``known`` of the run, or None; ``inputs_dir``: where relative paths of
+        images begin; ``inputs_root``: what they may not lead out of; ``title_fallback``: for a notebook
+        that does not begin with a title; ``heading``: what stands on every page, by `Heading`'s fields.
 
     Returns
     -------
@@ -57,40 +65,96 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     ReportError
         Naming the step that failed, and why.
     """
-    notebook = nbformat.read(request["notebook"], as_version=4)
-    outputs = {kind: Path(path) for kind, path in request["outputs"].items()}
-    theme = Path(request["theme"]) if request.get("theme") else None
+    # for the scan alone: the programs that are called have no use for it
+    scan = TokenScan.of(os.environ.pop("FLOWAPI_TOKEN", None))
+    warnings: list[str] = []
+    documents: dict[tuple[str | None, bool], Document] = {}
+    made = []
     try:
-        source, warnings = write_document(notebook, request, workspace)
-        if "pdf" in outputs:
-            warnings += to_pdf(source, outputs["pdf"], theme)
-        if "html" in outputs:
-            warnings += to_html(source, outputs["html"])
-    except (PandocError, PictureError, ConversionError) as error:
+        for output in request["outputs"]:
+            manner = output.get("template"), output.get("code", False)
+            if manner not in documents:
+                directory = workspace / f"document-{len(documents) + 1}"
+                directory.mkdir(exist_ok=True)
+                documents[manner] = write_document(request, directory, *manner)
+                warnings += documents[manner].warnings
+            made.append(_make(documents[manner], output, scan, warnings))
+    except (PandocError, PictureError, ConversionError, BrokenReportError) as error:
         raise ReportError(str(error)) from error
+    if request.get("manifest"):
+        files = {key: next((each[key] for each in request["outputs"] if each.get(key)), None) for key in FILES}
+        text = write_manifest(Path(request["manifest"]["path"]), request["manifest"]["known"], made, files)
+        if scan.is_in(text):
+            raise ReportError("FlowAPI's token is in the manifest; is it among the parameters?")
     return {"warnings": list(dict.fromkeys(warnings))}
 
 
-def write_document(notebook: NotebookNode, request: Mapping[str, Any], workspace: Path) -> tuple[Path, list[str]]:
+@dataclass(frozen=True)
+class Document:
+    """The asciidoc that reports of several formats are made of."""
+
+    source: Path
+    expected: Expected
+    warnings: list[str]
+
+
+def _make(document: Document, output: Mapping[str, Any], scan: TokenScan, warnings: list[str]) -> dict[str, Any]:
+    """Make one report, look at it, and describe it."""
+    path = Path(output["path"])
+    if output["format"] == "pdf":
+        warnings += to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None)
+        found = check_pdf(path, document.expected)
+    else:
+        warnings += to_html(document.source, path)
+        found = check_html(path, document.expected)
+    if scan.is_in(found.text) or (output["format"] == "html" and scan.is_in(path.read_text(encoding="utf-8"))):
+        raise ReportError(f"FlowAPI's token is in the {output['format']}, which is not kept")
+    return {
+        "file": path.name,
+        "format": output["format"],
+        "pages": found.pages,
+        "made_by": found.producer,
+        "sha256": sha256(path),
+    }
+
+
+def write_document(request: Mapping[str, Any], directory: Path, template: str | None, code: bool) -> Document:
     """Write the asciidoc document that all formats are made of, its pictures beside it."""
-    warnings = keep_content(notebook, code=request.get("code", False))
+    notebook = nbformat.read(request["notebook"], as_version=4)
+    warnings = keep_content(notebook, code=code)
     prepare_outputs(notebook)
-    bring_attachments(notebook, workspace)
-    body = to_asciidoc(notebook, request.get("template"), workspace)
+    bring_attachments(notebook, directory)
+    converted = convert_all(_markdown_of(notebook))
+    body = to_asciidoc(notebook, converted, template, directory)
     inputs = Path(request["inputs_dir"])
-    body, undrawn = draw_formulas(body, workspace)
-    body = bring_files(body, inputs, Path(request.get("inputs_root") or inputs), workspace)
+    body, undrawn = draw_formulas(body, directory)
+    body = bring_files(body, inputs, Path(request.get("inputs_root") or inputs), directory)
     title, body = with_title(body, literal(request["title_fallback"]))
-    source = workspace / "report.adoc"
+    source = directory / "report.adoc"
     source.write_text(document(body, Heading(title, **request.get("heading", {}))), encoding="utf-8")
-    return source, warnings + undrawn
+    pictures = {directory / match.group(2) for match in REFERENCE.finditer(body)}
+    shown = "\n".join([*_shown(notebook), *converted.values(), *map(str, request.get("heading", {}).values())])
+    expected = Expected(frozenset(picture for picture in pictures if picture.is_file()), shown)
+    return Document(source, expected, warnings + undrawn)
 
 
-def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -> str:
+def _shown(notebook: NotebookNode) -> Iterator[str]:
+    """Give the texts that pages may quote as they are."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            yield cell.source
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            yield output.get("text", "")
+            yield data.get("text/plain", "")
+            yield data.get("text/latex", "")
+            yield visible_text(data.get("text/html", ""))
+
+
+def to_asciidoc(notebook: NotebookNode, converted: Mapping[str, str], template: str | None, workspace: Path) -> str:
     """Convert to asciidoc, and leave the images in the workspace."""
     path = Path(template) if template else config_file(TEMPLATE)
     try:
-        converted = convert_all(_markdown_of(notebook))
         exporter = ASCIIDocExporter(
             # by name and directory: given a path, nbconvert frowns on the suffix that its users' templates have
             template_file=path.name,
