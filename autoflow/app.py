@@ -15,7 +15,7 @@ from pathlib import Path
 from autoflow.checks import check_tools
 from autoflow.conditions import Conditions
 from autoflow.context import Context
-from autoflow.daemon import serve, tick_or_stop
+from autoflow.daemon import serve, sweep, tick_or_stop
 from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode, FlowapiError
 from autoflow.jobs import Jobs
@@ -106,6 +106,7 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
             return error.exit_code
     if outcome is None:
         return ExitCode.RUN_FAILED
+    sweep(context, definitions)
     states = outcome.states
     if not states and not outcome.not_started:
         logger.info("nothing was due")

@@ -10,12 +10,14 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError
+from autoflow.naming import OUTPUT_SUFFIXES
+from autoflow.retention import Made, Removal
 from autoflow.runs import Failure, Run, RunKey, RunState
 
 APPLICATION_ID = 0x4146_4C57
@@ -179,6 +181,39 @@ class RunStore:
             (*key, label),
         )
         return [Path(report) for (report,) in rows]
+
+    def made_by(self, workflow: str) -> list[Made]:
+        """List what the attempts of a workflow that are over have made, and still have on disk."""
+        rows = self._connection.execute(
+            """
+            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook, report,
+                EXISTS (
+                    SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
+                    AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
+                ) AS replaced
+            FROM notebooks JOIN runs ON runs.id = run_id
+            WHERE workflow = ? AND runs.state != 'running' AND runs.ended NOT NULL
+                AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
+            """,
+            (workflow,),
+        )
+        return [_made(row) for row in rows]
+
+    def forget(self, removals: Sequence[Removal]) -> None:
+        """Record that files are gone, and drop attempts of which nothing is to be known any more."""
+        with self._transaction() as cursor:
+            for removal in removals:
+                key = removal.made.run_id, removal.made.label
+                if removal.notebook:
+                    cursor.execute("UPDATE notebooks SET notebook = NULL WHERE run_id = ? AND label = ?", key)
+                if removal.reports:
+                    cursor.execute("UPDATE notebooks SET report = NULL WHERE run_id = ? AND label = ?", key)
+            for run_id in {removal.made.run_id for removal in removals if removal.record}:
+                cursor.execute(
+                    "DELETE FROM runs WHERE id = ? AND state != 'success' AND NOT EXISTS ("
+                    "SELECT 1 FROM notebooks WHERE run_id = runs.id AND (notebook NOT NULL OR report NOT NULL))",
+                    (run_id,),
+                )
 
     def fail_notebook(self, attempt: Attempt, label: str, failure: Failure) -> None:
         """Record that a notebook's report could not be made."""
@@ -356,6 +391,23 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         parameters_hash=row["parameters_hash"],
         attempt=row["attempt"],
         state=RunState(row["state"]),
+    )
+
+
+def _made(row: sqlite3.Row) -> Made:
+    parameters = json.loads(row["parameters"] or "{}")
+    own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+    report = Path(row["report"]) if row["report"] else None
+    return Made(
+        run_id=row["run_id"],
+        label=row["label"],
+        reference_date=row["reference_date"] or "",
+        parameters=json.dumps(own, sort_keys=True),
+        succeeded=row["state"] == RunState.SUCCESS,
+        replaced=bool(row["replaced"]),
+        ended=dt.datetime.fromisoformat(row["ended"]),
+        notebook=Path(row["notebook"]) if row["notebook"] else None,
+        reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
     )
 
 

@@ -18,6 +18,12 @@ LONGEST_PART = 80
 """Characters of a stem or workflow name that are kept; a file name holds 255 bytes in all."""
 
 
+MANIFEST = ".json"
+"""Suffix of what is kept beside a report about how it was made."""
+
+OUTPUT_SUFFIXES = (".pdf", ".html", MANIFEST)
+"""Suffixes of what is made of an executed notebook; all that is made at a time has one stem."""
+
 LONGEST_PARAMETERS = 40
 """Characters of parameters that are kept in the name of the newest report."""
 

@@ -10,11 +10,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from autoflow.naming import MANIFEST
+
 LATEST = "latest"
 """Directory in the reports' own, of links to the newest."""
-
-MANIFEST = ".json"
-"""Suffix of what is kept beside a report about how it was made."""
 
 
 class Outputs:

@@ -16,7 +16,7 @@ from autoflow import __version__
 from autoflow.context import Context
 from autoflow.definitions import Notebook, Workflow
 from autoflow.model import Attempt
-from autoflow.outputs import MANIFEST
+from autoflow.naming import MANIFEST
 from autoflow.runs import Failure, Run
 from autoflow.settings import Token
 

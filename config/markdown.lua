@@ -28,6 +28,32 @@ function RawBlock(raw)
   return found and pandoc.Para({found})
 end
 
+-- pandoc escapes a brace where asciidoctor would show the escape, and a bar in a table nowhere
+local function replaced(text, character, name)
+  if not text:find(character, 1, true) then return nil end
+  local parts = {}
+  for piece, found in text:gmatch('([^' .. character .. ']*)(' .. character .. '?)') do
+    if piece ~= '' then table.insert(parts, pandoc.Str(piece)) end
+    if found ~= '' then table.insert(parts, pandoc.RawInline('asciidoc', name)) end
+  end
+  return parts
+end
+
+function Str(str)
+  return replaced(str.text, '{', '&#123;')
+end
+
+function Table(block)
+  return pandoc.walk_block(block, {
+    Str = function(str) return replaced(str.text, '|', '{vbar}') end,
+    Code = function(code)
+      if code.text:find('|', 1, true) then
+        return pandoc.RawInline('asciidoc', '`' .. code.text:gsub('|', '{vbar}') .. '`')
+      end
+    end,
+  })
+end
+
 function Link(link)
   if link.target:sub(1, 1) == '#' then
     link.target = link.target:lower()

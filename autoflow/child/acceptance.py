@@ -69,7 +69,7 @@ def check_pdf(path: Path, expected: Expected) -> Found:
             for name, reference in page.get("/Resources", {}).get("/XObject", {}).items()
             if reference.get_object().get("/Subtype") == "/Image"
         }
-        producer = str((reader.metadata or {}).get("/Creator", ""))
+        producer = str(reader.metadata.creator or "") if reader.metadata else ""
     except (PyPdfError, ValueError, KeyError, OSError) as error:
         raise BrokenReportError(f"the PDF can not be read back ({error})") from error
     wanted = {file.read_bytes() for file in expected.pictures if file.suffix in (".png", ".jpg", ".jpeg")}

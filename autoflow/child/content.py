@@ -12,11 +12,16 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
 from autoflow.child.html_tables import html_to_asciidoc
+from autoflow.executed_notebook import cell_position
 
 SHOWN_OUTPUTS = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
 
 INTERACTIVE = re.compile(r"application/vnd\.(plotly|vega|vegalite|bokehjs|jupyter\.widget)\b.*|application/javascript")
 """Kinds of output that need a browser and a program; beside them stands what they look like on paper, or nothing."""
+
+PROGRAM = re.compile(r"<(script|iframe|canvas|video|audio|object|embed)\b", re.IGNORECASE)
+
+BLOCK = re.compile(r"p|div|br|hr|li|ul|ol|h[1-6]|tr|td|th|table|pre|blockquote|section|summary|dt|dd|figure")
 
 OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>|\[<matplotlib.*>\]", re.DOTALL)
 """How Python shows a plot's object: no content next to the plot itself."""
@@ -42,15 +47,17 @@ def keep_content(notebook: NotebookNode, *, code: bool) -> list[str]:
     """
     warnings = []
     cells = []
-    for number, cell in enumerate(notebook.cells, start=1):
+    for index, cell in enumerate(notebook.cells):
+        number = cell_position(notebook.cells, index)
         tags = set(cell.metadata.get("tags", ()))
         if tags & HIDES_CELL or _is_foreign(cell):
             continue
         cells.append(cell)
+        cell.metadata["autoflow"] = {"number": number}
         if cell.cell_type != "code":
             continue
         shown = _input(tags, code=code)
-        cell.metadata["autoflow"] = {"input": shown}
+        cell.metadata["autoflow"]["input"] = shown
         if shown == "hidden":
             # what nbconvert's own templates look at
             cell.metadata["transient"] = {"remove_source": True}
@@ -88,7 +95,7 @@ def _keep_outputs(cell: NotebookNode, number: int) -> list[str]:
         and not (has_plot and set(output.get("data", ())) == {"text/plain"} and OBJECT.fullmatch(_text(output)))
     ]
     warnings = []
-    for output in cell.outputs:
+    for output in list(cell.outputs):
         data = output.get("data")
         if data is None:
             continue
@@ -99,23 +106,24 @@ def _keep_outputs(cell: NotebookNode, number: int) -> list[str]:
             )
         elif data and not any(kind in data for kind in SHOWN_OUTPUTS) and not _is_record(data):
             warnings.append(f"cell {number} has output of a kind that no report can hold: {', '.join(sorted(data))}")
+        if not any(kind in data for kind in SHOWN_OUTPUTS):
+            cell.outputs.remove(output)
     return warnings
 
 
 def _settle(data: dict[str, Any]) -> None:
     """Leave HTML and LaTeX only where a page can show them, or where there is nothing else."""
-    interactive = any(INTERACTIVE.fullmatch(kind) for kind in data)
-    if any(kind.startswith("application/vnd.jupyter.widget-view") for kind in data) or (
-        interactive and not any(kind.startswith("image/") for kind in data)
-    ):
+    html = data.get("text/html")
+    is_table = html is not None and html_to_asciidoc(html) is not None
+    programmed = html is not None and not is_table and PROGRAM.search(html) is not None
+    interactive = programmed or any(INTERACTIVE.fullmatch(kind) for kind in data)
+    if interactive and not is_table:
         # the text that stands for it is a name in a program
         data.pop("text/plain", None)
-    html = data.get("text/html")
-    if html is not None and html_to_asciidoc(html) is None:
+    if html is not None and not is_table:
         others = any(kind in data for kind in SHOWN_OUTPUTS[1:])
-        if others or not visible_text(html):
+        if others or programmed or not visible_text(html):
             del data["text/html"]
-            interactive = interactive or "<script" in html
     latex = data.get("text/latex")
     if latex is not None and re.search(r"\\begin\{(tabular|longtable|table)", latex) and "text/plain" in data:
         del data["text/latex"]
@@ -133,7 +141,10 @@ def visible_text(html: str) -> str:
     soup = BeautifulSoup(html, "html.parser")
     for unseen in soup(["style", "script", "template"]):
         unseen.decompose()
-    return soup.get_text("\n").strip()
+    for block in soup.find_all(BLOCK):
+        block.insert_before("\n")
+        block.append("\n")
+    return soup.get_text().strip()
 
 
 def _text(output: NotebookNode) -> str:

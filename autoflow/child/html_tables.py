@@ -77,14 +77,17 @@ def _table(table: Tag) -> str:
     title = f".{_title(caption.get_text(' ', strip=True))}\n" if caption and caption.get_text(strip=True) else ""
     everything = Part(tuple(range(width)), None)
     whole = Layout(NORMAL, sideways=False, parts=(everything,))
-    printed = [_printed(lines, len(head), numeric, layout, part) for part in layout.parts]
+    printed = [
+        _printed(lines, len(head), numeric, layout, part, "" if number else title)
+        for number, part in enumerate(layout.parts)
+    ]
     if layout == whole:
-        return title + printed[0]
-    pages = title + "\n\n".join(printed)
+        return printed[0]
+    pages = "\n\n".join(printed)
     if layout.sideways:
         pages = f"[page-layout=landscape]\n<<<\n\n{pages}\n\n[page-layout=portrait]\n<<<"
     # a page of HTML scrolls, so that what is printed in parts can stay in one
-    screen = title + _printed(lines, len(head), numeric, whole, everything)
+    screen = _printed(lines, len(head), numeric, whole, everything, title)
     return f"ifdef::backend-pdf[]\n{pages}\nendif::[]\nifndef::backend-pdf[]\n{screen}\nendif::[]"
 
 
@@ -114,11 +117,9 @@ def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
     ]
 
 
-def _printed(lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part) -> str:
+def _printed(lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part, title: str) -> str:
     """Write the columns of one part."""
     options = ["header"] if heads else []
-    if len(lines) - heads <= FEW_ROWS:
-        options.append("unbreakable")
     shares = part.shares
     if shares is None:
         options.append("autowidth")
@@ -132,7 +133,9 @@ def _printed(lines: list[Line], heads: int, numeric: list[bool], layout: Layout,
         _row(_within(line, part.columns), alignments, marked=number > 0 or not heads, size=layout.size)
         for number, line in enumerate(lines)
     ]
-    return "\n".join([f'[cols="{columns}",options="{",".join(options)}"]', "|===", *rows, "|==="])
+    table = "\n".join([f'[cols="{columns}",options="{",".join(options)}"]', "|===", *rows, "|==="])
+    # said of a block around it: a table that is asked not to break has no space below
+    return f"[%unbreakable]\n--\n{title}{table}\n--" if len(lines) - heads <= FEW_ROWS else title + table
 
 
 def _within(line: Line, columns: tuple[int, ...]) -> Line:

@@ -35,6 +35,12 @@ PACKAGES = {"CJK": "fonts-droid-fallback", "HANGUL": "fonts-droid-fallback", "AR
 
 NO_CHARACTER = re.compile(r"Could not locate the character `(.)'", re.DOTALL)
 
+JOINING = (
+    "BENGALI", "DEVANAGARI", "GUJARATI", "GURMUKHI", "KANNADA", "KHMER", "MALAYALAM", "MYANMAR", "ORIYA", "SINHALA",
+    "TAMIL", "TELUGU", "TIBETAN",
+)  # fmt: skip
+"""Scripts whose letters change with their neighbours; those from right to left are told by Unicode."""
+
 LONG = 220
 """Lines of text, pictures and tables from which on a report has a table of contents."""
 
@@ -96,7 +102,7 @@ def to_pdf(source: Path, output: Path, theme: Path | None) -> list[str]:
         output,
         {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
     )
-    return _in_words(messages)
+    return [*_in_words(messages), *_unjoined(source.read_text(encoding="utf-8"))]
 
 
 def _theme(theme: Path, text: str) -> str:
@@ -146,6 +152,22 @@ def _no_glyphs(script: str, characters: list[str]) -> str:
         f"no font here has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
         f" install with: apt-get install {package}"
     )
+
+
+def _unjoined(text: str) -> list[str]:
+    """Name the scripts whose letters a PDF of asciidoctor-pdf's has in the wrong shape or order."""
+    import unicodedata
+
+    scripts = {
+        script_of(character)
+        for character in set(text)
+        if unicodedata.bidirectional(character) in ("R", "AL") or unicodedata.name(character, "").startswith(JOINING)
+    }
+    return [
+        f"the PDF has {script.capitalize()} letters side by side, neither joined nor from right to left where they"
+        " should be; the format html shows them as they are written"
+        for script in sorted(scripts)
+    ]
 
 
 def to_html(source: Path, output: Path) -> list[str]:

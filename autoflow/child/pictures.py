@@ -51,7 +51,8 @@ def prepare_outputs(notebook: NotebookNode) -> None:
     PictureError
         Naming the cell whose picture is none.
     """
-    for number, cell in enumerate(notebook.cells, start=1):
+    for cell in notebook.cells:
+        number = cell.metadata["autoflow"]["number"]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             for kind in ("image/svg+xml", *RASTER):
@@ -140,6 +141,9 @@ def svg(content: bytes) -> Drawn:
         for child in list(parent):
             if child.tag in (f"{SVG}script", f"{SVG}foreignObject"):
                 parent.remove(child)
+            elif child.tag == f"{SVG}path" and not child.get("d"):
+                # a blank among matplotlib's letters
+                child.set("d", "M0 0")
             elif child.tag == f"{SVG}defs" and child.find(f".//{SVG}clipPath") is not None:
                 # matplotlib writes them last, and asciidoctor-pdf knows what it has read
                 parent.remove(child)
@@ -158,7 +162,8 @@ def _width(root: ET.Element) -> float:
 
 def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
     """Write images that are attached to markdown cells into the workspace, and refer to them there."""
-    for number, cell in enumerate(notebook.cells, start=1):
+    for cell in notebook.cells:
+        number = cell.metadata["autoflow"]["number"]
         for position, (name, contents) in enumerate(cell.get("attachments", {}).items()):
             for kind, content in contents.items():
                 try:

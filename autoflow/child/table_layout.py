@@ -22,7 +22,7 @@ SMALLER = (8.5, 7.0)
 BOLD = 1.1
 """How much wider than others the letters of heads are."""
 
-WIDEST_WORD, WIDEST_TEXT = 150.0, 260.0
+WIDEST_WORD, WIDEST_TEXT = 120.0, 260.0
 """Points beyond which a word may be broken, and a text has to wrap."""
 
 FEW_ROWS = 14
