@@ -186,8 +186,8 @@ class RunStore:
         """List what the attempts of a workflow that are over have made, and still have on disk."""
         rows = self._connection.execute(
             """
-            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook, report,
-                EXISTS (
+            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook,
+                report, EXISTS (
                     SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
                     AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
                 ) AS replaced
