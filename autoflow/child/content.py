@@ -26,6 +26,9 @@ BLOCK = re.compile(r"p|div|br|hr|li|ul|ol|h[1-6]|tr|td|th|table|pre|blockquote|s
 OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>|\[<matplotlib.*>\]", re.DOTALL)
 """How Python shows a plot's object: no content next to the plot itself."""
 
+DISPLAYED = re.compile(r"<IPython\.core\.display\.\w+ object>")
+"""How IPython names what it was to display."""
+
 HIDES_CELL = frozenset({"remove-cell", "remove_cell", "hide-cell", "hide_cell"})
 HIDES_INPUT = frozenset({"remove-input", "remove_input", "hide-input", "hide_input"})
 HIDES_OUTPUT = frozenset({"remove-output", "remove_output", "hide-output", "hide_output"})
@@ -117,7 +120,7 @@ def _settle(data: dict[str, Any]) -> None:
     is_table = html is not None and html_to_asciidoc(html) is not None
     programmed = html is not None and not is_table and PROGRAM.search(html) is not None
     interactive = programmed or any(INTERACTIVE.fullmatch(kind) for kind in data)
-    if interactive and not is_table:
+    if (interactive and not is_table) or DISPLAYED.fullmatch(str(data.get("text/plain", ""))):
         # the text that stands for it is a name in a program
         data.pop("text/plain", None)
     if html is not None and not is_table:

@@ -77,17 +77,20 @@ def _table(table: Tag) -> str:
     title = f".{_title(caption.get_text(' ', strip=True))}\n" if caption and caption.get_text(strip=True) else ""
     everything = Part(tuple(range(width)), None)
     whole = Layout(NORMAL, sideways=False, parts=(everything,))
+    if layout == whole:
+        return _printed(lines, len(head), numeric, whole, everything, title)
     printed = [
-        _printed(lines, len(head), numeric, layout, part, "" if number else title)
+        _printed(lines, len(head), numeric, layout, part, "" if number else title, role="on-paper")
         for number, part in enumerate(layout.parts)
     ]
-    if layout == whole:
-        return printed[0]
     pages = "\n\n".join(printed)
     if layout.sideways:
         pages = f"[page-layout=landscape]\n<<<\n\n{pages}\n\n[page-layout=portrait]\n<<<"
     # a page of HTML scrolls, so that what is printed in parts can stay in one
-    screen = _printed(lines, len(head), numeric, whole, everything, title)
+    role = "on-screen" if len(layout.parts) > 1 else "wide" if layout.sideways else "fine"
+    screen = _printed(lines, len(head), numeric, whole, everything, title, role=role)
+    if len(layout.parts) > 1:
+        screen += "\n\n" + "\n\n".join(printed)
     return f"ifdef::backend-pdf[]\n{pages}\nendif::[]\nifndef::backend-pdf[]\n{screen}\nendif::[]"
 
 
@@ -117,7 +120,9 @@ def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
     ]
 
 
-def _printed(lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part, title: str) -> str:
+def _printed(
+    lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part, title: str, role: str = ""
+) -> str:
     """Write the columns of one part."""
     options = ["header"] if heads else []
     shares = part.shares
@@ -128,12 +133,13 @@ def _printed(lines: list[Line], heads: int, numeric: list[bool], layout: Layout,
         f"{alignments[column]}{share}"
         for column, share in zip(part.columns, shares or [""] * len(part.columns), strict=True)
     )
+    said = f',role="{role}"' if role else ""
     # asciidoc knows one row of heads; further ones are rows of header cells
     rows = [
         _row(_within(line, part.columns), alignments, marked=number > 0 or not heads, size=layout.size)
         for number, line in enumerate(lines)
     ]
-    table = "\n".join([f'[cols="{columns}",options="{",".join(options)}"]', "|===", *rows, "|==="])
+    table = "\n".join([f'[cols="{columns}",options="{",".join(options)}"{said}]', "|===", *rows, "|==="])
     # said of a block around it: a table that is asked not to break has no space below
     return f"[%unbreakable]\n--\n{title}{table}\n--" if len(lines) - heads <= FEW_ROWS else title + table
 

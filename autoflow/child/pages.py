@@ -188,7 +188,8 @@ def to_html(source: Path, output: Path) -> list[str]:
     )
     text = output.read_text(encoding="utf-8")
     text = text.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
-    text = re.sub(r"(<table\b)", r'<div class="tables">\1', text).replace("</table>", "</table></div>")
+    # a table that is wider than the window scrolls on its own
+    text = text.replace("<table ", '<div class="tables"><table ').replace("</table>", "</table></div>")
     output.write_text(text, encoding="utf-8")
     return [message for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
 
