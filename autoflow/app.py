@@ -18,7 +18,7 @@ from autoflow.checks import check_tools
 from autoflow.conditions import Conditions
 from autoflow.context import Context
 from autoflow.control import Control
-from autoflow.daemon import Agenda, answer, done_or_stopped, serve, tick_or_stop
+from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_or_stop
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError
 from autoflow.jobs import Jobs
@@ -112,6 +112,8 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
         except FlowapiError as error:
             logger.error("%s", error)
             return error.exit_code
+    if outcome is not None:
+        sweep(context, definitions)
     return _summed_up(outcome)
 
 

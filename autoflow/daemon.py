@@ -21,6 +21,7 @@ from autoflow.definitions import Definitions
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError
 from autoflow.notifier import Notifier
 from autoflow.parser import load_definitions
+from autoflow.retention import Sweeper
 from autoflow.schedule import Schedule, next_tick
 from autoflow.signals import Signals
 
@@ -122,6 +123,7 @@ async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, s
         return
     agenda.retry_at = outcome.retry_at
     context.store.record_tick(began)
+    sweep(context, definitions)
     if context.now() >= until:
         logger.warning(
             "this tick took %s and ran into the next one; %d runs are left for that",
@@ -145,6 +147,16 @@ async def between_ticks(context: Context, definitions: Definitions, agenda: Agen
         return
     if outcome is not None and outcome.retry_at is not None:
         agenda.retry_at = min(outcome.retry_at, agenda.retry_at or outcome.retry_at)
+
+
+def sweep(context: Context, definitions: Definitions) -> None:
+    """Remove what workflows.yml does not want kept any longer."""
+    try:
+        directories = context.settings.notebooks_dir, context.settings.reports_dir
+        Sweeper(context.store, directories).sweep(definitions.workflows, context.now())
+    except Exception:
+        # old files are no reason to fail
+        logger.exception("old files could not be removed")
 
 
 async def tick_or_stop(

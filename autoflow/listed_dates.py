@@ -35,7 +35,9 @@ class ListedDates:
 
     def available(self, cdr_types: Iterable[str] | None) -> AvailableDates:
         """Give the dates that have data for any of the types."""
-        return AvailableDates(date for name in self.wanted(cdr_types) for date in self.by_type.get(name, ()))
+        by_type = {name: self.by_type.get(name, {}) for name in self.wanted(cdr_types)}
+        listed = {name: [date.isoformat() for date in sorted(dates)] for name, dates in by_type.items()}
+        return AvailableDates((date for dates in by_type.values() for date in dates), listed)
 
     def until(self, last: dt.date) -> ListedDates:
         """Leave out the dates after a day, as if it were that day."""

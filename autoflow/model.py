@@ -10,14 +10,16 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError
+from autoflow.naming import OUTPUT_SUFFIXES
+from autoflow.retention import Made, Removal
 from autoflow.run_reader import RecordedNotebook, RunReader, Skip, open_reader
-from autoflow.runs import Failure, Run, RunState
+from autoflow.runs import Failure, Run, RunKey, RunState
 
 APPLICATION_ID = 0x4146_4C57
 """Marks a sqlite file as AutoFlow's."""
@@ -141,6 +143,48 @@ class RunStore:
             cursor.execute(
                 "UPDATE notebooks SET report = ? WHERE run_id = ? AND label = ?", (str(report), attempt.id, label)
             )
+
+    def reports_of(self, key: RunKey, label: str) -> list[Path]:
+        """List the reports of a notebook that earlier attempts at a run have made, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
+            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
+            (*key, label),
+        )
+        return [Path(report) for (report,) in rows]
+
+    def made_by(self, workflow: str) -> list[Made]:
+        """List what the attempts of a workflow that are over have made, and still have on disk."""
+        rows = self._connection.execute(
+            """
+            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook,
+                report, EXISTS (
+                    SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
+                    AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
+                ) AS replaced
+            FROM notebooks JOIN runs ON runs.id = run_id
+            WHERE workflow = ? AND runs.state != 'running' AND runs.ended NOT NULL
+                AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
+            """,
+            (workflow,),
+        )
+        return [_made(row) for row in rows]
+
+    def forget(self, removals: Sequence[Removal]) -> None:
+        """Record that files are gone, and drop attempts of which nothing is to be known any more."""
+        with self._transaction() as cursor:
+            for removal in removals:
+                key = removal.made.run_id, removal.made.label
+                if removal.notebook:
+                    cursor.execute("UPDATE notebooks SET notebook = NULL WHERE run_id = ? AND label = ?", key)
+                if removal.reports:
+                    cursor.execute("UPDATE notebooks SET report = NULL WHERE run_id = ? AND label = ?", key)
+            for run_id in {removal.made.run_id for removal in removals if removal.record}:
+                cursor.execute(
+                    "DELETE FROM runs WHERE id = ? AND state != 'success' AND NOT EXISTS ("
+                    "SELECT 1 FROM notebooks WHERE run_id = runs.id AND (notebook NOT NULL OR report NOT NULL))",
+                    (run_id,),
+                )
 
     def fail_notebook(self, attempt: Attempt, label: str, failure: Failure) -> None:
         """Record that a notebook's report could not be made."""
@@ -532,6 +576,23 @@ def _stretches(dates: Iterable[tuple[dt.date, dt.datetime]]) -> Iterator[tuple[d
         first, days, since = date, 1, appeared
     if first is not None and since is not None:
         yield first, days, since
+
+
+def _made(row: sqlite3.Row) -> Made:
+    parameters = json.loads(row["parameters"] or "{}")
+    own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+    report = Path(row["report"]) if row["report"] else None
+    return Made(
+        run_id=row["run_id"],
+        label=row["label"],
+        reference_date=row["reference_date"] or "",
+        parameters=json.dumps(own, sort_keys=True),
+        succeeded=row["state"] == RunState.SUCCESS,
+        replaced=bool(row["replaced"]),
+        ended=dt.datetime.fromisoformat(row["ended"]),
+        notebook=Path(row["notebook"]) if row["notebook"] else None,
+        reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
+    )
 
 
 def _text(moment: dt.datetime) -> str:

@@ -89,8 +89,7 @@ async def tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
-        states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    states = await _execute_all(context, definitions, decision.due, available, token, stop, until)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -139,7 +138,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
             context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
     dates = {dt.date.fromisoformat(date) for cdr_type in wanted for date in by_type.get(cdr_type, ())}
     logger.debug("%d dates are available", len(dates))
-    return AvailableDates(dates)
+    return AvailableDates(dates, {cdr_type: by_type.get(cdr_type, []) for cdr_type in wanted})
 
 
 def ready_days(definitions: Definitions, available: AvailableDates) -> list[Days]:
@@ -267,7 +266,8 @@ async def run_asked(
     """
     token = read_token(context.settings, context.now())
     decision = asked_runs(definitions, context.store.read.history(), context.now())
-    states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    available = context.store.read.listed_dates().available(definitions.cdr_types)
+    states = await _execute_all(context, definitions, decision.due, available, token, stop, until)
     return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
 
 
@@ -275,11 +275,26 @@ async def _execute_all(
     context: Context,
     definitions: Definitions,
     runs: Iterable[Run],
+    available: AvailableDates,
     token: Token,
     stop: asyncio.Event,
     until: dt.datetime | None,
 ) -> Counter[RunState]:
-    """Execute runs in order, as many at a time as is allowed in all and for each workflow."""
+    """Execute runs in order, with warm kernels where these are wanted."""
+    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
+        return await _in_order(context, definitions, runs, available, token, stop, until)
+
+
+async def _in_order(
+    context: Context,
+    definitions: Definitions,
+    runs: Iterable[Run],
+    available: AvailableDates,
+    token: Token,
+    stop: asyncio.Event,
+    until: dt.datetime | None,
+) -> Counter[RunState]:
+    """Execute as many runs at a time as is allowed in all and for each workflow."""
     limit = concurrency_of(definitions)
     slots = asyncio.Semaphore(limit.notebooks)
     waiting = list(runs)
@@ -296,7 +311,7 @@ async def _execute_all(
                 if run is None:
                     break
                 waiting.remove(run)
-                running[asyncio.create_task(execute(context, run, token, slots, stop))] = run
+                running[asyncio.create_task(execute(context, run, token, slots, stop, available.by_type))] = run
             if not running:
                 return states
             steered = asyncio.create_task(changed.wait())

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from autoflow.definitions import Notebook
 from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
-from autoflow.naming import output_stem
+from autoflow.naming import latest_stem, output_stem
+from autoflow.redaction import Redactor
+from autoflow.reports import Making, make_reports
 from autoflow.run_reader import RecordedNotebook
 from autoflow.runs import Failure, Run, RunState
 from autoflow.settings import Token
-
-REPORT_TIMEOUT = 1800.0
-"""Seconds that one conversion may take; only a wedged tool comes near."""
+from autoflow.token_scan import refuse_leak
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,21 @@ class _Execution:
     """Executed notebooks by label, for those that read them."""
     reused: dict[str, RecordedNotebook] = field(default_factory=dict)
     """Notebooks that an earlier attempt has executed."""
+    availability: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    """Hashes by label of the notebooks as they were when they were executed."""
+    reports: dict[str, list[Path]] = field(default_factory=dict)
+    """Reports and manifests by label."""
 
 
-async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semaphore, stop: asyncio.Event) -> RunState:
+async def execute(
+    context: Context,
+    run: Run,
+    token: Token,
+    slots: asyncio.Semaphore,
+    stop: asyncio.Event,
+    availability: Mapping[str, Sequence[str]] | None = None,
+) -> RunState:
     """Make one attempt at a run, and record it.
 
     Parameters
@@ -57,6 +70,8 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
         Bounds the notebooks and conversions that go on at a time, over all runs.
     stop
         Once set, no further notebook starts, and a run that is not complete by then is interrupted.
+    availability
+        The dates of each CDR type that FlowAPI listed, for the manifests of reports.
 
     Returns
     -------
@@ -66,7 +81,7 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
     repairs = context.store.read.repairs(run.key)
     attempt = context.store.begin(run, context.now())
     logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
-    execution = _Execution(context, run, attempt, token, slots)
+    execution = _Execution(context, run, attempt, token, slots, availability=availability or {})
     with context.steering.under_way(attempt):
         return await _attempted(execution, stop, repairs)
 
@@ -83,6 +98,7 @@ async def _attempted(execution: _Execution, stop: asyncio.Event, repairs: int | 
             state, failure = RunState.FAILED, failures[0]
         elif complete:
             state = RunState.SUCCESS
+            _point_at_latest(execution)
     except TimeoutError:
         state, failure = RunState.FAILED, Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
         logger.error("run %d: %s: %s", attempt.id, run, failure)
@@ -133,6 +149,39 @@ _PAST_TENSE = {
 }
 
 
+def _secure(made: Path, token: Token, failure: Failure | None) -> Failure | None:
+    """Do to a notebook what a child that was killed had no time for: take the token out, or refuse it."""
+    try:
+        made.write_text(Redactor.of(token.value).redact(made.read_text(encoding="utf-8")), encoding="utf-8")
+    except UnicodeDecodeError:
+        made.unlink()
+        return failure
+    leak = refuse_leak(made, token.value)
+    return replace(failure, message=f"{failure.message}; {leak}") if leak and failure else failure
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        # why it can not be read is for its execution to say
+        return ""
+
+
+def _point_at_latest(execution: _Execution) -> None:
+    """Let the links to the newest reports point at those of a run that has succeeded."""
+    context, run = execution.context, execution.run
+    for label, paths in execution.reports.items():
+        for path in paths:
+            try:
+                context.outputs.point(latest_stem(run, label) + path.suffix, path, run.reference_date.isoformat())
+            except OSError as error:
+                message = f"links to the newest reports can not be made in {context.outputs.reports}: {error.strerror}"
+                context.conditions.begin("latest", message, logging.WARNING)
+                return
+    context.conditions.end("latest", "links to the newest reports can be made again")
+
+
 async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[list[Failure], bool]:
     """Execute notebooks, each as soon as those it reads are done; independent ones go on after a failure.
 
@@ -160,7 +209,7 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
                     sorter.done(label)
                     ready += sorter.get_ready()
                     if notebooks[label].output and not execution.reused[label].report:
-                        tasks[asyncio.create_task(_make_report(execution, notebooks[label]))] = None
+                        tasks[asyncio.create_task(_make_reports(execution, notebooks[label]))] = None
             if not tasks:
                 return failures, not sorter.is_active()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -171,9 +220,9 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
                 elif ended is not None:
                     execution.executed[ended] = result
                     sorter.done(ended)
-                    if notebooks[ended].output:
+                    if notebooks[ended].outputs:
                         # what reads this notebook need not wait for its report
-                        tasks[asyncio.create_task(_make_report(execution, notebooks[ended]))] = None
+                        tasks[asyncio.create_task(_make_reports(execution, notebooks[ended]))] = None
     finally:
         for task in tasks:
             task.cancel()
@@ -186,6 +235,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         context.store.begin_notebook(attempt, notebook.label, context.now())
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
+        execution.sources[notebook.label] = _sha256(context.settings.inputs_dir / notebook.filename)
         logger.info("run %d: notebook %s started", attempt.id, notebook.label)
         state, failure, kept = RunState.INTERRUPTED, None, False
         try:
@@ -206,6 +256,8 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
                 failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
                 state = RunState.FAILED if failure else RunState.SUCCESS
                 made = workspace / "notebook.ipynb"
+                if made.exists() and reply.cause in ("timeout", "died"):
+                    failure = await asyncio.to_thread(_secure, made, execution.token, failure)
                 if made.exists():
                     context.outputs.publish(made, final)
                     kept = True
@@ -223,49 +275,26 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         return final
 
 
-async def _make_report(execution: _Execution, notebook: Notebook) -> Path | Failure:
-    context, run, attempt = execution.context, execution.run, execution.attempt
-    source = execution.executed[notebook.label]
-    template = (
-        context.settings.inputs_dir / notebook.output.template
-        if notebook.output and notebook.output.template
-        else context.settings.asciidoc_template
-    )
+async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context = execution.context
     async with execution.slots:
-        final = context.outputs.reserve(context.outputs.reports, source.stem, ".pdf")
         context.progress.show(_task(execution, notebook), "report")
         try:
-            with context.jobs.workspace() as workspace:
-                made = workspace / "report.pdf"
-                reply = await context.jobs.call(
-                    "report",
-                    {
-                        "notebook": str(source),
-                        "template": str(template) if template else None,
-                        "output": str(made),
-                        "workflow": run.workflow.name,
-                        "reference_date": run.reference_date.isoformat(),
-                        "inputs_dir": str((context.settings.inputs_dir / notebook.filename).parent),
-                        "title_fallback": f"{run.workflow.name} {run.reference_date}",
-                    },
-                    workspace,
-                    timeout=REPORT_TIMEOUT,
-                )
-                if reply.cause != "done":
-                    message = reply.error.get("message") or f"the conversion to PDF stopped: {reply.how}. {reply.log}"
-                    failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
-                    context.store.fail_notebook(attempt, notebook.label, failure)
-                    logger.error("run %d: %s: %s", attempt.id, run, failure)
-                    return failure
-                for warning in reply.value.get("warnings", ()):
-                    logger.warning("run %d: report of notebook %s: %s", attempt.id, notebook.label, warning)
-                context.outputs.publish(made, final)
+            making = Making(
+                run=execution.run,
+                attempt=execution.attempt,
+                notebook=notebook,
+                executed=execution.executed,
+                sources=execution.sources,
+                availability=execution.availability,
+            )
+            made = await make_reports(context, making, execution.token)
         finally:
-            context.outputs.release(final)
             context.progress.drop(_task(execution, notebook))
-        context.store.record_report(attempt, notebook.label, final)
-        logger.info("run %d: report of notebook %s: %s", attempt.id, notebook.label, final)
-        return final
+    if isinstance(made, Failure):
+        return made
+    execution.reports[notebook.label] = made
+    return made[0]
 
 
 def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:

@@ -80,8 +80,7 @@ def convert(directory: Path, *cells: NotebookNode, template: str | None = None) 
     output = workspace / "report.pdf"
     request = {
         "notebook": str(notebook),
-        "template": template,
-        "output": str(output),
+        "outputs": {"pdf": str(output)},
         "inputs_dir": str(directory),
         "title_fallback": "flows 2016-01-01",
     }
@@ -127,7 +126,7 @@ def test_headings_keep_their_levels_and_the_first_is_the_title(tmp_path: Path) -
     pages = convert(
         tmp_path, markdown("# Only\n\n## Methods\n\ntext"), markdown("### Detail\n\ntext"), markdown("## Results")
     )
-    source = (tmp_path / "work space" / "report.adoc").read_text()
+    source = (tmp_path / "work space" / "document-1" / "report.adoc").read_text()
     headings = [line for line in source.splitlines() if line.startswith("=")]
     assert headings == ["= Only", "== Methods", "=== Detail", "== Results"]
     assert pages.warnings == []
@@ -135,7 +134,7 @@ def test_headings_keep_their_levels_and_the_first_is_the_title(tmp_path: Path) -
 
 def test_several_titles_and_skipped_levels_are_no_trouble(tmp_path: Path) -> None:
     pages = convert(tmp_path, markdown("# One"), markdown("#### Deep"), markdown("# Two\n\n## Below"))
-    source = (tmp_path / "work space" / "report.adoc").read_text()
+    source = (tmp_path / "work space" / "document-1" / "report.adoc").read_text()
     assert [line for line in source.splitlines() if line.startswith("=")] == [
         "= One", "== Deep", "== Two", "=== Below",
     ]  # fmt: skip

@@ -71,7 +71,7 @@ def test_the_examples_definitions_are_as_the_predecessor_had_them() -> None:
     (workflow,) = definitions.workflows.values()
     assert workflow.dependencies() == {"run_flows": set(), "flows_report": {"run_flows"}}
     assert workflow.wanted_parameters() == {"aggregation_unit"}
-    assert workflow.notebooks[1].output == Output("pdf", None)
+    assert workflow.notebooks[1].outputs == (Output("pdf"),)
     assert [trigger.parameters for trigger in definitions.triggers] == [
         {"aggregation_unit": "admin2"},
         {"aggregation_unit": "admin3"},
@@ -134,7 +134,7 @@ def test_limits_are_read(inputs: Path) -> None:
         ("filename: reads.ipynb", "output: {format: pdf, template: no.tpl}\n        filename: reads.ipynb",
          ["notebooks.report.output.template: no.tpl not found"]),
         ("filename: reads.ipynb", "output: {format: docx}\n        filename: reads.ipynb",
-         ["output.format: found 'docx'; expected 'pdf'"]),
+         ["output.format: found 'docx'; expected one of html, pdf"]),
         ("      run:", "      flowapi_url:", ["'flowapi_url' is a name that AutoFlow gives a value to"]),
         ("{reference_date: reference_date}", "{reference_date: report}",
          ["workflows.yml:6:38: workflows[0].notebooks.run.parameters.reference_date: notebooks wait for each other"

@@ -104,7 +104,7 @@ TRIGGER = (SENSOR, "workflows", 0)
         (("workflows", 0, "notebooks", "a", "timeout"), None),
         (("workflows", 0, "notebooks", "a", "output"), "pdf"),
         (("workflows", 0, "notebooks", "a", "output"), {}),
-        (("workflows", 0, "notebooks", "a", "output", "format"), "html"),
+        (("workflows", 0, "notebooks", "a", "output", "format"), "docx"),
         (("workflows", 0, "notebooks", "a", "output", "template"), ""),
         (("workflows", 0, "retries"), 3),
         (("workflows", 0, "retries", "attempts"), 0),
