@@ -66,7 +66,7 @@ async def make_reports(context: Context, making: Making, token: Token) -> list[P
             )
             if reply.cause != "done":
                 message = reply.error.get("message") or f"the conversion stopped: {reply.how}. {reply.log}"
-                failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source))
+                failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
                 context.store.fail_notebook(attempt, notebook.label, failure)
                 logger.error("run %d: %s: %s", attempt.id, run, failure)
                 return failure
@@ -144,7 +144,7 @@ def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, An
             {
                 "label": label,
                 "file": files[label],
-                "sha256": making.sources[label],
+                "sha256": making.sources.get(label),
                 "executed": str(making.executed[label]),
             }
             for label in _read_by(run.workflow, making.notebook.label)

@@ -208,7 +208,7 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
                         continue
                     sorter.done(label)
                     ready += sorter.get_ready()
-                    if notebooks[label].output and not execution.reused[label].report:
+                    if notebooks[label].outputs and not execution.reused[label].report:
                         tasks[asyncio.create_task(_make_reports(execution, notebooks[label]))] = None
             if not tasks:
                 return failures, not sorter.is_active()

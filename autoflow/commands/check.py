@@ -55,10 +55,11 @@ def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
         except AutoflowError as error:
             yield Problem("settings", 0, 0, "", str(error))
     templates = {
-        (settings.inputs_dir / notebook.output.template): f"{workflow.name}.{notebook.label}"
+        (settings.inputs_dir / output.template): f"{workflow.name}.{notebook.label}"
         for workflow in definitions.workflows.values()
         for notebook in workflow.notebooks
-        if notebook.output and notebook.output.template
+        for output in notebook.outputs
+        if output.template
     }
     if settings.asciidoc_template:
         templates.setdefault(settings.asciidoc_template, "asciidoc_template_path")
