@@ -61,11 +61,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def load() -> float:
-    """Tell how many processes have wanted a core in the last minute."""
-    return os.getloadavg()[0]
-
-
 def _commit() -> str:
     version = _of_package("autoflow")
     with suppress(OSError, subprocess.CalledProcessError):

@@ -108,6 +108,31 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """How busy the machine was with other things than what is measured."""
+
+    began: float
+    busy: float
+    own: float
+
+    @classmethod
+    def from_now_on(cls) -> Quiet:
+        """Begin to look."""
+        times = os.times()
+        own = times.user + times.system + times.children_user + times.children_system
+        machine = psutil.cpu_times()
+        # stolen time is what other machines on the same hardware took
+        steal = getattr(machine, "steal", 0.0)
+        busy = machine.user + machine.nice + machine.system + machine.irq + machine.softirq + steal
+        return cls(time.monotonic(), busy, own)
+
+    def others(self) -> float:
+        """Give how many cores others kept busy on average until now."""
+        now = Quiet.from_now_on()
+        return max(now.busy - self.busy - (now.own - self.own), 0.0) / max(now.began - self.began, 0.001)
+
+
 def peak_resident_mb() -> float:
     """Give this process's own peak.
 

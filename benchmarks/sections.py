@@ -232,10 +232,12 @@ def in_turns(
                 continue
             try:
                 cost = fresh(rival, first if rehearsal else workload)
-            except (subprocess.CalledProcessError, RuntimeError) as error:
-                said = str(getattr(error, "output", "") or "").strip().splitlines()[-1:]
-                failures[rival.name] = " ".join([str(error), *said])
-                print(f"{rival.name}: {error}\n{getattr(error, 'output', '')}", file=sys.stderr)
+            except subprocess.CalledProcessError as error:
+                failures[rival.name] = f"exit code {error.returncode}: {' '.join(error.output.splitlines()[-1:])}"
+                print(f"{rival.name} failed:\n{error.output}", file=sys.stderr)
+                continue
+            except RuntimeError as error:
+                failures[rival.name] = str(error)
                 continue
             if not rehearsal:
                 costs[rival.name].append(cost)

@@ -14,7 +14,6 @@ from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
 from autoflow.model import open_for_reading
 from autoflow.overview import Situation
-from autoflow.parser import load_definitions
 from autoflow.run_reader import RecordedRun, RunReader
 from autoflow.settings import Settings
 from autoflow.wording import did_you_mean, shortened, shown
@@ -32,6 +31,9 @@ def record(settings: Settings, *, missing_is_empty: bool = False) -> Iterator[Ru
 
 def definitions_of(settings: Settings) -> Definitions:
     """Read workflows.yml; what is only doubtful in it is for `autoflow check` to say."""
+    # what reads the record alone need not import pydantic
+    from autoflow.parser import load_definitions
+
     return load_definitions(settings.workflows_file)[0]
 
 

@@ -202,7 +202,13 @@ def test_a_report_that_could_not_be_made_is_repaired_without_the_notebook(
     flowapi.set_days(1)
     deployment.write(
         """
-workflows: [{name: w, notebooks: {a: {filename: glues.ipynb, output: {format: pdf, template: mine.tpl}}}}]
+workflows:
+  - name: w
+    notebooks:
+      a:
+        filename: glues.ipynb
+        parameters: {reference_date: reference_date}
+        output: {format: pdf, template: mine.tpl}
 available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}
 """,
         "glues",
