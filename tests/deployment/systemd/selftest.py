@@ -194,9 +194,7 @@ def the_token_stays_secret() -> None:
     token = Path("/etc/autoflow/FLOWAPI_TOKEN").read_text().strip()
     journal = subprocess.run(["journalctl", "--unit=autoflow"], capture_output=True, text=True, check=False).stdout
     outputs = [path.read_bytes() for path in STATE.rglob("*") if path.is_file()]
-    check(
-        "the token is in no log and no output", token not in journal and all(token.encode() not in o for o in outputs)
-    )
+    check("the token is in no log and no output", token not in journal and all(token.encode() not in o for o in outputs))
 
 
 def main() -> None:
@@ -216,9 +214,7 @@ def main() -> None:
         check(f"the test itself went wrong:\n{traceback.format_exc()}", held=False)
     failed = sum(not held for held, _ in results)
     if failed:
-        journal = subprocess.run(
-            ["journalctl", "--unit=autoflow", "--no-pager"], capture_output=True, text=True, check=False
-        )
+        journal = subprocess.run(["journalctl", "--unit=autoflow", "--no-pager"], capture_output=True, text=True, check=False)
         with Path("/results").open("a") as file:
             file.write("\n".join(journal.stdout.splitlines()[-60:]) + "\n")
     with Path("/results").open("a") as file:
