@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal, NoReturn
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -51,13 +52,9 @@ def _outputs(raw: Any) -> list[Any]:
 def _amount(raw: Any) -> int | dt.timedelta:
     if isinstance(raw, int) and not isinstance(raw, bool) and raw > 0:
         return raw
-    try:
-        return dt.timedelta(seconds=parse_duration(raw) if isinstance(raw, str) else 0) or _no_amount(raw)
-    except (ValueError, OverflowError):
-        return _no_amount(raw)
-
-
-def _no_amount(raw: Any) -> NoReturn:
+    if isinstance(raw, str):
+        with suppress(ValueError, OverflowError):
+            return dt.timedelta(seconds=parse_duration(raw))
     raise ValueError(f"found {shown(raw)}, expected a number such as 30 (the newest 30), or an age such as 90d")
 
 

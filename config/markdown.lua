@@ -2,7 +2,8 @@
 -- License, v. 2.0. If a copy of the MPL was not distributed with this
 -- file, You can obtain one at https://mozilla.org/MPL/2.0/.
 -- What pandoc does differently for reports: formulas become the names of pictures that are drawn
--- later, pictures written as HTML are kept, and links within a notebook find their headings.
+-- later, pictures are named so that nothing else looks like one, those written as HTML are kept, and
+-- links within a notebook find their headings.
 
 local function hex(text)
   return (text:gsub('.', function(character) return string.format('%02x', character:byte()) end))
@@ -13,12 +14,23 @@ function Math(math)
   return pandoc.Image({}, 'autoflow-math-' .. kind .. '-' .. hex(math.text))
 end
 
+local function named(source)
+  return 'autoflow-picture-' .. hex(source)
+end
+
+function Image(image)
+  if image.src:sub(1, 9) ~= 'autoflow-' then
+    image.src = named(image.src)
+    return image
+  end
+end
+
 local function picture(raw)
   if raw.format ~= 'html' then return nil end
   local tag = raw.text:match('<[iI][mM][gG]%s[^>]*>')
   if not tag then return nil end
   local source = tag:match('%ssrc%s*=%s*"([^"]*)"') or tag:match("%ssrc%s*=%s*'([^']*)'")
-  return source and pandoc.Image({}, source)
+  return source and pandoc.Image({}, named(source))
 end
 
 RawInline = picture

@@ -14,6 +14,7 @@ from typing import Any
 
 from autoflow.child.content import visible_text
 from autoflow.child.pages import MISSING_PICTURE
+from autoflow.child.pictures import missing
 
 TAGS = (
     "a|abbr|b|body|br|button|caption|center|code|col|dd|details|div|dl|dt|em|figure|font|form|h[1-6]|head|hr|html|i|"
@@ -108,7 +109,7 @@ def check_html(path: Path, expected: Expected) -> Found:
 
 def _complaints(text: str, expected: Expected) -> Iterator[str]:
     for name in dict.fromkeys(re.findall(rf"{MISSING_PICTURE}\s+(\S+)", text)):
-        yield missing_picture(name)
+        yield missing(name)
     shown = html.unescape(expected.shown).lower()
     tags = {match.group(): match.group(1).lower() for match in TAG.finditer(text)}
     unexpected = [tag for tag, name in tags.items() if f"<{name}" not in shown]
@@ -119,13 +120,6 @@ def _complaints(text: str, expected: Expected) -> Iterator[str]:
         if _squeezed(match.group()) not in squeezed:
             yield f"markdown is on its pages as text: {match.group()[:80]}"
             break
-
-
-def missing_picture(name: str) -> str:
-    """Say that a picture is not there, and what to do."""
-    if re.match(r"(https?|ftp):", name):
-        return f"the picture {name} is not loaded from the web; attach it to its cell, or put it beside the notebook"
-    return f"the picture {name} is not there; it must be in the directory of workflows.yml, or attached to its cell"
 
 
 def _raise(complaints: list[str]) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -28,11 +29,11 @@ def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[str]]:
     -------
     asciidoc : str
         A formula that can not be drawn is in it as its source.
-    warnings : list of str
-        Which those are.
+    undrawn : list of str
+        Which those are, for a person.
     """
     drawn: dict[tuple[str, str], str] = {}
-    warnings: list[str] = []
+    undrawn: list[str] = []
 
     def refer(match: re.Match[str], *, block: bool) -> str:
         kind, name = match.group(1), match.group(2)
@@ -43,7 +44,7 @@ def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[str]]:
                 drawn[kind, name] = _draw(source, file, inline=kind == "inline")
             except Exception as error:  # noqa: BLE001  # whatever a library makes of somebody's LaTeX
                 drawn[kind, name] = _source(source)
-                warnings.append(f"the formula {_flat(source)!r} can not be drawn ({error or type(error).__name__})")
+                undrawn.append(f"the formula {_flat(source)!r} can not be drawn ({error or type(error).__name__})")
         reference = drawn[kind, name]
         if block and reference.startswith("image:"):
             return f"\n{reference.replace('image:', 'image::', 1).replace('[', '[align=center,', 1)}\n"
@@ -53,17 +54,20 @@ def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[str]]:
         return refer(match, block=match.group(1) == "display")
 
     asciidoc = ALONE.sub(as_block, asciidoc)
-    return FORMULA.sub(lambda match: refer(match, block=False), asciidoc), warnings
+    return FORMULA.sub(lambda match: refer(match, block=False), asciidoc), undrawn
 
 
 def _draw(source: str, file: Path, *, inline: bool) -> str:
-    # takes 0.2 s, for the few reports that have formulas
-    from ziamath.config import config
-    from ziamath.zmath import Latex
+    with warnings.catch_warnings():
+        # how the library finds its font is its own affair
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # takes 0.2 s, for the few reports that have formulas
+        from ziamath.config import config
+        from ziamath.zmath import Latex
 
-    # symbols that are used by reference are more than asciidoctor-pdf draws
-    config.svg2 = False
-    drawing = Latex(source, size=SIZE, inline=inline).svgxml()
+        # symbols that are used by reference are more than asciidoctor-pdf draws
+        config.svg2 = False
+        drawing = Latex(source, size=SIZE, inline=inline).svgxml()
     left, top, width, height = (float(each) for each in drawing.get("viewBox", "").split())
     if inline:
         # asciidoctor-pdf puts the middle of a picture into the middle of its line

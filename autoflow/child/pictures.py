@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import mimetypes
 import re
 import warnings
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
 
+NAMED = re.compile(r"autoflow-picture-([0-9a-f]*)")
 REFERENCE = re.compile(r"(image::?)([^\s\[:][^\[\n]*)\[")
 RASTER = ("image/png", "image/jpeg")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -174,7 +175,7 @@ def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
 
 
 def bring_files(body: str, directory: Path, root: Path, workspace: Path) -> str:
-    """Copy pictures that markdown refers to into the workspace.
+    """Bring the pictures that markdown refers to, as `config/markdown.lua` names them, into the workspace.
 
     Parameters
     ----------
@@ -182,27 +183,50 @@ def bring_files(body: str, directory: Path, root: Path, workspace: Path) -> str:
         Where relative paths begin.
     root
         Pictures from outside of this directory are not brought.
+
+    Raises
+    ------
+    PictureError
+        With all those that are not there, or are none.
     """
+    complaints: list[str] = []
 
     def bring(match: re.Match[str]) -> str:
-        name = match.group(2)
-        if (workspace / name).is_file():
-            return match.group()
-        if embedded := re.match(r"data:(image/[\w.+-]+);base64,(.*)", name, re.DOTALL):
-            stem = f"embedded-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-            file = _keep(base64.b64decode(unquote(embedded.group(2))), embedded.group(1), stem, workspace)
-            return f"{match.group(1)}{file}["
-        source = _source(name, directory, root)
-        if source is None:
-            return match.group()
-        kind = mimetypes.guess_type(source.name)[0] or ""
-        stem = f"beside-{hashlib.sha256(str(source).encode()).hexdigest()[:12]}"
+        name = bytes.fromhex(match.group(1)).decode()
         try:
-            return f"{match.group(1)}{_keep(source.read_bytes(), kind, stem, workspace)}["
-        except PictureError as error:
-            raise PictureError(f"{name}: {error}") from None
+            return _bring(name, directory, root, workspace)
+        except ValueError as error:
+            complaints.append(str(error) if isinstance(error, PictureError) else f"the picture {name[:80]}: {error}")
+            return match.group()
 
-    return REFERENCE.sub(bring, body)
+    brought = NAMED.sub(bring, body)
+    if complaints:
+        raise PictureError("; ".join(complaints))
+    return brought
+
+
+def _bring(name: str, directory: Path, root: Path, workspace: Path) -> str:
+    """Put one picture into the workspace, and give its name there."""
+    if re.fullmatch(r"attachment-\d+-\d+\.\w+", name) and (workspace / name).is_file():
+        return name
+    if embedded := re.match(r"data:(image/[\w.+-]+);base64,(.*)", name, re.DOTALL):
+        stem = f"embedded-{sha256(name.encode()).hexdigest()[:12]}"
+        return _keep(base64.b64decode(unquote(embedded.group(2))), embedded.group(1), stem, workspace)
+    source = _source(name, directory, root)
+    if source is None:
+        raise PictureError(missing(name))
+    kind = mimetypes.guess_type(source.name)[0] or ""
+    try:
+        return _keep(source.read_bytes(), kind, f"beside-{sha256(str(source).encode()).hexdigest()[:12]}", workspace)
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}") from None
+
+
+def missing(name: str) -> str:
+    """Say that a picture is not there, and what to do."""
+    if re.match(r"(https?|ftp):", name):
+        return f"the picture {name} is not loaded from the web; attach it to its cell, or put it beside the notebook"
+    return f"the picture {name} is not there; it must be in the directory of workflows.yml, or attached to its cell"
 
 
 def _source(name: str, directory: Path, root: Path) -> Path | None:

@@ -14,6 +14,7 @@ import pytest
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
 from autoflow.model import APPLICATION_ID, RunStore
+from autoflow.retention import Removal
 from autoflow.runs import Failure, Run, RunKey, RunState, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -166,4 +167,29 @@ def test_the_last_tick_is_remembered(path: Path) -> None:
     store.close()
     store = RunStore(path)
     assert store.last_tick() == LATER
+    store.close()
+
+
+def test_what_was_made_is_listed_for_sweeping_and_forgotten_after(path: Path, tmp_path: Path) -> None:
+    store = RunStore(path)
+    report = tmp_path / "r__w.1.pdf"
+    for state in (RunState.FAILED, RunState.SUCCESS):
+        attempt = store.begin(a_run(), NOW)
+        store.begin_notebook(attempt, "a", NOW)
+        store.finish_notebook(attempt, "a", state, LATER, notebook=tmp_path / f"{state}.ipynb")
+        if state is RunState.SUCCESS:
+            store.record_report(attempt, "a", report)
+        store.finish(attempt, state, LATER)
+    failed, good = store.made_by(a_run().workflow.name)
+    assert (failed.succeeded, failed.replaced, failed.reports) == (False, True, ())
+    assert (good.succeeded, good.replaced, good.ended) == (True, False, LATER)
+    assert [file.suffix for file in good.reports] == [".pdf", ".html", ".json"]
+    assert store.reports_of(a_run().key, "a") == [report]
+    store.forget([Removal(failed, notebook=True, record=True), Removal(good, notebook=True)])
+    (left,) = store.made_by(a_run().workflow.name)
+    assert (left.notebook, left.reports[0]) == (None, report)
+    # its success is never forgotten: the date would be due again
+    store.forget([Removal(left, reports=True, record=True)])
+    assert settled(store) == {a_run().key}
+    assert store.history().failed == {}
     store.close()
