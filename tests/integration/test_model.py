@@ -191,5 +191,5 @@ def test_what_was_made_is_listed_for_sweeping_and_forgotten_after(path: Path, tm
     # its success is never forgotten: the date would be due again
     store.forget([Removal(left, reports=True, record=True)])
     assert settled(store) == {a_run().key}
-    assert store.history().failed == {}
+    assert store.read.history().failed == {}
     store.close()
