@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError
-from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.retention import Made, Removal
 from autoflow.run_reader import RecordedNotebook, RunReader, Skip, open_reader
 from autoflow.runs import Failure, Run, RunKey, RunState
@@ -155,20 +154,7 @@ class RunStore:
 
     def made_by(self, workflow: str) -> list[Made]:
         """List what the attempts of a workflow that are over have made, and still have on disk."""
-        rows = self._connection.execute(
-            """
-            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook,
-                report, EXISTS (
-                    SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
-                    AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
-                ) AS replaced
-            FROM notebooks JOIN runs ON runs.id = run_id
-            WHERE workflow = ? AND runs.state != 'running' AND runs.ended NOT NULL
-                AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
-            """,
-            (workflow,),
-        )
-        return [_made(row) for row in rows]
+        return self.read.made_by(workflow)
 
     def forget(self, removals: Sequence[Removal]) -> None:
         """Record that files are gone, and drop attempts of which nothing is to be known any more."""
@@ -576,23 +562,6 @@ def _stretches(dates: Iterable[tuple[dt.date, dt.datetime]]) -> Iterator[tuple[d
         first, days, since = date, 1, appeared
     if first is not None and since is not None:
         yield first, days, since
-
-
-def _made(row: sqlite3.Row) -> Made:
-    parameters = json.loads(row["parameters"] or "{}")
-    own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
-    report = Path(row["report"]) if row["report"] else None
-    return Made(
-        run_id=row["run_id"],
-        label=row["label"],
-        reference_date=row["reference_date"] or "",
-        parameters=json.dumps(own, sort_keys=True),
-        succeeded=row["state"] == RunState.SUCCESS,
-        replaced=bool(row["replaced"]),
-        ended=dt.datetime.fromisoformat(row["ended"]),
-        notebook=Path(row["notebook"]) if row["notebook"] else None,
-        reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
-    )
 
 
 def _text(moment: dt.datetime) -> str:

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 from autoflow.errors import StoreError
 from autoflow.listed_dates import ListedDates
+from autoflow.naming import OUTPUT_SUFFIXES
+from autoflow.retention import Made
 from autoflow.runs import Failure, RunKey, RunState
 
 RECENT_SUCCESSES = 20
@@ -372,6 +374,23 @@ class RunReader:
         ).fetchone()
         return (dt.date.fromisoformat(first), dt.date.fromisoformat(last)) if first else None
 
+    def made_by(self, workflow: str) -> list[Made]:
+        """List what the attempts of a workflow that are over have made, and still have on disk."""
+        rows = self._connection.execute(
+            """
+            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook,
+                report, EXISTS (
+                    SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
+                    AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
+                ) AS replaced
+            FROM notebooks JOIN runs ON runs.id = run_id
+            WHERE workflow = ? AND runs.state != 'running' AND runs.ended NOT NULL
+                AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
+            """,
+            (workflow,),
+        )
+        return [_made(row) for row in rows]
+
     def workflows(self) -> list[str]:
         """List the names of the workflows that the record knows."""
         return [name for (name,) in self._connection.execute("SELECT DISTINCT workflow FROM runs ORDER BY 1")]
@@ -394,6 +413,23 @@ class RunReader:
     def _meta(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
+
+
+def _made(row: sqlite3.Row) -> Made:
+    parameters = json.loads(row["parameters"] or "{}")
+    own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+    report = Path(row["report"]) if row["report"] else None
+    return Made(
+        run_id=row["run_id"],
+        label=row["label"],
+        reference_date=row["reference_date"] or "",
+        parameters=json.dumps(own, sort_keys=True),
+        succeeded=row["state"] == RunState.SUCCESS,
+        replaced=bool(row["replaced"]),
+        ended=dt.datetime.fromisoformat(row["ended"]),
+        notebook=Path(row["notebook"]) if row["notebook"] else None,
+        reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
+    )
 
 
 def open_reader(path: Path, version: int) -> RunReader:

@@ -12,10 +12,12 @@ from typing import Any
 
 from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text
 from autoflow.commands.terminal import print_json, print_line, print_table
+from autoflow.definitions import Keep
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.ledger import Ledger
 from autoflow.listed_dates import ListedDates, read_dates_file
 from autoflow.overview import moment
+from autoflow.retention import to_be_removed
 from autoflow.run_reader import History, RunReader
 from autoflow.runs import Run, RunKey
 from autoflow.schedule import Schedule, next_tick
@@ -35,6 +37,12 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         listed = _listed(options, reader, now)
         history, interrupted = reader.history(), reader.interrupted()
         ready = ready_days(definitions, listed.available(definitions.cdr_types))
+        removals = [
+            removal
+            for workflow in definitions.workflows.values()
+            if workflow.keep != Keep()
+            for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
+        ]
         decision = due_runs(definitions, Ledger(reader).unsettled(definitions, ready), history, now)
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [
@@ -62,6 +70,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 "at_a_time": at_a_time,
                 "next_retry": decision.retry_at,
                 "given_up": len(decision.given_up),
+                "removals": [str(path) for removal in removals for path in removal.files],
             }
         )
         return ExitCode.OK
@@ -73,6 +82,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line()
     for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up), tick, options, listed):
         print_line(line)
+    if files := sum(len(removal.files) for removal in removals):
+        print_line(f"then {files} old files are removed, as workflows.yml says under keep; --json lists them")
     return ExitCode.OK
 
 

@@ -292,6 +292,20 @@ def test_a_record_that_is_not_there_is_told_and_not_made(
     assert not deployment.outputs.exists()
 
 
+def test_a_plan_tells_which_old_files_go_and_removes_none(
+    deployment: Deployment, typed: Callable[..., Outcome]
+) -> None:
+    deployment.write_simple("glues")
+    assert deployment.run("--run-once").code == 0
+    first, second = deployment.made("notebooks/*.ipynb")
+    deployment.write_simple("glues", keep={"notebooks": 1})
+    assert "then 1 old files are removed, as workflows.yml says under keep" in typed("plan").log
+    assert as_json(typed("plan", "--json"))["removals"] == [str(first)]
+    assert deployment.made("notebooks/*.ipynb") == [first, second]
+    assert deployment.run("--run-once").code == 0
+    assert deployment.made("notebooks/*.ipynb") == [second]
+
+
 def test_skips_need_no_daemon_and_no_tick(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     deployment.write_simple("glues")
     assert typed("skip", "w", "2016-01-01", "2016-01-03", "--reason", "no data", "--yes").code == 0
