@@ -50,9 +50,11 @@ RUN install --directory --mode=0755 /mounts/inputs \
 
 # HOME: Jupyter, IPython and matplotlib keep caches there. /tmp can be written by any user, and is a tmpfs where the
 # root file system is read-only. What must last (the record, the outputs) is all in /mounts/outputs.
+# LANG: Python takes UTF-8 anyway; what notebooks start may not, and not every base says so.
 ENV AUTOFLOW_INPUTS_DIR=/mounts/inputs \
     AUTOFLOW_OUTPUTS_DIR=/mounts/outputs \
-    HOME=/tmp
+    HOME=/tmp \
+    LANG=C.UTF-8
 
 # A relative path in AUTOFLOW_DB_URI counts from here.
 WORKDIR /mounts/outputs

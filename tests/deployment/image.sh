@@ -133,7 +133,10 @@ copy_source() {
         && cp -a "$REPOSITORY"/{autoflow,config} "$SCRATCH/source"
 }
 
-build() {
+build() { build_in "$SCRATCH/source" "$IMAGE"; }
+
+# build_in DIRECTORY NAME
+build_in() {
     local mounts=()
     [ ! -e "$CA_BUNDLE" ] || mounts+=(-v "$CA_BUNDLE:$CA_BUNDLE:ro")
     if [ -n "${PIP_CONFIG_FILE:-}${PIP_INDEX_URL:-}" ]; then
@@ -143,7 +146,7 @@ build() {
     fi
     # the docker format keeps HEALTHCHECK
     buildah "${storage[@]}" bud --isolation chroot --format docker --layers --pull-never "${mounts[@]}" \
-        -t "$IMAGE" "$SCRATCH/source"
+        -t "$2" "$1"
 }
 
 rebuild_after_a_change() {
@@ -264,6 +267,15 @@ makes_reports() {
     [ "$count" = 4 ] && [ -s "$outputs/record.db" ] && [ ! -e "$outputs/autoflow.db" ]
 }
 
+# as README.md says to
+can_be_built_on() {
+    mkdir -p "$SCRATCH/further"
+    printf 'FROM %s\nUSER 0\nRUN pip install --no-cache-dir humanize\nUSER 1000:1000\n' "$IMAGE" \
+        >"$SCRATCH/further/Dockerfile"
+    build_in "$SCRATCH/further" "$IMAGE-further" \
+        && hardened further --rm "$IMAGE-further" python -c 'import humanize, pandas, autoflow'
+}
+
 belongs_to_the_user_it_ran_as() {
     [ -z "$(find "$SCRATCH/reports" -mindepth 1 ! -uid "${ANY_USER%:*}")" ]
 }
@@ -277,8 +289,9 @@ has_nothing_due_a_second_time() {
 keeps_the_token_to_itself() {
     local token
     token=$(<"$SCRATCH/token/token")
+    "${podman[@]}" logs "$2" >"$SCRATCH/log" 2>&1 && [ -s "$SCRATCH/log" ] && [ -n "$token" ] || return 1
     # names of files only: the token is not shown here either
-    ! grep -rlF -- "$token" "$1" && ! "${podman[@]}" logs "$2" 2>&1 | grep -qF -- "$token"
+    ! grep -rlF -- "$token" "$1" "$SCRATCH/log"
 }
 
 healthy() { "${podman[@]}" healthcheck run "$1"; }
@@ -398,6 +411,7 @@ check "the database of the predecessor's stack: exit code 2 and what to do" \
     refuses AUTOFLOW_DB_URI "$(outputs refused)" -e 'AUTOFLOW_DB_URI=postgresql://autoflow:{}@postgres:5432/autoflow'
 check "outputs that can not be written: exit code 2 and which" refuses /mounts/outputs "$(foreign_directory)"
 check "--run-once makes 4 PDF reports of 2 dates in the outputs mount" makes_reports
+check "a further library can be installed on top of it" can_be_built_on
 check "all outputs belong to user $ANY_USER" belongs_to_the_user_it_ran_as
 check "the token from the environment is in no output and in no log" keeps_the_token_to_itself "$SCRATCH/reports" first
 check "a second --run-once finds nothing due" has_nothing_due_a_second_time
