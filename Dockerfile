@@ -27,22 +27,19 @@ RUN python -m venv /opt/autoflow \
     && python -m compileall -q -x '/(test|tests|lib2to3|idlelib|site-packages|dist-packages)/' \
         "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 
-# The dependencies, before the source: they change rarely and are nearly all of the size. setup.cfg lists them;
-# to install them without AutoFlow, an empty AutoFlow is put in its place. pip is given this directory, which has no
-# version to pin, here and below:
+# The dependencies, before the source: they change rarely and are nearly all of the size. setup.cfg lists them, and
+# nothing else of AutoFlow has a part in this layer.
 WORKDIR /usr/src/autoflow
-COPY setup.cfg pyproject.toml ./
-# hadolint ignore=DL3013
-RUN mkdir --parents autoflow/child config \
-    && touch README.md autoflow/child/__init__.py config/__init__.py \
-    && echo '__version__ = "0"' > autoflow/__init__.py \
-    && pip install --no-cache-dir '.[examples]' \
-    && pip uninstall --yes autoflow \
-    && rm -rf README.md autoflow config build ./*.egg-info
+COPY setup.cfg ./
+RUN python -c 'import configparser; setup = configparser.ConfigParser(); setup.read("setup.cfg"); \
+        print(setup["options"]["install_requires"], setup["options.extras_require"]["examples"])' > /tmp/requirements.txt \
+    && pip install --no-cache-dir --requirement /tmp/requirements.txt \
+    && rm /tmp/requirements.txt
 
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY autoflow autoflow
+# It is given by its directory, which has no version to pin:
 # hadolint ignore=DL3013
 RUN pip install --no-cache-dir --no-deps . \
     && rm -rf build ./*.egg-info
@@ -53,9 +50,11 @@ RUN install --directory --mode=0755 /mounts/inputs \
 
 # HOME: Jupyter, IPython and matplotlib keep caches there. /tmp can be written by any user, and is a tmpfs where the
 # root file system is read-only. What must last (the record, the outputs) is all in /mounts/outputs.
+# LANG: Python takes UTF-8 anyway; what notebooks start may not, and not every base says so.
 ENV AUTOFLOW_INPUTS_DIR=/mounts/inputs \
     AUTOFLOW_OUTPUTS_DIR=/mounts/outputs \
-    HOME=/tmp
+    HOME=/tmp \
+    LANG=C.UTF-8
 
 # A relative path in AUTOFLOW_DB_URI counts from here.
 WORKDIR /mounts/outputs
