@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
+from autoflow import sensor
 from autoflow.checks import check_tools
 from autoflow.conditions import Conditions
 from autoflow.context import Context
-from autoflow.daemon import serve, tick_or_stop
+from autoflow.control import Control
+from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_or_stop
 from autoflow.definitions import Definitions
-from autoflow.errors import ExitCode, FlowapiError
+from autoflow.errors import AutoflowError, ExitCode, FlowapiError
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
 from autoflow.model import RunStore
@@ -28,6 +31,7 @@ from autoflow.progress import Progress
 from autoflow.runs import RunState
 from autoflow.settings import Settings, check_directories, read_token
 from autoflow.signals import Signals
+from autoflow.steering import Steering
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +47,12 @@ def open_context(settings: Settings, environment: Mapping[str, str], progress: P
             context = Context(
                 settings=settings,
                 store=store,
-                ledger=Ledger(store),
+                ledger=Ledger(store.read),
                 jobs=jobs,
                 outputs=Outputs(settings.notebooks_dir, settings.reports_dir),
                 progress=progress,
                 conditions=Conditions(),
+                steering=Steering(store),
             )
             for attempt in store.recover(context.now()):
                 logger.warning(
@@ -85,13 +90,49 @@ def run_on_schedule(
         return asyncio.run(serve(context, definitions, Notifier(environment), now=now))
 
 
+def obey_here(
+    settings: Settings, environment: Mapping[str, str], progress: Progress, order: Mapping[str, Any]
+) -> ExitCode:
+    """Do what an order says in this process, where no other AutoFlow holds the store; see `autoflow.steering`."""
+    definitions = read_definitions(settings.workflows_file)
+    if order["do"] == "run":
+        check_tools(definitions)
+        read_token(settings)
+    with open_context(settings, environment, progress) as context:
+        answered = context.steering.obey(order, context.now())
+        if "error" in answered:
+            raise AutoflowError(answered["error"])
+        return asyncio.run(_run_asked(context, definitions)) if order["do"] == "run" else ExitCode.OK
+
+
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
-    with Signals() as signals:
+    async with _reachable(context) as signals:
         try:
             outcome = await tick_or_stop(context, definitions, signals, patient=False)
         except FlowapiError as error:
             logger.error("%s", error)
             return error.exit_code
+    if outcome is not None:
+        sweep(context, definitions)
+    return _summed_up(outcome)
+
+
+async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
+    async with _reachable(context) as signals:
+        outcome = await done_or_stopped(sensor.run_asked(context, definitions, signals.stop), context, signals)
+    return _summed_up(outcome)
+
+
+@asynccontextmanager
+async def _reachable(context: Context) -> AsyncIterator[Signals]:
+    """Hear signals, and orders over the control socket, for the length of one tick."""
+    agenda = Agenda(last_tick=context.now(), doing="running once")
+    with Signals() as signals:
+        async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
+            yield signals
+
+
+def _summed_up(outcome: sensor.Outcome | None) -> ExitCode:
     if outcome is None:
         return ExitCode.RUN_FAILED
     states = outcome.states

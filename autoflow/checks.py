@@ -20,12 +20,12 @@ def check_tools(definitions: Definitions) -> None:
         f"{workflow.name}.{notebook.label}"
         for workflow in definitions.workflows.values()
         for notebook in workflow.notebooks
-        if notebook.output
+        if notebook.outputs
     ]
     missing = [tool for tool in PDF_TOOLS if shutil.which(tool) is None]
     if wanted and missing:
         packages = " ".join(PDF_TOOLS[tool] for tool in missing)
         raise SettingsError(
-            f"{' and '.join(missing)} not found, and {', '.join(wanted)} is to be made a PDF;"
+            f"{' and '.join(missing)} not found, and {', '.join(wanted)} is to be made a report;"
             f" install with: apt-get install {packages}"
         )

@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 
 from autoflow import __version__
+from autoflow.commands.arguments import add_commands
 from autoflow.errors import AutoflowError, ExitCode
 
 if TYPE_CHECKING:
@@ -26,18 +29,31 @@ Settings come from environment variables: AUTOFLOW_INPUTS_DIR, AUTOFLOW_OUTPUTS_
 FLOWAPI_TOKEN are needed; AUTOFLOW_LOG_LEVEL, AUTOFLOW_DB_URI, SSL_CERTIFICATE_FILE and AUTOFLOW_CONFIG
 are optional. README.md describes them all.
 
+Without a command and without an option AutoFlow goes on, and ticks on the schedule of workflows.yml.
+`autoflow COMMAND --help` tells more of each command.
+
 exit codes:
-  0  all that was due succeeded, or AutoFlow was asked to stop
-  1  a run failed
-  2  a mistake in the settings or in workflows.yml
+  0  all that was due succeeded, AutoFlow was asked to stop, or a command has done what it should
+  1  a run failed, or no daemon answers --health
+  2  a mistake in the settings, in workflows.yml or in what was typed, or nobody said yes
   3  FlowAPI could not be asked
 """
+
+WITHOUT_SETTINGS = ("schema", "init")
+ASKING_FLOWAPI = ("check",)
+"""Other commands need FLOWAPI_URL only if they have to run something themselves."""
+STEERING = ("rerun", "backfill", "repair", "cancel", "skip", "unskip")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit code."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command and (options.run_once or options.check or options.health or options.now):
+        parser.error(f"{options.command} is a command of its own, without --run-once, --check, --health or --now")
     try:
+        if options.command:
+            return run_command(options, os.environ)
         return command(options, os.environ)
     except AutoflowError as error:
         # each line is a message of its own, as in a file of many mistakes
@@ -46,11 +62,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # who read has seen enough, as `head` does; nothing is to be said at the exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+class Parser(argparse.ArgumentParser):
+    """Says of a command that there is not which one was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        if unknown := re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            from autoflow.wording import did_you_mean, shown
+
+            commands = re.findall(r"[a-z]+", unknown.group(2))
+            message = f"there is no command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
+        super().error(message)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="autoflow",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -62,7 +94,24 @@ def build_parser() -> argparse.ArgumentParser:
     mode.add_argument("--health", action="store_true", help="ask the running daemon how it is, and exit with 0 or 1")
     parser.add_argument("--now", action="store_true", help="tick at once, then on schedule")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
+    add_commands(parser)
     return parser
+
+
+def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:
+    """Import what a command needs, and do it."""
+    name: str = options.command
+    settings: Settings | None = None
+    if name not in WITHOUT_SETTINGS:
+        from autoflow.progress import progress_for
+        from autoflow.settings import load_settings
+
+        settings = load_settings(environment, asks_flowapi=name in ASKING_FLOWAPI)
+        set_up_logging(settings, progress_for(sys.stderr))
+    module = import_module(f"autoflow.commands.{'steering' if name in STEERING else name}")
+    code: ExitCode = module.run(options, settings)
+    sys.stdout.flush()
+    return code
 
 
 def command(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:

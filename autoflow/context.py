@@ -16,6 +16,7 @@ from autoflow.model import RunStore
 from autoflow.outputs import Outputs
 from autoflow.progress import Progress
 from autoflow.settings import Settings
+from autoflow.steering import Steering
 
 
 def utc_now() -> dt.datetime:
@@ -24,7 +25,7 @@ def utc_now() -> dt.datetime:
 
 @dataclass(frozen=True)
 class Context:
-    """The settings, and the doors to the store, to blocking work, to outputs and to people."""
+    """The settings, and the doors to the store, to blocking work, to outputs and to people, in both directions."""
 
     settings: Settings
     store: RunStore
@@ -33,6 +34,7 @@ class Context:
     outputs: Outputs
     progress: Progress
     conditions: Conditions
+    steering: Steering
     now: Callable[[], dt.datetime] = utc_now
     longest_nap: float = 60.0
     """Seconds that the idle daemon sleeps at a stretch."""

@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 import logging
 import os
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from autoflow.definitions import Definitions
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError
 from autoflow.notifier import Notifier
 from autoflow.parser import load_definitions
+from autoflow.retention import Sweeper
 from autoflow.schedule import Schedule, next_tick
 from autoflow.signals import Signals
 
@@ -62,7 +64,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     agenda = Agenda(last_tick=first_tick(context, now=now))
     with Signals() as signals:
         feeding = asyncio.create_task(feed_watchdog(notifier))
-        async with Control(context.settings.control_socket, lambda: health(context, agenda)):
+        async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
             notifier.ready()
             while not signals.stop.is_set():
                 moment = agenda.next(definitions, context.now())
@@ -77,6 +79,10 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     notifier.reloading()
                     definitions = reload(context, definitions)
                     notifier.ready()
+                elif context.steering.changed.is_set() and not signals.stop.is_set():
+                    definitions = reload(context, definitions)
+                    say(notifier, agenda, "running what was asked for")
+                    await between_ticks(context, definitions, agenda, signals)
             notifier.stopping()
         feeding.cancel()
     logger.info("stopped")
@@ -117,12 +123,40 @@ async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, s
         return
     agenda.retry_at = outcome.retry_at
     context.store.record_tick(began)
+    sweep(context, definitions)
     if context.now() >= until:
         logger.warning(
             "this tick took %s and ran into the next one; %d runs are left for that",
             dt.timedelta(seconds=round((context.now() - began).total_seconds())),
             outcome.not_started,
         )
+
+
+async def between_ticks(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> None:
+    """Run what somebody has asked for; what can not be made now is left for the next tick."""
+    until = agenda.next(definitions, context.now())
+    context.steering.changed.clear()
+    try:
+        running = sensor.run_asked(context, definitions, signals.stop, until=until)
+        outcome = await done_or_stopped(running, context, signals)
+    except SettingsError as error:
+        context.conditions.begin("tick", str(error))
+        return
+    except Exception:
+        logger.exception("what was asked for could not be run; the next tick tries again")
+        return
+    if outcome is not None and outcome.retry_at is not None:
+        agenda.retry_at = min(outcome.retry_at, agenda.retry_at or outcome.retry_at)
+
+
+def sweep(context: Context, definitions: Definitions) -> None:
+    """Remove what workflows.yml does not want kept any longer."""
+    try:
+        directories = context.settings.notebooks_dir, context.settings.reports_dir
+        Sweeper(context.store, directories).sweep(definitions.workflows, context.now())
+    except Exception:
+        # old files are no reason to fail
+        logger.exception("old files could not be removed")
 
 
 async def tick_or_stop(
@@ -140,7 +174,15 @@ async def tick_or_stop(
     sensor.Outcome or None
         None when the tick had to be ended.
     """
-    ticking = asyncio.create_task(sensor.tick(context, definitions, signals.stop, until=until, patient=patient))
+    ticking = sensor.tick(context, definitions, signals.stop, until=until, patient=patient)
+    return await done_or_stopped(ticking, context, signals)
+
+
+async def done_or_stopped(
+    work: Coroutine[Any, Any, sensor.Outcome], context: Context, signals: Signals
+) -> sensor.Outcome | None:
+    """Wait for a tick or the like; once told to stop, give what is running the grace time, then end it."""
+    ticking = asyncio.create_task(work)
     stopping = asyncio.create_task(signals.stop.wait())
     killing = asyncio.create_task(signals.kill.wait())
     try:
@@ -198,13 +240,14 @@ async def sleep_until(moment: dt.datetime, signals: Signals, context: Context) -
     Returns
     -------
     bool
-        Whether the moment has come; False when a signal came first.
+        Whether the moment has come; False when a signal or an order came first.
     """
     while (left := (moment - context.now()).total_seconds()) > 0:
-        if signals.stop.is_set() or signals.reload.is_set():
+        events = (signals.stop, signals.reload, context.steering.changed)
+        if any(event.is_set() for event in events):
             return False
         began = context.now()
-        waiters = {asyncio.create_task(signals.stop.wait()), asyncio.create_task(signals.reload.wait())}
+        waiters = {asyncio.create_task(event.wait()) for event in events}
         await asyncio.wait(waiters, timeout=min(left, context.longest_nap), return_when=asyncio.FIRST_COMPLETED)
         for waiter in waiters:
             waiter.cancel()
@@ -230,11 +273,17 @@ def say(notifier: Notifier, agenda: Agenda, text: str) -> None:
         notifier.status(text)
 
 
+def answer(context: Context, agenda: Agenda, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer those who ask over the socket: say how the daemon is, or do as they say."""
+    return context.steering.obey(asked, context.now()) if asked else health(context, agenda)
+
+
 def health(context: Context, agenda: Agenda) -> dict[str, Any]:
     """Describe the daemon for those who ask it over its socket."""
     return {
         "pid": os.getpid(),
         "doing": agenda.doing,
         "last_tick": agenda.last_tick.isoformat(),
+        "running": context.steering.running(),
         "problems": context.conditions.present(),
     }

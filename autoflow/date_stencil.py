@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,9 @@ class StencilError(ValueError):
 class AvailableDates:
     """The dates that have data."""
 
-    def __init__(self, dates: Iterable[dt.date]) -> None:
+    def __init__(self, dates: Iterable[dt.date], by_type: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.by_type: Mapping[str, Sequence[str]] = by_type or {}
+        """As they were listed: ISO dates of each CDR type that counts."""
         self.dates: tuple[dt.date, ...] = tuple(sorted(set(dates)))
         # the calendar's last day is in no half-open interval: none can end after it
         self.days = Days.of(date.toordinal() for date in self.dates if date < dt.date.max)

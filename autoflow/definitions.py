@@ -25,9 +25,13 @@ CDR_TYPES = ("calls", "sms", "mds", "topups")
 class Output:
     """A report to be made of a notebook."""
 
-    format: Literal["pdf"] = "pdf"
+    format: Literal["pdf", "html"] = "pdf"
     template: str | None = None
     """Template file, relative to the inputs directory; None is AutoFlow's own."""
+    theme: str | None = None
+    """Theme file of a PDF, relative to the inputs directory; None is AutoFlow's own."""
+    code: bool = False
+    """Whether the code of cells is shown, where their tags do not say so."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Notebook:
     label: str
     filename: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    output: Output | None = None
+    outputs: tuple[Output, ...] = ()
     timeout: float | None = 12 * 3600.0
     """Seconds that one execution may take; None is no limit."""
     warm: bool = True
@@ -58,6 +62,22 @@ class Retries:
     max_pause: float = 24 * 3600.0
 
 
+Amount = int | dt.timedelta | None
+"""How much is kept: the newest so many, what is no older, or everything."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How much of what a workflow made is kept; the newest that succeeded is, whatever is said here."""
+
+    notebooks: Amount = None
+    """Executed notebooks of runs that succeeded."""
+    reports: Amount = None
+    """Reports, with their manifests."""
+    attempts: Amount = None
+    """Attempts that failed or were interrupted, with their executed notebooks."""
+
+
 @dataclass(frozen=True)
 class Workflow:
     """A named set of notebooks."""
@@ -69,6 +89,7 @@ class Workflow:
     retries: Retries = Retries()
     concurrency: int | None = None
     """How many runs of this workflow may go on at a time; None sets no limit of its own."""
+    keep: Keep = Keep()
 
     def dependencies(self) -> dict[str, set[str]]:
         """Labels that each label reads, as `graphlib.TopologicalSorter` takes them."""

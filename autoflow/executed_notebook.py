@@ -41,3 +41,27 @@ def record_cause(path: Path, exception: str, message: str) -> int | None:
             path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
             return cell_position(notebook["cells"], index)
     return None
+
+
+def printed(path: Path) -> list[tuple[int, str]]:
+    """Read what the cells of an executed notebook printed, by their position as the analyst counts.
+
+    Raises
+    ------
+    OSError, ValueError
+        When the file is missing or no notebook.
+    """
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    found = []
+    for index, cell in enumerate(cells):
+        text = "".join(_printed(output) for output in cell.get("outputs", ()))
+        if text.strip():
+            found.append((cell_position(cells, index), text))
+    return found
+
+
+def _printed(output: Mapping[str, Any]) -> str:
+    if output.get("output_type") == "error":
+        return f"{output.get('ename')}: {output.get('evalue')}\n"
+    text = output.get("text") or output.get("data", {}).get("text/plain", "")
+    return text if isinstance(text, str) else "".join(text)

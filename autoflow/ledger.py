@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence, Set
 
 from autoflow.days import Days
 from autoflow.definitions import Definitions
-from autoflow.model import RunStore
-from autoflow.runs import Run, RunKey, parameters_hashes
+from autoflow.run_reader import RunReader
+from autoflow.runs import Run, RunKey, key_maker
 
 
 class Ledger:
@@ -19,8 +20,8 @@ class Ledger:
     The record stays the truth: what a run changes is looked up again.
     """
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    def __init__(self, reader: RunReader) -> None:
+        self._reader = reader
         self._definitions: Definitions | None = None
         self._known: list[Days] = []
         self._settled: list[Days] = []
@@ -57,27 +58,22 @@ class Ledger:
 
     def _look_up(self, definitions: Definitions, unknown: Sequence[Days]) -> None:
         found: list[list[int]] = [[] for _ in unknown]
-        # date by date, so that no more than one date's keys are held at a time
-        hashes = [
-            iter(zip(days, parameters_hashes(trigger, days), strict=True))
-            for trigger, days in zip(definitions.triggers, unknown, strict=True)
-        ]
-        waiting = [next(pairs, None) for pairs in hashes]
-        names = [trigger.workflow_name for trigger in definitions.triggers]
-        dateless = self._store.dateless_keys() if any(unknown) else frozenset()
+        makers = [key_maker(trigger) for trigger in definitions.triggers]
+        dateless = self._reader.dateless_keys() if any(unknown) else frozenset()
         for stretch in Days.joined(stretch for days in unknown for stretch in days.stretches).stretches:
-            settled = self._store.settled_keys(*stretch)
+            # date by date, so that no more than one date's keys are held at a time
+            settled = self._reader.settled_keys(*stretch)
             day_and_keys = next(settled, None)
             for day in range(*stretch):
                 keys: Set[RunKey] = frozenset()
                 if day_and_keys is not None and day_and_keys[0] == day:
                     keys, day_and_keys = day_and_keys[1], next(settled, None)
-                for number, pair in enumerate(waiting):
-                    if pair is not None and pair[0] == day:
-                        key = names[number], pair[1]
-                        if key in keys or key in dateless:
-                            found[number].append(day)
-                        waiting[number] = next(hashes[number], None)
-        for number, days in enumerate(found):
-            self._settled[number] |= Days.of(days)
+                if not keys and not dateless:
+                    continue
+                date = dt.date.fromordinal(day)
+                for number, days in enumerate(unknown):
+                    if day in days and ((key := makers[number](date)) in keys or key in dateless):
+                        found[number].append(day)
+        for number, settled_days in enumerate(found):
+            self._settled[number] |= Days.of(settled_days)
             self._known[number] |= unknown[number]

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The run store: the record of every attempt at every run, and the only code that knows SQL."""
+"""The run store: the record of every attempt at every run; with `autoflow.run_reader` the only code that knows SQL."""
 
 from __future__ import annotations
 
@@ -10,26 +10,18 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from autoflow.errors import StoreError
+from autoflow.retention import Made, Removal
+from autoflow.run_reader import RecordedNotebook, RunReader, Skip, open_reader
 from autoflow.runs import Failure, Run, RunKey, RunState
 
 APPLICATION_ID = 0x4146_4C57
 """Marks a sqlite file as AutoFlow's."""
-
-
-@dataclass(frozen=True)
-class Failures:
-    """The failed attempts at one run."""
-
-    attempts: int
-    last: dt.datetime
 
 
 @dataclass(frozen=True)
@@ -66,6 +58,7 @@ class RunStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self.read = RunReader(self._connection)
 
     def close(self) -> None:
         """Close the file, then let others have it."""
@@ -84,44 +77,6 @@ class RunStore:
                     (_text(now),),
                 )
         return left
-
-    def settled_keys(self, start: int, end: int) -> Iterator[tuple[int, set[RunKey]]]:
-        """Read which runs succeeded or are running for the dates from ``start`` on and before ``end``.
-
-        Yields
-        ------
-        day : int
-            A reference date that has any, as an ordinal; in order.
-        keys : set of RunKey
-        """
-        dates = dt.date.fromordinal(start).isoformat(), dt.date.fromordinal(end - 1).isoformat()
-        rows = self._connection.execute(
-            "SELECT reference_date, workflow, parameters_hash FROM runs"
-            " WHERE state IN ('running', 'success') AND reference_date BETWEEN ? AND ? ORDER BY reference_date",
-            dates,
-        )
-        for date, group in groupby(rows, key=itemgetter(0)):
-            yield dt.date.fromisoformat(date).toordinal(), {(workflow, key) for _, workflow, key in group}
-
-    def dateless_keys(self) -> set[RunKey]:
-        """Read which runs succeeded in the predecessor's record, which has no dates."""
-        rows = self._connection.execute(
-            "SELECT workflow, parameters_hash FROM runs"
-            " WHERE state IN ('running', 'success') AND reference_date IS NULL"
-        )
-        return {(workflow, key) for workflow, key in rows}
-
-    def failures(self) -> dict[RunKey, Failures]:
-        """Read the failed attempts at runs that are not settled."""
-        rows = self._connection.execute(
-            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs AS tried WHERE state = 'failed'"
-            " AND NOT EXISTS (SELECT 1 FROM runs WHERE state IN ('running', 'success')"
-            " AND workflow = tried.workflow AND parameters_hash = tried.parameters_hash) GROUP BY 1, 2"
-        )
-        return {
-            (workflow, key): Failures(attempts, dt.datetime.fromisoformat(last))
-            for workflow, key, attempts, last in rows
-        }
 
     def begin(self, run: Run, now: dt.datetime) -> Attempt:
         """Record that an attempt at a run starts.
@@ -143,6 +98,8 @@ class RunStore:
                 )
             except sqlite3.IntegrityError as error:
                 raise StoreError(f"{self.path}: {run} is running or has succeeded already") from error
+            # a repair is asked for once: were it to fail, the next attempt is a whole one
+            cursor.execute("UPDATE requests SET repairs = NULL WHERE workflow = ? AND parameters_hash = ?", run.key)
             row = cursor.execute("SELECT * FROM runs WHERE id = ?", (cursor.lastrowid,)).fetchone()
         return _attempt(row)
 
@@ -186,6 +143,35 @@ class RunStore:
                 "UPDATE notebooks SET report = ? WHERE run_id = ? AND label = ?", (str(report), attempt.id, label)
             )
 
+    def reports_of(self, key: RunKey, label: str) -> list[Path]:
+        """List the reports of a notebook that earlier attempts at a run have made, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
+            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
+            (*key, label),
+        )
+        return [Path(report) for (report,) in rows]
+
+    def made_by(self, workflow: str) -> list[Made]:
+        """List what the attempts of a workflow that are over have made, and still have on disk."""
+        return self.read.made_by(workflow)
+
+    def forget(self, removals: Sequence[Removal]) -> None:
+        """Record that files are gone, and drop attempts of which nothing is to be known any more."""
+        with self._transaction() as cursor:
+            for removal in removals:
+                key = removal.made.run_id, removal.made.label
+                if removal.notebook:
+                    cursor.execute("UPDATE notebooks SET notebook = NULL WHERE run_id = ? AND label = ?", key)
+                if removal.reports:
+                    cursor.execute("UPDATE notebooks SET report = NULL WHERE run_id = ? AND label = ?", key)
+            for run_id in {removal.made.run_id for removal in removals if removal.record}:
+                cursor.execute(
+                    "DELETE FROM runs WHERE id = ? AND state != 'success' AND NOT EXISTS ("
+                    "SELECT 1 FROM notebooks WHERE run_id = runs.id AND (notebook NOT NULL OR report NOT NULL))",
+                    (run_id,),
+                )
+
     def fail_notebook(self, attempt: Attempt, label: str, failure: Failure) -> None:
         """Record that a notebook's report could not be made."""
         with self._transaction() as cursor:
@@ -194,10 +180,124 @@ class RunStore:
                 (_json(failure), attempt.id, label),
             )
 
+    def reuse_notebook(self, attempt: Attempt, notebook: RecordedNotebook, executed_by: int) -> None:
+        """Record that an attempt uses a notebook that an earlier one has executed."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report, reused_from)"
+                " VALUES (?, ?, 'success', ?, ?, ?, ?, ?)",
+                (
+                    attempt.id,
+                    notebook.label,
+                    _text(notebook.started),
+                    _text(notebook.ended) if notebook.ended else None,
+                    notebook.notebook,
+                    notebook.report,
+                    notebook.reused_from or executed_by,
+                ),
+            )
+
+    def ask_for(self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None) -> list[Run]:
+        """Make runs due because somebody asks for them, whatever the triggers say.
+
+        Earlier attempts stay in the record but count no more, unless one of them is to be repaired. A run
+        that was skipped is skipped no more. One that is running is left alone.
+
+        Parameters
+        ----------
+        repairs
+            The attempt whose executed notebooks are to be used again.
+
+        Returns
+        -------
+        list of Run
+            Those that are due now.
+        """
+        asked = []
+        with self._transaction() as cursor:
+            for run in runs:
+                running = cursor.execute(
+                    "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state = 'running'", run.key
+                ).fetchone()
+                if running:
+                    continue
+                if repairs is None:
+                    cursor.execute(
+                        "UPDATE runs SET superseded = ?"
+                        " WHERE workflow = ? AND parameters_hash = ? AND superseded IS NULL",
+                        (_text(now), *run.key),
+                    )
+                date = run.reference_date.isoformat()
+                cursor.execute(
+                    "INSERT OR REPLACE INTO requests (workflow, parameters_hash, reference_date, parameters, asked,"
+                    " repairs) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*run.key, date, json.dumps(run.parameters), _text(now), repairs),
+                )
+                cursor.execute(
+                    # a skip of the whole date stays for the other runs of it: what was asked for later goes before
+                    "DELETE FROM skips WHERE workflow = ? AND reference_date = ? AND parameters_hash = ?",
+                    (run.workflow.name, date, run.parameters_hash),
+                )
+                asked.append(run)
+        return asked
+
+    def skip(self, skips: Iterable[Skip]) -> None:
+        """Record what is not to be run."""
+        with self._transaction() as cursor:
+            cursor.executemany(
+                "INSERT OR REPLACE INTO skips (workflow, reference_date, parameters_hash, reason, since)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [
+                    (
+                        skip.workflow,
+                        skip.reference_date.isoformat(),
+                        skip.parameters_hash,
+                        skip.reason,
+                        _text(skip.since),
+                    )
+                    for skip in skips
+                ],
+            )
+
+    def unskip(self, workflow: str, dates: Iterable[dt.date]) -> int:
+        """Forget that dates of a workflow are skipped, and return how many entries there were."""
+        with self._transaction() as cursor:
+            return sum(
+                cursor.execute(
+                    "DELETE FROM skips WHERE workflow = ? AND reference_date = ?", (workflow, date.isoformat())
+                ).rowcount
+                for date in dates
+            )
+
+    def record_poll(self, answer: Mapping[str, Iterable[str]], now: dt.datetime) -> None:
+        """Remember the dates that FlowAPI lists, and when each was first listed.
+
+        Parameters
+        ----------
+        answer
+            ISO dates by CDR type.
+        """
+        before = self.read.listed_dates().by_type
+        with self._transaction() as cursor:
+            for cdr_type in before.keys() | answer.keys():
+                known = before.get(cdr_type, {})
+                listed = sorted({dt.date.fromisoformat(date) for date in answer.get(cdr_type, ())})
+                # a type without dates has no row, and is not told from one that is not listed
+                if listed == sorted(known):
+                    continue
+                cursor.execute("DELETE FROM listed_dates WHERE cdr_type = ?", (cdr_type,))
+                cursor.executemany(
+                    "INSERT INTO listed_dates (cdr_type, first, days, appeared) VALUES (?, ?, ?, ?)",
+                    [
+                        (cdr_type, first.isoformat(), days, _text(appeared))
+                        for first, days, appeared in _stretches((date, known.get(date, now)) for date in listed)
+                    ],
+                )
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('last_poll', ?)", (_text(now),))
+
     def last_tick(self) -> dt.datetime | None:
         """Read the time for which the newest tick was scheduled; None in a new installation."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'last_tick'").fetchone()
-        return dt.datetime.fromisoformat(row[0]) if row else None
+        return self.read.last_tick()
 
     def record_tick(self, scheduled: dt.datetime) -> None:
         """Remember the newest tick, so that one missed while AutoFlow is down can be told."""
@@ -208,6 +308,27 @@ class RunStore:
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         with _transaction(self._connection) as cursor:
             yield cursor
+
+
+def open_for_reading(path: Path, *, missing_is_empty: bool = False) -> RunReader:
+    """Open a record for reading only: no lock is taken, and a daemon that holds it goes on.
+
+    Parameters
+    ----------
+    missing_is_empty
+        Whether a record that does not exist yet is read as one with nothing in it.
+
+    Raises
+    ------
+    StoreError
+        When there is no record, or not one that can be read.
+    """
+    if missing_is_empty and not path.exists():
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        _migrate(connection, path)
+        connection.row_factory = sqlite3.Row
+        return RunReader(connection)
+    return open_reader(path, len(MIGRATIONS))
 
 
 def _take_lock(path: Path) -> int:
@@ -312,14 +433,66 @@ def _create_tables(cursor: sqlite3.Cursor) -> None:
     cursor.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-def _index_settled_runs(cursor: sqlite3.Cursor) -> None:
+def _add_steering(cursor: sqlite3.Cursor) -> None:
+    """Make room for what people ask for, and for the dates that the last poll found."""
+    cursor.execute("ALTER TABLE runs ADD COLUMN superseded TEXT")
+    cursor.execute("DROP INDEX runs_live")
+    cursor.execute(
+        "CREATE UNIQUE INDEX runs_live ON runs (workflow, parameters_hash)"
+        " WHERE state IN ('running', 'success') AND superseded IS NULL"
+    )
+    cursor.execute("DROP INDEX runs_failed")
+    cursor.execute(
+        "CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended)"
+        " WHERE state = 'failed' AND superseded IS NULL"
+    )
+    cursor.execute("CREATE INDEX runs_interrupted ON runs (workflow, parameters_hash) WHERE state = 'interrupted'")
+    # a calendar reads this alone, and not the rows with their parameters
+    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date, workflow, parameters_hash, state, superseded)")
     cursor.execute(
         "CREATE INDEX runs_settled ON runs (reference_date, workflow, parameters_hash)"
-        " WHERE state IN ('running', 'success')"
+        " WHERE state IN ('running', 'success') AND superseded IS NULL"
+    )
+    cursor.execute("ALTER TABLE notebooks ADD COLUMN reused_from INTEGER")
+    cursor.execute(
+        """
+        CREATE TABLE requests (
+            workflow TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,
+            reference_date TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            repairs INTEGER,
+            PRIMARY KEY (workflow, parameters_hash)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE skips (
+            workflow TEXT NOT NULL,
+            reference_date TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,  -- empty: every run of that date
+            reason TEXT NOT NULL,
+            since TEXT NOT NULL,
+            PRIMARY KEY (workflow, reference_date, parameters_hash)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE listed_dates (
+            cdr_type TEXT NOT NULL,
+            first TEXT NOT NULL,
+            days INTEGER NOT NULL,
+            appeared TEXT NOT NULL,
+            PRIMARY KEY (cdr_type, first)
+        ) WITHOUT ROWID
+        """
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _index_settled_runs)
+MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _add_steering)
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 
 
@@ -357,6 +530,11 @@ def _take_over_history(cursor: sqlite3.Cursor) -> None:
             SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
             FROM workflow_runs WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
                 AND timestamp NOT NULL
+                -- what was taken over before may have been superseded since
+                AND NOT EXISTS (
+                    SELECT 1 FROM runs WHERE attempt = 0 AND workflow = workflow_name
+                        AND runs.parameters_hash = workflow_runs.parameters_hash
+                )
             """
         )
 
@@ -370,6 +548,20 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         attempt=row["attempt"],
         state=RunState(row["state"]),
     )
+
+
+def _stretches(dates: Iterable[tuple[dt.date, dt.datetime]]) -> Iterator[tuple[dt.date, int, dt.datetime]]:
+    """Join dates that follow each other and appeared together: first date, number of days, appearance."""
+    first, days, since = None, 0, None
+    for date, appeared in dates:
+        if first is not None and since == appeared and date == first + dt.timedelta(days=days):
+            days += 1
+            continue
+        if first is not None and since is not None:
+            yield first, days, since
+        first, days, since = date, 1, appeared
+    if first is not None and since is not None:
+        yield first, days, since
 
 
 def _text(moment: dt.datetime) -> str:

@@ -6,13 +6,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
+from hashlib import sha256
 from pathlib import PurePath
+from typing import Any
 
 from autoflow.runs import Run
 
 LONGEST_PART = 80
 """Characters of a stem or workflow name that are kept; a file name holds 255 bytes in all."""
+
+
+MANIFEST = ".json"
+"""Suffix of what is kept beside a report about how it was made."""
+
+OUTPUT_SUFFIXES = (".pdf", ".html", MANIFEST)
+"""Suffixes of what is made of an executed notebook; all that is made at a time has one stem."""
+
+LONGEST_PARAMETERS = 40
+"""Characters of parameters that are kept in the name of the newest report."""
 
 
 def output_stem(filename: str, run: Run, now: dt.datetime) -> str:
@@ -35,6 +48,24 @@ def output_stem(filename: str, run: Run, now: dt.datetime) -> str:
     time = now.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     tag = f"{_safe(run.workflow.name)}_{run.reference_date}_{run.parameters_hash}"
     return f"{_safe(PurePath(filename).stem)}__{tag}__{time}"
+
+
+def latest_stem(run: Run, label: str) -> str:
+    """Name, without extension, of what always points at the newest report of a notebook.
+
+    There is one for each set of parameters, the dates left out.
+    """
+    values = [value for name, value in sorted(run.parameters.items()) if name not in ("reference_date", "date_ranges")]
+    parts = [_safe(run.workflow.name), _safe(label)]
+    if values:
+        words = "_".join(str(value) for value in values)
+        plain = len(values) == 1 and isinstance(values[0], str) and _safe(words)[:LONGEST_PARAMETERS] == words
+        parts.append(words if plain else f"{_safe(words)[:LONGEST_PARAMETERS]}-{_digest(values)}")
+    return "__".join(parts)
+
+
+def _digest(values: list[Any]) -> str:
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:6]
 
 
 def _safe(part: str) -> str:

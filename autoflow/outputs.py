@@ -5,8 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+
+from autoflow.naming import MANIFEST
+
+LATEST = "latest"
+"""Directory in the reports' own, of links to the newest."""
 
 
 class Outputs:
@@ -19,13 +26,17 @@ class Outputs:
 
     def reserve(self, directory: Path, stem: str, suffix: str) -> Path:
         """Promise a path that no other output has or will have."""
-        path = directory / f"{stem}{suffix}"
-        number = 1
-        while path in self._reserved or path.exists():
+        return self.reserve_all(directory, stem, (suffix,))[0]
+
+    def reserve_all(self, directory: Path, stem: str, suffixes: Sequence[str]) -> list[Path]:
+        """Promise paths that differ in their suffixes alone, and that no other output has or will have."""
+        number, tried = 1, stem
+        while any(path in self._reserved or path.exists() for path in _paths(directory, tried, suffixes)):
             number += 1
-            path = directory / f"{stem}-{number}{suffix}"
-        self._reserved.add(path)
-        return path
+            tried = f"{stem}-{number}"
+        paths = _paths(directory, tried, suffixes)
+        self._reserved.update(paths)
+        return paths
 
     def publish(self, source: Path, final: Path) -> None:
         """Give a complete file its final name; it survives a power cut as a whole or not at all."""
@@ -42,6 +53,36 @@ class Outputs:
             os.close(directory)
         self.release(final)
 
+    def point(self, name: str, final: Path, reference_date: str) -> None:
+        """Let ``latest/<name>`` point at a report, unless it points at one of a later reference date.
+
+        Raises
+        ------
+        OSError
+            When the file system has no symbolic links.
+        """
+        latest = self.reports / LATEST
+        latest.mkdir(exist_ok=True)
+        link = latest / name
+        if self._reference_date(link) > reference_date:
+            return
+        fresh = latest / f".{name}.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.path.relpath(final, latest))
+        fresh.replace(link)
+
+    def _reference_date(self, link: Path) -> str:
+        """Read the date of the report that a link points at; empty when there is none."""
+        try:
+            manifest = link.resolve(strict=True).with_suffix(MANIFEST)
+            return str(json.loads(manifest.read_text(encoding="utf-8"))["reference_date"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
     def release(self, path: Path) -> None:
         """Take a promise back."""
         self._reserved.discard(path)
+
+
+def _paths(directory: Path, stem: str, suffixes: Sequence[str]) -> list[Path]:
+    return [directory / f"{stem}{suffix}" for suffix in suffixes]

@@ -21,6 +21,7 @@ from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     Concurrency,
     Definitions,
+    Keep,
     Notebook,
     Output,
     Retries,
@@ -104,6 +105,7 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
 def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable: Collection[str]) -> Iterator[Problem]:
     """Say in our words what pydantic found, and nothing of values that could not even be read."""
     misspelt: set[KeyPath] = set()
+    mistakes = [{**details, "loc": _as_written(document, details["loc"])} for details in mistakes]
     for details in mistakes:
         if details["type"] == "extra_forbidden":
             parent, key = details["loc"][:-1], str(details["loc"][-1])
@@ -113,6 +115,14 @@ def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable
         if details["type"] == "missing" and details["loc"] in misspelt:
             continue
         yield from (problem for problem in _shape_problem(document, details) if problem.key not in unreadable)
+
+
+def _as_written(document: Document, path: KeyPath) -> KeyPath:
+    """Leave out the place in a list that only one entry, written without it, was put into."""
+    for end, part in enumerate(path):
+        if part == "output" and path[end + 1 : end + 2] == (0,) and (*path[: end + 1], 0) not in document.values:
+            return (*path[: end + 1], *path[end + 2 :])
+    return path
 
 
 def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Problem]:
@@ -248,14 +258,29 @@ def _notebook_problems(
     if label in AUTOMATIC_PARAMETERS:
         message = f"{label!r} is a name that AutoFlow gives a value to; choose another label"
         yield document.problem(path, message, at_key=True)
-    template, filename = _mapping(notebook.get("output")).get("template"), notebook.get("filename")
-    if template and isinstance(template, str) and (complaint := _file_complaint(directory, template)):
-        yield document.problem((*path, "output", "template"), complaint)
+    yield from _output_problems(document, (*path, "output"), notebook.get("output"), directory)
+    filename = notebook.get("filename")
     if filename and isinstance(filename, str):
         if complaint := _file_complaint(directory, filename):
             yield document.problem((*path, "filename"), complaint)
         else:
             yield from _content_problems(document, path, directory / filename, _parameters(notebook))
+
+
+def _output_problems(document: Document, path: KeyPath, outputs: Any, directory: Path) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, raw in enumerate(outputs if isinstance(outputs, list) else [outputs]):
+        at, output = (*path, index) if isinstance(outputs, list) else path, _mapping(raw)
+        kind = output.get("format")
+        for key in ("template", "theme"):
+            file = output.get(key)
+            if file and isinstance(file, str) and (complaint := _file_complaint(directory, file)):
+                yield document.problem((*at, key), complaint)
+        if "theme" in output and kind == "html":
+            yield document.problem((*at, "theme"), "a theme is for pdf; remove it", at_key=True)
+        if isinstance(kind, str) and kind in seen:
+            yield document.problem((*at, "format"), f"{shown(kind)} is there twice; a notebook has one report of each")
+        seen.add(str(kind))
 
 
 def _content_problems(
@@ -431,7 +456,9 @@ def _workflow(model: WorkflowModel) -> Workflow:
                 label=label,
                 filename=notebook.filename,
                 parameters=notebook.parameters,
-                output=Output(notebook.output.format, notebook.output.template) if notebook.output else None,
+                outputs=tuple(
+                    Output(output.format, output.template, output.theme, output.code) for output in notebook.output
+                ),
                 timeout=notebook.timeout,
                 warm=notebook.warm,
             )
@@ -440,6 +467,7 @@ def _workflow(model: WorkflowModel) -> Workflow:
         timeout=model.timeout,
         retries=Retries(model.retries.attempts, model.retries.pause, model.retries.max_pause),
         concurrency=model.concurrency,
+        keep=Keep(model.keep.notebooks, model.keep.reports, model.keep.attempts),
     )
 
 

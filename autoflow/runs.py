@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
+from autoflow.date_stencil import EmptyIntervalError
 from autoflow.definitions import Trigger, Workflow
 
 RunKey = tuple[str, str]
@@ -62,6 +62,8 @@ class Failure:
     traceback: str | None = None
     notebook: str | None = None
     """Path of the executed notebook with the error inside."""
+    of_report: bool = False
+    """Whether the notebook itself was executed, and only its report could not be made."""
 
     def __str__(self) -> str:
         where = f"notebook {self.label}" if self.label else ""
@@ -76,39 +78,6 @@ def parameters_hash(parameters: Mapping[str, Any]) -> str:
     """Hash of a run's parameters: the one of the predecessor's record, so that its history counts."""
     text = json.dumps(dict(parameters), sort_keys=True, default=str)
     return md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def parameters_hashes(trigger: Trigger, days: Iterable[int]) -> Iterator[str]:
-    """Hash the parameters of a trigger's runs for many reference dates, given as ordinals.
-
-    The same as `parameters_hash` of what `build_run` makes, and several times quicker: what does not
-    change from date to date is written as JSON once.
-    """
-    fixed = {name: json.dumps(value, sort_keys=True, default=str) for name, value in trigger.parameters.items()}
-    names = sorted({*fixed, "reference_date", "date_ranges"})
-    before, between, after = "", "", ""
-    # "date_ranges" sorts before "reference_date"
-    for name in names:
-        if name == "date_ranges":
-            before, after = f"{after}{json.dumps(name)}: ", ""
-        elif name == "reference_date":
-            between, after = f"{after}{json.dumps(name)}: ", ""
-        else:
-            after += f"{json.dumps(name)}: {fixed[name]}"
-        after += "" if name == names[-1] else ", "
-    ends = [end.toordinal() if isinstance(end, dt.date) else end for pair in trigger.date_stencil.pairs for end in pair]
-    moves = [isinstance(end, int) for pair in trigger.date_stencil.pairs for end in pair]
-    for day in days:
-        dates = [_iso(day + end if moving else end) for end, moving in zip(ends, moves, strict=True)]
-        ranges = ", ".join([f'["{start}", "{end}"]' for start, end in zip(dates[::2], dates[1::2], strict=True)])
-        text = f'{{{before}[{ranges}]{between}"{_iso(day)}"{after}}}'
-        yield md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-@lru_cache(maxsize=1 << 14)
-def _iso(day: int) -> str:
-    """Write an ordinal as a date; each is written for every trigger and every end of a stencil."""
-    return dt.date.fromordinal(day).isoformat()
 
 
 def build_run(workflow: Workflow, trigger: Trigger, reference_date: dt.date) -> Run:
@@ -126,3 +95,66 @@ def build_run(workflow: Workflow, trigger: Trigger, reference_date: dt.date) -> 
         parameters=json.loads(json.dumps(parameters, default=str)),
         parameters_hash=parameters_hash(parameters),
     )
+
+
+def recorded_run(workflow: Workflow, parameters: Mapping[str, Any]) -> Run:
+    """Build a run again from its parameters as they were recorded."""
+    return Run(
+        workflow=workflow,
+        reference_date=dt.date.fromisoformat(parameters["reference_date"]),
+        parameters=dict(parameters),
+        parameters_hash=parameters_hash(parameters),
+    )
+
+
+def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
+    """Make the function that gives a trigger's run key for a reference date: the key of `build_run`, but quick.
+
+    All but the dates in the text that is hashed is the same for every date, and is written once.
+
+    Raises
+    ------
+    EmptyIntervalError
+        From the function that is returned, as `build_run` does.
+    """
+    # as in `json.dumps(..., sort_keys=True, default=str)`: the two names that AutoFlow adds fall among the trigger's
+    before = after = between = ""
+    for name in sorted(trigger.parameters):
+        item = f"{json.dumps(name)}: {json.dumps(trigger.parameters[name], sort_keys=True, default=str)}, "
+        if name < "date_ranges":
+            before += item
+        elif name < "reference_date":
+            between += item
+        else:
+            after += ", " + item.removesuffix(", ")
+    # an absolute date does not move with the reference date
+    pairs = [
+        tuple((0, end) if isinstance(end, int) else (1, end.toordinal()) for end in pair)
+        for pair in trigger.date_stencil.pairs
+    ]
+    texts: dict[int, str] = {}
+
+    known = texts.get
+
+    def text_of(ordinal: int) -> str:
+        text = texts[ordinal] = dt.date.fromordinal(ordinal).isoformat()
+        return text
+
+    def key_of(reference_date: dt.date) -> RunKey:
+        day = reference_date.toordinal()
+        ranges = []
+        try:
+            for (fixed_start, start), (fixed_end, end) in pairs:
+                first = start if fixed_start else day + start
+                last = end if fixed_end else day + end
+                if first >= last:
+                    # the error's words are made where stencils are
+                    trigger.date_stencil.intervals(reference_date)
+                ranges.append(f'["{known(first) or text_of(first)}", "{known(last) or text_of(last)}"]')
+        except (ValueError, OverflowError) as error:
+            raise EmptyIntervalError(str(error)) from error
+        date = known(day) or text_of(day)
+        text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{date}"{after}}}'
+        return trigger.workflow_name, md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    return key_of

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -42,6 +43,28 @@ def _parameters(raw: Any) -> Any:
     return {} if raw is None else raw
 
 
+def _outputs(raw: Any) -> list[Any]:
+    if raw is None:
+        return []
+    return raw if isinstance(raw, list) else [raw]
+
+
+def _amount(raw: Any) -> int | dt.timedelta:
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw > 0:
+        return raw
+    if isinstance(raw, str):
+        with suppress(ValueError, OverflowError):
+            return dt.timedelta(seconds=parse_duration(raw))
+    raise ValueError(f"found {shown(raw)}, expected a number such as 30 (the newest 30), or an age such as 90d")
+
+
+def _one_or_several(schema: dict[str, Any]) -> None:
+    """Describe to editors that a list of one may be written without being one."""
+    several = {"type": "array", "items": schema.pop("items")}
+    schema.pop("type")
+    schema["anyOf"] = [several["items"], several, {"type": "null"}]
+
+
 DURATION_SCHEMA = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
 DATE_SCHEMA = {"type": "string", "format": "date"}
 STENCIL_END = {"anyOf": [{"type": "integer"}, DATE_SCHEMA]}
@@ -51,6 +74,11 @@ Limit = Annotated[
     float | None,
     BeforeValidator(_limit),
     WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": NO_LIMIT}]}),
+]
+Amount = Annotated[
+    int | dt.timedelta | None,
+    BeforeValidator(_amount),
+    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, DURATION_SCHEMA]}),
 ]
 Date = Annotated[dt.date, BeforeValidator(_date), WithJsonSchema(DATE_SCHEMA)]
 Stencil = Annotated[
@@ -75,8 +103,10 @@ class Model(BaseModel):
 class OutputModel(Model):
     """A report to be made of a notebook."""
 
-    format: Literal["pdf"] = Field(description="What the notebook is converted to.")
+    format: Literal["pdf", "html"] = Field(description="What the notebook is converted to.")
     template: str | None = Field(None, description="Asciidoc template, beside workflows.yml.", min_length=1)
+    theme: str | None = Field(None, description="asciidoctor-pdf's theme, beside workflows.yml.", min_length=1)
+    code: bool = Field(False, description="Show the code of cells, where their tags do not say otherwise.")
 
 
 class NotebookModel(Model):
@@ -89,7 +119,11 @@ class NotebookModel(Model):
         " another notebook's label, or reference_date, date_ranges or flowapi_url.",
         json_schema_extra={"type": ["object", "null"]},
     )
-    output: OutputModel | None = Field(None, description="Make a report of the executed notebook.")
+    output: Annotated[list[OutputModel], BeforeValidator(_outputs)] = Field(
+        default_factory=list,
+        description="Make a report of the executed notebook, or a list of them.",
+        json_schema_extra=_one_or_several,
+    )
     timeout: Limit = Field(
         Notebook.timeout,
         description="How long one execution may take; 'none' for no limit.",
@@ -112,6 +146,14 @@ class RetriesModel(Model):
     max_pause: Duration = Field(Retries.max_pause, description="Longest pause.", json_schema_extra={"default": "1d"})
 
 
+class KeepModel(Model):
+    """How much is kept: the newest so many of each set of parameters, or what is no older."""
+
+    notebooks: Amount = Field(None, description="Executed notebooks of runs that succeeded.")
+    reports: Amount = Field(None, description="Reports, with their manifests.")
+    attempts: Amount = Field(None, description="Attempts that failed or were interrupted.")
+
+
 class WorkflowModel(Model):
     """A named set of notebooks."""
 
@@ -129,6 +171,9 @@ class WorkflowModel(Model):
     )
     concurrency: Annotated[int, Field(gt=0)] | None = Field(
         None, description="How many runs of this workflow may go on at a time."
+    )
+    keep: KeepModel = Field(
+        KeepModel(), description="How much is kept; by default everything.", json_schema_extra={"default": {}}
     )
 
 

@@ -19,8 +19,8 @@ from autoflow.date_stencil import AvailableDates
 from autoflow.days import Days
 from autoflow.definitions import Concurrency, Definitions, Retries
 from autoflow.errors import FlowapiError
-from autoflow.model import Failures
-from autoflow.runs import Run, RunKey, RunState, build_run
+from autoflow.run_reader import Failures, History, Request, Skip
+from autoflow.runs import Run, RunKey, RunState, build_run, recorded_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
 
@@ -79,7 +79,7 @@ async def tick(
     warn_of_expiry(context, token)
     available = await poll(context, definitions, token)
     unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
-    decision = due_runs(definitions, unsettled, context.store.failures(), context.now(), patient=patient)
+    decision = due_runs(definitions, unsettled, context.store.read.history(), context.now(), patient=patient)
     if decision.given_up:
         names = ", ".join(str(run) for run in decision.given_up[:3])
         more = "" if len(decision.given_up) <= 3 else ", ..."
@@ -89,8 +89,7 @@ async def tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
-        states = await _execute_all(context, definitions, decision.due, token, stop, until)
+    states = await _execute_all(context, definitions, decision.due, available, token, stop, until)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -129,6 +128,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
         what = reply.error.get("message") or f"{reply.how}. {reply.log}"
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
     by_type: Mapping[str, list[str]] = reply.value
+    context.store.record_poll(by_type, context.now())
     wanted = by_type.keys() if definitions.cdr_types is None else definitions.cdr_types
     for cdr_type in wanted:
         name = f"no dates of {cdr_type}"
@@ -138,7 +138,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
             context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
     dates = {dt.date.fromisoformat(date) for cdr_type in wanted for date in by_type.get(cdr_type, ())}
     logger.debug("%d dates are available", len(dates))
-    return AvailableDates(dates)
+    return AvailableDates(dates, {cdr_type: by_type.get(cdr_type, []) for cdr_type in wanted})
 
 
 def ready_days(definitions: Definitions, available: AvailableDates) -> list[Days]:
@@ -154,7 +154,7 @@ def ready_days(definitions: Definitions, available: AvailableDates) -> list[Days
 def due_runs(
     definitions: Definitions,
     unsettled: Sequence[Days],
-    failures: Mapping[RunKey, Failures],
+    history: History,
     now: dt.datetime,
     *,
     patient: bool = True,
@@ -163,21 +163,24 @@ def due_runs(
 
     Parameters
     ----------
-    definitions, failures, now
+    definitions, history, now
         All that the decision depends on, with:
     unsettled
         Days of each trigger that are ready and have not succeeded.
     patient
         Whether a failed run waits until its pause is over; attempts are counted either way.
     """
+    asked = asked_runs(definitions, history, now, patient=patient)
     due: dict[RunKey, Run] = {}
-    given_up: dict[RunKey, Run] = {}
-    retry_at: list[dt.datetime] = []
+    given_up = {run.key: run for run in asked.given_up}
+    retry_at: list[dt.datetime] = [] if asked.retry_at is None else [asked.retry_at]
     for trigger, days in zip(definitions.triggers, unsettled, strict=True):
         workflow = definitions.workflows[trigger.workflow_name]
         for day in days:
             run = build_run(workflow, trigger, dt.date.fromordinal(day))
-            failed = failures.get(run.key)
+            if run.key in history.requests or history.skips.of(run.key, run.reference_date) is not None:
+                continue
+            failed = history.failed.get(run.key)
             if failed is None:
                 due.setdefault(run.key, run)
             elif is_given_up(workflow.retries, failed):
@@ -188,12 +191,46 @@ def due_runs(
                 due.setdefault(run.key, run)
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
-    return Decision(tuple(in_order), min(retry_at, default=None), tuple(given_up.values()))
+    # what somebody asked for is waited for
+    return Decision((*asked.due, *in_order), min(retry_at, default=None), tuple(given_up.values()))
+
+
+def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, patient: bool = True) -> Decision:
+    """Decide which of the runs that somebody has asked for are to be executed now, in the order of asking."""
+    due: list[Run] = []
+    given_up: list[Run] = []
+    retry_at: list[dt.datetime] = []
+    for key, request in history.requests.items():
+        # a workflow that is gone may come back
+        workflow = definitions.workflows.get(request.workflow)
+        skip = history.skips.of(key, request.reference_date)
+        if workflow is None or key in history.settled or (skip is not None and is_skipped(skip, request)):
+            continue
+        run, failures = recorded_run(workflow, request.parameters), history.failed.get(key)
+        if failures is None or is_asked_for(request, failures):
+            due.append(run)
+        elif is_given_up(workflow.retries, failures):
+            given_up.append(run)
+        elif patient and (again := next_try(workflow.retries, failures)) > now:
+            retry_at.append(again)
+        else:
+            due.append(run)
+    return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
 
 
 def is_given_up(retries: Retries, failures: Failures) -> bool:
     """Whether a failed run has had all its attempts."""
     return retries.attempts is not None and failures.attempts >= retries.attempts
+
+
+def is_asked_for(request: Request, failures: Failures | None) -> bool:
+    """Whether somebody's request for a run is still to be met: once it failed, it is tried again as any other."""
+    return failures is None or failures.last < request.asked
+
+
+def is_skipped(skip: Skip, request: Request | None) -> bool:
+    """Whether a run may not be made; what was asked for after it was skipped may."""
+    return request is None or request.asked <= skip.since
 
 
 def next_try(retries: Retries, failures: Failures) -> dt.datetime:
@@ -204,7 +241,7 @@ def next_try(retries: Retries, failures: Failures) -> dt.datetime:
 
 def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
     """Find when the first failed run may be tried again, and tell of those that may not."""
-    failures = context.store.failures()
+    failures = context.store.read.history().failed
     times = [] if decision.retry_at is None else [decision.retry_at]
     for run in decision.due:
         failed = failures.get(run.key)
@@ -217,32 +254,72 @@ def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
     return min(times, default=None)
 
 
+async def run_asked(
+    context: Context, definitions: Definitions, stop: asyncio.Event, *, until: dt.datetime | None = None
+) -> Outcome:
+    """Execute what somebody has asked for, with no look at FlowAPI's dates.
+
+    Raises
+    ------
+    SettingsError
+        When there is no usable token.
+    """
+    token = read_token(context.settings, context.now())
+    decision = asked_runs(definitions, context.store.read.history(), context.now())
+    available = context.store.read.listed_dates().available(definitions.cdr_types)
+    states = await _execute_all(context, definitions, decision.due, available, token, stop, until)
+    return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
+
+
 async def _execute_all(
     context: Context,
     definitions: Definitions,
     runs: Iterable[Run],
+    available: AvailableDates,
     token: Token,
     stop: asyncio.Event,
     until: dt.datetime | None,
 ) -> Counter[RunState]:
-    """Execute runs in order, as many at a time as is allowed in all and for each workflow."""
-    limit = definitions.concurrency or _default_concurrency()
+    """Execute runs in order, with warm kernels where these are wanted."""
+    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
+        return await _in_order(context, definitions, runs, available, token, stop, until)
+
+
+async def _in_order(
+    context: Context,
+    definitions: Definitions,
+    runs: Iterable[Run],
+    available: AvailableDates,
+    token: Token,
+    stop: asyncio.Event,
+    until: dt.datetime | None,
+) -> Counter[RunState]:
+    """Execute as many runs at a time as is allowed in all and for each workflow."""
+    limit = concurrency_of(definitions)
     slots = asyncio.Semaphore(limit.notebooks)
     waiting = list(runs)
     running: dict[asyncio.Task[RunState], Run] = {}
     states: Counter[RunState] = Counter()
+    changed = context.steering.changed
     try:
         while True:
+            if changed.is_set():
+                changed.clear()
+                waiting = _reconsidered(context, definitions, waiting, running.values())
             while len(running) < limit.runs and not stop.is_set() and (until is None or context.now() < until):
                 run = _first_allowed(waiting, running.values())
                 if run is None:
                     break
                 waiting.remove(run)
-                running[asyncio.create_task(execute(context, run, token, slots, stop))] = run
+                running[asyncio.create_task(execute(context, run, token, slots, stop, available.by_type))] = run
             if not running:
                 return states
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            steered = asyncio.create_task(changed.wait())
+            try:
+                await asyncio.wait({*running, steered}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                steered.cancel()
+            for task in [task for task in running if task.done()]:
                 context.ledger.forget(running.pop(task))
                 states[task.result()] += 1
     finally:
@@ -250,6 +327,23 @@ async def _execute_all(
             context.ledger.forget(run)
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+def _reconsidered(
+    context: Context, definitions: Definitions, waiting: Iterable[Run], running: Iterable[Run]
+) -> list[Run]:
+    """Put what somebody has just asked for first, and leave out what is to be skipped."""
+    history = context.store.read.history()
+    asked = {run.key: run for run in asked_runs(definitions, history, context.now()).due}
+    under_way = {run.key for run in running}
+    kept = [
+        run
+        for run in waiting
+        if run.key not in asked
+        and run.key not in history.requests
+        and history.skips.of(run.key, run.reference_date) is None
+    ]
+    return [*(run for key, run in asked.items() if key not in under_way), *kept]
 
 
 def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:
@@ -261,6 +355,7 @@ def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:
     return None
 
 
-def _default_concurrency() -> Concurrency:
+def concurrency_of(definitions: Definitions) -> Concurrency:
+    """Give how much goes on at a time, on this machine where workflows.yml does not say."""
     cores = min(len(os.sched_getaffinity(0)), 4)
-    return Concurrency(runs=cores, notebooks=cores)
+    return definitions.concurrency or Concurrency(runs=cores, notebooks=cores)

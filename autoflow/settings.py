@@ -80,7 +80,11 @@ class Token:
 
 
 def load_settings(
-    environment: Mapping[str, str], path: Path | None = None, docker_secrets: Path = DOCKER_SECRETS
+    environment: Mapping[str, str],
+    path: Path | None = None,
+    docker_secrets: Path = DOCKER_SECRETS,
+    *,
+    asks_flowapi: bool = True,
 ) -> Settings:
     """Read the settings.
 
@@ -92,6 +96,8 @@ def load_settings(
         The TOML file; by default ``AUTOFLOW_CONFIG``, else the one that comes with AutoFlow.
     docker_secrets
         Directory of Docker secrets.
+    asks_flowapi
+        Whether FLOWAPI_URL is needed; without it, what only reads the record can do.
 
     Raises
     ------
@@ -109,7 +115,9 @@ def load_settings(
         notebooks_dir=Path(reader.text("outputs.notebooks_dir") or outputs / "notebooks").absolute(),
         reports_dir=Path(reader.text("outputs.reports_dir") or outputs / "reports").absolute(),
         db_path=reader.read("db_uri", _database_path) or outputs / "autoflow.db",
-        flowapi_url=reader.required("flowapi_url", "FLOWAPI_URL", "such as https://flowapi.example.org", _url),
+        flowapi_url=reader.required("flowapi_url", "FLOWAPI_URL", "such as https://flowapi.example.org", _url)
+        if asks_flowapi
+        else "",
         ssl_certificate=reader.read("ssl_certificate", _file),
         asciidoc_template=reader.read("asciidoc_template_path", _file),
         log_level=reader.read("logging.level", _log_level) or "INFO",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from autoflow.definitions import Notebook
 from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
-from autoflow.naming import output_stem
+from autoflow.naming import latest_stem, output_stem
+from autoflow.redaction import Redactor
+from autoflow.reports import Making, make_reports
+from autoflow.run_reader import RecordedNotebook
 from autoflow.runs import Failure, Run, RunState
 from autoflow.settings import Token
-
-REPORT_TIMEOUT = 1800.0
-"""Seconds that one conversion may take; only a wedged tool comes near."""
+from autoflow.token_scan import refuse_leak
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +41,23 @@ class _Execution:
     slots: asyncio.Semaphore
     executed: dict[str, Path] = field(default_factory=dict)
     """Executed notebooks by label, for those that read them."""
+    reused: dict[str, RecordedNotebook] = field(default_factory=dict)
+    """Notebooks that an earlier attempt has executed."""
+    availability: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    """Hashes by label of the notebooks as they were when they were executed."""
+    reports: dict[str, list[Path]] = field(default_factory=dict)
+    """Reports and manifests by label."""
 
 
-async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semaphore, stop: asyncio.Event) -> RunState:
+async def execute(
+    context: Context,
+    run: Run,
+    token: Token,
+    slots: asyncio.Semaphore,
+    stop: asyncio.Event,
+    availability: Mapping[str, Sequence[str]] | None = None,
+) -> RunState:
     """Make one attempt at a run, and record it.
 
     Parameters
@@ -54,26 +70,46 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
         Bounds the notebooks and conversions that go on at a time, over all runs.
     stop
         Once set, no further notebook starts, and a run that is not complete by then is interrupted.
+    availability
+        The dates of each CDR type that FlowAPI listed, for the manifests of reports.
 
     Returns
     -------
     RunState
         How the attempt ended, as recorded.
     """
+    repairs = context.store.read.repairs(run.key)
     attempt = context.store.begin(run, context.now())
     logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
-    execution = _Execution(context, run, attempt, token, slots)
+    execution = _Execution(context, run, attempt, token, slots, availability=availability or {})
+    with context.steering.under_way(attempt):
+        return await _attempted(execution, stop, repairs)
+
+
+async def _attempted(execution: _Execution, stop: asyncio.Event, repairs: int | None) -> RunState:
+    context, run, attempt = execution.context, execution.run, execution.attempt
     state, failure = RunState.INTERRUPTED, None
     try:
+        if repairs is not None:
+            _reuse(execution, repairs)
         async with asyncio.timeout(run.workflow.timeout):
             failures, complete = await _run_notebooks(execution, stop)
         if failures:
             state, failure = RunState.FAILED, failures[0]
         elif complete:
             state = RunState.SUCCESS
+            _point_at_latest(execution)
     except TimeoutError:
         state, failure = RunState.FAILED, Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
         logger.error("run %d: %s: %s", attempt.id, run, failure)
+    except asyncio.CancelledError:
+        reason = context.steering.cancelled(attempt)
+        if reason is None:
+            raise
+        # it was this one run that somebody wanted to end: the tick goes on
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        failure = Failure(f"cancelled: {reason}")
     except Exception as error:
         # a defect of AutoFlow's own must not stop the other dates
         state, failure = RunState.FAILED, Failure(f"internal error: {type(error).__name__}: {error}")
@@ -82,8 +118,28 @@ async def execute(context: Context, run: Run, token: Token, slots: asyncio.Semap
         ended = context.now()
         context.store.finish(attempt, state, ended, failure)
         level = logging.ERROR if state is RunState.FAILED else logging.INFO
-        logger.log(level, "run %d: %s %s", attempt.id, run, _PAST_TENSE[state])
+        ended_how = "was cancelled" if context.steering.cancelled(attempt) is not None else _PAST_TENSE[state]
+        logger.log(level, "run %d: %s %s", attempt.id, run, ended_how)
     return state
+
+
+def _reuse(execution: _Execution, repairs: int) -> None:
+    """Take over what an earlier attempt has executed, as far as all that it read is taken over too."""
+    context, workflow = execution.context, execution.run.workflow
+    recorded = {notebook.label: notebook for notebook in context.store.read.notebooks(repairs)}
+    dependencies = workflow.dependencies()
+    for label in TopologicalSorter(dependencies).static_order():
+        notebook = recorded.get(label)
+        if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys():
+            continue
+        path = Path(notebook.notebook or "")
+        if not path.is_file():
+            logger.warning("run %d: %s is gone: notebook %s is executed again", execution.attempt.id, path, label)
+            continue
+        execution.executed[label] = path
+        execution.reused[label] = notebook
+        context.store.reuse_notebook(execution.attempt, notebook, repairs)
+        logger.info("run %d: notebook %s used again: %s", execution.attempt.id, label, path)
 
 
 _PAST_TENSE = {
@@ -91,6 +147,39 @@ _PAST_TENSE = {
     RunState.FAILED: "failed",
     RunState.INTERRUPTED: "was interrupted, and will be tried again",
 }
+
+
+def _secure(made: Path, token: Token, failure: Failure | None) -> Failure | None:
+    """Do to a notebook what a child that was killed had no time for: take the token out, or refuse it."""
+    try:
+        made.write_text(Redactor.of(token.value).redact(made.read_text(encoding="utf-8")), encoding="utf-8")
+    except UnicodeDecodeError:
+        made.unlink()
+        return failure
+    leak = refuse_leak(made, token.value)
+    return replace(failure, message=f"{failure.message}; {leak}") if leak and failure else failure
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        # why it can not be read is for its execution to say
+        return ""
+
+
+def _point_at_latest(execution: _Execution) -> None:
+    """Let the links to the newest reports point at those of a run that has succeeded."""
+    context, run = execution.context, execution.run
+    for label, paths in execution.reports.items():
+        for path in paths:
+            try:
+                context.outputs.point(latest_stem(run, label) + path.suffix, path, run.reference_date.isoformat())
+            except OSError as error:
+                message = f"links to the newest reports can not be made in {context.outputs.reports}: {error.strerror}"
+                context.conditions.begin("latest", message, logging.WARNING)
+                return
+    context.conditions.end("latest", "links to the newest reports can be made again")
 
 
 async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[list[Failure], bool]:
@@ -111,8 +200,16 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
     try:
         while True:
             if not stop.is_set():
-                for label in sorter.get_ready():
-                    tasks[asyncio.create_task(_run_notebook(execution, notebooks[label]))] = label
+                ready = list(sorter.get_ready())
+                while ready:
+                    label = ready.pop(0)
+                    if label not in execution.reused:
+                        tasks[asyncio.create_task(_run_notebook(execution, notebooks[label]))] = label
+                        continue
+                    sorter.done(label)
+                    ready += sorter.get_ready()
+                    if notebooks[label].outputs and not execution.reused[label].report:
+                        tasks[asyncio.create_task(_make_reports(execution, notebooks[label]))] = None
             if not tasks:
                 return failures, not sorter.is_active()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -123,9 +220,9 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
                 elif ended is not None:
                     execution.executed[ended] = result
                     sorter.done(ended)
-                    if notebooks[ended].output:
+                    if notebooks[ended].outputs:
                         # what reads this notebook need not wait for its report
-                        tasks[asyncio.create_task(_make_report(execution, notebooks[ended]))] = None
+                        tasks[asyncio.create_task(_make_reports(execution, notebooks[ended]))] = None
     finally:
         for task in tasks:
             task.cancel()
@@ -138,6 +235,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         context.store.begin_notebook(attempt, notebook.label, context.now())
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
+        execution.sources[notebook.label] = _sha256(context.settings.inputs_dir / notebook.filename)
         logger.info("run %d: notebook %s started", attempt.id, notebook.label)
         state, failure, kept = RunState.INTERRUPTED, None, False
         try:
@@ -158,6 +256,8 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
                 failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
                 state = RunState.FAILED if failure else RunState.SUCCESS
                 made = workspace / "notebook.ipynb"
+                if made.exists() and reply.cause in ("timeout", "died"):
+                    failure = await asyncio.to_thread(_secure, made, execution.token, failure)
                 if made.exists():
                     context.outputs.publish(made, final)
                     kept = True
@@ -175,49 +275,26 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         return final
 
 
-async def _make_report(execution: _Execution, notebook: Notebook) -> Path | Failure:
-    context, run, attempt = execution.context, execution.run, execution.attempt
-    source = execution.executed[notebook.label]
-    template = (
-        context.settings.inputs_dir / notebook.output.template
-        if notebook.output and notebook.output.template
-        else context.settings.asciidoc_template
-    )
+async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context = execution.context
     async with execution.slots:
-        final = context.outputs.reserve(context.outputs.reports, source.stem, ".pdf")
         context.progress.show(_task(execution, notebook), "report")
         try:
-            with context.jobs.workspace() as workspace:
-                made = workspace / "report.pdf"
-                reply = await context.jobs.call(
-                    "report",
-                    {
-                        "notebook": str(source),
-                        "template": str(template) if template else None,
-                        "output": str(made),
-                        "workflow": run.workflow.name,
-                        "reference_date": run.reference_date.isoformat(),
-                        "inputs_dir": str((context.settings.inputs_dir / notebook.filename).parent),
-                        "title_fallback": f"{run.workflow.name} {run.reference_date}",
-                    },
-                    workspace,
-                    timeout=REPORT_TIMEOUT,
-                )
-                if reply.cause != "done":
-                    message = reply.error.get("message") or f"the conversion to PDF stopped: {reply.how}. {reply.log}"
-                    failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source))
-                    context.store.fail_notebook(attempt, notebook.label, failure)
-                    logger.error("run %d: %s: %s", attempt.id, run, failure)
-                    return failure
-                for warning in reply.value.get("warnings", ()):
-                    logger.warning("run %d: report of notebook %s: %s", attempt.id, notebook.label, warning)
-                context.outputs.publish(made, final)
+            making = Making(
+                run=execution.run,
+                attempt=execution.attempt,
+                notebook=notebook,
+                executed=execution.executed,
+                sources=execution.sources,
+                availability=execution.availability,
+            )
+            made = await make_reports(context, making, execution.token)
         finally:
-            context.outputs.release(final)
             context.progress.drop(_task(execution, notebook))
-        context.store.record_report(attempt, notebook.label, final)
-        logger.info("run %d: report of notebook %s: %s", attempt.id, notebook.label, final)
-        return final
+    if isinstance(made, Failure):
+        return made
+    execution.reports[notebook.label] = made
+    return made[0]
 
 
 def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:

@@ -65,10 +65,16 @@ async def _convert(jobs: Jobs, notebook: Path, kept: Path) -> float:
     with jobs.workspace() as workspace:
         request = {
             "notebook": str(notebook),
-            "template": None,
-            "output": str(workspace / "report.pdf"),
-            "workflow": "benchmark",
-            "reference_date": "2016-01-01",
+            "outputs": [
+                {
+                    "format": "pdf",
+                    "path": str(workspace / "report.pdf"),
+                    "template": None,
+                    "theme": None,
+                    "code": False,
+                }
+            ],
+            "manifest": None,
             "inputs_dir": str(notebook.parent),
             "title_fallback": "benchmark",
         }
@@ -76,8 +82,8 @@ async def _convert(jobs: Jobs, notebook: Path, kept: Path) -> float:
         seconds = time.perf_counter() - began
         if reply.cause != "done":
             raise RuntimeError(f"no report: {reply}")
-        for source in workspace.iterdir():
-            if source.suffix in (".adoc", ".png"):
+        for source in tuple(workspace.rglob("*")):
+            if source.suffix in (".adoc", ".png", ".svg"):
                 source.replace(kept / source.name)
     return seconds
 

@@ -25,7 +25,7 @@ from autoflow.date_stencil import AvailableDates
 from autoflow.definitions import Definitions
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs import parameters_hashes
+from autoflow.runs import key_maker
 from autoflow.sensor import due_runs, ready_days, tick
 from autoflow.settings import Settings, load_settings
 from benchmarks.measure import peak_resident_mb
@@ -87,14 +87,12 @@ def settle(settings: Settings, dates: int, triggers: int) -> None:
     connection = sqlite3.connect(settings.db_path)
     with connection:
         for trigger in definitions.triggers:
+            key_of = key_maker(trigger)
             connection.executemany(
                 "INSERT INTO runs"
                 " (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended)"
                 " VALUES ('w', ?, ?, '{}', 1, 'success', '', '')",
-                [
-                    (key, dt.date.fromordinal(day).isoformat())
-                    for day, key in zip(days, parameters_hashes(trigger, days), strict=True)
-                ],
+                [(key_of(date)[1], date.isoformat()) for date in map(dt.date.fromordinal, days)],
             )
     connection.close()
 
@@ -131,7 +129,7 @@ def decide(context: Context, definitions: Definitions, dates: int) -> int:
     first = FIRST_DATE.toordinal()
     available = AvailableDates(dt.date.fromordinal(day) for day in range(first, first + dates))
     unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
-    return len(due_runs(definitions, unsettled, context.store.failures(), context.now()).due)
+    return len(due_runs(definitions, unsettled, context.store.read.history(), context.now()).due)
 
 
 async def _ticks(context: Context, definitions: Definitions) -> list[float]:

@@ -27,7 +27,7 @@ from autoflow.redaction import Redactor
 if TYPE_CHECKING:
     from autoflow.child.spare_kernel import SpareKernel
 
-KINDS = ("available_dates", "notebook", "report")
+KINDS = ("available_dates", "notebook", "report", "template")
 
 
 def main() -> None:
@@ -46,7 +46,8 @@ def main() -> None:
     os.close(nothing)
     job = WarmParent(connection).serve()
     if job is None:
-        return
+        # nothing here is worth the time that taking it down takes
+        os._exit(0)
     # this is a forked process from here on
     die_with_parent(job.parent)
     spare_kernel = None

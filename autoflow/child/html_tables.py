@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bs4 import BeautifulSoup, Tag
+
+from autoflow.child.table_layout import FEW_ROWS, NORMAL, Layout, Part, lay_out, measure
 
 NUMBER = re.compile(
     r"[-+\u2212]?[\d.,\s\u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?\s?(%|‰)?|nan|NaN|None|<NA>|inf|-inf|…|\.\.\.|"
 )
 """What a column of numbers may hold, signs for missing ones and the frame's ellipsis among them."""
-
-MOST_COLUMNS_TO_FIT = 8
-"""Up to so many columns are as wide as their text; more share the width of the page."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class Cell:
 
 
 Row = list[Cell]
+Line = list[tuple[int, Cell]]
+"""A row, with the column that each cell begins in."""
 
 
 def html_to_asciidoc(html: str) -> str | None:
@@ -67,17 +68,90 @@ def _table(table: Tag) -> str:
     width = max((sum(cell.columns for cell in row) for row in [*head, *body]), default=0)
     if not width:
         return ""
-    alignments = _alignments(body, width)
-    options = ["header"] if head else []
-    if width <= MOST_COLUMNS_TO_FIT:
-        options.append("autowidth")
-    attributes = [f'cols="{",".join(alignments)}"', f'options="{",".join(options)}"']
+    numeric = _numeric_columns(body, width)
+    lines = _placed([*head, *body], width)
+    layout = _layout(lines, len(head), numeric)
+    if layout != _layout(breakable := _with_breaks(lines, len(head)), len(head), numeric):
+        lines, layout = breakable, _layout(breakable, len(head), numeric)
     caption = table.find("caption")
-    title = [f".{_title(caption.get_text(' ', strip=True))}"] if caption and caption.get_text(strip=True) else []
+    title = f".{_title(caption.get_text(' ', strip=True))}\n" if caption and caption.get_text(strip=True) else ""
+    everything = Part(tuple(range(width)), None)
+    whole = Layout(NORMAL, sideways=False, parts=(everything,))
+    if layout == whole:
+        return _printed(lines, len(head), numeric, whole, everything, title)
+    printed = [
+        _printed(lines, len(head), numeric, layout, part, "" if number else title, role="on-paper")
+        for number, part in enumerate(layout.parts)
+    ]
+    pages = "\n\n".join(printed)
+    if layout.sideways:
+        pages = f"[page-layout=landscape]\n<<<\n\n{pages}\n\n[page-layout=portrait]\n<<<"
+    # a page of HTML scrolls, so that what is printed in parts can stay in one
+    role = "on-screen" if len(layout.parts) > 1 else "wide" if layout.sideways else "fine"
+    screen = _printed(lines, len(head), numeric, whole, everything, title, role=role)
+    if len(layout.parts) > 1:
+        screen += "\n\n" + "\n\n".join(printed)
+    return f"ifdef::backend-pdf[]\n{pages}\nendif::[]\nifndef::backend-pdf[]\n{screen}\nendif::[]"
+
+
+def _layout(lines: list[Line], heads: int, numeric: list[bool]) -> Layout:
+    """Measure what is in each column, cells that reach over several left out."""
+    width = len(numeric)
+    names: list[list[str]] = [[] for _ in range(width)]
+    texts: list[list[str]] = [[] for _ in range(width)]
+    for number, line in enumerate(lines):
+        for column, cell in line:
+            if cell.columns == 1:
+                (names if number < heads else texts)[column].append(cell.text)
+    columns = [measure(names[column], texts[column], numeric=numeric[column]) for column in range(width)]
+    body = lines[heads:]
+    index = min((sum(cell.is_header for _, cell in line if cell.columns == 1) for line in body[:1]), default=0)
+    return lay_out(columns, len(body), index or 1)
+
+
+def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
+    """Let the names of columns break after an underscore."""
+    return [
+        [
+            (column, replace(cell, text=cell.text.replace("_", "_\u200b")) if number < heads else cell)
+            for column, cell in line
+        ]
+        for number, line in enumerate(lines)
+    ]
+
+
+def _printed(
+    lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part, title: str, role: str = ""
+) -> str:
+    """Write the columns of one part."""
+    options = ["header"] if heads else []
+    shares = part.shares
+    if shares is None:
+        options.append("autowidth")
+    alignments = [">" if each else "<" for each in numeric]
+    columns = ",".join(
+        f"{alignments[column]}{share}"
+        for column, share in zip(part.columns, shares or [""] * len(part.columns), strict=True)
+    )
+    said = f',role="{role}"' if role else ""
     # asciidoc knows one row of heads; further ones are rows of header cells
-    lines = enumerate(_placed([*head, *body], width))
-    rows = [_row(line, alignments, marked=number > 0 or not head) for number, line in lines]
-    return "\n".join([*title, f"[{','.join(attributes)}]", "|===", *rows, "|==="])
+    rows = [
+        _row(_within(line, part.columns), alignments, marked=number > 0 or not heads, size=layout.size)
+        for number, line in enumerate(lines)
+    ]
+    table = "\n".join([f'[cols="{columns}",options="{",".join(options)}"{said}]', "|===", *rows, "|==="])
+    # said of a block around it: a table that is asked not to break has no space below
+    return f"[%unbreakable]\n--\n{title}{table}\n--" if len(lines) - heads <= FEW_ROWS else title + table
+
+
+def _within(line: Line, columns: tuple[int, ...]) -> Line:
+    """Keep what is in some columns; a cell that reaches over several keeps its share of them."""
+    kept = []
+    for column, cell in line:
+        inside = [number for number in range(column, column + cell.columns) if number in columns]
+        if inside:
+            kept.append((inside[0], replace(cell, columns=len(inside))))
+    return kept
 
 
 def _cells(row: Tag) -> Row:
@@ -112,7 +186,7 @@ def _with_index_names(head: list[Row]) -> list[Row]:
     return [*head[:-2], [*names[:blank], *above[blank:]]]
 
 
-def _placed(rows: list[Row], width: int) -> list[list[tuple[int, Cell]]]:
+def _placed(rows: list[Row], width: int) -> list[Line]:
     """Find the column that each cell begins in, around those that reach down from rows above."""
     below = [0] * width
     placed = []
@@ -135,14 +209,14 @@ def _placed(rows: list[Row], width: int) -> list[list[tuple[int, Cell]]]:
     return placed
 
 
-def _alignments(body: list[Row], width: int) -> list[str]:
+def _numeric_columns(body: list[Row], width: int) -> list[bool]:
     """Tell for each column whether it is of numbers, which go to the right."""
     columns: list[list[Cell]] = [[] for _ in range(width)]
     for line in _placed(body, width):
         for column, cell in line:
             if cell.columns == 1:
                 columns[column].append(cell)
-    return [">" if _is_numeric(column) else "<" for column in columns]
+    return [_is_numeric(column) for column in columns]
 
 
 def _is_numeric(cells: list[Cell]) -> bool:
@@ -154,7 +228,7 @@ def _is_numeric(cells: list[Cell]) -> bool:
     )
 
 
-def _row(line: list[tuple[int, Cell]], alignments: list[str], *, marked: bool) -> str:
+def _row(line: Line, alignments: list[str], *, marked: bool, size: float) -> str:
     parts = []
     for column, cell in line:
         span = f"{cell.columns if cell.columns > 1 else ''}{f'.{cell.rows}' if cell.rows > 1 else ''}"
@@ -162,8 +236,15 @@ def _row(line: list[tuple[int, Cell]], alignments: list[str], *, marked: bool) -
         # said for each cell: asciidoctor-pdf loses count of columns below a cell of several rows
         alignment = "^" if cell.columns > 1 else alignments[column]
         text = literal(cell.text).replace("|", "\\|")
+        if size != NORMAL and text:
+            text = f"[.{size_role(size)}]##{text}##"
         parts.append(f"{span + '+' if span else ''}{alignment}{style}|{text}")
     return "\n".join(parts) + "\n"
+
+
+def size_role(size: float) -> str:
+    """Name the theme's role for letters of a size."""
+    return f"size-{round(size * 10)}"
 
 
 def _title(text: str) -> str:

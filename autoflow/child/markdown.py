@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from autoflow.resources import config_file
 
 SEPARATOR = "autoflow-part-boundary-7f3a"
 READER = (
@@ -19,6 +23,15 @@ DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\+{4,}|_{4,}|\*{4,}|\|===)")
 HEADING = re.compile(r"(={2,6}) (.*)")
 DIRECTIVE = re.compile(r"^(include|ifdef|ifndef|ifeval|endif)::", re.MULTILINE)
 FENCE = re.compile(r"^```", re.MULTILINE)
+FENCED = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)[ \t]*$)", re.MULTILINE | re.DOTALL)
+BARE_FORMULA = re.compile(
+    r"^\\begin\{(equation|align|gather|multline|eqnarray|aligned|gathered)(\*?)\}.*?\\end\{\1\2\}[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+FOLDED = re.compile(r"(\s*ifdef::backend-html5\[\]\n.*?\nendif::\[\]\n)*\s*", re.DOTALL)
+"""Code before the first heading that most pages do not show."""
+
+FILTER = "markdown.lua"
 
 
 class PandocError(Exception):
@@ -36,10 +49,13 @@ def convert_all(texts: Iterable[str]) -> dict[str, str]:
     wanted = list(dict.fromkeys(texts))
     if not wanted:
         return {}
-    parts = _split(_pandoc("".join(f"{_boundary(number)}{text}\n\n" for number, text in enumerate(wanted))))
+    with TemporaryDirectory(prefix="autoflow-markdown-") as directory:
+        files = [Path(directory, f"{number}.md") for number in range(len(wanted))]
+        for number, (file, text) in enumerate(zip(files, wanted, strict=True)):
+            file.write_text(f"{_boundary(number)}{_with_formulas_marked(text)}\n", encoding="utf-8")
+        parts = _split(_pandoc([str(file) for file in files]))
     if len(parts) != len(wanted):
-        # a text with an open fence or comment has swallowed the next: each on its own, then
-        parts = [_split(_pandoc(f"{_boundary(0)}{text}\n"))[-1] for text in wanted]
+        raise PandocError(f"pandoc made {len(parts)} texts of {len(wanted)}")
     return {text: _without_directives(part) for text, part in zip(wanted, parts, strict=True)}
 
 
@@ -54,22 +70,32 @@ def _split(asciidoc: str) -> list[str]:
     return [re.sub(rf"^=+ {SEPARATOR}$", "", piece, flags=re.MULTILINE).strip() for piece in pieces[1:]]
 
 
-def _pandoc(text: str) -> str:
+def _pandoc(files: list[str]) -> str:
+    command = [
+        "pandoc",
+        # what one text leaves open, and the names of its links and footnotes, are its own
+        "--file-scope",
+        f"--lua-filter={config_file(FILTER)}",
+        f"--from={READER}",
+        "--to=asciidoc",
+        "--wrap=none",
+        *files,
+    ]
     try:
-        process = subprocess.run(
-            ["pandoc", "--from", READER, "--to", "asciidoc", "--wrap", "none"],
-            input=text,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=600,
-            check=False,
-        )
+        process = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False)
     except FileNotFoundError:
         raise PandocError("pandoc not found; install with: apt-get install pandoc") from None
     if process.returncode != 0:
         raise PandocError(f"pandoc failed: {process.stderr.strip()[-500:]}")
     return process.stdout
+
+
+def _with_formulas_marked(text: str) -> str:
+    """Put dollars around LaTeX environments that stand alone, which Jupyter shows as formulas too."""
+    pieces = FENCED.split(text)
+    # every other piece is a block of code
+    pieces[::2] = [BARE_FORMULA.sub(r"$$\g<0>$$", piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def _without_directives(asciidoc: str) -> str:
@@ -97,11 +123,15 @@ def on_headings(asciidoc: str, change: Callable[[int, str], str]) -> str:
     return "\n".join(lines)
 
 
-def with_title(asciidoc: str, fallback: str) -> str:
-    """Make the first heading the document's title, if it is one of the first level and nothing is before it.
+def with_title(asciidoc: str, fallback: str) -> tuple[str, str]:
+    """Take the first heading as the document's title, if it is one of the first level and nothing is before it.
 
     If it is the only one of its level, those below it move up; levels that are left out are closed up,
     since asciidoctor wants none to be.
+
+    Returns
+    -------
+    title, body : str
     """
     levels: list[int] = []
     first: list[str] = []
@@ -112,7 +142,9 @@ def with_title(asciidoc: str, fallback: str) -> str:
         return ""
 
     on_headings(asciidoc, collect)
-    body = re.sub(r"^(?:\[\[[^\n]*\]\]\n)?", "", asciidoc.lstrip())
+    before = FOLDED.match(asciidoc)
+    code = before.group() if before else ""
+    body = re.sub(r"^(?:\[\[[^\n]*\]\]\n)?", "", asciidoc[len(code) :])
     titled = bool(levels) and levels[0] == 1 and body.startswith(f"== {first[0]}")
     raised = titled and levels.count(1) == 1
     depth = 0
@@ -127,8 +159,8 @@ def with_title(asciidoc: str, fallback: str) -> str:
         depth = level
         return f"{'=' * (level + 1)} {words}"
 
-    text = on_headings(body if titled else asciidoc, rewrite)
-    return f"= {first[0] if titled else fallback}\n:doctype: article\n\n{text.lstrip()}"
+    text = on_headings(code + body if titled else asciidoc, rewrite)
+    return first[0] if titled else fallback, text.lstrip()
 
 
 def lookup(converted: Mapping[str, str]) -> Callable[[str], str]:

@@ -28,6 +28,7 @@ from autoflow.child.kernels import KernelManager, KernelNotReadyError
 from autoflow.child.spare_kernel import SpareKernel
 from autoflow.executed_notebook import cell_position
 from autoflow.redaction import Redactor
+from autoflow.token_scan import refuse_leak
 
 OUTPUT_LIMIT = 10_000_000
 """Characters of output that are kept of one cell."""
@@ -206,3 +207,5 @@ def _finish(output: Path, final: str) -> None:
     notebook = Redactor.of(os.environ.get("FLOWAPI_TOKEN")).redact_json(notebook)
     notebook["metadata"]["papermill"]["output_path"] = final
     output.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if leak := refuse_leak(output, os.environ.get("FLOWAPI_TOKEN")):
+        raise NotebookFailedError(exception="TokenFound", message=str(leak), cell=leak.cell)

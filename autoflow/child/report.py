@@ -1,16 +1,14 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""An executed notebook to a PDF: nbconvert to asciidoc, then asciidoctor-pdf."""
+"""An executed notebook to its reports: nbconvert to asciidoc once, then to pages of each format."""
 
 from __future__ import annotations
 
-import base64
-import mimetypes
+import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,21 @@ from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from autoflow.child.acceptance import BrokenReportError, Expected, check_html, check_pdf
+from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
 from autoflow.child.html_tables import html_to_asciidoc, literal
+from autoflow.child.manifest import sha256, write_manifest
 from autoflow.child.markdown import PandocError, convert_all, lookup, with_title
+from autoflow.child.maths import draw_formulas
+from autoflow.child.pages import ConversionError, Heading, document, to_html, to_pdf
+from autoflow.child.pictures import REFERENCE, PictureError, bring_attachments, bring_files, prepare_outputs
 from autoflow.resources import config_file
+from autoflow.token_scan import TokenScan
 
 TEMPLATE = "asciidoc_extended.tpl"
-THEME = "report-theme.yml"
-CONVERSION_TIMEOUT = 1500.0
 
-SHOWN_OUTPUTS = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
-
-OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>|\[<matplotlib.*>\]", re.DOTALL)
-"""How Python shows a plot's object: no content next to the plot itself."""
+FILES = ("template", "theme")
+"""Files that outputs may name."""
 
 OLD_TEMPLATES = DictLoader({"asciidoc.tpl": "{% extends 'asciidoc/index.asciidoc.j2' %}"})
 """Names that templates for older versions of nbconvert extend."""
@@ -48,71 +49,112 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     Parameters
     ----------
     request
-        ``notebook`` and ``output``: paths; ``template``: path, or None for AutoFlow's own;
-        ``inputs_dir``: where relative paths of images begin; ``title_fallback``: for a notebook that
-        does not begin with a title.
+        ``notebook``: its path; ``outputs``: for each report its ``format`` and ``path``, ``template`` and
+        ``theme`` (paths, or None for AutoFlow's own), and ``code``, whether it is shown; ``manifest``:
+        its ``path``, and what is ``known`` of the run, or None; ``inputs_dir``: where relative paths of
+        images begin; ``inputs_root``: what they may not lead out of; ``title_fallback``: for a notebook
+        that does not begin with a title; ``heading``: what stands on every page, by `Heading`'s fields.
 
     Returns
     -------
     dict
-        ``warnings``: what asciidoctor-pdf had to say.
+        ``warnings``: what a person should know of the reports.
 
     Raises
     ------
     ReportError
         Naming the step that failed, and why.
     """
+    # for the scan alone: the programs that are called have no use for it
+    scan = TokenScan.of(os.environ.pop("FLOWAPI_TOKEN", None))
+    warnings: list[str] = []
+    documents: dict[tuple[str | None, bool], Document] = {}
+    made = []
+    try:
+        for output in request["outputs"]:
+            manner = output.get("template"), output.get("code", False)
+            if manner not in documents:
+                directory = workspace / f"document-{len(documents) + 1}"
+                directory.mkdir(exist_ok=True)
+                documents[manner] = write_document(request, directory, *manner)
+                warnings += documents[manner].warnings
+            made.append(_make(documents[manner], output, scan, warnings))
+    except (PandocError, PictureError, ConversionError, BrokenReportError) as error:
+        raise ReportError(str(error)) from error
+    if request.get("manifest"):
+        files = {key: next((each[key] for each in request["outputs"] if each.get(key)), None) for key in FILES}
+        text = write_manifest(Path(request["manifest"]["path"]), request["manifest"]["known"], made, files)
+        if scan.is_in(text):
+            raise ReportError("FlowAPI's token is in the manifest; is it among the parameters?")
+    return {"warnings": list(dict.fromkeys(warnings))}
+
+
+@dataclass(frozen=True)
+class Document:
+    """The asciidoc that reports of several formats are made of."""
+
+    source: Path
+    expected: Expected
+    warnings: list[str]
+
+
+def _make(document: Document, output: Mapping[str, Any], scan: TokenScan, warnings: list[str]) -> dict[str, Any]:
+    """Make one report, look at it, and describe it."""
+    path = Path(output["path"])
+    if output["format"] == "pdf":
+        warnings += to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None)
+        found = check_pdf(path, document.expected)
+    else:
+        warnings += to_html(document.source, path)
+        found = check_html(path, document.expected)
+    if scan.is_in(found.text) or (output["format"] == "html" and scan.is_in(path.read_text(encoding="utf-8"))):
+        raise ReportError(f"FlowAPI's token is in the {output['format']}, which is not kept")
+    return {
+        "file": path.name,
+        "format": output["format"],
+        "pages": found.pages,
+        "made_by": found.producer,
+        "sha256": sha256(path),
+    }
+
+
+def write_document(request: Mapping[str, Any], directory: Path, template: str | None, code: bool) -> Document:
+    """Write the asciidoc document that all formats are made of, its pictures beside it."""
     notebook = nbformat.read(request["notebook"], as_version=4)
-    tidy(notebook)
-    bring_attachments(notebook, workspace)
-    body = to_asciidoc(notebook, request["template"], workspace)
-    body = _bring_images(body, Path(request["inputs_dir"]), workspace)
-    source = workspace / "report.adoc"
-    source.write_text(with_title(body, literal(request["title_fallback"])), encoding="utf-8")
-    return {"warnings": to_pdf(source, Path(request["output"]))}
+    warnings = keep_content(notebook, code=code)
+    prepare_outputs(notebook)
+    bring_attachments(notebook, directory)
+    converted = convert_all(_markdown_of(notebook))
+    body = to_asciidoc(notebook, converted, template, directory)
+    inputs = Path(request["inputs_dir"])
+    body, undrawn = draw_formulas(body, directory)
+    body = bring_files(body, inputs, Path(request.get("inputs_root") or inputs), directory)
+    title, body = with_title(body, literal(request["title_fallback"]))
+    source = directory / "report.adoc"
+    source.write_text(document(body, Heading(title, **request.get("heading", {}))), encoding="utf-8")
+    pictures = {directory / match.group(2) for match in REFERENCE.finditer(body)}
+    shown = "\n".join([*_shown(notebook), *converted.values(), *map(str, request.get("heading", {}).values())])
+    expected = Expected(frozenset(picture for picture in pictures if picture.is_file()), shown)
+    return Document(source, expected, warnings + undrawn)
 
 
-def tidy(notebook: NotebookNode) -> None:
-    """Take out what is no content: errors, warnings on stderr, and the names of plots' objects."""
+def _shown(notebook: NotebookNode) -> Iterator[str]:
+    """Give the texts that pages may quote as they are."""
     for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        has_plot = any(key.startswith("image/") for output in cell.outputs for key in output.get("data", ()))
-        cell.outputs = [
-            output
-            for output in cell.outputs
-            if output.output_type != "error"
-            and output.get("name") != "stderr"
-            and not (has_plot and set(output.get("data", ())) == {"text/plain"} and OBJECT.fullmatch(_text(output)))
-        ]
-        for output in cell.outputs:
-            _settle_html(output)
+        if cell.cell_type != "markdown":
+            yield cell.source
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            yield output.get("text", "")
+            yield data.get("text/plain", "")
+            yield data.get("text/latex", "")
+            yield visible_text(data.get("text/html", ""))
 
 
-def _settle_html(output: NotebookNode) -> None:
-    """Leave HTML only where it is a table, or where there is nothing else that a page can show."""
-    data = output.get("data", {})
-    html = data.get("text/html")
-    if html is not None and html_to_asciidoc(html) is None and any(kind in data for kind in SHOWN_OUTPUTS[1:]):
-        del data["text/html"]
-
-
-def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
-    """Write images that are attached to markdown cells into the workspace, and refer to them there."""
-    for number, cell in enumerate(notebook.cells):
-        for position, (name, contents) in enumerate(cell.get("attachments", {}).items()):
-            for kind, content in contents.items():
-                suffix = mimetypes.guess_extension(kind) or ""
-                file = workspace / f"attachment-{number}-{position}{suffix}"
-                file.write_bytes(base64.b64decode(content))
-                cell.source = cell.source.replace(f"attachment:{name}", file.name)
-
-
-def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -> str:
+def to_asciidoc(notebook: NotebookNode, converted: Mapping[str, str], template: str | None, workspace: Path) -> str:
     """Convert to asciidoc, and leave the images in the workspace."""
     path = Path(template) if template else config_file(TEMPLATE)
     try:
-        converted = convert_all(_markdown_of(notebook))
         exporter = ASCIIDocExporter(
             # by name and directory: given a path, nbconvert frowns on the suffix that its users' templates have
             template_file=path.name,
@@ -125,9 +167,8 @@ def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -
         exporter.register_filter("markdown2asciidoc", lookup(converted))
         exporter.register_filter("html2asciidoc", _html)
         exporter.register_filter("literal_block", literal_block)
+        exporter.register_filter("source_block", source_block)
         body, resources = exporter.from_notebook_node(notebook)
-    except PandocError as error:
-        raise ReportError(str(error)) from None
     except TemplateError as error:
         number = getattr(error, "lineno", None)
         line = f", line {number}" if number else ""
@@ -137,43 +178,18 @@ def to_asciidoc(notebook: NotebookNode, template: str | None, workspace: Path) -
     return str(body)
 
 
-def to_pdf(source: Path, output: Path) -> list[str]:
-    """Run asciidoctor-pdf, and give what it warns of."""
-    command = [
-        "asciidoctor-pdf",
-        # files outside of the workspace can not be included
-        "--safe-mode=safe",
-        f"--base-dir={source.parent}",
-        "--attribute=allow-uri-read!",
-        f"--attribute=pdf-themesdir={config_file(THEME).parent}",
-        f"--attribute=pdf-theme={THEME.removesuffix('-theme.yml')}",
-        "--attribute=table-caption!",
-        "--attribute=figure-caption!",
-        "--out-file",
-        str(output),
-        str(source),
-    ]
-    try:
-        process = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=CONVERSION_TIMEOUT, check=False
-        )
-    except FileNotFoundError:
-        raise ReportError("asciidoctor-pdf not found; install with: apt-get install ruby-asciidoctor-pdf") from None
-    except subprocess.TimeoutExpired:
-        raise ReportError(f"asciidoctor-pdf did not end within {CONVERSION_TIMEOUT:g} s") from None
-    messages = process.stderr.strip().splitlines()
-    if process.returncode != 0 or not output.exists():
-        raise ReportError(f"asciidoctor-pdf failed (exit code {process.returncode}): {' '.join(messages[-5:])}")
-    return messages[:10]
-
-
-def literal_block(text: str) -> str:
+def literal_block(text: str, mark: str = ".") -> str:
     """Show text as it is, in letters of one width."""
     plain = strip_ansi(text).rstrip()
-    longest = max((len(dots) for dots in re.findall(r"^\.{4,}$", plain, re.MULTILINE)), default=3)
-    fence = "." * (longest + 1)
+    longest = max((len(line) for line in re.findall(rf"^[{mark}]{{4,}}$", plain, re.MULTILINE)), default=3)
+    fence = mark * (longest + 1)
     escaped = re.sub(r"^(include|ifdef|ifndef|ifeval|endif)::", r"\\\g<0>", plain, flags=re.MULTILINE)
     return f"{fence}\n{escaped}\n{fence}" if plain else ""
+
+
+def source_block(code: str) -> str:
+    """Show code as it is."""
+    return f"[source]\n{literal_block(code, '-')}"
 
 
 def _html(html: str) -> str:
@@ -181,12 +197,7 @@ def _html(html: str) -> str:
     tables = html_to_asciidoc(html)
     if tables is not None:
         return tables
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(html, "html.parser")
-    for unseen in soup(["style", "script"]):
-        unseen.decompose()
-    return "\n\n".join(literal(line) for line in soup.get_text("\n").splitlines() if line.strip())
+    return "\n\n".join(literal(line) for line in visible_text(html).splitlines() if line.strip())
 
 
 def _markdown_of(notebook: NotebookNode) -> Iterator[str]:
@@ -194,27 +205,6 @@ def _markdown_of(notebook: NotebookNode) -> Iterator[str]:
         if cell.cell_type == "markdown":
             yield cell.source
         for output in cell.get("outputs", ()):
-            if "text/markdown" in output.get("data", {}):
-                yield output.data["text/markdown"]
-
-
-def _text(output: NotebookNode) -> str:
-    text: str = output.get("data", {}).get("text/plain", "")
-    return text.strip()
-
-
-def _bring_images(body: str, inputs_dir: Path, workspace: Path) -> str:
-    """Copy images that markdown refers to beside the report; those outside of the inputs stay out."""
-
-    def bring(match: re.Match[str]) -> str:
-        name = match.group(2)
-        source = (inputs_dir / name).resolve()
-        if (workspace / name).exists() or "://" in name or not source.is_relative_to(inputs_dir.resolve()):
-            return match.group()
-        if not source.is_file():
-            return match.group()
-        copy = workspace / f"image-{source.name}"
-        shutil.copyfile(source, copy)
-        return f"{match.group(1)}{copy.name}["
-
-    return re.sub(r"(image::?)([^\s\[:][^\[\n]*)\[", bring, body)
+            for kind in ("text/markdown", "text/latex"):
+                if kind in output.get("data", {}):
+                    yield output.data[kind]

@@ -234,7 +234,7 @@ belongs_to_the_user_it_ran_as() {
 
 has_nothing_due_a_second_time() {
     autoflow again "$SCRATCH/reports" --rm -- python -m autoflow --run-once || return 1
-    [ "$(find "$SCRATCH/reports/reports" -name '*.pdf' | wc -l)" = 4 ]
+    [ "$(find "$SCRATCH/reports/reports" -type f -name '*.pdf' | wc -l)" = 4 ]
 }
 
 keeps_the_token_to_itself() {

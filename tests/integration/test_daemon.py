@@ -254,7 +254,7 @@ def test_a_run_that_fails_is_tried_again_after_its_pause(
             await life.until(lambda: life.count("given up after 2 failed attempts") == 1, 50)
             assert life.count("attempt 1") == 1
             assert life.count("attempt 2") == 1
-            failures = next(iter(life.context.store.failures().values()))
+            failures = next(iter(life.context.store.read.history().failed.values()))
             assert failures.attempts == 2
 
         asyncio.run(while_serving(life, steps, now=True))

@@ -54,11 +54,11 @@ def unsettled(ledger: Ledger, dates: int, definitions: Definitions = DEFINITIONS
 def test_what_succeeded_is_not_unsettled_for_each_trigger_that_it_is_a_run_of(store: RunStore) -> None:
     succeed(store, 0, 0, 2)
     succeed(store, 1, 3)
-    assert unsettled(Ledger(store), 5) == [[1, 3, 4], [1, 2, 4], [1, 2, 4]]
+    assert unsettled(Ledger(store.read), 5) == [[1, 3, 4], [1, 2, 4], [1, 2, 4]]
 
 
 def test_what_ran_since_is_looked_up_again(store: RunStore) -> None:
-    ledger = Ledger(store)
+    ledger = Ledger(store.read)
     assert unsettled(ledger, 2) == [[0, 1], [1], [1]]
     succeed(store, 0, 0)
     assert unsettled(ledger, 2) == [[0, 1], [1], [1]]
@@ -68,9 +68,9 @@ def test_what_ran_since_is_looked_up_again(store: RunStore) -> None:
 
 def test_only_new_dates_are_looked_up(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Days] = []
-    ask = store.settled_keys
-    monkeypatch.setattr(store, "settled_keys", lambda *stretch: asked.append(Days((stretch,))) or ask(*stretch))
-    ledger = Ledger(store)
+    ask = store.read.settled_keys
+    monkeypatch.setattr(store.read, "settled_keys", lambda *stretch: asked.append(Days((stretch,))) or ask(*stretch))
+    ledger = Ledger(store.read)
     unsettled(ledger, 4)
     unsettled(ledger, 4)
     unsettled(ledger, 6)
@@ -79,7 +79,7 @@ def test_only_new_dates_are_looked_up(store: RunStore, monkeypatch: pytest.Monke
 
 def test_other_definitions_are_looked_up_from_the_start(store: RunStore) -> None:
     succeed(store, 0, 0)
-    ledger = Ledger(store)
+    ledger = Ledger(store.read)
     assert unsettled(ledger, 2)[0] == [1]
     fewer = replace(DEFINITIONS, triggers=(TRIGGERS[1], TRIGGERS[0]))
     assert unsettled(ledger, 2, fewer) == [[1], [1]]
@@ -95,5 +95,5 @@ def test_the_predecessors_successes_are_settled(tmp_path: Path) -> None:
         connection.execute("INSERT INTO workflow_runs VALUES (?, ?, 'success', '2021-05-01 00:00:00')", run.key)
     connection.close()
     store = RunStore(path)
-    assert unsettled(Ledger(store), 3)[0] == [0, 2]
+    assert unsettled(Ledger(store.read), 3)[0] == [0, 2]
     store.close()

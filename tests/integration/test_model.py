@@ -14,6 +14,7 @@ import pytest
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
 from autoflow.model import APPLICATION_ID, RunStore
+from autoflow.retention import Removal
 from autoflow.runs import Failure, Run, RunKey, RunState, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -26,8 +27,8 @@ def a_run(day: int = 7) -> Run:
 
 
 def settled(store: RunStore) -> set[RunKey]:
-    dated = store.settled_keys(dt.date(2016, 1, 1).toordinal(), dt.date(2016, 2, 1).toordinal())
-    return store.dateless_keys().union(*(keys for _, keys in dated))
+    dated = store.read.settled_keys(dt.date(2016, 1, 1).toordinal(), dt.date(2016, 2, 1).toordinal())
+    return store.read.dateless_keys().union(*(keys for _, keys in dated))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
         attempt = store.begin(a_run(), NOW)
         assert attempt.attempt == number
         store.finish(attempt, RunState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
-    failures = store.failures()[a_run().key]
+    failures = store.read.history().failed[a_run().key]
     assert (failures.attempts, failures.last) == (3, NOW + dt.timedelta(minutes=3))
     store.close()
 
@@ -73,9 +74,9 @@ def test_settled_runs_come_date_by_date_and_failures_of_them_do_not_count(path: 
     for day in (9, 7):
         store.finish(store.begin(a_run(day), NOW), RunState.SUCCESS, LATER)
     first = dt.date(2016, 1, 7).toordinal()
-    assert list(store.settled_keys(first, first + 2)) == [(first, {a_run(7).key})]
-    assert [day - first for day, _ in store.settled_keys(first, first + 3)] == [0, 2]
-    assert store.failures().keys() == {a_run(8).key}
+    assert list(store.read.settled_keys(first, first + 2)) == [(first, {a_run(7).key})]
+    assert [day - first for day, _ in store.read.settled_keys(first, first + 3)] == [0, 2]
+    assert store.read.history().failed.keys() == {a_run(8).key}
     store.close()
 
 
@@ -88,7 +89,7 @@ def test_what_a_crash_left_running_was_interrupted_and_is_due_again(path: Path) 
     assert [left.id for left in store.recover(LATER)] == [attempt.id]
     assert store.recover(LATER) == []
     assert settled(store) == set()
-    assert store.failures() == {}
+    assert store.read.history().failed == {}
     assert store.begin(a_run(), LATER).attempt == 2
     store.close()
     rows = sqlite3.connect(path).execute("SELECT state FROM notebooks").fetchall()
@@ -166,4 +167,29 @@ def test_the_last_tick_is_remembered(path: Path) -> None:
     store.close()
     store = RunStore(path)
     assert store.last_tick() == LATER
+    store.close()
+
+
+def test_what_was_made_is_listed_for_sweeping_and_forgotten_after(path: Path, tmp_path: Path) -> None:
+    store = RunStore(path)
+    report = tmp_path / "r__w.1.pdf"
+    for state in (RunState.FAILED, RunState.SUCCESS):
+        attempt = store.begin(a_run(), NOW)
+        store.begin_notebook(attempt, "a", NOW)
+        store.finish_notebook(attempt, "a", state, LATER, notebook=tmp_path / f"{state}.ipynb")
+        if state is RunState.SUCCESS:
+            store.record_report(attempt, "a", report)
+        store.finish(attempt, state, LATER)
+    failed, good = store.made_by(a_run().workflow.name)
+    assert (failed.succeeded, failed.replaced, failed.reports) == (False, True, ())
+    assert (good.succeeded, good.replaced, good.ended) == (True, False, LATER)
+    assert [file.suffix for file in good.reports] == [".pdf", ".html", ".json"]
+    assert store.reports_of(a_run().key, "a") == [report]
+    store.forget([Removal(failed, notebook=True, record=True), Removal(good, notebook=True)])
+    (left,) = store.made_by(a_run().workflow.name)
+    assert (left.notebook, left.reports[0]) == (None, report)
+    # its success is never forgotten: the date would be due again
+    store.forget([Removal(left, reports=True, record=True)])
+    assert settled(store) == {a_run().key}
+    assert store.read.history().failed == {}
     store.close()

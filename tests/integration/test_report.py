@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,8 @@ class Pages:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def convert(directory: Path, *cells: NotebookNode, template: str | None = None) -> Pages:
-    """Make a report of cells."""
+def convert(directory: Path, *cells: NotebookNode, template: str | None = None, **known: Any) -> Pages:
+    """Make a report of cells; in HTML too, where ``html`` says so."""
     notebook = directory / "executed.ipynb"
     nbformat.write(v4.new_notebook(cells=list(cells)), notebook)
     workspace = directory / "work space"
@@ -80,8 +81,16 @@ def convert(directory: Path, *cells: NotebookNode, template: str | None = None) 
     output = workspace / "report.pdf"
     request = {
         "notebook": str(notebook),
-        "template": template,
-        "output": str(output),
+        "outputs": [
+            {
+                "format": kind,
+                "path": str(output.with_suffix(f".{kind}")),
+                "template": template,
+                "theme": known.get("theme"),
+            }
+            for kind in (("pdf", "html") if known.get("html") else ("pdf",))
+        ],
+        "heading": known.get("heading", {}),
         "inputs_dir": str(directory),
         "title_fallback": "flows 2016-01-01",
     }
@@ -127,7 +136,7 @@ def test_headings_keep_their_levels_and_the_first_is_the_title(tmp_path: Path) -
     pages = convert(
         tmp_path, markdown("# Only\n\n## Methods\n\ntext"), markdown("### Detail\n\ntext"), markdown("## Results")
     )
-    source = (tmp_path / "work space" / "report.adoc").read_text()
+    source = (tmp_path / "work space" / "document-1" / "report.adoc").read_text()
     headings = [line for line in source.splitlines() if line.startswith("=")]
     assert headings == ["= Only", "== Methods", "=== Detail", "== Results"]
     assert pages.warnings == []
@@ -135,7 +144,7 @@ def test_headings_keep_their_levels_and_the_first_is_the_title(tmp_path: Path) -
 
 def test_several_titles_and_skipped_levels_are_no_trouble(tmp_path: Path) -> None:
     pages = convert(tmp_path, markdown("# One"), markdown("#### Deep"), markdown("# Two\n\n## Below"))
-    source = (tmp_path / "work space" / "report.adoc").read_text()
+    source = (tmp_path / "work space" / "document-1" / "report.adoc").read_text()
     assert [line for line in source.splitlines() if line.startswith("=")] == [
         "= One", "== Deep", "== Two", "=== Below",
     ]  # fmt: skip
@@ -253,13 +262,17 @@ def test_no_file_can_be_included(tmp_path: Path) -> None:
     assert pages.text.count("include::near.txt[]") == 4
 
 
-def test_pictures_from_outside_of_the_inputs_stay_out(tmp_path: Path) -> None:
+def test_pictures_from_outside_of_the_inputs_stay_out_and_a_report_without_them_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(base64.b64decode(plot("png")))
     inputs = tmp_path / "inputs"
     inputs.mkdir()
-    pages = convert(inputs, markdown("# T\n\n![x](../secret.png)\n\n![y](/etc/passwd)"))
-    assert pages.images() == 0
-    assert any("secret.png" in warning for warning in pages.warnings)
+    remote = "https://example.org/z.png"
+    with pytest.raises(ReportError) as refused:
+        convert(inputs, markdown(f"# T\n\n![x](../secret.png)\n\n![y](/etc/passwd)\n\n![z]({remote})"))
+    assert "the picture ../secret.png is not there; it must be in the directory of workflows.yml" in str(refused.value)
+    assert "the picture /etc/passwd is not there" in str(refused.value)
+    assert f"the picture {remote} is not loaded from the web" in str(refused.value)
+    assert not (inputs / "work space" / "report.pdf").exists()
 
 
 @pytest.mark.parametrize(
@@ -298,3 +311,168 @@ def test_a_missing_tool_is_told_with_how_to_install_it(
     monkeypatch.setenv("PATH", str(tools))
     with pytest.raises(ReportError, match=f"{tool} not found; install with: apt-get install {package}"):
         convert(tmp_path, markdown("# T"))
+
+
+HEADING = {
+    "workflow": "flows_of_*all* <b>",
+    "parameters": "unit admin3",
+    "reference_date": "2016-01-15",
+    "generated": "2016-01-16 00:10 UTC",
+}
+
+
+@pytest.fixture(scope="module")
+def long_report(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    """One report, as PDF and HTML, of much that a notebook may hold."""
+    rng = np.random.default_rng(0)
+    wide = pd.DataFrame(rng.integers(10**6, 10**7, (40, 14)), columns=[f"indicator_{n}" for n in range(14)])
+    short = pd.DataFrame(rng.integers(10**6, 10**7, (3, 16)), index=["north", "east", "west"])
+    hidden = {"tags": ["remove-cell"]}
+    cells = [
+        v4.new_code_cell("FOLDED_CODE = '<b>'", metadata={"tags": ["parameters"]}),
+        markdown("# The long one\n\nFirst[^1] {name} \\{ $x^2$ and $\\frac{a]b}{c}$.\n\n[^1]: note one"),
+        markdown("## Second\n\nAgain[^1]; [back](#The-end)\n\n[^1]: note two\n\n| a | b |\n|---|--:|\n| x\\|y | 12 |"),
+        markdown("## Formulas\n\n$$\\sum_i x_i$$\n\n\\begin{align}\na &= b\n\\end{align}"),
+        markdown("## Quoted\n\n```\n<table> ![x](y.png)\n```\n\nand `<td>`, \\<i\\>, &lt;div&gt;"),
+        markdown("## Tables"),
+        shown({"text/html": wide.to_html()}),
+        shown({"text/html": short.to_html()}),
+        markdown("## Tags"),
+        v4.new_code_cell("SHOWN_CODE = 1", metadata={"tags": ["show-input"]}),
+        v4.new_code_cell("REMOVED", metadata=hidden),
+        v4.new_markdown_cell("REMOVED", metadata=hidden),
+        v4.new_code_cell(
+            "HIDDEN_CODE",
+            metadata={"tags": ["hide-input", "hide-output"]},
+            outputs=[v4.new_output("stream", name="stdout", text="REMOVED")],
+        ),
+        markdown("## Kinds"),
+        shown({"text/html": "<p>Some <b>bold</b> text</p>"}),
+        shown({"application/vnd.plotly.v1+json": "{}", "text/plain": "Figure(NOISE)", "image/png": plot("png")}),
+        shown({"application/vnd.jupyter.widget-view+json": "{}", "text/plain": "IntSlider(NOISE)"}),
+        shown({"text/html": "<div>NOISE<iframe srcdoc='NOISE'></iframe></div>", "text/plain": "<folium.Map NOISE>"}),
+        shown({"image/svg+xml": plot("svg")}),
+        *(markdown(f"### Part {number}\n\n" + "line\n\n" * 40) for number in range(4)),
+        markdown("## The end"),
+    ]
+    return convert(tmp_path_factory.mktemp("long"), *cells, html=True, heading=HEADING)
+
+
+def test_every_page_says_of_what_and_when_and_which_it_is(long_report: Pages) -> None:
+    pages = long_report.text.split("\f")[:-1]
+    assert len(pages) > 3
+    for number, page in enumerate(pages, start=1):
+        for words in (
+            "flows_of_*all* <b> (unit admin3)",
+            "reference date 2016-01-15",
+            "generated 2016-01-16 00:10 UTC",
+        ):
+            assert words in page
+        assert f"{number} / {len(pages)}" in page
+
+
+def test_a_long_report_has_a_table_of_contents_and_a_short_one_has_none(long_report: Pages, tmp_path: Path) -> None:
+    assert "Contents" in long_report.text.split("\f")[0]
+    short = convert(tmp_path, markdown("# T"), *(markdown(f"## {number}") for number in range(5)))
+    assert "Contents" not in short.text
+
+
+def test_notes_of_the_same_name_in_two_cells_stay_apart(long_report: Pages) -> None:
+    assert long_report.text.count("note one") == 1
+    assert long_report.text.count("note two") == 1
+
+
+def test_braces_and_bars_are_shown_as_they_are_written(long_report: Pages) -> None:
+    assert "{name} {" in long_report.text
+    assert ["x|y", "12"] in [line.split() for line in long_report.text.splitlines()]
+
+
+def test_formulas_are_drawn(long_report: Pages) -> None:
+    for source in ("$", "frac", "sum_", "begin{", "latexmath"):
+        assert source not in long_report.text
+    assert len(list(long_report.path.parent.glob("document-1/formula-*.svg"))) == 4
+
+
+def test_wide_tables_keep_their_numbers_whole(long_report: Pages) -> None:
+    words = long_report.text.split()
+    numbers = [word for word in words if word.isdigit() and len(word) == 7]
+    assert len(numbers) == 40 * 14 + 3 * 16
+    # in parts, each with the index
+    assert words.count("west") > 1
+
+
+def test_tags_say_what_is_shown(long_report: Pages) -> None:
+    assert "SHOWN_CODE" in long_report.text
+    for words in ("REMOVED", "HIDDEN_CODE", "FOLDED_CODE", "NOISE"):
+        assert words not in long_report.text
+    assert "Some bold text" in long_report.text
+
+
+def test_what_is_interactive_is_told_with_its_cell(long_report: Pages) -> None:
+    told = [warning for warning in long_report.warnings if "something interactive" in warning]
+    assert [warning.split()[1] for warning in told] == ["17", "18"]
+    assert len(long_report.warnings) == 2
+
+
+def test_html_is_one_file_that_loads_nothing_and_runs_nothing(long_report: Pages) -> None:
+    page = long_report.path.with_suffix(".html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert sum(source.startswith("data:image/") for source in sources) >= 6
+    assert all(source.startswith(("data:image/", "#")) for source in sources)
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+
+
+def test_code_is_folded_in_html_but_not_where_a_tag_hides_it(long_report: Pages) -> None:
+    page = long_report.path.with_suffix(".html").read_text()
+    assert re.search(r'<details class="code">\s*<summary class="title">Code</summary>.*?FOLDED_CODE', page, re.DOTALL)
+    assert "HIDDEN_CODE" not in page
+    assert "REMOVED" not in page
+    assert "<h1>The long one</h1>" in page
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        (
+            "{% block data_html %}{{ output.data['text/html'] }}{% endblock %}",
+            "HTML is on its pages as text, such as <",
+        ),
+        (
+            "{% block data_png %}![png]({{ output.metadata.filenames['image/png'] }}){% endblock %}",
+            "markdown is on its",
+        ),
+        ("{% block data_png %}\n\nimage::gone.png[]\n\n{% endblock %}", "the picture gone.png is not there"),
+    ],
+)
+def test_a_broken_report_is_refused_with_the_reason(tmp_path: Path, block: str, complaint: str) -> None:
+    path = tmp_path / "own.tpl"
+    path.write_text("{% extends 'asciidoc_extended.tpl' %}" + block)
+    table = shown({"text/html": "<table><tr><td>1</td></tr></table>"})
+    with pytest.raises(ReportError, match=re.escape(complaint)):
+        convert(tmp_path, markdown("# T"), table, shown({"image/png": plot("png")}), template=str(path))
+
+
+def test_a_picture_that_is_none_is_told_with_its_cell(tmp_path: Path) -> None:
+    damaged = base64.b64encode(base64.b64decode(plot("png"))[:900]).decode()
+    for content in (damaged, base64.b64encode(b"no picture").decode()):
+        with pytest.raises(ReportError, match="cell 2: the picture"):
+            convert(tmp_path, markdown("# T"), shown({"image/png": content}))
+
+
+def test_letters_that_no_font_has_are_told_with_the_package(tmp_path: Path) -> None:
+    text = "# T\n\né ñ ş Ελληνικά Привет 日本語 ≤\n\n| a |\n|---|\n| ᚠᚢ تقرير |"
+    pages = convert(tmp_path, markdown(text))
+    assert any("ᚠ ᚢ (Runic)" in warning and "apt-get install fonts-" in warning for warning in pages.warnings)
+    assert any("Arabic letters side by side" in warning for warning in pages.warnings)
+    assert not any(character in "".join(pages.warnings) for character in "éñşλПр日≤")
+    for word in ("é ñ ş", "Ελληνικά", "Привет", "日本語"):
+        assert word in pages.text
+
+
+def test_a_theme_of_ones_own_replaces_ours(tmp_path: Path) -> None:
+    theme = tmp_path / "own-theme.yml"
+    theme.write_text("extends: default\nfooter:\n  recto:\n    left:\n      content: OWN {report-date}\n")
+    pages = convert(tmp_path, markdown("# T\n\ntext"), theme=str(theme), heading=HEADING)
+    assert "OWN reference date 2016-01-15" in pages.text

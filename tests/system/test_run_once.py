@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -100,7 +101,7 @@ available_dates_sensor:
     )
     outcome = deployment.run()
     assert outcome.code == 0, outcome.log
-    (report,) = deployment.made("reports/*")
+    (report,) = deployment.made("reports/*.pdf")
     (notebook,) = deployment.made("notebooks/*")
     assert report.stem == notebook.stem
     assert report.suffix == ".pdf"
@@ -233,3 +234,63 @@ def test_the_daemon_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+ONE_REPORT = """
+workflows:
+  - name: w
+    notebooks:
+      r:
+        filename: reports.ipynb
+        parameters: {reference_date: reference_date}
+        output: [{format: pdf}, {format: html}]
+    keep: {reports: 1}
+available_dates_sensor:
+  schedule: null
+  workflows: [{workflow_name: w}]
+"""
+
+
+def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deployment: Deployment) -> None:
+    deployment.write(ONE_REPORT, "reports")
+    outcome = deployment.run()
+    assert outcome.code == 0, outcome.log
+    # of two dates, as `keep` asks
+    (pdf,) = deployment.made("reports/*.pdf")
+    (html,) = deployment.made("reports/*.html")
+    assert "2016-01-02" in pdf.name
+    latest = deployment.outputs / "reports" / "latest"
+    assert (latest / "w__r.pdf").resolve() == pdf
+    assert (latest / "w__r.html").resolve() == html
+    manifest = json.loads((latest / "w__r.json").read_text())
+    (notebook,) = manifest["notebooks"]
+    (executed,) = deployment.made("notebooks/*2016-01-02*.ipynb")
+    assert notebook["executed"] == executed.name
+    assert notebook["executed_sha256"] == hashlib.sha256(executed.read_bytes()).hexdigest()
+    assert notebook["sha256"] == hashlib.sha256((deployment.inputs / "reports.ipynb").read_bytes()).hexdigest()
+    assert [each["sha256"] for each in manifest["reports"]] == [
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in (pdf, html)
+    ]
+    assert manifest["dates_used"] == ["2016-01-02"]
+    assert manifest["availability_seen"]["calls"]["of_those_used"] == ["2016-01-02"]
+    assert manifest["flowapi_url"] == deployment.environment["FLOWAPI_URL"]
+    assert manifest["packages"]["papermill"]
+    assert (manifest["run"], manifest["attempt"], manifest["replaces"]) == (2, 1, [])
+
+    # the same run once more: the report of before is named, and with nothing to sweep it is still there
+    with sqlite3.connect(deployment.outputs / "autoflow.db") as connection:
+        connection.execute("UPDATE runs SET state = 'failed' WHERE id = 2")
+    deployment.write(ONE_REPORT.replace("    keep: {reports: 1}\n", ""), "reports")
+    assert deployment.run().code == 0
+    assert pdf.exists()
+    again = json.loads((latest / "w__r.json").read_text())
+    assert again["replaces"] == [pdf.name]
+    assert (latest / "w__r.pdf").resolve() != pdf
+
+
+def test_a_notebook_that_shows_the_token_in_disguise_is_not_kept(deployment: Deployment) -> None:
+    deployment.write_simple("encodes_token")
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 1
+    assert "notebook encodes_token, cell 2: TokenFound: FlowAPI's token is in what cell 2 shows" in outcome.log
+    assert deployment.made("notebooks/*") == []

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
-from autoflow.definitions import Concurrency, Notebook, Output, Retries
+from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries
 from autoflow.errors import DefinitionError
 from autoflow.parser import load_definitions
 
@@ -71,7 +71,7 @@ def test_the_examples_definitions_are_as_the_predecessor_had_them() -> None:
     (workflow,) = definitions.workflows.values()
     assert workflow.dependencies() == {"run_flows": set(), "flows_report": {"run_flows"}}
     assert workflow.wanted_parameters() == {"aggregation_unit"}
-    assert workflow.notebooks[1].output == Output("pdf", None)
+    assert workflow.notebooks[1].outputs == (Output("pdf"),)
     assert [trigger.parameters for trigger in definitions.triggers] == [
         {"aggregation_unit": "admin2"},
         {"aggregation_unit": "admin3"},
@@ -134,7 +134,17 @@ def test_limits_are_read(inputs: Path) -> None:
         ("filename: reads.ipynb", "output: {format: pdf, template: no.tpl}\n        filename: reads.ipynb",
          ["notebooks.report.output.template: no.tpl not found"]),
         ("filename: reads.ipynb", "output: {format: docx}\n        filename: reads.ipynb",
-         ["output.format: found 'docx'; expected 'pdf'"]),
+         ["output.format: found 'docx'; expected one of html, pdf"]),
+        ("filename: reads.ipynb", "output: [{format: pdf}, {format: pdf}]\n        filename: reads.ipynb",
+         ["report.output[1].format: 'pdf' is there twice; a notebook has one report of each"]),
+        ("filename: reads.ipynb", "output: [{format: pdf}, {formt: html}]\n        filename: reads.ipynb",
+         ["report.output[1].formt: unknown key; did you mean 'format'?"]),
+        ("filename: reads.ipynb", "output: {format: html, theme: link.ipynb}\n        filename: reads.ipynb",
+         ["report.output.theme: link.ipynb leads out of", "report.output.theme: a theme is for pdf; remove it"]),
+        ("filename: reads.ipynb", "output: {format: pdf, theme: no.yml}\n        filename: reads.ipynb",
+         ["report.output.theme: no.yml not found in"]),
+        ("filename: reads.ipynb", "output: {format: pdf, code: 1}\n        filename: reads.ipynb",
+         ["report.output.code: found 1, expected"]),
         ("      run:", "      flowapi_url:", ["'flowapi_url' is a name that AutoFlow gives a value to"]),
         ("{reference_date: reference_date}", "{reference_date: report}",
          ["workflows.yml:6:38: workflows[0].notebooks.run.parameters.reference_date: notebooks wait for each other"
@@ -445,3 +455,40 @@ def test_a_value_of_any_kind_in_any_place_is_valid_or_told(inputs: Path, data: s
     inner[last] = value
     with suppress(DefinitionError):
         load(inputs, yaml.safe_dump(content))
+
+
+def test_a_notebook_has_one_output_or_a_list_of_them(inputs: Path) -> None:
+    (inputs / "own.yml").write_text("extends: default")
+    one = "output: {format: html, code: true}"
+    several = "output: [{format: pdf, theme: own.yml}, {format: html}]"
+    for written, outputs in (
+        ("output:", ()),
+        (one, (Output("html", code=True),)),
+        (several, (Output("pdf", theme="own.yml"), Output("html"))),
+    ):
+        load(inputs, GOOD.replace("filename: reads.ipynb", f"{written}\n        filename: reads.ipynb"))
+        definitions, _ = load_definitions(inputs / "workflows.yml")
+        (workflow,) = definitions.workflows.values()
+        assert {notebook.outputs for notebook in workflow.notebooks} == {(), outputs}
+
+
+def test_a_notebook_may_be_called_output(inputs: Path) -> None:
+    text = GOOD.replace("      report:", "      output:").replace("reads.ipynb", "reds.ipynb")
+    assert any(
+        "workflows[0].notebooks.output.filename: reds.ipynb not found" in error for error in errors_of(inputs, text)
+    )
+
+
+def test_keep_takes_numbers_and_ages(inputs: Path) -> None:
+    load(inputs, GOOD.replace("    notebooks:", "    keep: {notebooks: 30d, reports: 100}\n    notebooks:"))
+    definitions, _ = load_definitions(inputs / "workflows.yml")
+    (workflow,) = definitions.workflows.values()
+    assert workflow.keep == Keep(notebooks=dt.timedelta(days=30), reports=100)
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "true", "soon", "1.5", "[]", "'30'", "99999999999d"])
+def test_keep_is_told_what_it_takes(inputs: Path, amount: str) -> None:
+    text = GOOD.replace("    notebooks:", f"    keep: {{reports: {amount}}}\n    notebooks:")
+    (error,) = errors_of(inputs, text)
+    assert "workflows[0].keep.reports: found" in error
+    assert "expected a number such as 30 (the newest 30), or an age such as 90d" in error

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
 from autoflow.definitions import Notebook, Trigger, Workflow
-from autoflow.naming import output_stem
-from autoflow.runs import build_run, parameters_hash, parameters_hashes
+from autoflow.naming import latest_stem, output_stem
+from autoflow.runs import build_run, key_maker, parameters_hash
 
 WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
 
@@ -51,11 +51,11 @@ def test_the_hash_is_the_predecessors() -> None:
     ),
     stencil=st.sampled_from([[0], [[-30, 1]], [-1, [dt.date(2015, 1, 1), -2]], [dt.date(2016, 1, 1)]]),
 )
-def test_hashes_of_many_dates_are_those_of_each(parameters: dict[str, Any], stencil: list[Any]) -> None:
+def test_keys_of_many_dates_are_those_of_each(parameters: dict[str, Any], stencil: list[Any]) -> None:
     trigger = Trigger("flows_above_normal", parameters, None, DateStencil.parse(stencil))
     days = range(dt.date(2016, 2, 27).toordinal(), dt.date(2016, 3, 2).toordinal())
-    hashes = [build_run(WORKFLOW, trigger, dt.date.fromordinal(day)).parameters_hash for day in days]
-    assert list(parameters_hashes(trigger, days)) == hashes
+    dates = [dt.date.fromordinal(day) for day in days]
+    assert list(map(key_maker(trigger), dates)) == [build_run(WORKFLOW, trigger, date).key for date in dates]
 
 
 def test_output_names_keep_the_predecessors_pattern() -> None:
@@ -74,3 +74,27 @@ def test_hostile_names_stay_within_one_file_name() -> None:
     assert "\n" not in stem
     assert not stem.startswith(".")
     assert len(f"{stem}.ipynb".encode()) <= 255
+
+
+def latest(**parameters: object) -> str:
+    trigger = Trigger("flows_above_normal", parameters)
+    return latest_stem(build_run(WORKFLOW, trigger, dt.date(2016, 1, 7)), "report")
+
+
+def test_the_newest_report_of_each_set_of_parameters_has_a_name_of_its_own() -> None:
+    assert latest() == "flows_above_normal__report"
+    assert latest(unit="admin3") == "flows_above_normal__report__admin3"
+    names = [
+        latest(unit=1), latest(unit="1"), latest(unit="a b"), latest(unit="a_b"), latest(unit=None),
+        latest(unit=["x"]),
+        latest(unit="x" * 50), latest(unit="x" * 51), latest(a="b_c", d="e"), latest(a="b", d="c_e"),
+        latest(unit="../x"),
+    ]  # fmt: skip
+    assert len(set(names)) == len(names)
+    assert not any("/" in name for name in names)
+
+
+def test_the_date_does_not_matter_for_it() -> None:
+    trigger = Trigger("flows_above_normal", {"unit": "admin3"})
+    names = {latest_stem(build_run(WORKFLOW, trigger, dt.date(2016, 1, day)), "report") for day in (1, 2)}
+    assert len(names) == 1

@@ -28,7 +28,8 @@ workflows:
     concurrency: 2
     notebooks:
       a: {filename: a.ipynb, parameters: {x: x}, timeout: none, output: {format: pdf, template: t.tpl}}
-      b: {filename: b.ipynb, parameters:}
+      b: {filename: b.ipynb, parameters:, output: [{format: pdf, theme: t.yml}, {format: html, code: true}]}
+    keep: {notebooks: 30d, reports: 100, attempts: 1d12h}
 available_dates_sensor:
   schedule:
   timezone: Africa/Accra
@@ -104,8 +105,13 @@ TRIGGER = (SENSOR, "workflows", 0)
         (("workflows", 0, "notebooks", "a", "timeout"), None),
         (("workflows", 0, "notebooks", "a", "output"), "pdf"),
         (("workflows", 0, "notebooks", "a", "output"), {}),
-        (("workflows", 0, "notebooks", "a", "output", "format"), "html"),
+        (("workflows", 0, "notebooks", "a", "output", "format"), "docx"),
         (("workflows", 0, "notebooks", "a", "output", "template"), ""),
+        (("workflows", 0, "notebooks", "b", "output", 0, "format"), "docx"),
+        (("workflows", 0, "notebooks", "b", "output", 1, "code"), "yes"),
+        (("workflows", 0, "keep"), 3),
+        (("workflows", 0, "keep", "reports"), 0),
+        (("workflows", 0, "keep", "reports"), "many"),
         (("workflows", 0, "retries"), 3),
         (("workflows", 0, "retries", "attempts"), 0),
         (("workflows", 0, "retries", "attempts"), "3"),

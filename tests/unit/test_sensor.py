@@ -15,7 +15,7 @@ import pytest
 from autoflow.date_stencil import AvailableDates, DateStencil
 from autoflow.days import Days
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model import Failures
+from autoflow.run_reader import Failures, History
 from autoflow.runs import RunKey
 from autoflow.sensor import Decision, due_runs, next_try, ready_days
 
@@ -28,7 +28,7 @@ ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), "0 0 * * *")
 def decide(
     definitions: Definitions, failures: Mapping[RunKey, Failures] = MappingProxyType({}), **options: bool
 ) -> Decision:
-    return due_runs(definitions, ready_days(definitions, DATES), failures, NOW, **options)
+    return due_runs(definitions, ready_days(definitions, DATES), History(failed=failures), NOW, **options)
 
 
 def days(
@@ -68,7 +68,7 @@ def test_identical_triggers_count_once() -> None:
 
 def test_what_is_settled_is_not_due() -> None:
     first = dt.date(2016, 1, 1).toordinal()
-    runs = due_runs(ONE, [Days.of([first, first + 2])], {}, NOW).due
+    runs = due_runs(ONE, [Days.of([first, first + 2])], History(), NOW).due
     assert [run.reference_date.day for run in runs] == [1, 3]
 
 

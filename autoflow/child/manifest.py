@@ -1,0 +1,82 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The manifest of a report: what it was made of, so that a reader can trust it, and repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SCRAP = "application/scrapbook.scrap.json+json"
+QUERY_NAME = re.compile(r"query_?ids?", re.IGNORECASE)
+
+
+def write_manifest(
+    path: Path, known: Mapping[str, Any], reports: list[dict[str, Any]], files: Mapping[str, str | None]
+) -> str:
+    """Write a manifest beside its reports.
+
+    Parameters
+    ----------
+    known
+        What the daemon knows of the run; ``notebooks`` has a mapping with ``executed``, a path, for each.
+    reports
+        What is known of each report.
+    files
+        Paths of the template and the theme, by these names; None for AutoFlow's own.
+
+    Returns
+    -------
+    str
+        What was written.
+    """
+    content = {
+        **known,
+        "notebooks": [_notebook(notebook) for notebook in known.get("notebooks", ())],
+        "reports": reports,
+        **{
+            name: {"file": Path(file).name, "sha256": sha256(Path(file))} if file else None
+            for name, file in files.items()
+        },
+        "python": platform.python_version(),
+        "packages": _packages(),
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return text
+
+
+def _packages() -> dict[str, str]:
+    """List what is installed, by the names of its records: reading them all takes 0.3 s."""
+    records = {record.stem for directory in sys.path for record in Path(directory).glob("*.dist-info")}
+    parted = (record.rpartition("-") for record in sorted(records, key=str.lower))
+    return {name: version for name, _, version in parted}
+
+
+def sha256(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _notebook(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    executed = Path(notebook["executed"])
+    return {
+        **notebook,
+        "executed": executed.name,
+        "executed_sha256": sha256(executed),
+        "query_ids": _query_ids(json.loads(executed.read_text(encoding="utf-8"))),
+    }
+
+
+def _query_ids(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what a notebook has glued under names such as ``query_id``."""
+    scraps = [output.get("data", {}).get(SCRAP) for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    return {scrap["name"]: scrap["data"] for scrap in scraps if scrap and QUERY_NAME.search(str(scrap.get("name")))}

@@ -1,0 +1,247 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Asciidoc to pages: a PDF, or one file of HTML, both by asciidoctor-pdf."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoflow.child.html_tables import literal, size_role
+from autoflow.child.markdown import on_headings
+from autoflow.child.table_layout import SMALLER
+from autoflow.resources import config_file
+
+THEME = "report-theme.yml"
+STYLE = "report.css"
+CONVERSION_TIMEOUT = 1500.0
+
+MISSING_PICTURE = "autoflow-missing-picture"
+"""What a page shows in the place of a picture that could not be drawn, for the check that follows."""
+
+SYSTEM_FONTS = {
+    "DejaVu Sans": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    "Droid Sans Fallback": "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
+}
+"""Where Debian keeps faces that have what the ones of asciidoctor-pdf lack."""
+
+NOTO = "/usr/share/fonts/truetype/noto/NotoSans{}-Regular.ttf"
+PACKAGES = {"CJK": "fonts-droid-fallback", "HANGUL": "fonts-droid-fallback", "ARABIC": "fonts-dejavu-core"}
+
+NO_CHARACTER = re.compile(r"Could not locate the character `(.)'", re.DOTALL)
+
+JOINING = (
+    "BENGALI", "DEVANAGARI", "GUJARATI", "GURMUKHI", "KANNADA", "KHMER", "MALAYALAM", "MYANMAR", "ORIYA", "SINHALA",
+    "TAMIL", "TELUGU", "TIBETAN",
+)  # fmt: skip
+"""Scripts whose letters change with their neighbours; those from right to left are told by Unicode."""
+
+LONG = 220
+"""Lines of text, pictures and tables from which on a report has a table of contents."""
+
+HEADING_OF_BLOCK = re.compile(r"^={2,6} [^\n]*\n\s*(image::|\[cols|\[%unbreakable)", re.MULTILINE)
+"""A heading with a picture or a table right below, which may go to the next page."""
+
+TO_HTML = (
+    "ruby",
+    "-rasciidoctor",
+    "-rasciidoctor/cli",
+    "-e",
+    "cli = Asciidoctor::Cli::Invoker.new(ARGV); cli.invoke!; exit cli.code",
+    "--",
+    "--backend=html5",
+)
+"""What the program asciidoctor does: it is in a package of its own, and the library comes with asciidoctor-pdf."""
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+class ConversionError(Exception):
+    """asciidoctor-pdf made no pages; the message is for a person."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a report and on each of its pages."""
+
+    title: str
+    """In asciidoc."""
+    workflow: str = ""
+    parameters: str = ""
+    reference_date: str = ""
+    generated: str = ""
+
+
+def document(body: str, heading: Heading) -> str:
+    """Put title and attributes above the text of a report."""
+    known = {
+        "report-workflow": f"{heading.workflow} ({heading.parameters})" if heading.parameters else heading.workflow,
+        "report-date": heading.reference_date and f"reference date {heading.reference_date}",
+        "report-time": heading.generated and f"generated {heading.generated}",
+    }
+    attributes = {"doctype": "article", "idprefix": "", "idseparator": "-", "toc-title": "Contents"}
+    attributes |= {name: literal(value) if value else "" for name, value in known.items()}
+    if _is_long(body):
+        attributes |= {"toc": "macro", "toclevels": "2"}
+    lines = [f"= {heading.title}", *(f":{name}: {value}".rstrip() for name, value in attributes.items())]
+    byline = " · ".join(literal(value) for value in known.values() if value)
+    shown = f"[.byline]##{byline}##\n\n" if byline else ""
+    contents = "toc::[]\n\n" if "toc" in attributes else ""
+    return "\n".join(lines) + f"\n\n{shown}{contents}{body}\n"
+
+
+def _is_long(body: str) -> bool:
+    headings = 0
+
+    def count(level: int, words: str) -> str:
+        nonlocal headings
+        headings += level <= 2
+        return words
+
+    on_headings(body, count)
+    return headings >= 4 and len(body.splitlines()) + 20 * len(re.findall("^image::", body, re.MULTILINE)) > LONG
+
+
+def to_pdf(source: Path, output: Path, theme: Path | None) -> list[str]:
+    """Make a PDF, and give what is to be said of it."""
+    theme_file = source.with_name("pages-theme.yml")
+    theme_file.write_text(_theme(theme or config_file(THEME), source.read_text(encoding="utf-8")), encoding="utf-8")
+    messages = _asciidoctor(
+        source,
+        output,
+        {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
+        "asciidoctor-pdf",
+    )
+    return [*_in_words(messages), *_unjoined(source.read_text(encoding="utf-8"))]
+
+
+def _theme(theme: Path, text: str) -> str:
+    """Write the theme that a report is made with: the one asked for, with what AutoFlow counts on."""
+    fonts = {name: path for name, path in _fonts(text).items() if Path(path).is_file()}
+    sizes = "".join(f"  {size_role(size)}:\n    font-size: {size:g}\n" for size in SMALLER)
+    catalog = "".join(f'    "{name}": "{path}"\n' for name, path in fonts.items())
+    fallbacks = ", ".join(f'"{name}"' for name in ("M+ 1p Fallback", "Noto Emoji", *fonts))
+    return (
+        f'extends: ["default-with-font-fallbacks", "{theme}"]\n'
+        f"font:\n  catalog:\n    merge: true\n{catalog}  fallbacks: [{fallbacks}]\n"
+        f"role:\n{sizes}"
+        f"image:\n  alt-content: '{MISSING_PICTURE} %{{target}}'\n"
+        "svg:\n  fallback-font-family: $base-font-family\n"
+        # costs 0.3 s, so only where a heading could be left behind alone
+        + ("heading:\n  min-height-after: auto\n" if HEADING_OF_BLOCK.search(text) else "")
+    )
+
+
+def _fonts(text: str) -> Mapping[str, str]:
+    """Choose faces for the scripts that a text is in."""
+    scripts = {script_of(character) for character in set(text) if ord(character) > 0x52F}
+    return SYSTEM_FONTS | {f"Noto {script}": NOTO.format(script.capitalize()) for script in sorted(scripts)}
+
+
+def script_of(character: str) -> str:
+    """Name the script of a character as Unicode does."""
+    import unicodedata
+
+    return unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
+
+
+def _in_words(messages: list[str]) -> list[str]:
+    """Say in one line which characters no face has, and leave out what nobody can do anything about."""
+    characters: dict[str, list[str]] = {}
+    others = []
+    for message in messages:
+        if match := NO_CHARACTER.search(message):
+            characters.setdefault(script_of(match.group(1)), []).append(match.group(1))
+        elif re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message):
+            others.append(message)
+    return [*(_no_glyphs(script, found) for script, found in characters.items()), *others[:10]]
+
+
+def _no_glyphs(script: str, characters: list[str]) -> str:
+    package = PACKAGES.get(script, "fonts-noto-core")
+    shown = " ".join(characters[:10]) + (" ..." if len(characters) > 10 else "")
+    return (
+        f"no font here has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
+        f" install with: apt-get install {package}"
+    )
+
+
+def _unjoined(text: str) -> list[str]:
+    """Name the scripts whose letters a PDF of asciidoctor-pdf's has in the wrong shape or order."""
+    import unicodedata
+
+    scripts = {
+        script_of(character)
+        for character in set(text)
+        if unicodedata.bidirectional(character) in ("R", "AL") or unicodedata.name(character, "").startswith(JOINING)
+    }
+    return [
+        f"the PDF has {script.capitalize()} letters side by side, neither joined nor from right to left where they"
+        " should be; the format html shows them as they are written"
+        for script in sorted(scripts)
+    ]
+
+
+def to_html(source: Path, output: Path) -> list[str]:
+    """Make one file of HTML, pictures inside, and give what is to be said of it."""
+    # beside the report: what is elsewhere is not read
+    shutil.copyfile(config_file(STYLE), source.with_name(STYLE))
+    messages = _asciidoctor(
+        source,
+        output,
+        {
+            "data-uri": "",
+            "stylesheet": STYLE,
+            "webfonts!": "",
+            "nofooter": "",
+            "table-stripes": "none",
+        },
+        *TO_HTML,
+    )
+    text = output.read_text(encoding="utf-8")
+    text = text.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
+    # a table that is wider than the window scrolls on its own
+    text = text.replace("<table ", '<div class="tables"><table ').replace("</table>", "</table></div>")
+    output.write_text(text, encoding="utf-8")
+    return [message for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
+
+
+def _asciidoctor(source: Path, output: Path, attributes: Mapping[str, str], *program: str) -> list[str]:
+    given = {"allow-uri-read!": "", "table-caption!": "", "figure-caption!": "", "example-caption!": "", **attributes}
+    # nothing is written outside of its directory either
+    made = source.with_name(f"made-{output.name}")
+    command = [
+        *program,
+        # files outside of the workspace can not be included
+        "--safe-mode=safe",
+        f"--base-dir={source.parent}",
+        # says which characters no font has
+        "--verbose",
+        *(f"--attribute={name}={value}" if value else f"--attribute={name}" for name, value in given.items()),
+        f"--out-file={made}",
+        str(source),
+    ]
+    try:
+        process = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=CONVERSION_TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ConversionError(f"{program[0]} not found; install with: apt-get install ruby-asciidoctor-pdf") from None
+    except subprocess.TimeoutExpired:
+        raise ConversionError(f"{program[0]} did not end within {CONVERSION_TIMEOUT:g} s") from None
+    messages = process.stderr.strip().splitlines()
+    if process.returncode != 0 or not made.exists():
+        raise ConversionError(f"{program[0]} failed (exit code {process.returncode}): {' '.join(messages[-5:])}")
+    made.replace(output)
+    return messages

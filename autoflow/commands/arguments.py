@@ -1,0 +1,131 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The arguments of each command; light, since ``--help`` reads them all."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+STATES = ("running", "success", "failed", "interrupted")
+"""States of attempts, as the record has them."""
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Add the commands, each with its arguments."""
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_looking(commands)
+    _add_steering(commands)
+    _add_preparing(commands)
+
+
+def _add_looking(commands: Any) -> None:
+    plan = _command(commands, "plan", "what the next tick would run, in order, and why; nothing is run")
+    plan.add_argument("--at", type=_date, metavar="DATE", help="as if it were that day: later dates do not count")
+    plan.add_argument(
+        "--dates", type=Path, metavar="FILE", help="dates to go by instead of FlowAPI's: its answer, or one date a line"
+    )
+    plan.add_argument("--all", action="store_true", help="show every run, however many")
+
+    why = _command(commands, "why", "what becomes of a date, and why")
+    why.add_argument("workflow", metavar="WORKFLOW")
+    why.add_argument("date", type=_date, metavar="DATE", help="reference date, such as 2016-01-31")
+
+    calendar = _command(commands, "calendar", "which dates are done and which are not")
+    calendar.add_argument("workflow", nargs="?", metavar="WORKFLOW")
+    _add_span(calendar)
+    calendar.add_argument("--by", choices=("day", "week", "month", "year"), help="days to a column; default: what fits")
+    calendar.add_argument("--csv", action="store_true", help="one line for each trigger and date")
+
+    runs = _command(commands, "runs", "attempts at runs, the newest first")
+    runs.add_argument("--workflow", metavar="NAME")
+    runs.add_argument("--state", choices=STATES, action="append", help="may be given more than once")
+    _add_span(runs)
+    runs.add_argument(
+        "--last", dest="last_number", type=_count, default=20, metavar="N", help="how many at most (default: 20)"
+    )
+
+    show = _command(commands, "show", "all about one run: attempts, notebooks, outputs, the error")
+    show.add_argument("run", type=_run_id, metavar="RUN", help="its number, as `autoflow runs` shows it")
+    show.add_argument("--log", action="store_true", help="also what its notebooks printed")
+
+
+def _add_steering(commands: Any) -> None:
+    rerun = _command(commands, "rerun", "run again what failed or succeeded", asks=True)
+    rerun.add_argument("runs", type=_run_id, nargs="*", metavar="RUN", help="numbers, as `autoflow runs` shows them")
+    rerun.add_argument("--workflow", metavar="NAME", help="instead of numbers: the dates of a workflow")
+    _add_span(rerun)
+    rerun.add_argument(
+        "--state", choices=("failed", "succeeded", "all"), default="failed", help="which of them (default: failed)"
+    )
+
+    backfill = _command(commands, "backfill", "run dates before the earliest one, or out of turn", asks=True)
+    backfill.add_argument("workflow", metavar="WORKFLOW")
+    backfill.add_argument("first", type=_date, metavar="FROM")
+    backfill.add_argument("last", type=_date, metavar="TO", help="the last reference date that is meant")
+
+    repair = _command(commands, "repair", "run again only what failed, and what depends on it", asks=True)
+    repair.add_argument("run", type=_run_id, metavar="RUN")
+
+    cancel = _command(commands, "cancel", "end a run that is running; it is not tried again until asked for", asks=True)
+    cancel.add_argument("run", type=_run_id, metavar="RUN")
+    cancel.add_argument("--reason", default="no reason given", metavar="TEXT")
+
+    skip = _command(commands, "skip", "leave a date out", asks=True)
+    skip.add_argument("workflow", metavar="WORKFLOW")
+    skip.add_argument("first", type=_date, metavar="DATE")
+    skip.add_argument(
+        "last", type=_date, nargs="?", metavar="TO", help="for more than one date: the last that is meant"
+    )
+    skip.add_argument("--reason", required=True, metavar="TEXT", help="for those who wonder later")
+
+    unskip = _command(commands, "unskip", "take a skipped date in again", asks=True)
+    unskip.add_argument("workflow", metavar="WORKFLOW")
+    unskip.add_argument("first", type=_date, metavar="DATE")
+    unskip.add_argument("last", type=_date, nargs="?", metavar="TO")
+
+
+def _add_preparing(commands: Any) -> None:
+    _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not asked")
+    _command(commands, "schema", "print the JSON Schema of workflows.yml, for editors")
+    init = _command(commands, "init", "make a workflows.yml and a first notebook to begin with")
+    init.add_argument("directory", type=Path, metavar="DIR")
+
+
+def _command(commands: Any, name: str, words: str, *, asks: bool = False) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=words, description=words[0].upper() + words[1:] + "."
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    if asks:
+        parser.add_argument("--yes", action="store_true", help="do it without asking")
+    return parser
+
+
+def _add_span(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="first", type=_date, metavar="DATE", help="first reference date")
+    parser.add_argument("--to", dest="last", type=_date, metavar="DATE", help="last reference date")
+
+
+def _date(text: str) -> dt.date:
+    from autoflow.date_stencil import as_date
+
+    date = as_date(text)
+    if date is None:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a date such as 2016-01-31")
+    return date
+
+
+def _run_id(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a run's number, as `autoflow runs` shows it")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number greater than 0")
+    return int(text)

@@ -1,0 +1,188 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow calendar``: dates across, triggers down."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime as dt
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from autoflow.commands.reading import definitions_of, parameters_text, record, situation_of, triggers_of
+from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.overview import DayState, Row, Situation, calendar, moment, span
+from autoflow.run_reader import Standing
+from autoflow.settings import Settings
+
+SIGNS = {
+    DayState.GIVEN_UP: "G",
+    DayState.FAILED: "F",
+    DayState.RUNNING: "R",
+    DayState.DUE: "d",
+    DayState.WAITING: "w",
+    DayState.DONE: "#",
+    DayState.NOT_AVAILABLE: ".",
+    DayState.EXCLUDED: "-",
+}
+"""What stands for each state; the first here is what a column of several days shows."""
+
+MARKED_DAYS = (1, 5, 10, 15, 20, 25)
+STEPS = ("day", "week", "month", "year")
+SHORTEST_ROW = 14
+"""Columns of dates that there are at least, however long the names."""
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Show the calendar."""
+    definitions = definitions_of(settings)
+    if options.workflow is not None:
+        triggers_of(definitions, options.workflow)
+    with record(settings) as reader:
+        situation = Situation(definitions, reader.listed_dates(), Standing(), dt.datetime.now(dt.UTC))
+        whole = span(situation)
+        if whole is None and (options.first is None or options.last is None):
+            raise AutoflowError("there are no dates to show yet: FlowAPI has not been asked; --from and --to name some")
+        start, end = whole or (options.first, options.last)
+        first, last = options.first or start, options.last or max(end, options.first or end)
+        if first > last:
+            raise AutoflowError(f"{first} comes after {last}; --from must not be later than --to")
+        names = _names(situation, options.workflow, width() - 2 - (last - first).days - 1)
+        room = max(width() - max(map(len, names), default=0) - 2, SHORTEST_ROW)
+        step = options.by or "day"
+        if not (options.csv or options.json or options.by):
+            if options.first is None and options.last is None:
+                first = max(first, last - dt.timedelta(days=room - 1))
+            step = next((step for step in STEPS if _columns(first, last, step) <= room), "year")
+        situation = situation_of(definitions, reader, situation.now, first, last)
+    rows = calendar(situation, first, last, options.workflow)
+    if options.csv:
+        _print_csv(rows)
+    elif options.json:
+        print_json([_as_json(row) for row in rows])
+    else:
+        _print(situation, list(rows), names, first, last, step)
+    return ExitCode.OK
+
+
+def _names(situation: Situation, workflow: str | None, spare: int) -> list[str]:
+    """Name the rows, at length if all the dates leave that much to spare."""
+    longest = max(width() // 3, 20, spare)
+    names = []
+    for trigger in situation.definitions.triggers:
+        if workflow in (None, trigger.workflow_name):
+            name = f"{trigger.workflow_name} {parameters_text(trigger.parameters)}".rstrip()
+            if len(name) > longest:
+                name = " ".join([trigger.workflow_name, *map(str, trigger.parameters.values())])
+            if len(name) > longest:
+                # what tells triggers apart is at the end more often than not
+                half = longest // 2
+                name = f"{name[: longest - half - 1]}…{name[-half:]}"
+            names.append(name)
+    return names
+
+
+def _print(
+    situation: Situation, rows: Sequence[Row], names: Sequence[str], first: dt.date, last: dt.date, step: str
+) -> None:
+    starts = [column[0] for column in _grouped(first, last, step)]
+    margin = max(map(len, names), default=0) + 2
+    for line in _axis(starts, step):
+        print_line(" " * margin + line, "bright_black")
+    total: Counter[DayState] = Counter()
+    for name, row in zip(names, rows, strict=True):
+        total.update(row.states)
+        cells = [(name.ljust(margin), "")]
+        cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, first, last, step)]
+        print_styled(cells, whole=False)
+    print_line()
+    # a state and its number are not to be parted at the end of a line
+    legend = [
+        (SIGNS[state], STYLES[state], f" {state.value} {total[state]}".replace(" ", NO_BREAK))
+        for state in DayState
+        if total[state]
+    ]
+    print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
+    each = {"day": "", "week": ", a column is a week", "month": ", a column is a month", "year": ", a column is a year"}
+    polled = f", dates as listed at {moment(situation.listed.polled)}" if situation.listed.polled else ""
+    print_line(f"{first} to {last}{each[step]}{polled}", "bright_black")
+
+
+def _axis(starts: Sequence[dt.date], step: str) -> Iterator[str]:
+    """Write the dates above the columns: a line of months or years, and for days one of days."""
+    pattern = "%Y-%m" if step in ("day", "week") else "%Y"
+    labels = [start.strftime(pattern) for start in starts]
+    begins = [column for column in range(len(labels)) if column == 0 or labels[column] != labels[column - 1]]
+    if len(begins) > 1 and begins[1] <= len(labels[0]):
+        # the rest of a month is too short for its name
+        begins = begins[1:]
+    yield _marks((column, labels[column]) for column in begins)
+    if step == "day":
+        yield _marks((column, str(start.day)) for column, start in enumerate(starts) if start.day in MARKED_DAYS)
+
+
+def _marks(marks: Iterable[tuple[int, str]]) -> str:
+    """Write each mark above its column, as far as the one before leaves room."""
+    line = ""
+    for column, mark in marks:
+        if len(line) <= column:
+            line = line.ljust(column) + f"{mark} "
+    return line.rstrip()
+
+
+def _worst(row: Row, first: dt.date, last: dt.date, step: str) -> Iterator[DayState]:
+    if step == "day":
+        yield from row.states
+        return
+    order = list(SIGNS)
+    for column in _grouped(first, last, step):
+        begin = (column[0] - first).days
+        present = set(row.states[begin : begin + len(column)])
+        yield min(present, key=order.index)
+
+
+def _grouped(first: dt.date, last: dt.date, step: str) -> Iterator[list[dt.date]]:
+    group: list[dt.date] = []
+    shown: tuple[int, ...] = ()
+    for ordinal in range(first.toordinal(), last.toordinal() + 1):
+        date = dt.date.fromordinal(ordinal)
+        label = {
+            "day": (ordinal,),
+            "week": date.isocalendar()[:2],
+            "month": (date.year, date.month),
+            "year": (date.year,),
+        }[step]
+        if group and label != shown:
+            yield group
+            group = []
+        shown = label
+        group.append(date)
+    if group:
+        yield group
+
+
+def _columns(first: dt.date, last: dt.date, step: str) -> int:
+    days = (last - first).days + 1
+    return {"day": days, "week": days // 7 + 2, "month": days // 30 + 2, "year": 0}[step]
+
+
+def _print_csv(rows: Iterator[Row]) -> None:
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["workflow", "parameters", "reference_date", "state", "run"])
+    for row in rows:
+        name, parameters = row.trigger.workflow_name, parameters_text(row.trigger.parameters)
+        for days, (state, run) in enumerate(zip(row.states, row.runs, strict=True)):
+            writer.writerow([name, parameters, row.first + dt.timedelta(days=days), state.value, run])
+
+
+def _as_json(row: Row) -> dict[str, object]:
+    dates = (row.first + dt.timedelta(days=days) for days in range(len(row.states)))
+    return {
+        "workflow": row.trigger.workflow_name,
+        "parameters": dict(row.trigger.parameters),
+        "states": {date.isoformat(): state for date, state in zip(dates, row.states, strict=True)},
+    }

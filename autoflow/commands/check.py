@@ -1,0 +1,87 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow check``: whether everything is as it should be, templates included."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from autoflow.app import job_environment
+from autoflow.checks import check_tools
+from autoflow.commands.terminal import print_json, print_line
+from autoflow.definitions import Definitions
+from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
+from autoflow.jobs import Jobs
+from autoflow.parser import load_definitions
+from autoflow.settings import Settings, read_token
+
+TRIAL_TIMEOUT = 60.0
+"""Seconds that one template may take."""
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Tell all that is wrong, and all that is doubtful."""
+    file = settings.workflows_file
+    problems: tuple[Problem, ...]
+    definitions: Definitions | None = None
+    try:
+        definitions, problems = load_definitions(file)
+    except DefinitionError as error:
+        problems = error.problems
+    if definitions is not None:
+        problems = (*problems, *_others(definitions, settings))
+    valid = all(problem.severity == "warning" for problem in problems)
+    if options.json:
+        print_json({"file": str(file), "valid": valid, "problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            print_line(str(problem), "bold red" if problem.severity == "error" else "yellow")
+        if definitions is not None and valid:
+            print_line(f"{file}: valid: {len(definitions.workflows)} workflows, {len(definitions.triggers)} triggers")
+    return ExitCode.OK if valid else ExitCode.USER_MISTAKE
+
+
+def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
+    for check in (lambda: check_tools(definitions), lambda: read_token(settings)):
+        try:
+            check()
+        except AutoflowError as error:
+            yield Problem("settings", 0, 0, "", str(error))
+    templates = {
+        (settings.inputs_dir / output.template): f"{workflow.name}.{notebook.label}"
+        for workflow in definitions.workflows.values()
+        for notebook in workflow.notebooks
+        for output in notebook.outputs
+        if output.template
+    }
+    if settings.asciidoc_template:
+        templates.setdefault(settings.asciidoc_template, "asciidoc_template_path")
+    if templates:
+        complaints = asyncio.run(_try_all(list(templates), settings))
+        for path, complaint in complaints.items():
+            yield Problem(str(path), 0, 0, "", f"does not render, for {templates[path]}: {complaint}", "warning")
+
+
+async def _try_all(templates: list[Path], settings: Settings) -> dict[Path, str]:
+    """Render each template in a child, and return what is wrong with those that do not render."""
+    complaints = {}
+    # an instance of its own: what a running daemon has started is not to be touched
+    with tempfile.TemporaryDirectory(prefix="autoflow-check-") as directory:
+        jobs = Jobs(Path(directory) / "jobs", f"check-{os.getpid()}", job_environment(os.environ, settings))
+        try:
+            for template in templates:
+                with jobs.workspace() as workspace:
+                    request = {"template": str(template)}
+                    reply = await jobs.call("template", request, workspace, timeout=TRIAL_TIMEOUT)
+                if reply.cause != "done":
+                    complaints[template] = str(reply.error.get("message") or reply.how)
+        finally:
+            jobs.close()
+    return complaints

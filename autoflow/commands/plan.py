@@ -1,0 +1,152 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow plan``: what the next tick would run, and why."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text
+from autoflow.commands.terminal import print_json, print_line, print_table
+from autoflow.definitions import Keep
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.ledger import Ledger
+from autoflow.listed_dates import ListedDates, read_dates_file
+from autoflow.overview import moment
+from autoflow.retention import to_be_removed
+from autoflow.run_reader import History, RunReader
+from autoflow.runs import Run, RunKey
+from autoflow.schedule import Schedule, next_tick
+from autoflow.sensor import concurrency_of, due_runs, is_asked_for, ready_days
+from autoflow.settings import Settings
+
+MOST_ROWS = 40
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Show the plan."""
+    now = dt.datetime.now(dt.UTC)
+    if options.at is not None:
+        now = dt.datetime.combine(options.at, dt.time.max, dt.UTC)
+    definitions = definitions_of(settings)
+    with record(settings, missing_is_empty=options.dates is not None) as reader:
+        listed = _listed(options, reader, now)
+        history, interrupted = reader.history(), reader.interrupted()
+        ready = ready_days(definitions, listed.available(definitions.cdr_types))
+        removals = [
+            removal
+            for workflow in definitions.workflows.values()
+            if workflow.keep != Keep()
+            for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
+        ]
+        decision = due_runs(definitions, Ledger(reader).unsettled(definitions, ready), history, now)
+        lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
+        rows: list[dict[str, Any]] = [
+            {
+                "reference_date": run.reference_date,
+                "workflow": run.workflow.name,
+                "parameters": run.parameters,
+                "reason": _reason(run, history, interrupted),
+                "expected_seconds": lengths[run.workflow.name],
+            }
+            for run in decision.due
+        ]
+    tick = next_tick(Schedule(definitions.schedule, definitions.timezone), now) if definitions.schedule else None
+    known = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
+    at_a_time = concurrency_of(definitions).runs
+    expected = sum(known) / min(at_a_time, len(rows)) * len(rows) / len(known) if known else None
+    if options.json:
+        print_json(
+            {
+                "as_of": now,
+                "last_poll": listed.polled,
+                "next_tick": tick,
+                "runs": rows,
+                "expected_seconds": expected,
+                "at_a_time": at_a_time,
+                "next_retry": decision.retry_at,
+                "given_up": len(decision.given_up),
+                "removals": [str(path) for removal in removals for path in removal.files],
+            }
+        )
+        return ExitCode.OK
+    shown = rows if options.all else rows[:MOST_ROWS]
+    print_table([_shown(number, row) for number, row in enumerate(shown, 1)], right=("", "expected"))
+    if len(shown) < len(rows):
+        print_line(f"... and {len(rows) - len(shown)} more; --all shows them")
+    if rows:
+        print_line()
+    for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up), tick, options, listed):
+        print_line(line)
+    if files := sum(len(removal.files) for removal in removals):
+        print_line(f"then {files} old files are removed, as workflows.yml says under keep; --json lists them")
+    return ExitCode.OK
+
+
+def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) -> ListedDates:
+    listed = read_dates_file(options.dates, now) if options.dates else reader.listed_dates()
+    if listed.polled is None:
+        raise AutoflowError(
+            "no list of available dates is recorded yet: AutoFlow has not asked FlowAPI; start it, or name a"
+            " recorded list with --dates FILE"
+        )
+    return listed if options.at is None else listed.until(options.at)
+
+
+def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> str:
+    request, failures = history.requests.get(run.key), history.failed.get(run.key)
+    if request is not None and is_asked_for(request, failures):
+        what = f"repair of run {request.repairs}, asked for" if request.repairs else "asked for"
+        return f"{what} at {moment(request.asked)}"
+    if failures is not None:
+        times = f"{failures.attempts} time{'s' if failures.attempts > 1 else ''}"
+        return f"failed {times}; the pause is over"
+    if run.key in interrupted:
+        return f"run {interrupted[run.key]} was interrupted"
+    return "new, and its stencil is complete"
+
+
+def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "": number,
+        "date": row["reference_date"],
+        "workflow": row["workflow"],
+        "parameters": parameters_text(row["parameters"]),
+        "reason": row["reason"],
+        "expected": seconds_text(row["expected_seconds"]),
+    }
+
+
+def _summary(
+    rows: list[dict[str, Any]],
+    expected: float | None,
+    at_a_time: int,
+    retry_at: dt.datetime | None,
+    given_up: int,
+    tick: dt.datetime | None,
+    options: argparse.Namespace,
+    listed: ListedDates,
+) -> list[str]:
+    lines = []
+    if rows:
+        length = f", about {seconds_text(expected)} with {at_a_time} at a time" if expected is not None else ""
+        lines.append(f"{len(rows)} run{'s' if len(rows) > 1 else ''}{length}")
+    else:
+        lines.append("nothing is due")
+    if retry_at is not None:
+        lines.append(f"failed runs wait for their pause to be over, the first until {moment(retry_at)}")
+    if given_up:
+        lines.append(
+            f"{given_up} run{'s have' if given_up > 1 else ' has'} had all attempts; `autoflow calendar` shows where"
+        )
+    if options.dates:
+        lines.append(f"dates from {options.dates}")
+    elif listed.polled is not None:
+        lines.append(f"dates as FlowAPI listed them at {moment(listed.polled)}")
+    if tick is not None and options.at is None:
+        lines.append(f"next tick at {moment(tick)}")
+    return lines

@@ -1,0 +1,108 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What commands read: the definitions, the record, and the names that people type."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from autoflow.definitions import Definitions, Trigger
+from autoflow.errors import AutoflowError
+from autoflow.model import open_for_reading
+from autoflow.overview import Situation
+from autoflow.run_reader import RecordedRun, RunReader
+from autoflow.settings import Settings
+from autoflow.wording import did_you_mean, shortened, shown
+
+
+@contextmanager
+def record(settings: Settings, *, missing_is_empty: bool = False) -> Iterator[RunReader]:
+    """Open the record for reading."""
+    reader = open_for_reading(settings.db_path, missing_is_empty=missing_is_empty)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def definitions_of(settings: Settings) -> Definitions:
+    """Read workflows.yml; what is only doubtful in it is for `autoflow check` to say."""
+    # what reads the record alone need not import pydantic
+    from autoflow.parser import load_definitions
+
+    return load_definitions(settings.workflows_file)[0]
+
+
+def situation_of(
+    definitions: Definitions,
+    reader: RunReader,
+    now: dt.datetime,
+    first: dt.date | None = None,
+    last: dt.date | None = None,
+) -> Situation:
+    """Read what decides the states of a span of dates."""
+    return Situation(definitions, reader.listed_dates(), reader.standing(first, last), now)
+
+
+def triggers_of(definitions: Definitions, workflow: str) -> list[Trigger]:
+    """Find the triggers of a workflow.
+
+    Raises
+    ------
+    AutoflowError
+        When there is no such workflow, or nothing triggers it.
+    """
+    if workflow not in definitions.workflows:
+        raise unknown_workflow(workflow, definitions.workflows)
+    triggers = [trigger for trigger in definitions.triggers if trigger.workflow_name == workflow]
+    if not triggers:
+        raise AutoflowError(f"no trigger under available_dates_sensor.workflows runs {shown(workflow)}")
+    return triggers
+
+
+def unknown_workflow(workflow: str, known: Iterable[str]) -> AutoflowError:
+    """Make the error for a name that no workflow has."""
+    return AutoflowError(f"there is no workflow {shown(workflow)}; {did_you_mean(workflow, known)}")
+
+
+def run_of(reader: RunReader, run_id: int) -> RecordedRun:
+    """Find an attempt.
+
+    Raises
+    ------
+    AutoflowError
+        When there is none with this number.
+    """
+    found = reader.run(run_id)
+    if found is None:
+        newest = reader.newest_ids(1)
+        hint = f"the newest is {newest[0]}; `autoflow runs` lists them" if newest else "there are none yet"
+        raise AutoflowError(f"there is no run {run_id}; {hint}")
+    return found
+
+
+def parameters_text(parameters: Mapping[str, Any] | None) -> str:
+    """Write the parameters that tell one trigger of a workflow from another."""
+    own = {name: value for name, value in (parameters or {}).items() if name not in ("reference_date", "date_ranges")}
+    return ", ".join(f"{shortened(name)}={_plain(value)}" for name, value in own.items())
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Write a length of time as people read it."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s" if minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def _plain(value: Any) -> str:
+    return shortened(value) if isinstance(value, str) else shown(value)

@@ -1,0 +1,79 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow runs``: attempts, the newest first."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from typing import Any
+
+from autoflow.commands.reading import parameters_text, record, seconds_text, unknown_workflow
+from autoflow.commands.terminal import print_json, print_line, print_table
+from autoflow.errors import ExitCode
+from autoflow.run_reader import RecordedRun
+from autoflow.settings import Settings
+from autoflow.wording import shortened
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """List what is asked for."""
+    with record(settings) as reader:
+        if options.workflow is not None and options.workflow not in (known := reader.workflows()):
+            raise unknown_workflow(options.workflow, known)
+        found = reader.runs(
+            workflow=options.workflow,
+            states=options.state or (),
+            first=options.first,
+            last=options.last,
+            limit=options.last_number,
+        )
+    if options.json:
+        print_json([as_json(each) for each in found])
+    elif not found:
+        print_line("no run is like that")
+    else:
+        print_table([_shown(each) for each in found], right=("run", "try", "took"))
+    return ExitCode.OK
+
+
+def as_json(run: RecordedRun) -> dict[str, Any]:
+    """Describe an attempt to scripts."""
+    return {
+        "run": run.id,
+        "workflow": run.workflow,
+        "reference_date": run.reference_date,
+        "parameters": run.parameters,
+        "attempt": run.attempt,
+        "state": run.state,
+        "started": run.started,
+        "ended": run.ended,
+        "error": str(run.failure) if run.failure else None,
+        "superseded": run.superseded,
+    }
+
+
+def took(run: RecordedRun) -> float | None:
+    """Give the length of an attempt in seconds."""
+    return (run.ended - run.started).total_seconds() if run.ended and run.attempt else None
+
+
+def minute(time: dt.datetime) -> str:
+    """Write a time to the minute, below a heading that names the zone."""
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+
+
+def _shown(run: RecordedRun) -> dict[str, Any]:
+    note = f"{run.failure.exception or ''} {run.failure.message}".strip().partition("\n")[0] if run.failure else ""
+    return {
+        "run": run.id,
+        "date": run.reference_date or "unknown",
+        "workflow": run.workflow,
+        "parameters": parameters_text(run.parameters),
+        "state": run.state.value,
+        "try": run.attempt,
+        "started (UTC)": minute(run.started),
+        "took": seconds_text(took(run)),
+        "note": "superseded" if run.superseded else shortened(note),
+    }

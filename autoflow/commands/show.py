@@ -1,0 +1,133 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow show``: all about one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from autoflow.commands.reading import parameters_text, record, run_of, seconds_text
+from autoflow.commands.runs import as_json, minute, took
+from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
+from autoflow.errors import ExitCode
+from autoflow.executed_notebook import printed
+from autoflow.overview import moment
+from autoflow.run_reader import RecordedNotebook, RecordedRun
+from autoflow.settings import Settings
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Show it."""
+    with record(settings) as reader:
+        found = run_of(reader, options.run)
+        attempts, notebooks = reader.attempts(found.key), reader.notebooks(found.id)
+    if options.json:
+        print_json(_as_json(found, attempts, notebooks, log=options.log))
+        return ExitCode.OK
+    _print_head(found)
+    if len(attempts) > 1:
+        print_line("\nattempts", "bold")
+        print_table(
+            [
+                {
+                    "run": each.id,
+                    "attempt": each.attempt,
+                    "state": each.state.value,
+                    "started (UTC)": minute(each.started),
+                    "took": seconds_text(took(each)),
+                    "": "superseded" if each.superseded else "",
+                }
+                for each in attempts
+            ],
+            right=("run", "attempt", "took"),
+        )
+    if notebooks:
+        print_line("\nnotebooks", "bold")
+        print_table([_shown(each) for each in notebooks], right=("took",))
+        for each in notebooks:
+            for kind, path in (("executed notebook", each.notebook), ("report", each.report)):
+                if path:
+                    print_line(f"{each.label}: {kind}: {path}{'' if Path(path).exists() else ' (gone)'}")
+    print_line("\nparameters", "bold")
+    print_line(json.dumps(found.parameters, ensure_ascii=False) if found.parameters else "not recorded")
+    if found.failure is not None:
+        print_line("\nerror", "bold")
+        print_line(str(found.failure))
+        if found.failure.traceback:
+            print_line(found.failure.traceback.rstrip())
+    if options.log:
+        for each in notebooks:
+            print_line(f"\nwhat {each.label} printed", "bold")
+            for line in _log(each):
+                print_line(line)
+    return ExitCode.OK
+
+
+def _print_head(run: RecordedRun) -> None:
+    parameters = parameters_text(run.parameters)
+    date = run.reference_date or "a date that was not recorded"
+    title = f"run {run.id}: {run.workflow} {date}{f' ({parameters})' if parameters else ''}, attempt {run.attempt}: "
+    print_styled([(title, "bold"), (run.state.value, STYLES.get(run.state, ""))])
+    until = f" to {moment(run.ended)}, {seconds_text(took(run))}" if run.ended and run.attempt else ""
+    print_line(f"{moment(run.started)}{until}")
+    if run.attempt == 0:
+        print_line("taken over from the Prefect-based AutoFlow")
+    if run.superseded:
+        print_line(f"superseded: somebody asked for this run again at {moment(run.superseded)}")
+
+
+def _shown(notebook: RecordedNotebook) -> dict[str, Any]:
+    length = (notebook.ended - notebook.started).total_seconds() if notebook.ended else None
+    note = str(notebook.failure.exception or "report") if notebook.failure else ""
+    return {
+        "notebook": notebook.label,
+        "state": notebook.state.value,
+        "started (UTC)": minute(notebook.started),
+        "took": seconds_text(length),
+        "": f"executed by run {notebook.reused_from}" if notebook.reused_from else note,
+    }
+
+
+def _log(notebook: RecordedNotebook) -> Iterator[str]:
+    if notebook.notebook is None:
+        yield "(there is no executed notebook)"
+        return
+    try:
+        cells = printed(Path(notebook.notebook))
+    except (OSError, ValueError) as error:
+        yield f"({notebook.notebook} can not be read: {error})"
+        return
+    for cell, text in cells:
+        yield f"cell {cell}:"
+        yield from (f"  {line}" for line in text.rstrip().splitlines())
+    if not cells:
+        yield "(nothing)"
+
+
+def _as_json(
+    run: RecordedRun, attempts: list[RecordedRun], notebooks: list[RecordedNotebook], *, log: bool
+) -> dict[str, Any]:
+    return {
+        **as_json(run),
+        "traceback": run.failure.traceback if run.failure else None,
+        "attempts": [as_json(each) for each in attempts],
+        "notebooks": [
+            {
+                "label": each.label,
+                "state": each.state,
+                "started": each.started,
+                "ended": each.ended,
+                "notebook": each.notebook,
+                "report": each.report,
+                "error": str(each.failure) if each.failure else None,
+                "reused_from": each.reused_from,
+                **({"printed": list(_log(each))} if log else {}),
+            }
+            for each in notebooks
+        ],
+    }

@@ -1,0 +1,357 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``rerun``, ``backfill``, ``repair``, ``cancel``, ``skip``, ``unskip``: show what would be done, ask, and do it."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoflow.commands.reading import (
+    definitions_of,
+    parameters_text,
+    record,
+    run_of,
+    situation_of,
+    triggers_of,
+    unknown_workflow,
+)
+from autoflow.commands.terminal import confirm, print_json, print_line, print_table
+from autoflow.control import ask
+from autoflow.definitions import Definitions
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.overview import DayState, Situation, available_for, calendar, explain, span
+from autoflow.run_reader import RunReader, Standing
+from autoflow.runs import Run, RunState, build_run, recorded_run
+from autoflow.settings import Settings, load_settings
+
+MOST_ROWS = 40
+LONGEST_ANSWER = 60.0
+"""Seconds that a daemon may take to record an order."""
+
+LONGEST_CANCELLATION = 60.0
+"""Seconds that a kernel is waited for."""
+
+WANTED = {
+    "failed": {DayState.FAILED, DayState.GIVEN_UP},
+    "succeeded": {DayState.DONE},
+    "all": {DayState.FAILED, DayState.GIVEN_UP, DayState.DONE},
+}
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What is to be done, and how people are told of it."""
+
+    order: Mapping[str, Any]
+    rows: tuple[Mapping[str, Any], ...]
+    """What it does, one thing a row."""
+    question: str
+    left_out: tuple[str, ...] = ()
+    """What was named and is not done, each with its reason."""
+
+
+def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Run again what failed or succeeded."""
+    definitions = definitions_of(settings)
+    if bool(options.runs) == (options.workflow is not None):
+        raise AutoflowError("expected the numbers of runs, or --workflow with --from and --to, and not both")
+    with record(settings) as reader:
+        if options.runs:
+            return _again(definitions, reader, options.runs)
+        triggers_of(definitions, options.workflow)
+        recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
+        listed = span(Situation(definitions, reader.listed_dates(), Standing(), _now())) or recorded
+        first = options.first or min(recorded[0], listed[0])
+        last = options.last or max(recorded[1], listed[1])
+        situation = situation_of(definitions, reader, _now(), first, last)
+    runs, rows = [], []
+    for row in calendar(situation, first, last, options.workflow):
+        for days, state in enumerate(row.states):
+            if state in WANTED[options.state]:
+                run = build_run(definitions.workflows[options.workflow], row.trigger, first + dt.timedelta(days=days))
+                latest = situation.standing.latest[run.key]
+                runs.append(run)
+                rows.append(_row(run, state.value, f"run {latest.id}"))
+    return _to_run(runs, rows, "run {} again")
+
+
+def _again(definitions: Definitions, reader: RunReader, run_ids: Iterable[int]) -> Intent:
+    runs: dict[tuple[str, str], Run] = {}
+    rows, left_out = [], []
+    for run_id in dict.fromkeys(run_ids):
+        found = run_of(reader, run_id)
+        if found.workflow not in definitions.workflows:
+            raise _gone(run_id, found.workflow, definitions)
+        if found.parameters is None:
+            raise AutoflowError(
+                f"run {run_id} was taken over from the Prefect-based AutoFlow, which recorded no parameters;"
+                f" use --workflow {found.workflow} with --from, --to and --state succeeded"
+            )
+        run = recorded_run(definitions.workflows[found.workflow], found.parameters)
+        newest = reader.attempts(run.key)[-1]
+        if newest.state is RunState.RUNNING:
+            left_out.append(f"{run}: run {newest.id} is running")
+        elif run.key not in runs:
+            runs[run.key] = run
+            rows.append(_row(run, newest.state.value, f"run {newest.id}"))
+    return _to_run(list(runs.values()), rows, "run {} again", left_out)
+
+
+def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Run dates before the earliest one, or out of turn."""
+    if options.first > options.last:
+        raise AutoflowError(f"{options.first} comes after {options.last}; FROM must not be later than TO")
+    definitions = definitions_of(settings)
+    triggers = triggers_of(definitions, options.workflow)
+    runs, rows, left_out = [], [], []
+    with record(settings) as reader:
+        situation = situation_of(definitions, reader, _now(), options.first, options.last)
+    for trigger in triggers:
+        available = available_for(situation, trigger)
+        for days in range((options.last - options.first).days + 1):
+            date = options.first + dt.timedelta(days=days)
+            answer = explain(situation, trigger, date)
+            where = f"{date} {parameters_text(trigger.parameters)}".rstrip()
+            if answer.state in (DayState.DONE, DayState.RUNNING, DayState.NOT_AVAILABLE, DayState.WAITING):
+                left_out.append(f"{where}: {answer.state}: {answer.reason}")
+            elif answer.key is None or answer.skip is not None:
+                left_out.append(f"{where}: {answer.reason}")
+            elif date not in available or answer.missing:
+                left_out.append(f"{where}: no data for {', '.join(map(str, answer.missing or (date,)))}")
+            else:
+                run = build_run(definitions.workflows[options.workflow], trigger, date)
+                runs.append(run)
+                rows.append(_row(run, answer.state.value, answer.reason))
+    return _to_run(runs, rows, "run {}", left_out)
+
+
+def repair(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Run again only what failed, and what depends on it."""
+    definitions = definitions_of(settings)
+    with record(settings) as reader:
+        found = run_of(reader, options.run)
+        newest = reader.attempts(found.key)[-1]
+        recorded = {notebook.label: notebook for notebook in reader.notebooks(found.id)}
+    workflow = definitions.workflows.get(found.workflow)
+    if workflow is None:
+        raise _gone(options.run, found.workflow, definitions)
+    if found.parameters is None or found.state is RunState.SUCCESS:
+        raise AutoflowError(f"run {found.id} succeeded: there is nothing to repair; `autoflow rerun` runs it again")
+    if newest.id != found.id:
+        raise AutoflowError(
+            f"run {found.id} was tried again since: the newest attempt is run {newest.id} ({newest.state})"
+        )
+    if found.state is RunState.RUNNING:
+        raise AutoflowError(f"run {found.id} is running")
+    run, rows = recorded_run(workflow, found.parameters), []
+    for notebook in workflow.notebooks:
+        before = recorded.get(notebook.label)
+        state = before.state.value if before else "not started"
+        kept = before is not None and before.executed and before.notebook and Path(before.notebook).is_file()
+        plan = "used again" if kept else "executed"
+        rows.append({"notebook": notebook.label, "state": state, "plan": plan})
+    rows = _with_dependents(workflow.dependencies(), rows)
+    if all(row["plan"] == "used again" for row in rows):
+        question = f"make the missing reports of {run}"
+    else:
+        question = f"execute {sum(row['plan'] == 'executed' for row in rows)} of {len(rows)} notebooks of {run}"
+    order = {"do": "run", "runs": [_order_of(run)], "repairs": found.id}
+    return Intent(order, tuple(rows), question)
+
+
+def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
+    """End a run that is running."""
+    with record(settings) as reader:
+        found = run_of(reader, options.run)
+    if found.state is not RunState.RUNNING:
+        raise AutoflowError(f"run {found.id} is not running: {found.state}")
+    row = {
+        "run": found.id,
+        "date": found.reference_date,
+        "workflow": found.workflow,
+        "parameters": parameters_text(found.parameters),
+    }
+    return Intent(
+        {"do": "cancel", "run": found.id, "reason": options.reason},
+        (row,),
+        "end this run, and not try it again until somebody asks for it",
+    )
+
+
+def skip(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Leave dates out."""
+    return _skipping(options, settings, "skip", options.reason)
+
+
+def unskip(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Take skipped dates in again."""
+    return _skipping(options, settings, "unskip", None)
+
+
+def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: str | None) -> Intent:
+    last = options.last or options.first
+    if options.first > last:
+        raise AutoflowError(f"{options.first} comes after {last}; DATE must not be later than TO")
+    definitions = definitions_of(settings)
+    triggers = triggers_of(definitions, options.workflow)
+    with record(settings, missing_is_empty=True) as reader:
+        situation = situation_of(definitions, reader, _now(), options.first, last)
+    dates, rows, left_out = [], [], []
+    skipped = {each.reference_date for each in situation.standing.skips.skips if each.workflow == options.workflow}
+    for days in range((last - options.first).days + 1):
+        date = options.first + dt.timedelta(days=days)
+        if (date in skipped) == (do == "skip"):
+            left_out.append(f"{date}: is {'skipped already' if do == 'skip' else 'not skipped'}")
+            continue
+        dates.append(date.isoformat())
+        states = {explain(situation, trigger, date).state.value for trigger in triggers}
+        rows.append({"date": date, "workflow": options.workflow, "now": ", ".join(sorted(states))})
+    verb = "leave out" if do == "skip" else "take in again"
+    count = f"{len(dates)} date{'s' if len(dates) != 1 else ''}"
+    order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
+    return Intent(order, tuple(rows), f"{verb} {count} of {options.workflow}", tuple(left_out))
+
+
+INTENTS = {"rerun": rerun, "backfill": backfill, "repair": repair, "cancel": cancel, "skip": skip, "unskip": unskip}
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Show what would be done, ask, and have it done: by the AutoFlow that runs, or here."""
+    intent = INTENTS[options.command](options, settings)
+    if not options.json:
+        _print(intent)
+    if not intent.rows:
+        if options.json:
+            print_json(_as_json(intent, 0, None))
+        else:
+            print_line("there is nothing to do")
+        return ExitCode.OK
+    if options.json and not options.yes:
+        print_json(_as_json(intent, 0, None))
+        raise AutoflowError("nothing was done: with --json, --yes is needed to do it")
+    confirm(f"{intent.question[0].upper()}{intent.question[1:]}?", yes=options.yes)
+    return _carry_out(intent, settings, options)
+
+
+def _carry_out(intent: Intent, settings: Settings, options: argparse.Namespace) -> ExitCode:
+    try:
+        described = ask(settings.control_socket)
+    except (OSError, ValueError):
+        return _carry_out_here(intent, settings, options)
+    try:
+        answered = ask(settings.control_socket, intent.order, patience=LONGEST_ANSWER)
+    except (OSError, ValueError) as error:
+        raise AutoflowError(
+            f"the running AutoFlow (pid {described['pid']}) took the order and gave no answer ({error});"
+            " `autoflow runs` and `autoflow why` show whether it was recorded"
+        ) from None
+    if "error" in answered:
+        raise AutoflowError(answered["error"])
+    who = f"the running AutoFlow (pid {described['pid']})"
+    if intent.order["do"] == "cancel":
+        _wait_for_end(settings, intent.order["run"])
+    if options.json:
+        print_json(_as_json(intent, answered["done"], described["pid"]))
+    elif intent.order["do"] == "run":
+        print_line(f"{who} runs {_counted(answered['done'], 'run')} next; `autoflow runs` shows how it goes")
+    else:
+        print_line(f"done by {who}")
+    return ExitCode.OK
+
+
+def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namespace) -> ExitCode:
+    if intent.order["do"] == "cancel":
+        raise AutoflowError(
+            f"run {intent.order['run']} can not be reached: no AutoFlow answers at {settings.control_socket};"
+            " a run that a crash left is taken up at the next start"
+        )
+    from autoflow.app import obey_here
+    from autoflow.progress import progress_for
+
+    if intent.order["do"] == "run":
+        # what runs here has to know where FlowAPI is
+        settings = load_settings(os.environ)
+    code = obey_here(settings, os.environ, progress_for(sys.stderr), intent.order)
+    if options.json:
+        print_json(_as_json(intent, len(intent.rows), None) | {"exit_code": int(code)})
+    elif intent.order["do"] != "run":
+        print_line("done")
+    return code
+
+
+def _wait_for_end(settings: Settings, run_id: int) -> None:
+    """Wait until a run's kernels have ended and its end is recorded."""
+    end = time.monotonic() + LONGEST_CANCELLATION
+    while time.monotonic() < end:
+        with record(settings) as reader:
+            if run_of(reader, run_id).state is not RunState.RUNNING:
+                return
+        time.sleep(0.2)
+    raise AutoflowError(f"run {run_id} has been told to end, and still runs after {LONGEST_CANCELLATION:g} s")
+
+
+def _print(intent: Intent) -> None:
+    print_table(intent.rows[:MOST_ROWS], right=("run",))
+    if len(intent.rows) > MOST_ROWS:
+        print_line(f"... and {len(intent.rows) - MOST_ROWS} more")
+    if intent.left_out:
+        print_line(f"left out: {_counted(len(intent.left_out), 'date')}")
+        for reason in intent.left_out[:10]:
+            print_line(f"  {reason}")
+        if len(intent.left_out) > 10:
+            print_line(f"  ... and {len(intent.left_out) - 10} more")
+
+
+def _as_json(intent: Intent, done: int, pid: int | None) -> dict[str, Any]:
+    return {"would": intent.question, "rows": intent.rows, "left_out": intent.left_out, "done": done, "by_pid": pid}
+
+
+def _to_run(runs: list[Run], rows: list[dict[str, Any]], question: str, left_out: Iterable[str] = ()) -> Intent:
+    order = {"do": "run", "runs": [_order_of(run) for run in runs]}
+    return Intent(order, tuple(rows), question.format(_counted(len(runs), "date")), tuple(left_out))
+
+
+def _order_of(run: Run) -> dict[str, Any]:
+    return {"workflow": run.workflow.name, "parameters": run.parameters}
+
+
+def _row(run: Run, state: str, note: str) -> dict[str, Any]:
+    return {
+        "date": run.reference_date,
+        "workflow": run.workflow.name,
+        "parameters": parameters_text(run.parameters),
+        "now": state,
+        "": note,
+    }
+
+
+def _with_dependents(dependencies: Mapping[str, set[str]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Let what depends on a notebook that is executed be executed too."""
+    plans = {row["notebook"]: row["plan"] for row in rows}
+    for _ in rows:
+        for label, read in dependencies.items():
+            if any(plans[each] == "executed" for each in read):
+                plans[label] = "executed"
+    return [{**row, "plan": plans[row["notebook"]]} for row in rows]
+
+
+def _gone(run_id: int, workflow: str, definitions: Definitions) -> AutoflowError:
+    error = unknown_workflow(workflow, definitions.workflows)
+    return AutoflowError(f"run {run_id} was of a workflow that workflows.yml has no longer: {error}")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,183 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What commands print: tables and colours on a terminal, plain columns in a pipe, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from autoflow.errors import AutoflowError
+
+STYLES = {
+    "done": "green",
+    "success": "green",
+    "failed": "bold red",
+    "given up": "bold white on red",
+    "running": "bold blue",
+    "waiting": "yellow",
+    "due": "cyan",
+    "interrupted": "magenta",
+    "not available": "bright_black",
+    "excluded": "bright_black",
+}
+"""Colours of states of dates and of attempts."""
+
+PLAIN_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
+CUT = ("note", "reason", "")
+FOLDED = ("parameters", "workflow")
+DROPPED = ("note", "try", "took")
+"""Columns that give way where a terminal is narrow: first they are made narrower, at last left out."""
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps words on one line of a terminal; a pipe gets a plain space."""
+
+NARROWEST = 12
+GAP = 2
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def width() -> int:
+    """Give the columns that there are."""
+    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+
+
+def print_line(text: str = "", style: str = "") -> None:
+    """Print a line as it is; on a terminal it is broken between words, and never in a path."""
+    if on_terminal():
+        from rich.text import Text
+
+        for line in text.split("\n"):
+            indent = " " * (len(line) - len(line.lstrip()))
+            broken = textwrap.wrap(
+                _printable(line),
+                width(),
+                subsequent_indent=f"{indent}  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+                replace_whitespace=False,
+                drop_whitespace=bool(line.strip()),
+            )
+            _console().print(Text("\n".join(broken) or "", style), soft_wrap=True)
+    else:
+        print(_printable(text))  # noqa: T201
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; dates and times are ISO text."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=_iso)
+    print()  # noqa: T201
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], *, right: Iterable[str] = ()) -> None:
+    """Print rows with the same keys, which are the headings; a state is coloured on a terminal."""
+    if not rows:
+        return
+    if on_terminal():
+        _print_rich(rows, frozenset(right))
+        return
+    headings = list(rows[0])
+    texts = [headings, *([_cell(row[heading]) for heading in headings] for row in rows)]
+    widths = [max(len(line[column]) for line in texts) for column in range(len(headings))]
+    for line in texts:
+        cells = [
+            text.rjust(size) if heading in right else text.ljust(size)
+            for heading, text, size in zip(headings, line, widths, strict=True)
+        ]
+        print("  ".join(cells).rstrip())  # noqa: T201
+
+
+def print_styled(parts: Iterable[tuple[str, str]], *, whole: bool = True) -> None:
+    """Print one line of pieces, each with its style; where it is too long, break it or else cut it."""
+    if on_terminal():
+        from rich.text import Text
+
+        safe = [(_printable(text), style) for text, style in parts]
+        _console().print(Text.assemble(*safe), no_wrap=not whole, overflow="fold" if whole else "crop")
+    else:
+        line = "".join(text for text, _ in parts).replace(NO_BREAK, " ")
+        print(_printable(line).rstrip())  # noqa: T201
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask whether to go on.
+
+    Raises
+    ------
+    AutoflowError
+        When the answer is not yes, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise AutoflowError("nothing was done: there is no terminal to ask on; add --yes to do it without asking")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise AutoflowError("nothing was done")
+
+
+def _print_rich(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    widths = _fitting(rows)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for heading, size in widths.items():
+        table.add_column(
+            heading,
+            justify="right" if heading in right else "left",
+            overflow="fold" if heading in FOLDED else "ellipsis",
+            no_wrap=heading not in FOLDED,
+            width=size,
+        )
+    for row in rows:
+        table.add_row(*(Text(_cell(row[heading]), STYLES.get(str(row[heading]), "")) for heading in widths))
+    console = _console()
+    # what can not be made narrower is left to the terminal to break
+    console.print(table, width=max(console.width, sum(widths.values()) + GAP * len(widths)))
+
+
+def _fitting(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Give each column the width that its content needs, or less where there is not enough room."""
+    widths = {heading: max(len(heading), *(len(_cell(row[heading])) for row in rows)) for heading in rows[0]}
+
+    def excess() -> int:
+        return sum(widths.values()) + GAP * (len(widths) - 1) - width()
+
+    for heading in (*CUT, *FOLDED):
+        if heading in widths and excess() > 0:
+            least = min(widths[heading], NARROWEST)
+            widths[heading] = max(widths[heading] - excess(), least)
+    for heading in DROPPED:
+        if excess() > 0:
+            widths.pop(heading, None)
+    return widths
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Show what would move the cursor or change colours as its escape: names come from files."""
+    return "".join(char if char.isprintable() or char in f"\n\t{NO_BREAK}" else repr(char)[1:-1] for char in text)
+
+
+def _iso(value: Any) -> str:
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

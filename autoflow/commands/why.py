@@ -1,0 +1,112 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow why``: what becomes of a date, and why."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text, situation_of, triggers_of
+from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
+from autoflow.definitions import Trigger
+from autoflow.errors import ExitCode
+from autoflow.overview import Answer, DayState, explain, moment, spans
+from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader
+from autoflow.runs import RunState
+from autoflow.settings import Settings
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Answer for each trigger of the workflow."""
+    definitions = definitions_of(settings)
+    triggers = triggers_of(definitions, options.workflow)
+    with record(settings) as reader:
+        situation = situation_of(definitions, reader, dt.datetime.now(dt.UTC), options.date, options.date)
+        answers = [explain(situation, trigger, options.date) for trigger in triggers]
+        if options.json:
+            print_json([_as_json(answer, reader) for answer in answers])
+            return ExitCode.OK
+        for number, answer in enumerate(answers):
+            if number:
+                print_line()
+            _print(answer, reader)
+    return ExitCode.OK
+
+
+def _print(answer: Answer, reader: RunReader) -> None:
+    parameters = parameters_text(answer.trigger.parameters)
+    title = f"{answer.trigger.workflow_name} {answer.reference_date}{f' ({parameters})' if parameters else ''}"
+    print_styled([(f"{title}: ", "bold"), (answer.state.value, STYLES[answer.state])])
+    newest = reader.run(answer.run_id) if answer.run_id is not None else None
+    for line in _lines(answer, newest, reader.notebooks(newest.id) if newest else []):
+        print_line(f"  {line}")
+
+
+def _lines(answer: Answer, newest: RecordedRun | None, notebooks: list[RecordedNotebook]) -> Iterator[str]:
+    if answer.state is DayState.DONE and newest is not None:
+        yield _done(newest)
+        for notebook in notebooks:
+            if notebook.report:
+                yield f"report: {notebook.report}"
+        return
+    if answer.state is DayState.RUNNING and newest is not None:
+        yield f"run {newest.id}, attempt {newest.attempt}, since {moment(newest.started)}"
+        for notebook in notebooks:
+            yield f"notebook {notebook.label}: {notebook.state}"
+        return
+    yield answer.reason
+    if answer.state in (DayState.FAILED, DayState.GIVEN_UP) and newest is not None:
+        if newest.failure is not None:
+            yield f"run {newest.id}: {newest.failure}"
+        yield f"`autoflow show {newest.id}` has the traceback; `autoflow repair {newest.id}` runs only what failed"
+    if answer.state is DayState.WAITING:
+        elements = answer.trigger.date_stencil.pairs
+        for pair, wanted in zip(elements, answer.wanted, strict=True):
+            if wanted.missing:
+                last = wanted.end - dt.timedelta(days=1)
+                days = str(wanted.start) if wanted.start == last else f"{wanted.start} to {last}"
+                yield f"stencil element [{pair[0]}, {pair[1]}) wants {days}; missing: {spans(wanted.missing)}"
+
+
+def _done(newest: RecordedRun) -> str:
+    if newest.reference_date is None:
+        return f"run {newest.id}, taken over from the Prefect-based AutoFlow, {moment(newest.started)}"
+    took = (newest.ended - newest.started).total_seconds() if newest.ended else None
+    return f"run {newest.id}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
+
+
+def _as_json(answer: Answer, reader: RunReader) -> dict[str, Any]:
+    newest = reader.run(answer.run_id) if answer.run_id is not None else None
+    notebooks = reader.notebooks(newest.id) if newest else []
+    return {
+        "workflow": answer.trigger.workflow_name,
+        "parameters": dict(answer.trigger.parameters),
+        "reference_date": answer.reference_date,
+        "state": answer.state,
+        "reason": answer.reason,
+        "run": answer.run_id,
+        "ended": newest.ended if newest else None,
+        "error": str(newest.failure) if newest and newest.failure and newest.state is RunState.FAILED else None,
+        "reports": [notebook.report for notebook in notebooks if notebook.report],
+        "attempts_failed": answer.failures.attempts if answer.failures else 0,
+        "next_try": answer.next_try,
+        "cdr_types": list(answer.cdr_types),
+        "stencil": [
+            {
+                "element": _element(answer.trigger, number),
+                "from": each.start,
+                "until": each.end,
+                "missing": each.missing,
+            }
+            for number, each in enumerate(answer.wanted)
+        ],
+        "missing": answer.missing,
+    }
+
+
+def _element(trigger: Trigger, number: int) -> list[str | int]:
+    return [end if isinstance(end, int) else end.isoformat() for end in trigger.date_stencil.pairs[number]]

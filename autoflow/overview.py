@@ -1,0 +1,287 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Which dates are done, which are not, and why: one state for each trigger and date.
+
+Pure functions of what workflows.yml says, what FlowAPI lists and what the record says, for commands,
+pages and messages alike. The sensor decides by the same rules.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from autoflow.date_stencil import AvailableDates, EmptyIntervalError
+from autoflow.definitions import Definitions, Trigger
+from autoflow.listed_dates import ListedDates
+from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
+from autoflow.runs import RunKey, RunState, key_maker
+from autoflow.sensor import is_asked_for, is_given_up, is_skipped, next_try
+
+DAY = dt.timedelta(days=1)
+
+
+class DayState(StrEnum):
+    """What a trigger and a reference date come to."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """And tried again, by the workflow's ``retries``."""
+    RUNNING = "running"
+    WAITING = "waiting"
+    """Its stencil is not complete."""
+    DUE = "due"
+    NOT_AVAILABLE = "not available"
+    EXCLUDED = "excluded"
+    """Before the earliest date, or skipped."""
+    GIVEN_UP = "given up"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the state of a date depends on."""
+
+    definitions: Definitions
+    listed: ListedDates
+    standing: Standing
+    now: dt.datetime
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trigger, and the state of each date from ``first`` on."""
+
+    trigger: Trigger
+    first: dt.date
+    states: Sequence[DayState]
+    runs: Sequence[int | None]
+    """The newest attempt that counts, for each of these dates."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One element of a stencil for a reference date."""
+
+    start: dt.date
+    end: dt.date
+    """Not in it."""
+    missing: tuple[dt.date, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The state of one trigger and date, with all that explains it."""
+
+    trigger: Trigger
+    reference_date: dt.date
+    state: DayState
+    reason: str
+    """In words, without the state itself."""
+    key: RunKey | None
+    """None when the stencil holds no day for this date."""
+    run_id: int | None = None
+    """The newest attempt that counts."""
+    failures: Failures | None = None
+    next_try: dt.datetime | None = None
+    """When it may be tried again, or at the next tick if that is later."""
+    wanted: tuple[Wanted, ...] = ()
+    cdr_types: tuple[str, ...] = ()
+    """Any of which makes a date count."""
+    skip: Skip | None = None
+    request: Request | None = None
+
+    @property
+    def missing(self) -> tuple[dt.date, ...]:
+        """Dates that the stencil needs and that are not there, in order, each once."""
+        return tuple(sorted({date for wanted in self.wanted for date in wanted.missing}))
+
+
+def available_for(situation: Situation, trigger: Trigger) -> AvailableDates:  # noqa: ARG001
+    """Give the dates that count for a trigger."""
+    return situation.listed.available(situation.definitions.cdr_types)
+
+
+def span(situation: Situation) -> tuple[dt.date, dt.date] | None:
+    """Give the first and the last date that there is something to say about; None when there is none."""
+    dates = available_for(situation, situation.definitions.triggers[0]).dates
+    starts = [trigger.earliest_date for trigger in situation.definitions.triggers]
+    known = [start for start in starts if start is not None]
+    if not dates:
+        return (min(known), max(known)) if known else None
+    # with an earliest date for every trigger, what lies before is of no interest
+    first = max(dates[0], min(known)) if len(known) == len(starts) else dates[0]
+    return min(first, dates[-1]), dates[-1]
+
+
+def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
+    """Give the state of each date of a span, both ends in it, for each trigger in the order of the file."""
+    available: AvailableDates | None = None
+    for trigger in situation.definitions.triggers:
+        if workflow in (None, trigger.workflow_name):
+            available = available or available_for(situation, trigger)
+            days = list(states(situation, trigger, first, last, available))
+            yield Row(trigger, first, [state for state, _ in days], [run for _, run in days])
+
+
+def states(
+    situation: Situation, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
+) -> Iterator[tuple[DayState, int | None]]:
+    """Give a trigger's state for each date of a span, and the newest attempt that counts; linear in its length."""
+    standing = situation.standing
+    retries = situation.definitions.workflows[trigger.workflow_name].retries
+    key_of = key_maker(trigger)
+    complete = frozenset(trigger.date_stencil.complete(available.days) & available.days)
+    latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
+    live = {RunState.SUCCESS.value: DayState.DONE, RunState.RUNNING.value: DayState.RUNNING}
+    for date in _dates(first, last):
+        try:
+            key = key_of(date)
+        except EmptyIntervalError:
+            yield DayState.EXCLUDED, None
+            continue
+        newest = latest.get(key)
+        run_id = None if newest is None else newest.id
+        if newest is not None and newest.state in live:
+            yield live[newest.state], run_id
+            continue
+        request, failures, skip = requests.get(key), failed.get(key), skips.of(key, date)
+        if skip is not None and is_skipped(skip, request):
+            state = DayState.EXCLUDED
+        elif request is not None and is_asked_for(request, failures):
+            state = DayState.DUE
+        elif failures is not None:
+            state = DayState.GIVEN_UP if is_given_up(retries, failures) else DayState.FAILED
+        elif request is not None:
+            state = DayState.DUE
+        elif trigger.earliest_date is not None and date < trigger.earliest_date:
+            state = DayState.EXCLUDED
+        elif date not in available:
+            state = DayState.NOT_AVAILABLE
+        else:
+            state = DayState.DUE if date.toordinal() in complete else DayState.WAITING
+        yield state, run_id
+
+
+def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> Answer:
+    """Say what becomes of a trigger and a date, and why."""
+    available = available_for(situation, trigger)
+    ((state, _),) = states(situation, trigger, reference_date, reference_date, available)
+    cdr_types = situation.listed.wanted(situation.definitions.cdr_types)
+    try:
+        key = key_maker(trigger)(reference_date)
+        intervals = trigger.date_stencil.intervals(reference_date)
+    except EmptyIntervalError as error:
+        return Answer(trigger, reference_date, state, str(error), None, cdr_types=cdr_types)
+    wanted = tuple(
+        Wanted(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
+        for start, end in intervals
+    )
+    standing = situation.standing
+    newest, failures, request = standing.latest.get(key), standing.failed.get(key), standing.requests.get(key)
+    skip = standing.skips.of(key, reference_date)
+    retries = situation.definitions.workflows[trigger.workflow_name].retries
+    again = next_try(retries, failures) if state is DayState.FAILED and failures is not None else None
+    answer = Answer(
+        trigger,
+        reference_date,
+        state,
+        "",
+        key,
+        run_id=newest.id if newest else None,
+        failures=failures,
+        next_try=again,
+        wanted=wanted,
+        cdr_types=cdr_types,
+        skip=skip,
+        request=request,
+    )
+    return _with_reason(situation, answer, available, newest)
+
+
+def spans(dates: Iterable[dt.date]) -> str:
+    """Write dates as people do, those that follow each other as from and to."""
+    parts: list[tuple[dt.date, dt.date]] = []
+    for date in dates:
+        if parts and date == parts[-1][1] + DAY:
+            parts[-1] = parts[-1][0], date
+        else:
+            parts.append((date, date))
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in parts)
+
+
+def moment(time: dt.datetime) -> str:
+    """Write a time to the minute, in UTC."""
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _with_reason(situation: Situation, answer: Answer, available: AvailableDates, newest: Latest | None) -> Answer:
+    return replace(answer, reason=" ".join(_reasons(situation, answer, available, newest)))
+
+
+def _reasons(situation: Situation, answer: Answer, available: AvailableDates, newest: Latest | None) -> Iterator[str]:
+    trigger, date, state = answer.trigger, answer.reference_date, answer.state
+    if state in (DayState.DONE, DayState.RUNNING):
+        yield f"run {answer.run_id}"
+    elif state is DayState.EXCLUDED:
+        if answer.skip is not None:
+            yield f"skipped since {moment(answer.skip.since)}: {answer.skip.reason}"
+        else:
+            yield f"before the earliest date, {trigger.earliest_date}"
+    elif state in (DayState.FAILED, DayState.GIVEN_UP) and answer.failures is not None:
+        times = f"{answer.failures.attempts} time{'s' if answer.failures.attempts > 1 else ''}"
+        yield f"failed {times}, last at {moment(answer.failures.last)};"
+        if state is DayState.GIVEN_UP:
+            yield "it had all its attempts and is not tried again until somebody asks for it"
+        elif answer.request is None and (date not in available or answer.missing):
+            yield f"it is not tried again while there is no data for {spans(answer.missing) or date}"
+        elif answer.next_try is not None and answer.next_try > situation.now:
+            yield f"tried again at {moment(answer.next_try)}"
+        else:
+            yield "tried again at the next tick"
+    elif state is DayState.NOT_AVAILABLE:
+        yield from _why_not_available(situation, answer, available)
+    elif state is DayState.WAITING:
+        yield _why_waiting(answer, available)
+    elif answer.request is not None:
+        verb = "repair" if answer.request.repairs else "run"
+        yield f"somebody asked for this {verb} at {moment(answer.request.asked)}; it goes first"
+    else:
+        yield "its stencil is complete; it runs at the next tick"
+        if newest is not None and newest.state == RunState.INTERRUPTED:
+            yield f"(run {newest.id} was interrupted)"
+
+
+def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> Iterator[str]:
+    types = f" ({', '.join(answer.cdr_types)})" if answer.cdr_types else ""
+    if situation.listed.polled is None:
+        yield "FlowAPI has not been asked yet"
+    elif not available.dates:
+        yield f"FlowAPI lists no dates at all{types}"
+    else:
+        first, last = available.dates[0], available.dates[-1]
+        if answer.reference_date > last:
+            yield f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
+        elif answer.reference_date < first:
+            yield f"FlowAPI lists no data for this date{types}; the first date is {first}"
+        else:
+            yield f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
+
+
+def _why_waiting(answer: Answer, available: AvailableDates) -> str:
+    missing = answer.missing
+    types = f" (none of {', '.join(answer.cdr_types)})" if len(answer.cdr_types) > 1 else ""
+    many = len(missing) > 1
+    text = f"no data{types} for {spans(missing)}; if {'these arrive' if many else f'{missing[0]} arrives'} it can run"
+    gaps = [date for date in missing if available.dates and date < available.dates[-1]]
+    if gaps:
+        are = "are" if len(gaps) > 1 else "is"
+        text += f"; {spans(gaps)} {are} older than dates that are there, and may never arrive"
+    return text
+
+
+def _dates(first: dt.date, last: dt.date) -> Iterator[dt.date]:
+    for ordinal in range(first.toordinal(), last.toordinal() + 1):
+        yield dt.date.fromordinal(ordinal)

@@ -1,0 +1,222 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What people ask for, in the record: through a restart, an upgrade, and beside a daemon that writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoflow.date_stencil import AvailableDates
+from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.errors import StoreError
+from autoflow.ledger import Ledger
+from autoflow.listed_dates import listed_at
+from autoflow.model import APPLICATION_ID, RunStore, _create_tables, open_for_reading
+from autoflow.overview import DayState, Situation, explain
+from autoflow.runs import Failure, Run, RunState, build_run
+from autoflow.sensor import Decision, due_runs, ready_days
+from autoflow.steering import Steering
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+WORKFLOW = Workflow("flows", (Notebook("a", "a.ipynb"),), retries=Retries(attempts=1))
+TRIGGER = Trigger("flows", {"unit": "admin2"}, dt.date(2016, 1, 3))
+DEFINITIONS = Definitions({"flows": WORKFLOW}, (TRIGGER,), "0 0 * * *")
+DATES = [f"2016-01-0{day}" for day in (1, 2, 3, 4)]
+AVAILABLE = AvailableDates(map(dt.date.fromisoformat, DATES))
+
+
+def a_run(day: int) -> Run:
+    return build_run(WORKFLOW, TRIGGER, dt.date(2016, 1, day))
+
+
+def order(do: str, *days: int, **more: Any) -> dict[str, Any]:
+    if do == "run":
+        return {"do": do, "runs": [{"workflow": "flows", "parameters": a_run(day).parameters} for day in days], **more}
+    return {"do": do, "workflow": "flows", "dates": [f"2016-01-0{day}" for day in days], **more}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "autoflow.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[RunStore]:
+    store = RunStore(path)
+    yield store
+    store.close()
+
+
+def decide(store: RunStore, now: dt.datetime) -> Decision:
+    unsettled = Ledger(store.read).unsettled(DEFINITIONS, ready_days(DEFINITIONS, AVAILABLE))
+    return due_runs(DEFINITIONS, unsettled, store.read.history(), now)
+
+
+def due(store: RunStore, now: dt.datetime = NOW) -> list[int]:
+    """Give the days that are due, and see that what people are told is the same."""
+    days = [run.reference_date.day for run in decide(store, now).due]
+    situation = Situation(DEFINITIONS, listed_at({"calls": DATES}, NOW), store.read.standing(), now)
+    for day in range(1, 5):
+        state = explain(situation, TRIGGER, dt.date(2016, 1, day)).state
+        assert (state is DayState.DUE) == (day in days), (day, state)
+    return days
+
+
+def finish(store: RunStore, day: int, state: RunState, at: dt.datetime = NOW) -> None:
+    failure = Failure("no") if state is RunState.FAILED else None
+    store.finish(store.begin(a_run(day), at), state, at, failure)
+
+
+def test_what_is_asked_for_goes_first_and_stays_asked_for_after_a_restart(path: Path) -> None:
+    store = RunStore(path)
+    assert due(store) == [3, 4]
+    assert Steering(store).obey(order("run", 4, 1), NOW) == {"done": 2}
+    store.close()
+    store = RunStore(path)
+    assert due(store) == [1, 4, 3]
+    finish(store, 1, RunState.SUCCESS)
+    assert due(store) == [4, 3]
+    store.close()
+
+
+def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store: RunStore) -> None:
+    finish(store, 3, RunState.SUCCESS)
+    assert due(store) == [4]
+    Steering(store).obey(order("run", 3), NOW + HOUR)
+    assert due(store) == [3, 4]
+    finish(store, 3, RunState.FAILED, NOW + 2 * HOUR)
+    assert due(store, NOW + 3 * HOUR) == [4]
+    assert decide(store, NOW + 3 * HOUR).given_up == (a_run(3),)
+    # nothing is lost: both attempts are in the record
+    assert [attempt.state for attempt in store.read.attempts(a_run(3).key)] == [RunState.SUCCESS, RunState.FAILED]
+    # and asking once more lets it be tried once more
+    Steering(store).obey(order("run", 3), NOW + 4 * HOUR)
+    assert due(store, NOW + 4 * HOUR) == [3, 4]
+
+
+def test_a_running_run_is_not_superseded(store: RunStore) -> None:
+    attempt = store.begin(a_run(3), NOW)
+    assert Steering(store).obey(order("run", 3), NOW) == {"done": 0}
+    store.finish(attempt, RunState.SUCCESS, NOW)
+    assert due(store) == [4]
+
+
+def test_a_repair_is_asked_for_once(store: RunStore) -> None:
+    finish(store, 3, RunState.FAILED)
+    Steering(store).obey(order("run", 3, repairs=1), NOW + HOUR)
+    assert due(store, NOW + HOUR) == [3, 4]
+    assert store.read.repairs(a_run(3).key) == 1
+    store.begin(a_run(3), NOW + HOUR)
+    assert store.read.repairs(a_run(3).key) is None
+
+
+def test_skipped_dates_are_not_due_until_they_are_taken_in_again_or_asked_for(store: RunStore) -> None:
+    steering = Steering(store)
+    steering.obey(order("skip", 3, 4, reason="no flights"), NOW)
+    assert due(store) == []
+    steering.obey(order("unskip", 4), NOW)
+    assert due(store) == [4]
+    steering.obey(order("run", 3), NOW + HOUR)
+    assert due(store, NOW + HOUR) == [3, 4]
+    steering.obey(order("skip", 3, reason="after all"), NOW + 2 * HOUR)
+    assert due(store, NOW + 2 * HOUR) == [4]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {},
+        {"do": "dance"},
+        {"do": "run"},
+        {"do": "run", "runs": [{"workflow": "flows", "parameters": {}}]},
+        {"do": "skip", "workflow": "flows", "dates": ["2016-02-30"], "reason": ""},
+        {"do": "cancel", "run": "x", "reason": ""},
+    ],
+)
+def test_an_order_that_can_not_be_read_changes_nothing_and_is_answered(
+    store: RunStore, nonsense: dict[str, Any]
+) -> None:
+    steering = Steering(store)
+    assert "can not be read" in steering.obey(nonsense, NOW)["error"]
+    assert not steering.changed.is_set()
+    assert due(store) == [3, 4]
+
+
+def test_what_does_not_run_can_not_be_cancelled(store: RunStore) -> None:
+    assert Steering(store).obey({"do": "cancel", "run": 7, "reason": ""}, NOW) == {"error": "run 7 is not running"}
+
+
+def test_a_poll_is_remembered_with_the_time_when_each_date_was_first_listed(store: RunStore, path: Path) -> None:
+    store.record_poll({"calls": DATES[:2], "sms": DATES[:1]}, NOW)
+    store.record_poll({"calls": DATES[:1] + DATES[2:], "sms": DATES[:1]}, NOW + HOUR)
+    listed = store.read.listed_dates()
+    assert listed.polled == NOW + HOUR
+    assert {date.day: appeared for date, appeared in listed.by_type["calls"].items()} == {
+        1: NOW,
+        3: NOW + HOUR,
+        4: NOW + HOUR,
+    }
+    assert list(listed.by_type["sms"]) == [dt.date(2016, 1, 1)]
+    assert listed.available(("sms",)).dates == (dt.date(2016, 1, 1),)
+    # ten years of days take a row
+    connection = sqlite3.connect(path)
+    first = dt.date(2016, 1, 1)
+    store.record_poll({"calls": [(first + dt.timedelta(days=day)).isoformat() for day in range(3650)]}, NOW)
+    assert connection.execute("SELECT count(*) FROM listed_dates WHERE cdr_type = 'calls'").fetchone()[0] <= 5
+    connection.close()
+
+
+def test_reading_needs_no_lock_and_can_not_write(store: RunStore, path: Path) -> None:
+    finish(store, 3, RunState.SUCCESS)
+    reader = open_for_reading(path)
+    finish(store, 4, RunState.SUCCESS)
+    assert [run.id for run in reader.runs()] == [2, 1]
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._connection.execute("DELETE FROM runs")
+    reader.close()
+
+
+def test_a_record_of_before_is_brought_up_to_date_with_all_that_is_in_it(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    _create_tables(connection.cursor())
+    connection.execute(
+        "INSERT INTO runs (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended)"
+        " VALUES (?, ?, '2016-01-03', '{}', 1, 'success', ?, ?)",
+        (*a_run(3).key, NOW.isoformat(), NOW.isoformat()),
+    )
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="was written by an older AutoFlow; start this one once"):
+        open_for_reading(path)
+    store = RunStore(path)
+    assert due(store) == [4]
+    store.close()
+
+
+def test_what_the_predecessor_did_can_be_superseded_and_stays_so(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TABLE workflow_runs (id INTEGER PRIMARY KEY, workflow_name, parameters_hash, state, timestamp)"
+    )
+    connection.execute(
+        "INSERT INTO workflow_runs VALUES (1, 'flows', ?, 'success', '2021-05-01 00:00:00.000000')", [a_run(3).key[1]]
+    )
+    connection.commit()
+    connection.close()
+    store = RunStore(path)
+    assert due(store) == [4]
+    Steering(store).obey(order("run", 3), NOW)
+    store.close()
+    store = RunStore(path)
+    assert due(store) == [3, 4]
+    store.close()

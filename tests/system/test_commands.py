@@ -1,0 +1,366 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What people type: the commands that look, and those that steer, with a daemon and without one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from autoflow import cli
+from examples.flowapi import FlowapiStandin
+from tests.conftest import Deployment, Outcome
+
+CHAIN = """
+workflows:
+  - name: chain
+    notebooks:
+      first: {filename: glues.ipynb, parameters: {reference_date: reference_date}}
+      second: {filename: raises_on_one_date.ipynb, parameters: {reference_date: reference_date}}
+      third: {filename: glues.ipynb, parameters: {reference_date: reference_date, previous: second}}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  workflows: [{workflow_name: chain}]
+"""
+
+
+@pytest.fixture
+def typed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Type a command, in this process: it is quicker."""
+
+    def type_(*arguments: str) -> Outcome:
+        for name, value in deployment.environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        try:
+            code = cli.main(arguments)
+        except SystemExit as error:
+            code = int(str(error.code))
+        written = capsys.readouterr()
+        return Outcome(code, written.out + written.err)
+
+    return type_
+
+
+@pytest.fixture
+def daemon(deployment: Deployment) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        processes.append(deployment.start(*arguments, AUTOFLOW_GRACE="1s"))
+        until(lambda: deployment.made(".autoflow/*.sock") != [])
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def runs(typed: Callable[..., Outcome]) -> list[tuple[str, str]]:
+    """Give reference dates and states, the newest first."""
+    return [(run["reference_date"], run["state"]) for run in as_json(typed("runs", "--json"))]
+
+
+def as_json(outcome: Outcome) -> Any:
+    assert outcome.code == 0, outcome.log
+    return json.loads(outcome.log)
+
+
+def wait_for_record(typed: Callable[..., Outcome]) -> None:
+    until(lambda: typed("runs").code == 0)
+
+
+def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    """The life of a failure: seen, understood, mended, and only what failed is executed."""
+    deployment.write(CHAIN, "glues", "raises_on_one_date")
+    # this is the date that the second notebook does not like
+    flowapi.dates = {"calls": ["2016-01-02"]}
+    assert deployment.run("--run-once").code == 1
+    assert runs(typed) == [("2016-01-02", "failed")]
+    why = typed("why", "chain", "2016-01-02").log
+    assert "chain 2016-01-02: failed" in why
+    assert "notebook second, cell 2: ValueError: no such place" in why
+    assert "`autoflow repair 1`" in why
+    shown = typed("show", "1", "--log").log
+    assert "Traceback" in shown
+    assert "what second printed" in shown
+    row = typed("calendar", "--to", "2016-01-04").log.splitlines()[2].split()
+    assert row == ["chain", "F.."]
+    assert "chain,,2016-01-02,failed,1" in typed("calendar", "--csv").log
+
+    refused = typed("repair", "1")
+    assert refused.code == 2
+    assert "add --yes" in refused.log
+    plan = [line.split() for line in refused.log.splitlines()[1:4]]
+    assert [(line[0], line[-1]) for line in plan] == [("first", "again"), ("second", "executed"), ("third", "executed")]
+
+    source = deployment.inputs / "raises_on_one_date.ipynb"
+    source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
+    repaired = deployment.run("repair", "1", "--yes")
+    assert repaired.code == 0, repaired.log
+    details = as_json(typed("show", "2", "--json"))
+    assert [(each["label"], each["state"], each["reused_from"]) for each in details["notebooks"]] == [
+        ("first", "success", 1),
+        ("second", "success", None),
+        ("third", "success", None),
+    ]
+    assert details["attempt"] == 2
+    # of the first and of the third: the repair did not execute the first again
+    assert len(deployment.made("notebooks/glues*")) == 2
+    assert as_json(typed("why", "chain", "2016-01-02", "--json"))[0]["state"] == "done"
+    assert "there is nothing to repair" in typed("repair", "2").log
+
+
+def test_a_running_daemon_backfills_and_reruns_within_seconds(
+    deployment: Deployment,
+    flowapi: FlowapiStandin,
+    typed: Callable[..., Outcome],
+    daemon: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """It is asleep until January; what is asked for is run at once, also before the earliest date."""
+    flowapi.set_days(3)
+    deployment.write_simple("glues")
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("workflow_name: w", "workflow_name: w, earliest_date: 2016-01-03"))
+    process = daemon("--now")
+    wait_for_record(typed)
+    until(lambda: runs(typed) == [("2016-01-03", "success")])
+    assert "before the earliest date, 2016-01-03" in typed("why", "w", "2016-01-02").log
+    asked = typed("backfill", "w", "2016-01-02", "2016-01-09", "--yes")
+    assert asked.code == 0, asked.log
+    assert f"the running AutoFlow (pid {process.pid}) runs 1 run next" in asked.log
+    assert "2016-01-03: done: run 1" in asked.log
+    assert "2016-01-04: not available" in asked.log
+    until(lambda: runs(typed)[0] == ("2016-01-02", "success"))
+    # without dates: all that is recorded, also what is before the earliest date
+    whole = typed("rerun", "--workflow", "w", "--state", "succeeded")
+    assert "2016-01-02" in whole.log
+    assert "2016-01-03" in whole.log
+    assert typed("rerun", "2", "--yes").code == 0
+    until(lambda: runs(typed) == [("2016-01-02", "success"), ("2016-01-02", "success"), ("2016-01-03", "success")])
+    attempts = as_json(typed("show", "3", "--json"))["attempts"]
+    assert [(each["run"], each["superseded"] is None) for each in attempts] == [(2, False), (3, True)]
+    assert typed("rerun", "--workflow", "w").log.strip() == "there is nothing to do"
+    assert process.poll() is None
+
+
+def test_a_run_is_cancelled_down_to_its_kernel_and_not_tried_again_until_asked_for(
+    deployment: Deployment,
+    flowapi: FlowapiStandin,
+    typed: Callable[..., Outcome],
+    daemon: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """All of it in the middle of a tick: the kernel is gone when the command returns, the other dates go on."""
+    from tests.system.test_daemon_process import processes_of, running_a_cell
+
+    flowapi.set_days(3)
+    deployment.write_simple("sleeps", concurrency=1)
+    process = daemon("--now")
+    wait_for_record(typed)
+    until(running_a_cell(deployment))
+    skipped = typed("skip", "w", "2016-01-02", "--reason", "no flights that day", "--yes")
+    assert skipped.code == 0, skipped.log
+    cancelled = typed("cancel", "1", "--reason", "wrong input", "--yes")
+    assert cancelled.code == 0, cancelled.log
+    assert ("2016-01-01", "interrupted") in runs(typed)
+    # the one that is skipped has lost its turn
+    until(lambda: runs(typed)[0] == ("2016-01-03", "running"))
+    states = {date: as_json(typed("why", "w", date, "--json"))[0] for date in ("2016-01-01", "2016-01-02")}
+    assert states["2016-01-01"]["reason"].endswith("run 1 was cancelled: wrong input")
+    assert states["2016-01-02"]["reason"].endswith("no flights that day")
+    assert {each["state"] for each in states.values()} == {"excluded"}
+    assert typed("cancel", "1", "--yes").log.strip() == "autoflow: run 1 is not running: interrupted"
+    assert typed("rerun", "1", "--yes").code == 0
+    assert typed("cancel", "2", "--yes").code == 0
+    until(lambda: runs(typed)[0] == ("2016-01-01", "running"))
+    assert typed("cancel", "3", "--yes").code == 0
+    until(lambda: processes_of(deployment) == [])
+    assert process.poll() is None
+
+
+def test_a_report_that_could_not_be_made_is_repaired_without_the_notebook(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    flowapi.set_days(1)
+    deployment.write(
+        """
+workflows:
+  - name: w
+    notebooks:
+      a:
+        filename: glues.ipynb
+        parameters: {reference_date: reference_date}
+        output: {format: pdf, template: mine.tpl}
+available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}
+""",
+        "glues",
+    )
+    template = deployment.inputs / "mine.tpl"
+    template.write_text("{% extends 'asciidoc_extended.tpl' %}{{ no")
+    assert deployment.run("--run-once").code == 1
+    template.write_text("{% extends 'asciidoc_extended.tpl' %}")
+    repaired = deployment.run("repair", "1", "--yes")
+    assert repaired.code == 0, repaired.log
+    assert "a         failed  used again" in repaired.log
+    assert len(deployment.made("notebooks/*")) == 1
+    assert len(deployment.made("reports/*.pdf")) == 1
+    assert [each["reused_from"] for each in as_json(typed("show", "2", "--json"))["notebooks"]] == [1]
+
+
+def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
+    deployment: Deployment, typed: Callable[..., Outcome]
+) -> None:
+    deployment.write_simple("glues")
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("workflow_name: w", "workflow_name: w, date_stencil: [[-1, 1]]"))
+    del deployment.environment["FLOWAPI_URL"], deployment.environment["FLOWAPI_TOKEN"]
+    dates = deployment.inputs / "dates.txt"
+    dates.write_text("2016-01-01\n2016-01-02  # late\n\n2016-01-03\n")
+    plan = as_json(typed("plan", "--dates", str(dates), "--json"))
+    assert [run["reference_date"] for run in plan["runs"]] == ["2016-01-02", "2016-01-03"]
+    plan = as_json(typed("plan", "--dates", str(dates), "--at", "2016-01-02", "--json"))
+    assert [run["reference_date"] for run in plan["runs"]] == ["2016-01-02"]
+    dates.write_text('{"available_dates": {"calls": ["2016-01-01"], "sms": ["2016-01-02"]}}')
+    assert "1 run" in typed("plan", "--dates", str(dates)).log
+    dates.write_text("2016-01-01\n2016-13-01\n")
+    wrong = typed("plan", "--dates", str(dates))
+    assert wrong.code == 2
+    assert f"{dates}:2: found '2016-13-01', expected a date such as 2016-01-01" in wrong.log
+    assert not deployment.outputs.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("why", "gluse", "2016-01-01"), "there is no workflow 'gluse'; did you mean 'glues'?"),
+        (("calendar", "nothing like it"), "there is no workflow 'nothing like it'; expected 'glues'"),
+        (("why", "glues", "2016-02-30"), "found '2016-02-30', expected a date such as 2016-01-31"),
+        (("show", "99"), "there is no run 99; there are none yet"),
+        (("show", "latest"), "found 'latest', expected a run's number"),
+        (("cancel", "99"), "there is no run 99"),
+        (("runs", "--last", "0"), "expected a whole number greater than 0"),
+        (("rerun",), "expected the numbers of runs, or --workflow"),
+        (("backfill", "glues", "2016-02-01", "2016-01-01"), "FROM must not be later than TO"),
+        (("plan",), "no list of available dates is recorded yet"),
+        (("calander",), "there is no command 'calander'; did you mean 'calendar'?"),
+        (("plan", "--run-once"), "unrecognized arguments: --run-once"),
+        (("--run-once", "plan"), "plan is a command of its own, without --run-once"),
+    ],
+)
+def test_what_is_typed_wrongly_is_told_in_words(
+    deployment: Deployment, typed: Callable[..., Outcome], arguments: tuple[str, ...], words: str
+) -> None:
+    from autoflow.model import RunStore
+
+    deployment.write_simple("glues")
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("name: w", "name: glues"))
+    deployment.outputs.mkdir()
+    RunStore(deployment.outputs / "autoflow.db").close()
+    outcome = typed(*arguments)
+    assert outcome.code == 2
+    assert words in outcome.log
+    assert "Traceback" not in outcome.log
+
+
+@pytest.mark.parametrize("command", [("calendar",), ("runs",), ("why", "w", "2016-01-01"), ("show", "1")])
+def test_a_record_that_is_not_there_is_told_and_not_made(
+    deployment: Deployment, typed: Callable[..., Outcome], command: tuple[str, ...]
+) -> None:
+    deployment.write_simple("glues")
+    outcome = typed(*command)
+    assert outcome.code == 2
+    assert "there is no record yet" in outcome.log
+    assert not deployment.outputs.exists()
+
+
+def test_a_plan_tells_which_old_files_go_and_removes_none(
+    deployment: Deployment, typed: Callable[..., Outcome]
+) -> None:
+    deployment.write_simple("glues")
+    assert deployment.run("--run-once").code == 0
+    first, second = deployment.made("notebooks/*.ipynb")
+    deployment.write_simple("glues", keep={"notebooks": 1})
+    assert "then 1 old files are removed, as workflows.yml says under keep" in typed("plan").log
+    assert as_json(typed("plan", "--json"))["removals"] == [str(first)]
+    assert deployment.made("notebooks/*.ipynb") == [first, second]
+    assert deployment.run("--run-once").code == 0
+    assert deployment.made("notebooks/*.ipynb") == [second]
+
+
+def test_skips_need_no_daemon_and_no_tick(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
+    deployment.write_simple("glues")
+    assert typed("skip", "w", "2016-01-01", "2016-01-03", "--reason", "no data", "--yes").code == 0
+    assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "excluded"
+    assert "is skipped already" in typed("skip", "w", "2016-01-02", "--reason", "again", "--yes").log
+    assert typed("unskip", "w", "2016-01-02", "--yes").code == 0
+    assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "not available"
+    assert as_json(typed("why", "w", "2016-01-03", "--json"))[0]["state"] == "excluded"
+
+
+def test_check_tries_templates_and_tells_what_is_doubtful(
+    deployment: Deployment, typed: Callable[..., Outcome]
+) -> None:
+    output = "output: {format: pdf, template: mine.tpl}"
+    deployment.write(
+        f"""
+workflows:
+  - name: w
+    notebooks: {{a: {{filename: glues.ipynb, parameters: {{no_such: reference_date}}, {output}}}}}
+available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
+""",
+        "glues",
+    )
+    template = deployment.inputs / "mine.tpl"
+    template.write_text("{% extends 'asciidoc/index.asciidoc.j2' %}\n{% block markdowncell %}{{ cell.source | no }}")
+    found = as_json(typed("check", "--json"))
+    assert found["valid"] is True
+    messages = [problem["message"] for problem in found["problems"]]
+    assert any("does not define 'no_such'" in message for message in messages)
+    assert any("does not render" in message and "line 2" in message for message in messages)
+    template.write_text("{% extends 'asciidoc_extended.tpl' %}")
+    assert len(as_json(typed("check", "--json"))["problems"]) == 1
+    # a mistake is an exit code of its own, also for scripts
+    (deployment.inputs / "glues.ipynb").unlink()
+    broken = typed("check", "--json")
+    assert broken.code == 2
+    assert json.loads(broken.log)["valid"] is False
+
+
+def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
+    assert typed("init", str(deployment.inputs)).code == 0
+    assert "valid: 1 workflows, 1 triggers" in typed("check").log
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0, outcome.log
+    assert "Hello: this run is for 2016-01-02." in typed("show", "1", "--log").log
+    written = (deployment.inputs / "workflows.yml").read_text()
+    (deployment.inputs / "first_look.ipynb").unlink()
+    again = typed("init", str(deployment.inputs))
+    assert again.code == 2
+    assert "has workflows.yml, workflows.schema.json already; nothing was written" in again.log
+    assert (deployment.inputs / "workflows.yml").read_text() == written
+    assert not (deployment.inputs / "first_look.ipynb").exists()
+
+
+def test_schema_is_the_json_schema_and_needs_no_settings(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
+    deployment.environment["AUTOFLOW_INPUTS_DIR"] = ""
+    schema = as_json(typed("schema"))
+    assert {"workflows", "available_dates_sensor"} <= schema["properties"].keys()
