@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -28,6 +29,8 @@ def main() -> int:
     options = build_parser().parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     adopt_orphans()
+    # so that temporary directories go when it is told to stop
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
     with tempfile.TemporaryDirectory(prefix="autoflow-benchmark-") as directory, FlowapiStandin(days=0) as flowapi:
         bench = Bench(
             directory=Path(directory),

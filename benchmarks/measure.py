@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -58,7 +59,14 @@ def run(command: Sequence[str], environment: Mapping[str, str], *, memory: bool 
         sampler = _Sampler() if memory else None
         if sampler:
             sampler.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            # told to stop: nothing that is measured goes on
+            for pid in tree(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            raise
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         peak = sampler.stop() if sampler else None

@@ -241,6 +241,9 @@ def in_turns(
                 continue
             if not rehearsal:
                 costs[rival.name].append(cost)
+                # a section may take half an hour: what there was stays to be seen when it is broken off
+                seconds = f"{cost.seconds:.2f} s, {cost.cpu_seconds:.2f} CPU s"
+                print(f"{number or 1}/{bench.repeat} {rival.name}: {seconds}", file=sys.stderr, flush=True)
     return costs, failures
 
 
