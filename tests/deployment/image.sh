@@ -298,11 +298,11 @@ healthy() { "${podman[@]}" healthcheck run "$1"; }
 
 starts_and_is_healthy() { deployed "$@" && eventually 20 healthy "$1"; }
 
-# plan is made from the record and what FlowAPI said: a daemon that waits for its first tick has not asked yet
 answers_commands() {
     local said
-    said=$("${podman[@]}" exec busy autoflow why flows_above_normal 2016-01-08) && echo "$said" \
-        && grep -q 2016-01-08 <<<"$said"
+    said=$("${podman[@]}" exec busy autoflow plan) && echo "$said" && grep -q 2016-01-09 <<<"$said" \
+        && said=$("${podman[@]}" exec busy autoflow runs --state running) && echo "$said" \
+        && grep -q flows_above_normal <<<"$said"
 }
 
 # signal the daemon itself: it is tini's child
