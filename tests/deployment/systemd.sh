@@ -93,7 +93,8 @@ timeout -k 10 600 unshare --mount --propagation private bash -c '
         --bind="$work/results":/results systemd.unit=selftest.service </dev/null >"$work/boot.log" 2>&1
     code=$?
     echo $$ >/sys/fs/cgroup/cgroup.procs
-    rmdir "$group" 2>/dev/null
+    # with what systemd made below it
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
     exit $code
 '
 code=$?
