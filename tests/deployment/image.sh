@@ -282,7 +282,7 @@ belongs_to_the_user_it_ran_as() {
 
 has_nothing_due_a_second_time() {
     once again "$SCRATCH/reports" --rm || return 1
-    [ "$(find "$SCRATCH/reports/reports" -name '*.pdf' | wc -l)" = 4 ]
+    [ "$(find "$SCRATCH/reports/reports" -name '*.pdf' -type f | wc -l)" = 4 ]
 }
 
 # keeps_the_token_to_itself OUTPUTS CONTAINER
