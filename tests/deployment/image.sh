@@ -238,20 +238,19 @@ keeps_nothing_of_the_build() {
         && test ! -e /usr/src/autoflow/build && ! command -v gcc'
 }
 
+# serve_flowapi NAME DAYS: its address is in FLOWAPI_URL then, its token in a file and in the secret
 serve_flowapi() {
     install --directory --mode=0777 "$SCRATCH/token"
-    hardened flowapi --detach -w /standin -v "$REPOSITORY/examples:/standin/examples:ro" -v "$SCRATCH/token:/token" \
-        "$IMAGE" python -m examples.flowapi --port 0 --days 9 --poll-seconds 0.2 --token-file /token/token \
-        && eventually 30 flowapi_listens || {
-            "${podman[@]}" logs flowapi
-            return 1
-        }
+    rm -f "$SCRATCH/token/token"
+    hardened "$1" --detach -w /standin -v "$REPOSITORY/examples:/standin/examples:ro" -v "$SCRATCH/token:/token" \
+        "$IMAGE" python -m examples.flowapi --port 0 --days "$2" --poll-seconds 0.2 --token-file /token/token || return 1
+    eventually 30 flowapi_listens "$1" || { "${podman[@]}" logs "$1"; return 1; }
     "${podman[@]}" secret rm FLOWAPI_TOKEN >/dev/null 2>&1
     "${podman[@]}" secret create FLOWAPI_TOKEN "$SCRATCH/token/token"
 }
 
 flowapi_listens() {
-    FLOWAPI_URL=$("${podman[@]}" logs flowapi 2>&1 | sed -n 's/.*listens at \(http[^ ;]*\).*/\1/p')
+    FLOWAPI_URL=$("${podman[@]}" logs "$1" 2>&1 | sed -n 's/.*listens at \(http[^ ;]*\).*/\1/p')
     export FLOWAPI_URL
     [ -n "$FLOWAPI_URL" ]
 }
@@ -298,6 +297,15 @@ healthy() { "${podman[@]}" healthcheck run "$1"; }
 
 starts_and_is_healthy() { deployed "$@" && eventually 20 healthy "$1"; }
 
+writes_where_it_may() {
+    "${podman[@]}" exec idle sh -c '
+        touch /tmp/trial && touch /mounts/outputs/trial && rm /mounts/outputs/trial || exit 1
+        for directory in / /opt/autoflow /mounts/inputs /run /var/tmp; do
+            ! touch $directory/trial || { echo "$directory can be written"; exit 1; }
+        done
+        test -r /run/secrets/FLOWAPI_TOKEN'
+}
+
 answers_commands() {
     local said
     said=$("${podman[@]}" exec busy autoflow plan) && echo "$said" && grep -q 2016-01-09 <<<"$said" \
@@ -317,15 +325,17 @@ is_unhealthy_when_stuck() {
 }
 
 is_back_after_a_kill() {
-    "${podman[@]}" kill --signal KILL busy || return 1
-    "${podman[@]}" wait busy
+    "${podman[@]}" start busy && eventually 20 healthy busy && eventually 30 has_a_run_under_way "$SCRATCH/busy" || return 1
+    "${podman[@]}" kill --signal KILL busy && "${podman[@]}" wait busy
+    INTERRUPTED=$(interrupted)
     has_a_run_under_way "$SCRATCH/busy" || { echo "nothing was under way when it was killed"; return 1; }
     "${podman[@]}" start busy && eventually 20 healthy busy && eventually 30 was_interrupted_and_runs_again
 }
 
+interrupted() { run_states "$SCRATCH/busy" | grep -c interrupted; }
+
 was_interrupted_and_runs_again() {
-    local states
-    states=$(run_states "$SCRATCH/busy") && grep -q interrupted <<<"$states" && grep -q running <<<"$states"
+    [ "$(interrupted)" -gt "$INTERRUPTED" ] && has_a_run_under_way "$SCRATCH/busy"
 }
 
 leaves_no_zombies() {
@@ -352,7 +362,7 @@ stops() {
 run_states() {
     hardened states --rm -v "$1:/mounts/outputs" "$IMAGE" python -c '
 import sqlite3
-for row in sqlite3.connect("/mounts/outputs/autoflow.db").execute("select distinct state from runs order by 1"): print(*row)
+for row in sqlite3.connect("/mounts/outputs/autoflow.db").execute("select state from runs"): print(*row)
 '
 }
 
@@ -405,7 +415,7 @@ check "a rebuild after a change of source takes the dependencies from the cache"
 check "its user is not root" starts_as_a_plain_user
 check "autoflow --version, read-only, without capabilities, as user $ANY_USER" says_its_version || finish
 check "nothing of the build is left in it" keeps_nothing_of_the_build
-check "the stand-in for FlowAPI serves on 127.0.0.1" serve_flowapi || finish
+check "the stand-in for FlowAPI serves 9 days on 127.0.0.1" serve_flowapi few 9 || finish
 check "without settings: exit code 2 and what is missing" names_what_is_missing
 check "the database of the predecessor's stack: exit code 2 and what to do" \
     refuses AUTOFLOW_DB_URI "$(outputs refused)" -e 'AUTOFLOW_DB_URI=postgresql://autoflow:{}@postgres:5432/autoflow'
@@ -416,15 +426,17 @@ check "all outputs belong to user $ANY_USER" belongs_to_the_user_it_ran_as
 check "the token from the environment is in no output and in no log" keeps_the_token_to_itself "$SCRATCH/reports" first
 check "a second --run-once finds nothing due" has_nothing_due_a_second_time
 [ -z "$KEEP" ] || cp -r "$SCRATCH/reports/reports" "$STORE/"
+check "the stand-in for FlowAPI serves 60 days, more than a daemon gets through here" serve_flowapi many 60 || finish
 check "the daemon, as in docker-stack.yml, is healthy" starts_and_is_healthy idle "$(outputs idle)"
+check "there the outputs and /tmp can be written, and nothing else" writes_where_it_may
 check "a daemon that is stuck is not healthy, and healthy again when it goes on" is_unhealthy_when_stuck
 check "an idle daemon stops with exit code 0 within 5 s" stops idle 5
 check "a busy daemon is healthy" starts_and_is_healthy busy "$(outputs busy)" --now
 check "a run is under way" eventually 30 has_a_run_under_way "$SCRATCH/busy"
-check "killed and started again, it takes up what was interrupted" is_back_after_a_kill
 check "commands work in its container" answers_commands
 check "no zombies are left in its container" leaves_no_zombies
 check "a busy daemon with a grace of 5 s stops with exit code 0 within 20 s" stops busy 20
 check "what it stopped is recorded as interrupted" recorded_as_interrupted
+check "killed and started again, it takes up what was interrupted" is_back_after_a_kill
 check "the token from the secret is in no output and in no log" keeps_the_token_to_itself "$SCRATCH/busy" busy
 finish
