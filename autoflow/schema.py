@@ -97,7 +97,7 @@ Stencil = Annotated[
 class Model(BaseModel):
     """Knows all its keys, and changes no value's type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class OutputModel(Model):
@@ -167,13 +167,15 @@ class WorkflowModel(Model):
         json_schema_extra={"default": "1d"},
     )
     retries: RetriesModel = Field(
-        RetriesModel(), description="When a failed run is tried again.", json_schema_extra={"default": {}}
+        default_factory=RetriesModel, description="When a failed run is tried again.", json_schema_extra={"default": {}}
     )
     concurrency: Annotated[int, Field(gt=0)] | None = Field(
         None, description="How many runs of this workflow may go on at a time."
     )
     keep: KeepModel = Field(
-        KeepModel(), description="How much is kept; by default everything.", json_schema_extra={"default": {}}
+        default_factory=KeepModel,
+        description="How much is kept; by default everything.",
+        json_schema_extra={"default": {}},
     )
 
 
@@ -212,7 +214,7 @@ class SensorModel(Model):
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
     concurrency: ConcurrencyModel = Field(
-        ConcurrencyModel(), description="How much goes on at a time.", json_schema_extra={"default": {}}
+        default_factory=ConcurrencyModel, description="How much goes on at a time.", json_schema_extra={"default": {}}
     )
     warm: bool = Field(True, description="Whether kernels are forked from a process that has imported libraries.")
     preload: list[Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]] = Field(
