@@ -16,19 +16,26 @@ from types import FrameType
 from typing import Any
 
 import nbformat
-import papermill
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode, v4
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError, strip_color
 
 from autoflow.child.kernels import KernelManager, KernelNotReadyError
+from autoflow.child.papermill import (
+    NBClientEngine,
+    PapermillExecutionError,
+    PapermillNotebookClient,
+    complete,
+    execute_notebook,
+    papermill_engines,
+    strip_color,
+)
 from autoflow.child.spare_kernel import SpareKernel
 from autoflow.executed_notebook import cell_position
 from autoflow.redaction import Redactor
 from autoflow.token_scan import refuse_leak
+
+__all__ = ["complete", "prepare", "work"]
 
 OUTPUT_LIMIT = 10_000_000
 """Characters of output that are kept of one cell."""
@@ -74,7 +81,7 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     output = workspace / "notebook.ipynb"
     papermill_engines.register("autoflow", Engine)
     try:
-        papermill.execute_notebook(
+        execute_notebook(
             _literal(request["notebook"]),
             _literal(output),
             parameters=dict(request["parameters"]),

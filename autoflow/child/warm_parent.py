@@ -176,7 +176,11 @@ class WarmParent:
         with suppress(OSError, ValueError):
             text = Path(request["notebook"]).read_text(encoding="utf-8")
             worker.prepare(text)
-            for name in wanted_by(text, request["preload"]):
+            wanted = wanted_by(text, request["preload"])
+            if wanted:
+                # one of them may have imported papermill, and then a notebook sees it too
+                worker.complete()
+            for name in wanted:
                 self._preloaded.add(name.partition(".")[0])
                 with suppress(Exception):
                     import_module(name)

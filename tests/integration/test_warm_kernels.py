@@ -108,7 +108,8 @@ print(__name__, sys.modules["__main__"].__dict__ is globals(), "__file__" in glo
 print(sorted(thread.name.partition("-")[0] for thread in threading.enumerate()))
 print([(s.name, str(signal.getsignal(s)).split(" at ")[0]) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)])
 print(gc.isenabled(), gc.get_threshold(), sys.getrecursionlimit(), os.getpid() == os.getsid(0) == os.getpgid(0))
-print([name for name in ("papermill", "nbclient", "autoflow", "pandas") if name in sys.modules])
+foreign = ("papermill", "nbclient", "autoflow", "numpy", "pandas", "pyarrow", "pyarrow.fs")
+print([name for name in foreign if name in sys.modules])
 print(sys.stdin.read() == "", os.stat(0).st_rdev == os.stat(os.devnull).st_rdev, os.umask(0o022))
 print(open("/proc/self/oom_score_adj").read())
 print(os.getppid() == int(os.environ["JPY_PARENT_PID"]), get_ipython().kernel.parent.parent_handle == os.getppid())
@@ -275,6 +276,13 @@ print(b"/job-" in open("/proc/self/environ", "rb").read())
 """
     assert trial.say(cell) == "True\n"
     assert family() == []
+
+
+def test_papermill_is_whole_for_a_notebook_that_uses_it(trial: Trial) -> None:
+    """AutoFlow's own import of it leaves out pyarrow, which is for notebooks in Hadoop."""
+    look = "import papermill.iorw; print(papermill.iorw.HadoopFileSystem.__module__)"
+    assert trial.say("import scrapbook", look, preload=PRELOAD) == "pyarrow._hdfs\n"
+    assert trial.say(look, preload=PRELOAD) == trial.say(look, warm=False) == "pyarrow._hdfs\n"
 
 
 def test_the_memory_of_a_kernel_is_limited_as_ever(trial: Trial) -> None:

@@ -1,0 +1,40 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What AutoFlow uses of papermill, imported without pyarrow.
+
+papermill asks for pyarrow, which brings numpy, to read notebooks from Hadoop: a third of the time that it
+takes to import, and memory that each fork has to map.
+"""
+
+import sys
+from contextlib import suppress
+
+# what is None here can not be imported, and papermill does without
+sys.modules.setdefault("pyarrow.fs", None)  # type: ignore[arg-type]
+try:
+    from papermill import execute_notebook, iorw
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.exceptions import PapermillExecutionError, strip_color
+finally:
+    if sys.modules["pyarrow.fs"] is None:
+        del sys.modules["pyarrow.fs"]
+
+__all__ = [
+    "NBClientEngine",
+    "PapermillExecutionError",
+    "PapermillNotebookClient",
+    "complete",
+    "execute_notebook",
+    "papermill_engines",
+    "strip_color",
+]
+
+
+def complete() -> None:
+    """Give papermill what it was imported without, for notebooks that use it themselves."""
+    with suppress(ImportError):
+        from pyarrow.fs import FileSelector, HadoopFileSystem
+
+        iorw.FileSelector, iorw.HadoopFileSystem = FileSelector, HadoopFileSystem
