@@ -114,16 +114,20 @@ class Jobs:
             shutil.rmtree(path, ignore_errors=True)
 
     @asynccontextmanager
-    async def warmth(self, preload: Sequence[str]) -> AsyncIterator[None]:
+    async def warmth(self, preload: Sequence[str], *, at_once: bool = False) -> AsyncIterator[None]:
         """Fork jobs from a process that has imported what they need, for as long as the context lasts.
 
         Parameters
         ----------
         preload
             Modules that are imported ahead where a notebook imports them.
+        at_once
+            Whether that process is started before there is a job, which then waits the less.
         """
         self._preload = preload
         try:
+            if at_once:
+                await self._warm_parent()
             yield
         finally:
             self._preload = None

@@ -11,7 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from autoflow.context import Context
@@ -77,6 +77,20 @@ async def tick(
     """
     token = read_token(context.settings, context.now())
     warn_of_expiry(context, token)
+    # who does not wait has come because there is something to do
+    async with _warmth(context, definitions, at_once=not patient):
+        return await _tick(context, definitions, token, stop, until, patient=patient)
+
+
+async def _tick(
+    context: Context,
+    definitions: Definitions,
+    token: Token,
+    stop: asyncio.Event,
+    until: dt.datetime | None,
+    *,
+    patient: bool,
+) -> Outcome:
     available = await poll(context, definitions, token)
     unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
     decision = due_runs(definitions, unsettled, context.store.read.history(), context.now(), patient=patient)
@@ -89,7 +103,7 @@ async def tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    states = await _execute_all(context, definitions, decision.due, available, token, stop, until)
+    states = await _in_order(context, definitions, decision.due, available, token, stop, until)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -267,22 +281,14 @@ async def run_asked(
     token = read_token(context.settings, context.now())
     decision = asked_runs(definitions, context.store.read.history(), context.now())
     available = context.store.read.listed_dates().available(definitions.cdr_types)
-    states = await _execute_all(context, definitions, decision.due, available, token, stop, until)
+    async with _warmth(context, definitions):
+        states = await _in_order(context, definitions, decision.due, available, token, stop, until)
     return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
 
 
-async def _execute_all(
-    context: Context,
-    definitions: Definitions,
-    runs: Iterable[Run],
-    available: AvailableDates,
-    token: Token,
-    stop: asyncio.Event,
-    until: dt.datetime | None,
-) -> Counter[RunState]:
-    """Execute runs in order, with warm kernels where these are wanted."""
-    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
-        return await _in_order(context, definitions, runs, available, token, stop, until)
+def _warmth(context: Context, definitions: Definitions, *, at_once: bool = False) -> AbstractAsyncContextManager[None]:
+    """Have warm kernels where these are wanted."""
+    return context.jobs.warmth(definitions.preload, at_once=at_once) if definitions.warm else nullcontext()
 
 
 async def _in_order(

@@ -155,8 +155,10 @@ class WarmParent:
             self._process.kill()
 
     async def close(self) -> None:
-        """Retire it, and wait until it has gone; it is killed when it does not go."""
+        """Retire it, and wait until it has gone; it is killed when it does not go, or has nothing left to do."""
         self.retire()
+        if not self._forks and not self._asked:
+            self.kill()
         try:
             async with asyncio.timeout(5.0):
                 await asyncio.shield(self._listening)

@@ -41,8 +41,10 @@ KERNEL = (
     "IPython.utils.wildcard",
     "tornado.platform.asyncio",
     "sqlite3",
+    # when it shuts down
+    "psutil",
 )
-"""What a kernel has imported when it is ready; some of it may not be there in another version."""
+"""What a kernel has imported when it is ready, or imports later; some of it may not be there in another version."""
 INLINE_PLOTS = "module://matplotlib_inline.backend_inline"
 
 
@@ -98,6 +100,7 @@ class WarmParent:
         Job or None
             In each forked process its job, in this one None.
         """
+        import_always()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wakened, warn_on_full_buffer=False)
         sources: list[Any] = [self._wake, self._connection]
@@ -167,9 +170,6 @@ class WarmParent:
         worker = import_module(f"autoflow.child.{request['kind']}")
         if request["kind"] != "notebook":
             return
-        for name in KERNEL:
-            with suppress(ImportError):
-                import_module(name)
         # whether plots go into the notebook is decided when matplotlib is imported
         os.environ.setdefault("MPLBACKEND", INLINE_PLOTS)
         # what is wrong with a notebook, or with what it imports, is for the job itself to tell
@@ -195,14 +195,24 @@ class WarmParent:
         """
         for name, module in tuple(sys.modules.items()):
             if path := getattr(module, "__file__", None):
-                changed = 0
-                with suppress(OSError):
-                    changed = Path(path).stat().st_mtime_ns
+                try:
+                    # a thousand modules before each fork: a Path for each would take longer than the job's start
+                    changed = os.stat(path).st_mtime_ns  # noqa: PTH116
+                except OSError:
+                    changed = 0
                 if self._changed.setdefault(path, changed) != changed:
                     raise RefusedError(f"{name} has changed")
         if threading.active_count() > 1:
             names = ", ".join(thread.name for thread in threading.enumerate()[1:])
             raise RefusedError(f"a library has started threads ({names})")
+
+
+def import_always() -> None:
+    """Import what nearly every job needs, before there is one."""
+    for name in ("autoflow.child.notebook", *KERNEL):
+        # a job says what is missing
+        with suppress(ImportError):
+            import_module(name)
 
 
 def wanted_by(notebook: str, preload: Iterable[str]) -> list[str]:
