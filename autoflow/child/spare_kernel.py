@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import json
 import os
 import select
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import TimeoutExpired
-from types import ModuleType
+from typing import NoReturn
 
 from autoflow.child.process import be_killed_first, die_with_parent
 from autoflow.child.warm_parent import Job
@@ -104,14 +107,14 @@ class SpareKernel:
         os.environ.clear()
         os.environ.update({**self._job.imported_environment, **launch.environment})
         self._look_ordinary(launch)
-        # registered before a notebook's own exit handlers, and so called after them
-        atexit.register(_spare, dict(sys.modules))
+        shared = frozenset(sys.modules)
         from ipykernel import kernelapp
 
         # what it was when ipykernel was imported is another
         kernelapp.launch_new_instance(parent_handle=os.getppid())
         # while exit handlers stop what it prints through, it would wait 10 s for that in its last message
         kernelapp.IPKernelApp.instance().control_thread.join(timeout=LAST_MESSAGE_SECONDS)
+        _end(shared)
 
     def _look_ordinary(self, launch: Launch) -> None:
         """Take away what a notebook could tell from a kernel that was started from nothing."""
@@ -178,12 +181,29 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def _spare(modules: Mapping[str, ModuleType]) -> None:
-    """Keep the interpreter from taking shared modules down at its end, which would copy all their memory.
+def _end(shared: Collection[str]) -> NoReturn:
+    """End as a Python program does, but leave alone what is shared with other processes.
 
-    What the notebook itself imported, opened and made is taken down as ever.
+    To take shared modules down would copy all their memory. What the notebook itself imported, opened and
+    made is taken down as ever, and so is what libraries in C have to do at the end.
     """
-    for name, module in modules.items():
-        if "site-packages" in (getattr(module, "__file__", None) or ""):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
-            sys.modules.pop(name, None)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()
+    for name, module in reversed(tuple(sys.modules.items())):
+        if name not in shared or name == "__main__":
+            _clear(vars(module))
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    ctypes.pythonapi.exit(0)
+    raise AssertionError
+
+
+def _clear(namespace: dict[str, object]) -> None:
+    """Let go of what a module holds in the order in which the interpreter does."""
+    for private in (True, False):
+        for name in tuple(namespace):
+            if (name[:1] == "_" and name[1:2] != "_") is private and name != "__builtins__":
+                namespace[name] = None
