@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import nbformat
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode, v4
 
@@ -39,6 +41,9 @@ __all__ = ["complete", "prepare", "work"]
 
 OUTPUT_LIMIT = 10_000_000
 """Characters of output that are kept of one cell."""
+
+SAVE_SECONDS = 0.2
+"""How long a change of the notebook may wait until it is on disk."""
 
 
 class NotebookFailedError(Exception):
@@ -180,10 +185,40 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 
         signal.signal(signal.SIGTERM, interrupt)
         try:
-            client.execute()
+            with saving_seldom(nb_man):
+                client.execute()
         except DeadKernelError:
             cls.how_kernel_ended = _how_it_ended(manager.process.wait(timeout=5) if manager.process else None)
             raise
+
+
+@contextmanager
+def saving_seldom(manager: Any) -> Iterator[None]:
+    """Save a notebook a moment after it changed, not at the start and the end of each cell.
+
+    To save takes longer than many a cell. What is lost to a kill is what happened in the last moment.
+    """
+    # the one that runs while a cell does
+    loop = ensure_event_loop()
+    due: asyncio.TimerHandle | None = None
+
+    def save() -> None:
+        nonlocal due
+        due = None
+        type(manager).save(manager)
+
+    def save_soon(**_: Any) -> None:
+        nonlocal due
+        if due is None:
+            due = loop.call_later(SAVE_SECONDS, save)
+
+    manager.save = save_soon
+    try:
+        yield
+    finally:
+        del manager.save
+        if due is not None:
+            due.cancel()
 
 
 def _how_it_ended(returncode: int | None) -> str:
