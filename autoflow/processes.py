@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 ROUNDS = 50
 """How often the search is repeated at most, against processes that fork while they are hunted."""
@@ -81,11 +80,12 @@ def kill_marked(name: str, prefix: str) -> int:
 
 def _marked(marker: bytes) -> set[int]:
     found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+    # at the end of every job: a Path for each process would take longer than to read it
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
             # a process of somebody else, or one that has just gone, is not ours
-            with suppress(OSError):
-                environment = (entry / "environ").read_bytes()
+            with suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
+                environment = file.read()
                 if environment.startswith(marker) or b"\0" + marker in environment:
-                    found.add(int(entry.name))
+                    found.add(int(name))
     return found
