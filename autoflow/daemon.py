@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import datetime as dt
+import gc
 import logging
 import os
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +73,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                 moment = agenda.next(definitions, context.now())
                 overdue = moment <= context.now()
                 say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
+                give_memory_back()
                 if await sleep_until(moment, signals, context):
                     definitions = reload(context, definitions)
                     say(notifier, agenda, "ticking")
@@ -255,6 +259,14 @@ async def sleep_until(moment: dt.datetime, signals: Signals, context: Context) -
             logger.warning("the clock was set back by %s", began - context.now())
             return False
     return not signals.stop.is_set()
+
+
+def give_memory_back() -> None:
+    """Let the machine have what was needed since the last sleep, and is not any more."""
+    gc.collect()
+    # other C libraries than glibc do so by themselves, or not at all
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def feed_watchdog(notifier: Notifier) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 from autoflow.errors import StoreError
@@ -402,6 +401,9 @@ class RunReader:
 
     def durations(self, workflow: str) -> float | None:
         """Give the median length in seconds of a workflow's last successes; None when there are none."""
+        # the daemon never asks for it
+        from statistics import median
+
         rows = self._connection.execute(
             "SELECT started, ended FROM runs WHERE workflow = ? AND state = 'success' AND attempt > 0"
             " ORDER BY id DESC LIMIT ?",

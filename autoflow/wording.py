@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 LONGEST = 80
@@ -34,6 +33,9 @@ def shortened(text: str) -> str:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant, whatever its case."""
+    # only who mistyped something pays for this import
+    from difflib import get_close_matches
+
     by_folded = {name.casefold(): name for name in sorted(known, reverse=True)}
     close = get_close_matches(word.casefold(), by_folded, n=1)
     return by_folded[close[0]] if close else None
