@@ -69,6 +69,9 @@ def measure(bench: Bench, options: argparse.Namespace) -> int:
         "versions": machine.versions(),
         "repetitions": f"{bench.repeat}, in turns; seconds are wall time",
     }
+    if "trivial" in sections:
+        # minutes of pip are not to warm the machine in the middle
+        contenders.prepare(bench.venvs)
     quiet = Quiet.from_now_on()
     found: list[Row] = []
     failed = False
@@ -89,6 +92,9 @@ def measure(bench: Bench, options: argparse.Namespace) -> int:
         conditions["versions of peers"] = "; ".join(filter(None, peers)) or "none measured"
         conditions["cores that others kept busy meanwhile"] = f"{quiet.others():.2f}"
         write(stem, found, conditions)
+        if bench.stopped.is_set():
+            print("stopped; what was measured is kept", file=sys.stderr)
+            return 1
     if quiet.others() > BUSY:
         print(
             f"others kept {quiet.others():.1f} cores busy meanwhile: measure again on a quiet machine", file=sys.stderr

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.machine import ROOT, cores
@@ -34,6 +35,10 @@ class Contender:
     name: str
     execute: Callable[[Workload, Path, bool], Cost]
     note: str = ""
+    dates: int | None = None
+    """How many dates it is measured with at most, where it would take too long with all; what it takes is scaled."""
+    repeat: int | None = None
+    """How often it is measured at most."""
 
 
 class ContenderMissingError(Exception):
@@ -55,12 +60,13 @@ def autoflow(flowapi: FlowapiStandin, **environment: str) -> Contender:
 
 def papermill_cli() -> Contender:
     """A loop over papermill's command line, as a shell script would have it."""
-    return _papermill_cli("papermill CLI loop", 1, "no poll, no record; one after another")
+    # its time is that of a date times the dates: a new process for each notebook
+    return replace(_papermill_cli("papermill CLI loop", 1, "no poll, no record; one after another"), dates=5)
 
 
 def papermill_cli_parallel() -> Contender:
     """The same loop by somebody who knows ``xargs -P``."""
-    return _papermill_cli(f"papermill CLI, {cores()} dates at a time", cores(), "no poll, no record")
+    return replace(_papermill_cli(f"papermill CLI, {cores()} dates at a time", cores(), "no poll, no record"), dates=4)
 
 
 def _papermill_cli(name: str, at_a_time: int, note: str) -> Contender:
@@ -92,7 +98,7 @@ for date in dates:
                                progress_bar=False)
 """
     note = "no poll, no record; one after another, a stuck kernel stops all"
-    return _script("papermill in a process", sys.executable, script, note)
+    return replace(_script("papermill in a process", sys.executable, script, note), dates=8)
 
 
 def prefect(venvs: Path) -> Contender:
@@ -126,7 +132,8 @@ backlog.with_options(task_runner=ThreadPoolTaskRunner(max_workers=len(os.sched_g
         # it makes its database when it is started for the first time
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
-    return _script("Prefect 3 + papermill", str(python), script, note, **settings)
+    # with fewer dates the start of its server would weigh more than it does
+    return replace(_script("Prefect 3 + papermill", str(python), script, note, **settings), repeat=1)
 
 
 def ploomber(venvs: Path) -> Contender:
@@ -151,12 +158,30 @@ for date in dates:
     dag.build()
 """
     note = "one after another; a pipeline is built for each date"
-    return _script("ploomber", str(python), script, note, HOME=str(venvs / "ploomber" / "home"))
+    contender = _script("ploomber", str(python), script, note, HOME=str(venvs / "ploomber" / "home"))
+    return replace(contender, dates=2, repeat=2)
+
+
+def prepare(venvs: Path) -> None:
+    """Make the virtual environments of those that need one; what can not be had is said when it is measured."""
+    for contender in (prefect, ploomber):
+        with suppress(ContenderMissingError):
+            contender(venvs)
 
 
 def clean_environment() -> dict[str, str]:
-    """Give this process's environment without what would lead AutoFlow to somebody's own record or FlowAPI."""
-    foreign = ("AUTOFLOW_", "FLOWAPI_", "SSL_CERTIFICATE_FILE", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET")
+    """Give this process's environment without what would lead AutoFlow to somebody's own record or FlowAPI.
+
+    All may keep bytecode, as they do where they are installed.
+    """
+    foreign = (
+        "PYTHONDONTWRITEBYTECODE",
+        "AUTOFLOW_",
+        "FLOWAPI_",
+        "SSL_CERTIFICATE_FILE",
+        "CREDENTIALS_DIRECTORY",
+        "NOTIFY_SOCKET",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 

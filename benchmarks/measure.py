@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -35,6 +35,10 @@ class Cost:
     """User and system time of all processes, as the kernel adds it up when each of them is waited for."""
     peak_mb: float | None = None
     """Largest sum of proportional set sizes; None where memory was not sampled, since that takes time itself."""
+
+    def times(self, factor: float) -> Cost:
+        """Give what so many times the work would take."""
+        return replace(self, seconds=self.seconds * factor, cpu_seconds=self.cpu_seconds * factor)
 
 
 def adopt_orphans() -> None:

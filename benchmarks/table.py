@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-HEADER = "| work | who | median | min - max | n | goal | times AutoFlow's | |\n|---|---|---|---|---|---|---|---|"
+HEADER = (
+    "| work | who | median | min - max | n | goal | times AutoFlow's | its least, times AutoFlow's | |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
 COLOURS = ("#1b6ca8", "#d1662f", "#4c8c4a", "#8a5a9e")
 
 
@@ -31,7 +34,7 @@ class Row:
     own: float | None = None
     """AutoFlow's median at the same work, where this row is another's."""
     goal: float | None = None
-    """With ``own``, how many times that the median is to be at least; else what it is to be at most."""
+    """With ``own``, how many times that even the least is to be; else what the median is to be at most."""
 
     @property
     def median(self) -> float:
@@ -42,10 +45,18 @@ class Row:
         return self.median / self.own if self.values and self.own else None
 
     @property
+    def least_ratio(self) -> float | None:
+        """How many times AutoFlow's median another takes when it is lucky.
+
+        papermill's kernels now and then take 3.3 s to end, by a race in ipykernel: nobody is to win by that.
+        """
+        return min(self.values) / self.own if self.values and self.own else None
+
+    @property
     def met(self) -> bool | None:
         if self.goal is None or not self.values:
             return None
-        return self.median <= self.goal if self.ratio is None else self.ratio >= self.goal
+        return self.median <= self.goal if self.least_ratio is None else self.least_ratio >= self.goal
 
 
 def line(row: Row) -> str:
@@ -57,7 +68,8 @@ def line(row: Row) -> str:
         goal = f"{row.goal:g}x" if row.own else f"{row.goal:g} or less"
         goal += {True: ", met", False: ", **missed**", None: ""}[row.met]
     ratio = f"{row.ratio:.1f}x" if row.ratio else ""
-    cells = (row.work, row.who, median, spread, str(len(row.values)), goal, ratio, row.note)
+    least = f"{row.least_ratio:.1f}x" if row.least_ratio else ""
+    cells = (row.work, row.who, median, spread, str(len(row.values)), goal, ratio, least, row.note)
     return "| " + " | ".join(" ".join(cell.replace("|", "/").split()) for cell in cells) + " |"
 
 
@@ -73,7 +85,13 @@ def write(stem: Path, found: Sequence[Row], conditions: Mapping[str, Any]) -> No
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     rows = [
-        {**asdict(row), "median": row.median if row.values else None, "ratio": row.ratio, "met": row.met}
+        {
+            **asdict(row),
+            "median": row.median if row.values else None,
+            "ratio": row.ratio,
+            "least_ratio": row.least_ratio,
+            "met": row.met,
+        }
         for row in found
     ]
     _named(stem, ".json").write_text(json.dumps({**conditions, "rows": rows}, indent=1) + "\n")

@@ -23,14 +23,15 @@ class Workload:
     dates: tuple[str, ...]
 
 
-def make(directory: Path, dates: int, *, realistic: bool) -> Workload:
+def make(directory: Path, dates: int, *, realistic: bool, more_cells: int = 0) -> Workload:
     """Write notebooks, and the workflows.yml that runs them."""
     directory.mkdir(parents=True)
     first = [IMPORTS] if realistic else []
+    more = [f"print({number})" for number in range(more_cells)]
     glue = "sb.glue('value', reference_date)" if realistic else "print(reference_date)"
     read = "print(sb.read_notebook(first).scraps['value'].data)" if realistic else "print(len(open(first).read()))"
-    write_notebook(directory / "first.ipynb", "reference_date = ''", [*first, glue])
-    write_notebook(directory / "second.ipynb", "reference_date = ''; first = ''", [*first, read])
+    write_notebook(directory / "first.ipynb", "reference_date = ''", [*first, glue, *more])
+    write_notebook(directory / "second.ipynb", "reference_date = ''; first = ''", [*first, read, *more])
     content: dict[str, Any] = {
         "workflows": [
             {
