@@ -28,12 +28,13 @@ class Days:
     def joined(cls, stretches: Iterable[Stretch]) -> Days:
         """Make a set of stretches that may overlap, in any order."""
         joined: list[Stretch] = []
-        for start, end in sorted(stretches):
+        for stretch in sorted(stretches):
+            start, end = stretch
             if joined and start <= joined[-1][1]:
                 if end > joined[-1][1]:
                     joined[-1] = joined[-1][0], end
             elif start < end:
-                joined.append((start, end))
+                joined.append(stretch)
         return cls(tuple(joined))
 
     def __iter__(self) -> Iterator[int]:

@@ -9,13 +9,18 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from operator import and_, or_
 from pathlib import Path
 from typing import Any
 
 from autoflow.date_stencil import AvailableDates, as_date
-from autoflow.definitions import CDR_TYPES
+from autoflow.days import Days
+from autoflow.definitions import CDR_TYPES, DataRule
 from autoflow.errors import AutoflowError
 from autoflow.wording import shown
+
+DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -23,38 +28,88 @@ class ListedDates:
     """What FlowAPI listed at the last good poll.
 
     ``by_type`` has the dates of each CDR type, each with the time of the poll that first listed it.
-    ``polled`` is None when there was no poll yet.
+    ``polled`` is None when there was no poll yet. What was listed when ``watched_since`` or before had
+    appeared nobody knows when.
     """
 
     by_type: Mapping[str, Mapping[dt.date, dt.datetime]] = field(default_factory=dict)
     polled: dt.datetime | None = None
+    watched_since: dt.datetime | None = None
 
     def wanted(self, cdr_types: Iterable[str] | None) -> tuple[str, ...]:
         """Name the CDR types that count; None means all that are listed."""
         return tuple(self.by_type) if cdr_types is None else tuple(cdr_types)
 
-    def available(self, cdr_types: Iterable[str] | None) -> AvailableDates:
-        """Give the dates that have data for any of the types."""
-        by_type = {name: self.by_type.get(name, {}) for name in self.wanted(cdr_types)}
-        listed = {name: [date.isoformat() for date in sorted(dates)] for name, dates in by_type.items()}
-        return AvailableDates((date for dates in by_type.values() for date in dates), listed)
+    @cached_property
+    def days(self) -> Mapping[str, Days]:
+        """The days that are listed for each CDR type."""
+        return {name: Days.of(date.toordinal() for date in dates) for name, dates in self.by_type.items()}
 
-    def until(self, last: dt.date) -> ListedDates:
-        """Leave out the dates after a day, as if it were that day."""
+    def available(self, rule: DataRule, now: dt.datetime) -> AvailableDates:
+        """Give the dates that count as having data."""
+        days = [self._counting(name, rule.lag, now) for name in self.wanted(rule.cdr_types)]
+        return AvailableDates(reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()]))
+
+    def listed(self, cdr_types: Iterable[str] | None) -> dict[str, list[str]]:
+        """Give the ISO dates of each of the CDR types, whatever else they lack to count."""
+        return {
+            name: [date.isoformat() for date in sorted(self.by_type.get(name, ()))] for name in self.wanted(cdr_types)
+        }
+
+    def lacking(self, date: dt.date, rule: DataRule) -> tuple[str, ...]:
+        """Name the CDR types that do not have a date and would have to, or of which one would have to."""
+        wanted = self.wanted(rule.cdr_types)
+        lacking = tuple(name for name in wanted if date not in self.by_type.get(name, ()))
+        return lacking if rule.require == "all" or lacking == wanted else ()
+
+    def counts_from(self, date: dt.date, rule: DataRule) -> dt.datetime | None:
+        """Say since when a date counts, or from when on it will; None when too few types have it."""
+        appeared = [
+            self._appeared(date, self.by_type[name][date])
+            for name in self.wanted(rule.cdr_types)
+            if date in self.by_type.get(name, ())
+        ]
+        if not appeared or self.lacking(date, rule):
+            return None
+        return (max if rule.require == "all" else min)(appeared) + rule.lag
+
+    def until(self, last: dt.date, moment: dt.datetime) -> ListedDates:
+        """Leave out the dates after a day, as if it were a moment of that day.
+
+        When a date that was first listed later would have appeared by then is not known.
+        """
         return ListedDates(
             {
-                name: {date: appeared for date, appeared in dates.items() if date <= last}
+                name: {date: min(appeared, moment) for date, appeared in dates.items() if date <= last}
                 for name, dates in self.by_type.items()
             },
             self.polled,
+            moment if self.watched_since is None or moment < self.watched_since else self.watched_since,
         )
+
+    def _counting(self, cdr_type: str, lag: dt.timedelta, now: dt.datetime) -> Days:
+        listed = self.days.get(cdr_type, Days())
+        if not lag:
+            return listed
+        return listed - Days.of(
+            date.toordinal()
+            for date, appeared in self.by_type.get(cdr_type, {}).items()
+            # what was listed long enough ago had appeared by then, at the latest
+            if appeared + lag > now and self._appeared(date, appeared) + lag > now
+        )
+
+    def _appeared(self, date: dt.date, listed: dt.datetime) -> dt.datetime:
+        """Say when a date appeared: what was there from the start, when its day was over."""
+        if self.watched_since is None or listed > self.watched_since:
+            return listed
+        over = dt.datetime.combine(min(date, dt.date.max - DAY) + DAY, dt.time(), dt.UTC)
+        return min(listed, over)
 
 
 def listed_at(answer: Mapping[str, Iterable[str]], moment: dt.datetime) -> ListedDates:
     """Take FlowAPI's answer: ISO dates by CDR type, all of them first listed now."""
-    return ListedDates(
-        {name: {dt.date.fromisoformat(date): moment for date in dates} for name, dates in answer.items()}, moment
-    )
+    by_type = {name: dict.fromkeys(map(dt.date.fromisoformat, dates), moment) for name, dates in answer.items()}
+    return ListedDates(by_type, moment, moment)
 
 
 def read_dates_file(path: Path, moment: dt.datetime) -> ListedDates:

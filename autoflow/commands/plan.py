@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     with record(settings, missing_is_empty=options.dates is not None) as reader:
         listed = _listed(options, reader, now)
         history, interrupted = reader.history(), reader.interrupted()
-        ready = ready_days(definitions, listed.available(definitions.cdr_types))
+        ready = ready_days(definitions, listed, now)
         removals = [
             removal
             for workflow in definitions.workflows.values()
@@ -94,7 +94,7 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
             "no list of available dates is recorded yet: AutoFlow has not asked FlowAPI; start it, or name a"
             " recorded list with --dates FILE"
         )
-    return listed if options.at is None else listed.until(options.at)
+    return listed if options.at is None else listed.until(options.at, now)
 
 
 def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> str:
