@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import and_, or_
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.date_stencil import AvailableDates, as_date
-from autoflow.days import Days
+from autoflow.days import Days, Stretch
 from autoflow.definitions import CDR_TYPES, DataRule
 from autoflow.errors import AutoflowError
 from autoflow.wording import shown
 
 DAY = dt.timedelta(days=1)
+BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,39 @@ class ListedDates:
             moment if self.watched_since is None or moment < self.watched_since else self.watched_since,
         )
 
+    @cached_property
+    def _listings(self) -> Mapping[str, Sequence[tuple[dt.datetime, Days]]]:
+        """The days of each CDR type that were first listed together, the newest first."""
+        listings = {}
+        for name, dates in self.by_type.items():
+            together: dict[dt.datetime, list[int]] = {}
+            for date, listed in dates.items():
+                together.setdefault(listed, []).append(date.toordinal())
+            listings[name] = [(listed, Days.of(together[listed])) for listed in sorted(together, reverse=True)]
+        return listings
+
     def _counting(self, cdr_type: str, lag: dt.timedelta, now: dt.datetime) -> Days:
-        listed = self.days.get(cdr_type, Days())
-        if not lag:
-            return listed
-        return listed - Days.of(
-            date.toordinal()
-            for date, appeared in self.by_type.get(cdr_type, {}).items()
-            # what was listed long enough ago had appeared by then, at the latest
-            if appeared + lag > now and self._appeared(date, appeared) + lag > now
-        )
+        if not lag or cdr_type not in self.by_type:
+            return self.days.get(cdr_type, Days())
+        latest = now - min(lag, now - BEGINNING)
+        # what was there from the start appeared when its day was over
+        not_over = Days(((latest.astimezone(dt.UTC).date().toordinal(), dt.date.max.toordinal() + 1),))
+        too_new: list[Stretch] = []
+        for listed, days in self._listings[cdr_type]:
+            if listed <= latest:
+                break
+            too_new += (days & not_over if self._is_from_the_start(listed) else days).stretches
+        return self.days[cdr_type] - Days.joined(too_new)
 
     def _appeared(self, date: dt.date, listed: dt.datetime) -> dt.datetime:
         """Say when a date appeared: what was there from the start, when its day was over."""
-        if self.watched_since is None or listed > self.watched_since:
+        if not self._is_from_the_start(listed):
             return listed
         over = dt.datetime.combine(min(date, dt.date.max - DAY) + DAY, dt.time(), dt.UTC)
         return min(listed, over)
+
+    def _is_from_the_start(self, listed: dt.datetime) -> bool:
+        return self.watched_since is not None and listed <= self.watched_since
 
 
 def listed_at(answer: Mapping[str, Iterable[str]], moment: dt.datetime) -> ListedDates:
