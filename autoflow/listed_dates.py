@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_, or_
 from pathlib import Path
@@ -73,6 +73,14 @@ class ListedDates:
         if not appeared or self.lacking(date, rule):
             return None
         return (max if rule.require == "all" else min)(appeared) + rule.lag
+
+    def next_to_count(self, rule: DataRule, now: dt.datetime) -> dt.datetime | None:
+        """Say when the next of the dates begins to count that only wait for the lag to be over."""
+        if not rule.lag:
+            return None
+        waiting = self.available(replace(rule, lag=dt.timedelta()), now).days - self.available(rule, now).days
+        times = (self.counts_from(dt.date.fromordinal(day), rule) for day in waiting)
+        return min((time for time in times if time is not None), default=None)
 
     def until(self, last: dt.date, moment: dt.datetime) -> ListedDates:
         """Leave out the dates after a day, as if it were a moment of that day.

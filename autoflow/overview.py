@@ -225,6 +225,13 @@ def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> 
     return _with_reason(situation, answer, available, newest)
 
 
+def why_no_data(situation: Situation, answer: Answer, available: AvailableDates) -> str:
+    """Say what keeps a date from having all the data that it needs; empty when nothing does."""
+    if answer.reference_date not in available:
+        return _why_not_available(situation, answer, available)
+    return _why_waiting(answer, available) if answer.missing else ""
+
+
 def spans(dates: Iterable[dt.date]) -> str:
     """Write dates as people do, those that follow each other as from and to."""
     parts: list[tuple[dt.date, dt.date]] = []
@@ -267,10 +274,8 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
             yield f"tried again at {moment(answer.next_try)}"
         else:
             yield "tried again at the next tick"
-    elif state is DayState.NOT_AVAILABLE:
-        yield from _why_not_available(situation, answer, available)
-    elif state is DayState.WAITING:
-        yield _why_waiting(answer, available)
+    elif state in (DayState.NOT_AVAILABLE, DayState.WAITING):
+        yield why_no_data(situation, answer, available)
     elif answer.request is not None:
         verb = "repair" if answer.request.repairs else "run"
         yield f"somebody asked for this {verb} at {moment(answer.request.asked)}; it goes first"
@@ -280,25 +285,23 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
             yield f"(run {newest.id} was interrupted)"
 
 
-def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> Iterator[str]:
+def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> str:
     date, types = answer.reference_date, f" ({', '.join(answer.cdr_types)})" if answer.cdr_types else ""
+    lacking = answer.lacking.get(date, ())
     if situation.listed.polled is None:
-        yield "FlowAPI has not been asked yet"
-    elif date in answer.counts_from:
-        yield f"FlowAPI lists this date, and it {_begin_to_count(answer, [date])}"
-    elif (lacking := answer.lacking.get(date, ())) and lacking != answer.cdr_types:
-        having = [name for name in answer.cdr_types if name not in lacking]
-        yield f"FlowAPI lists data of {' and '.join(having)} for this date, and none of {' and '.join(lacking)} yet"
-    elif available.ends is None:
-        yield f"FlowAPI lists no dates at all{types}"
-    else:
-        first, last = available.ends
-        if date > last:
-            yield f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
-        elif date < first:
-            yield f"FlowAPI lists no data for this date{types}; the first date is {first}"
-        else:
-            yield f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
+        return "FlowAPI has not been asked yet"
+    if date in answer.counts_from:
+        return f"FlowAPI lists this date, and it {_begin_to_count(answer, [date])}"
+    if having := [name for name in answer.cdr_types if name not in lacking]:
+        return f"FlowAPI lists data of {' and '.join(having)} for this date, and none of {' and '.join(lacking)} yet"
+    if available.ends is None:
+        return f"FlowAPI lists no dates at all{types}"
+    first, last = available.ends
+    if date > last:
+        return f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
+    if date < first:
+        return f"FlowAPI lists no data for this date{types}; the first date is {first}"
+    return f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
 
 
 def _why_waiting(answer: Answer, available: AvailableDates) -> str:
