@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ Complaint = tuple[tuple[int, ...], str]
 
 ENDS = ("start", "end")
 
+LAST_DAY = Days.of([dt.date.max.toordinal()])
 EVERY_DAY = Days(((dt.date.min.toordinal(), dt.date.max.toordinal() + 1),))
 
 
@@ -44,15 +45,19 @@ class StencilError(ValueError):
 class AvailableDates:
     """The dates that have data."""
 
-    def __init__(self, dates: Iterable[dt.date], by_type: Mapping[str, Sequence[str]] | None = None) -> None:
-        self.by_type: Mapping[str, Sequence[str]] = by_type or {}
-        """As they were listed: ISO dates of each CDR type that counts."""
-        self.dates: tuple[dt.date, ...] = tuple(sorted(set(dates)))
+    def __init__(self, dates: Iterable[dt.date] | Days) -> None:
+        days = dates if isinstance(dates, Days) else Days.of(date.toordinal() for date in dates)
         # the calendar's last day is in no half-open interval: none can end after it
-        self.days = Days.of(date.toordinal() for date in self.dates if date < dt.date.max)
+        self.days = days - LAST_DAY
 
     def __contains__(self, date: dt.date) -> bool:
-        return date in self.dates if date == dt.date.max else date.toordinal() in self.days
+        return date.toordinal() in self.days
+
+    @property
+    def ends(self) -> Interval | None:
+        """The first and the last of them; None when there are none."""
+        stretches = self.days.stretches
+        return (dt.date.fromordinal(stretches[0][0]), dt.date.fromordinal(stretches[-1][1] - 1)) if stretches else None
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,35 @@ class DateStencil:
         for start, end in Days.joined(moving).stretches:
             complete &= available.windows(start, end)
         return complete
+
+
+def parse_intervals(raw: Any) -> tuple[Interval, ...]:
+    """Read a list of dates and of half-open pairs of dates, as stencils have them but without offsets.
+
+    Raises
+    ------
+    StencilError
+        Naming each wrong element, what was found and what was expected.
+    """
+    if not _is_list(raw):
+        example = "expected a list of dates and pairs of dates, such as [2016-01-01, [2016-12-24, 2017-01-01]]"
+        raise StencilError([((), f"found {shown(raw)}, {example}")])
+    intervals: list[Interval] = []
+    complaints: list[Complaint] = []
+    for number, element in enumerate(raw):
+        try:
+            start, end = _pair(element, (number,))
+        except StencilError as error:
+            complaints += error.complaints
+            continue
+        if isinstance(start, dt.date) and isinstance(end, dt.date):
+            intervals.append((start, end))
+        else:
+            found = shown(element) if isinstance(element, int) else _words((start, end))
+            complaints.append(((number,), f"found {found}, expected dates (YYYY-MM-DD) and no offsets"))
+    if complaints:
+        raise StencilError(complaints)
+    return tuple(intervals)
 
 
 REFERENCE_DATE_ONLY = DateStencil(((0, 1),))

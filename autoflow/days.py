@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 
 Stretch = tuple[int, int]
 """Half-open, in ordinals (`datetime.date.toordinal`): [start, end)."""
+
+_start, _end = itemgetter(0), itemgetter(1)
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,13 @@ class Days:
     def joined(cls, stretches: Iterable[Stretch]) -> Days:
         """Make a set of stretches that may overlap, in any order."""
         joined: list[Stretch] = []
-        for start, end in sorted(stretches):
+        for stretch in sorted(stretches):
+            start, end = stretch
             if joined and start <= joined[-1][1]:
                 if end > joined[-1][1]:
                     joined[-1] = joined[-1][0], end
             elif start < end:
-                joined.append((start, end))
+                joined.append(stretch)
         return cls(tuple(joined))
 
     def __iter__(self) -> Iterator[int]:
@@ -50,30 +55,35 @@ class Days:
         return Days.joined(self.stretches + other.stretches)
 
     def __and__(self, other: Days) -> Days:
+        few, many = sorted((self.stretches, other.stretches), key=len)
         common: list[Stretch] = []
-        mine, theirs = iter(self.stretches), iter(other.stretches)
-        one, two = next(mine, None), next(theirs, None)
-        while one and two:
-            start, end = max(one[0], two[0]), min(one[1], two[1])
-            if start < end:
-                common.append((start, end))
-            if one[1] < two[1]:
-                one = next(mine, None)
-            else:
-                two = next(theirs, None)
+        for start, end in few:
+            first = bisect_right(many, start, key=_end)
+            inside = many[first : bisect_left(many, end, lo=first, key=_start)]
+            if not inside:
+                continue
+            common += inside
+            # all but the outermost are in whole, and the same objects: sets that are alike share them
+            place = len(common) - len(inside)
+            if common[place][0] < start:
+                common[place] = start, common[place][1]
+            if common[-1][1] > end:
+                common[-1] = common[-1][0], end
         return Days(tuple(common))
 
     def __sub__(self, other: Days) -> Days:
+        if self.stretches == other.stretches:
+            return Days()
         if not self.stretches or not other.stretches:
             return self
         first, last = self.stretches[0][0], self.stretches[-1][1]
-        edges = [first, *(edge for stretch in other.stretches for edge in stretch), last]
+        edges = [first, *chain.from_iterable(other.stretches), last]
         gaps = zip(edges[::2], edges[1::2], strict=True)
         return self & Days(tuple((start, end) for start, end in gaps if start < end))
 
     def stretch_at(self, day: int) -> Stretch | None:
         """Give the stretch that a day is in; None when it is in none."""
-        number = bisect_right(self.stretches, day, key=lambda stretch: stretch[0]) - 1
+        number = bisect_right(self.stretches, day, key=_start) - 1
         if number >= 0 and day < self.stretches[number][1]:
             return self.stretches[number]
         return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil
+from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval
 
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
@@ -103,6 +103,21 @@ class Workflow:
         return used - labels - AUTOMATIC_PARAMETERS
 
 
+Require = Literal["any", "all"]
+
+
+@dataclass(frozen=True)
+class DataRule:
+    """Which dates count as having data, in stencils and as reference dates."""
+
+    cdr_types: tuple[str, ...] | None = None
+    """None is every type that FlowAPI lists."""
+    require: Require = "any"
+    """Whether any of the types is enough, or all must have a date."""
+    lag: dt.timedelta = dt.timedelta()
+    """How long after it appeared a date begins to count."""
+
+
 @dataclass(frozen=True)
 class Trigger:
     """A workflow, its parameters, and the dates for which it runs.
@@ -114,6 +129,16 @@ class Trigger:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     earliest_date: dt.date | None = None
     date_stencil: DateStencil = REFERENCE_DATE_ONLY
+    latest_date: dt.date | None = None
+    dates: str | None = None
+    """Cron fields that a reference date has to match: day of month, month, day of week."""
+    exclude: tuple[Interval, ...] = ()
+    """Reference dates that are not run."""
+    cdr_types: tuple[str, ...] | None = None
+    """None is those of the sensor."""
+    require: Require | None = None
+    """None is that of the sensor."""
+    lag: dt.timedelta = dt.timedelta()
 
 
 @dataclass(frozen=True)
@@ -129,7 +154,8 @@ class Definitions:
     """One valid workflows.yml.
 
     ``schedule`` is a cron expression read in ``timezone`` (an IANA name), or None to tick once.
-    ``cdr_types`` None means every type that FlowAPI lists. Triggers keep the order of the file.
+    ``cdr_types`` (None means every type that FlowAPI lists) and ``require`` are for triggers that do not
+    say. Triggers keep the order of the file.
     """
 
     workflows: Mapping[str, Workflow]
@@ -143,3 +169,8 @@ class Definitions:
     warm: bool = True
     """Whether jobs may be forked from a process that has imported what they need."""
     preload: tuple[str, ...] = PRELOAD
+    require: Require = "any"
+
+    def data_rule(self, trigger: Trigger) -> DataRule:
+        """Give the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""
+        return DataRule(trigger.cdr_types or self.cdr_types, trigger.require or self.require, trigger.lag)

@@ -36,3 +36,12 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"found {text!r}, expected a duration of more than 0")
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration as people do: ``2d``, ``1h30m``."""
+    text = ""
+    for unit, length in sorted(UNITS.items(), key=lambda item: -item[1]):
+        number, seconds = divmod(seconds, length)
+        text += f"{number:g}{unit}" if number else ""
+    return text or "0s"

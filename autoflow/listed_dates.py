@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from operator import and_, or_
 from pathlib import Path
 from typing import Any
 
 from autoflow.date_stencil import AvailableDates, as_date
-from autoflow.definitions import CDR_TYPES
+from autoflow.days import Days, Stretch
+from autoflow.definitions import CDR_TYPES, DataRule
 from autoflow.errors import AutoflowError
 from autoflow.wording import shown
+
+DAY = dt.timedelta(days=1)
+BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -23,38 +29,112 @@ class ListedDates:
     """What FlowAPI listed at the last good poll.
 
     ``by_type`` has the dates of each CDR type, each with the time of the poll that first listed it.
-    ``polled`` is None when there was no poll yet.
+    ``polled`` is None when there was no poll yet. What was listed when ``watched_since`` or before had
+    appeared nobody knows when.
     """
 
     by_type: Mapping[str, Mapping[dt.date, dt.datetime]] = field(default_factory=dict)
     polled: dt.datetime | None = None
+    watched_since: dt.datetime | None = None
 
     def wanted(self, cdr_types: Iterable[str] | None) -> tuple[str, ...]:
         """Name the CDR types that count; None means all that are listed."""
         return tuple(self.by_type) if cdr_types is None else tuple(cdr_types)
 
-    def available(self, cdr_types: Iterable[str] | None) -> AvailableDates:
-        """Give the dates that have data for any of the types."""
-        by_type = {name: self.by_type.get(name, {}) for name in self.wanted(cdr_types)}
-        listed = {name: [date.isoformat() for date in sorted(dates)] for name, dates in by_type.items()}
-        return AvailableDates((date for dates in by_type.values() for date in dates), listed)
+    @cached_property
+    def days(self) -> Mapping[str, Days]:
+        """The days that are listed for each CDR type."""
+        return {name: Days.of(date.toordinal() for date in dates) for name, dates in self.by_type.items()}
 
-    def until(self, last: dt.date) -> ListedDates:
-        """Leave out the dates after a day, as if it were that day."""
+    def available(self, rule: DataRule, now: dt.datetime) -> AvailableDates:
+        """Give the dates that count as having data."""
+        days = [self._counting(name, rule.lag, now) for name in self.wanted(rule.cdr_types)]
+        return AvailableDates(reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()]))
+
+    def listed(self, cdr_types: Iterable[str] | None) -> dict[str, list[str]]:
+        """Give the ISO dates of each of the CDR types, whatever else they lack to count."""
+        return {
+            name: [date.isoformat() for date in sorted(self.by_type.get(name, ()))] for name in self.wanted(cdr_types)
+        }
+
+    def lacking(self, date: dt.date, rule: DataRule) -> tuple[str, ...]:
+        """Name the CDR types that do not have a date and would have to, or of which one would have to."""
+        wanted = self.wanted(rule.cdr_types)
+        lacking = tuple(name for name in wanted if date not in self.by_type.get(name, ()))
+        return lacking if rule.require == "all" or lacking == wanted else ()
+
+    def counts_from(self, date: dt.date, rule: DataRule) -> dt.datetime | None:
+        """Say since when a date counts, or from when on it will; None when too few types have it."""
+        appeared = [
+            self._appeared(date, self.by_type[name][date])
+            for name in self.wanted(rule.cdr_types)
+            if date in self.by_type.get(name, ())
+        ]
+        if not appeared or self.lacking(date, rule):
+            return None
+        return (max if rule.require == "all" else min)(appeared) + rule.lag
+
+    def next_to_count(self, rule: DataRule, now: dt.datetime) -> dt.datetime | None:
+        """Say when the next of the dates begins to count that only wait for the lag to be over."""
+        if not rule.lag:
+            return None
+        waiting = self.available(replace(rule, lag=dt.timedelta()), now).days - self.available(rule, now).days
+        times = (self.counts_from(dt.date.fromordinal(day), rule) for day in waiting)
+        return min((time for time in times if time is not None), default=None)
+
+    def until(self, last: dt.date, moment: dt.datetime) -> ListedDates:
+        """Leave out the dates after a day, as if it were a moment of that day.
+
+        When a date that was first listed later would have appeared by then is not known.
+        """
         return ListedDates(
             {
-                name: {date: appeared for date, appeared in dates.items() if date <= last}
+                name: {date: min(appeared, moment) for date, appeared in dates.items() if date <= last}
                 for name, dates in self.by_type.items()
             },
             self.polled,
+            moment if self.watched_since is None or moment < self.watched_since else self.watched_since,
         )
+
+    @cached_property
+    def _listings(self) -> Mapping[str, Sequence[tuple[dt.datetime, Days]]]:
+        """The days of each CDR type that were first listed together, the newest first."""
+        listings = {}
+        for name, dates in self.by_type.items():
+            together: dict[dt.datetime, list[int]] = {}
+            for date, listed in dates.items():
+                together.setdefault(listed, []).append(date.toordinal())
+            listings[name] = [(listed, Days.of(together[listed])) for listed in sorted(together, reverse=True)]
+        return listings
+
+    def _counting(self, cdr_type: str, lag: dt.timedelta, now: dt.datetime) -> Days:
+        if not lag or cdr_type not in self.by_type:
+            return self.days.get(cdr_type, Days())
+        latest = now - min(lag, now - BEGINNING)
+        # what was there from the start appeared when its day was over
+        not_over = Days(((latest.astimezone(dt.UTC).date().toordinal(), dt.date.max.toordinal() + 1),))
+        too_new: list[Stretch] = []
+        for listed, days in self._listings[cdr_type]:
+            if listed <= latest:
+                break
+            too_new += (days & not_over if self._is_from_the_start(listed) else days).stretches
+        return self.days[cdr_type] - Days.joined(too_new)
+
+    def _appeared(self, date: dt.date, listed: dt.datetime) -> dt.datetime:
+        """Say when a date appeared: what was there from the start, when its day was over."""
+        if not self._is_from_the_start(listed):
+            return listed
+        over = dt.datetime.combine(min(date, dt.date.max - DAY) + DAY, dt.time(), dt.UTC)
+        return min(listed, over)
+
+    def _is_from_the_start(self, listed: dt.datetime) -> bool:
+        return self.watched_since is not None and listed <= self.watched_since
 
 
 def listed_at(answer: Mapping[str, Iterable[str]], moment: dt.datetime) -> ListedDates:
     """Take FlowAPI's answer: ISO dates by CDR type, all of them first listed now."""
-    return ListedDates(
-        {name: {dt.date.fromisoformat(date): moment for date in dates} for name, dates in answer.items()}, moment
-    )
+    by_type = {name: dict.fromkeys(map(dt.date.fromisoformat, dates), moment) for name, dates in answer.items()}
+    return ListedDates(by_type, moment, moment)
 
 
 def read_dates_file(path: Path, moment: dt.datetime) -> ListedDates:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError
+from autoflow.listed_dates import ListedDates
 from autoflow.retention import Made, Removal
 from autoflow.run_reader import RecordedNotebook, RunReader, Skip, open_reader
 from autoflow.runs import Failure, Run, RunKey, RunState
@@ -269,31 +270,45 @@ class RunStore:
                 for date in dates
             )
 
-    def record_poll(self, answer: Mapping[str, Iterable[str]], now: dt.datetime) -> None:
+    def record_poll(self, answer: Mapping[str, Iterable[str]], now: dt.datetime) -> ListedDates:
         """Remember the dates that FlowAPI lists, and when each was first listed.
 
         Parameters
         ----------
         answer
             ISO dates by CDR type.
+
+        Returns
+        -------
+        ListedDates
+            What is remembered.
         """
-        before = self.read.listed_dates().by_type
+        before = self.read.listed_dates()
+        by_type: dict[str, dict[dt.date, dt.datetime]] = {}
         with self._transaction() as cursor:
-            for cdr_type in before.keys() | answer.keys():
-                known = before.get(cdr_type, {})
-                listed = sorted({dt.date.fromisoformat(date) for date in answer.get(cdr_type, ())})
+            for cdr_type in sorted(before.by_type.keys() | answer.keys()):
+                known = before.by_type.get(cdr_type, {})
+                dates = sorted({dt.date.fromisoformat(date) for date in answer.get(cdr_type, ())})
+                # nothing was listed later than now: the clock was ahead, and has been set right
+                listed = {date: min(known.get(date, now), now) for date in dates}
+                if cdr_type in answer:
+                    by_type[cdr_type] = listed
                 # a type without dates has no row, and is not told from one that is not listed
-                if listed == sorted(known):
+                if listed == known:
                     continue
                 cursor.execute("DELETE FROM listed_dates WHERE cdr_type = ?", (cdr_type,))
                 cursor.executemany(
                     "INSERT INTO listed_dates (cdr_type, first, days, appeared) VALUES (?, ?, ?, ?)",
                     [
                         (cdr_type, first.isoformat(), days, _text(appeared))
-                        for first, days, appeared in _stretches((date, known.get(date, now)) for date in listed)
+                        for first, days, appeared in _stretches(listed.items())
                     ],
                 )
-            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('last_poll', ?)", (_text(now),))
+            since = now if before.polled is None else before.watched_since and min(before.watched_since, now)
+            for name, moment in (("last_poll", now), ("first_poll", since)):
+                if moment is not None:
+                    cursor.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, _text(moment)))
+        return ListedDates(by_type, now, since)
 
     def last_tick(self) -> dt.datetime | None:
         """Read the time for which the newest tick was scheduled; None in a new installation."""

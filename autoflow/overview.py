@@ -10,16 +10,21 @@ pages and messages alike. The sensor decides by the same rules.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 
+from autoflow.cadence import reference_days, why_excluded
 from autoflow.date_stencil import AvailableDates, EmptyIntervalError
-from autoflow.definitions import Definitions, Trigger
+from autoflow.days import Days
+from autoflow.definitions import DataRule, Definitions, Require, Trigger
+from autoflow.durations import duration_text
 from autoflow.listed_dates import ListedDates
 from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
 from autoflow.runs import RunKey, RunState, key_maker
-from autoflow.sensor import is_asked_for, is_given_up, is_skipped, next_try
+from autoflow.sensor import complete_days, is_asked_for, is_given_up, is_skipped, next_try
 
 DAY = dt.timedelta(days=1)
 
@@ -36,7 +41,7 @@ class DayState(StrEnum):
     DUE = "due"
     NOT_AVAILABLE = "not available"
     EXCLUDED = "excluded"
-    """Before the earliest date, or skipped."""
+    """Not one of the trigger's reference dates, or skipped."""
     GIVEN_UP = "given up"
 
 
@@ -89,7 +94,12 @@ class Answer:
     """When it may be tried again, or at the next tick if that is later."""
     wanted: tuple[Wanted, ...] = ()
     cdr_types: tuple[str, ...] = ()
-    """Any of which makes a date count."""
+    require: Require = "any"
+    """Whether any of them makes a date count, or only all together."""
+    lacking: Mapping[dt.date, tuple[str, ...]] = field(default_factory=dict)
+    """The types that keep dates from counting, for those that are missing and the reference date."""
+    counts_from: Mapping[dt.date, dt.datetime] = field(default_factory=dict)
+    """When dates begin to count that are listed, and only wait for the trigger's lag to be over."""
     skip: Skip | None = None
     request: Request | None = None
 
@@ -99,30 +109,36 @@ class Answer:
         return tuple(sorted({date for wanted in self.wanted for date in wanted.missing}))
 
 
-def available_for(situation: Situation, trigger: Trigger) -> AvailableDates:  # noqa: ARG001
+def available_for(situation: Situation, trigger: Trigger) -> AvailableDates:
     """Give the dates that count for a trigger."""
-    return situation.listed.available(situation.definitions.cdr_types)
+    return situation.listed.available(situation.definitions.data_rule(trigger), situation.now)
 
 
 def span(situation: Situation) -> tuple[dt.date, dt.date] | None:
     """Give the first and the last date that there is something to say about; None when there is none."""
-    dates = available_for(situation, situation.definitions.triggers[0]).dates
-    starts = [trigger.earliest_date for trigger in situation.definitions.triggers]
-    known = [start for start in starts if start is not None]
-    if not dates:
+    triggers = situation.definitions.triggers
+    rules = {situation.definitions.data_rule(trigger) for trigger in triggers}
+    # what is listed and does not count yet is of interest too
+    types = {name for rule in rules for name in situation.listed.wanted(rule.cdr_types)}
+    days = [situation.listed.days.get(name, Days()) for name in types]
+    ends = AvailableDates(reduce(or_, days, Days())).ends
+    known = [trigger.earliest_date for trigger in triggers if trigger.earliest_date is not None]
+    if ends is None:
         return (min(known), max(known)) if known else None
     # with an earliest date for every trigger, what lies before is of no interest
-    first = max(dates[0], min(known)) if len(known) == len(starts) else dates[0]
-    return min(first, dates[-1]), dates[-1]
+    first = max(ends[0], min(known)) if len(known) == len(triggers) else ends[0]
+    return min(first, ends[1]), ends[1]
 
 
 def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
     """Give the state of each date of a span, both ends in it, for each trigger in the order of the file."""
-    available: AvailableDates | None = None
+    available: dict[DataRule, AvailableDates] = {}
     for trigger in situation.definitions.triggers:
         if workflow in (None, trigger.workflow_name):
-            available = available or available_for(situation, trigger)
-            days = list(states(situation, trigger, first, last, available))
+            rule = situation.definitions.data_rule(trigger)
+            if rule not in available:
+                available[rule] = available_for(situation, trigger)
+            days = list(states(situation, trigger, first, last, available[rule]))
             yield Row(trigger, first, [state for state, _ in days], [run for _, run in days])
 
 
@@ -133,7 +149,8 @@ def states(
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     key_of = key_maker(trigger)
-    complete = frozenset(trigger.date_stencil.complete(available.days) & available.days)
+    complete = frozenset(complete_days(trigger, available))
+    wanted = frozenset(reference_days(trigger, Days.joined([(first.toordinal(), last.toordinal() + 1)])))
     latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
     live = {RunState.SUCCESS.value: DayState.DONE, RunState.RUNNING.value: DayState.RUNNING}
     for date in _dates(first, last):
@@ -156,7 +173,7 @@ def states(
             state = DayState.GIVEN_UP if is_given_up(retries, failures) else DayState.FAILED
         elif request is not None:
             state = DayState.DUE
-        elif trigger.earliest_date is not None and date < trigger.earliest_date:
+        elif date.toordinal() not in wanted:
             state = DayState.EXCLUDED
         elif date not in available:
             state = DayState.NOT_AVAILABLE
@@ -169,7 +186,8 @@ def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> 
     """Say what becomes of a trigger and a date, and why."""
     available = available_for(situation, trigger)
     ((state, _),) = states(situation, trigger, reference_date, reference_date, available)
-    cdr_types = situation.listed.wanted(situation.definitions.cdr_types)
+    rule = situation.definitions.data_rule(trigger)
+    cdr_types = situation.listed.wanted(rule.cdr_types)
     try:
         key = key_maker(trigger)(reference_date)
         intervals = trigger.date_stencil.intervals(reference_date)
@@ -184,6 +202,9 @@ def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> 
     skip = standing.skips.of(key, reference_date)
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     again = next_try(retries, failures) if state is DayState.FAILED and failures is not None else None
+    in_want = {reference_date, *(date for each in wanted for date in each.missing)}
+    uncounted = sorted(date for date in in_want if date not in available)
+    counts_from = {date: situation.listed.counts_from(date, rule) for date in uncounted}
     answer = Answer(
         trigger,
         reference_date,
@@ -195,10 +216,20 @@ def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> 
         next_try=again,
         wanted=wanted,
         cdr_types=cdr_types,
+        require=rule.require,
+        lacking={date: lacking for date in uncounted if (lacking := situation.listed.lacking(date, rule))},
+        counts_from={date: time for date, time in counts_from.items() if time is not None},
         skip=skip,
         request=request,
     )
     return _with_reason(situation, answer, available, newest)
+
+
+def why_no_data(situation: Situation, answer: Answer, available: AvailableDates) -> str:
+    """Say what keeps a date from having all the data that it needs; empty when nothing does."""
+    if answer.reference_date not in available:
+        return _why_not_available(situation, answer, available)
+    return _why_waiting(answer, available) if answer.missing else ""
 
 
 def spans(dates: Iterable[dt.date]) -> str:
@@ -229,22 +260,22 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
         if answer.skip is not None:
             yield f"skipped since {moment(answer.skip.since)}: {answer.skip.reason}"
         else:
-            yield f"before the earliest date, {trigger.earliest_date}"
+            yield why_excluded(trigger, date) or ""
     elif state in (DayState.FAILED, DayState.GIVEN_UP) and answer.failures is not None:
         times = f"{answer.failures.attempts} time{'s' if answer.failures.attempts > 1 else ''}"
         yield f"failed {times}, last at {moment(answer.failures.last)};"
         if state is DayState.GIVEN_UP:
             yield "it had all its attempts and is not tried again until somebody asks for it"
+        elif answer.request is None and (excluded := why_excluded(trigger, date)):
+            yield f"it is not tried again: {excluded}"
         elif answer.request is None and (date not in available or answer.missing):
             yield f"it is not tried again while there is no data for {spans(answer.missing) or date}"
         elif answer.next_try is not None and answer.next_try > situation.now:
             yield f"tried again at {moment(answer.next_try)}"
         else:
             yield "tried again at the next tick"
-    elif state is DayState.NOT_AVAILABLE:
-        yield from _why_not_available(situation, answer, available)
-    elif state is DayState.WAITING:
-        yield _why_waiting(answer, available)
+    elif state in (DayState.NOT_AVAILABLE, DayState.WAITING):
+        yield why_no_data(situation, answer, available)
     elif answer.request is not None:
         verb = "repair" if answer.request.repairs else "run"
         yield f"somebody asked for this {verb} at {moment(answer.request.asked)}; it goes first"
@@ -254,32 +285,59 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
             yield f"(run {newest.id} was interrupted)"
 
 
-def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> Iterator[str]:
-    types = f" ({', '.join(answer.cdr_types)})" if answer.cdr_types else ""
+def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> str:
+    date, types = answer.reference_date, f" ({', '.join(answer.cdr_types)})" if answer.cdr_types else ""
+    lacking = answer.lacking.get(date, ())
     if situation.listed.polled is None:
-        yield "FlowAPI has not been asked yet"
-    elif not available.dates:
-        yield f"FlowAPI lists no dates at all{types}"
-    else:
-        first, last = available.dates[0], available.dates[-1]
-        if answer.reference_date > last:
-            yield f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
-        elif answer.reference_date < first:
-            yield f"FlowAPI lists no data for this date{types}; the first date is {first}"
-        else:
-            yield f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
+        return "FlowAPI has not been asked yet"
+    if date in answer.counts_from:
+        return f"FlowAPI lists this date, and it {_begin_to_count(answer, [date])}"
+    if having := [name for name in answer.cdr_types if name not in lacking]:
+        return f"FlowAPI lists data of {' and '.join(having)} for this date, and none of {' and '.join(lacking)} yet"
+    if available.ends is None:
+        return f"FlowAPI lists no dates at all{types}"
+    first, last = available.ends
+    if date > last:
+        return f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
+    if date < first:
+        return f"FlowAPI lists no data for this date{types}; the first date is {first}"
+    return f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
 
 
 def _why_waiting(answer: Answer, available: AvailableDates) -> str:
-    missing = answer.missing
-    types = f" (none of {', '.join(answer.cdr_types)})" if len(answer.cdr_types) > 1 else ""
-    many = len(missing) > 1
-    text = f"no data{types} for {spans(missing)}; if {'these arrive' if many else f'{missing[0]} arrives'} it can run"
-    gaps = [date for date in missing if available.dates and date < available.dates[-1]]
-    if gaps:
-        are = "are" if len(gaps) > 1 else "is"
-        text += f"; {spans(gaps)} {are} older than dates that are there, and may never arrive"
-    return text
+    absent = [date for date in answer.missing if date not in answer.counts_from]
+    listed = [date for date in answer.missing if date in answer.counts_from]
+    parts = []
+    if absent:
+        many = len(absent) > 1
+        parts.append(f"no data{_of_types(answer, absent)}")
+        parts.append(f"if {'these arrive' if many else f'{absent[0]} arrives'} it can run")
+        gaps = [date for date in absent if available.ends and date < available.ends[1]]
+        if gaps:
+            are = "are" if len(gaps) > 1 else "is"
+            parts.append(f"{spans(gaps)} {are} older than dates that are there, and may never arrive")
+    if listed:
+        then = "" if absent else "; it can run then"
+        parts.append(f"FlowAPI lists {spans(listed)}, which {_begin_to_count(answer, listed)}{then}")
+    return "; ".join(parts)
+
+
+def _of_types(answer: Answer, dates: Sequence[dt.date]) -> str:
+    """Write for which dates there is no data, and of which CDR types where that differs."""
+    if answer.require == "any":
+        types = f" (none of {', '.join(answer.cdr_types)})" if len(answer.cdr_types) > 1 else ""
+        return f"{types} for {spans(dates)}"
+    by_types: dict[tuple[str, ...], list[dt.date]] = {}
+    for date in dates:
+        by_types.setdefault(answer.lacking.get(date, ()), []).append(date)
+    return ", ".join(f" of {' and '.join(types)} for {spans(those)}" for types, those in by_types.items())
+
+
+def _begin_to_count(answer: Answer, dates: Sequence[dt.date]) -> str:
+    """Say from when on dates count that are listed already."""
+    last = max(answer.counts_from[date] for date in dates)
+    count = "count" if len(dates) > 1 else "counts"
+    return f"{count} from {moment(last)} on (lag {duration_text(answer.trigger.lag.total_seconds())})"
 
 
 def _dates(first: dt.date, last: dt.date) -> Iterator[dt.date]:

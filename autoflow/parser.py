@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, StencilError
+from autoflow.cadence import check_dates, overlap
+from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_date, parse_intervals
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     Concurrency,
@@ -196,9 +198,11 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             yield from _notebook_problems(document, (*path, "notebooks", label), label, _mapping(notebook), directory)
         yield from _cycle_problems(document, path, outline)
     yield from _sensor_problems(document, sensor)
-    seen: dict[str, int] = {}
+    seen: dict[str, list[tuple[int, Trigger]]] = {}
     for index, trigger in enumerate(triggers):
         path = ("available_dates_sensor", "workflows", index)
+        yield from _data_problems(document, path, _mapping(trigger), sensor)
+        yield from _date_problems(document, path, _mapping(trigger))
         name = _mapping(trigger).get("workflow_name")
         if not isinstance(name, str) or not by_name:
             continue
@@ -353,11 +357,71 @@ def _sensor_problems(document: Document, sensor: Mapping[str, Any]) -> Iterator[
         message := _complaint(lambda: check_schedule(Schedule(expression), dt.datetime.now(dt.UTC)))
     ):
         yield document.problem((*path, "schedule"), message)
-    cdr_types = _list(sensor.get("cdr_types"))
+    yield from _type_problems(document, path, sensor)
+
+
+def _type_problems(document: Document, path: KeyPath, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is doubtful in the CDR types that the sensor or a trigger names."""
+    cdr_types = _list(raw.get("cdr_types"))
     for index, cdr_type in enumerate(cdr_types):
         if cdr_type in cdr_types[:index]:
             message = f"{shown(cdr_type)} is there twice; it counts once"
             yield document.problem((*path, "cdr_types", index), message, severity="warning")
+    if raw.get("require") == "all" and cdr_types and all(cdr_type == cdr_types[0] for cdr_type in cdr_types):
+        message = f"all of one type are as good as any; name more than {shown(cdr_types[0])} under cdr_types"
+        yield document.problem((*path, "require"), message, severity="warning")
+
+
+def _data_problems(
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], sensor: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Find what is wrong with the types that make a date available for a trigger."""
+    yield from _type_problems(document, path, trigger)
+    named = trigger.get("cdr_types") or sensor.get("cdr_types")
+    if (trigger.get("require") or sensor.get("require")) == "all" and not named:
+        # what FlowAPI lists may lack the very type that is to be waited for
+        message = "all of which types? Name them under cdr_types, here or in available_dates_sensor"
+        yield document.problem((*path, "require") if trigger.get("require") else path, message)
+    elif trigger.get("require") == "all" and not trigger.get("cdr_types"):
+        yield from _type_problems(document, path, {"require": "all", "cdr_types": named})
+
+
+def _date_problems(document: Document, path: KeyPath, trigger: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find restrictions that leave a trigger no reference date."""
+    expression = trigger.get("dates")
+    if isinstance(expression, str) and (message := _complaint(lambda: check_dates(expression))):
+        yield document.problem((*path, "dates"), message)
+    outline = _trigger_outline(trigger)
+    if outline is None or overlap(outline, outline):
+        return
+    earliest, latest = outline.earliest_date, outline.latest_date
+    if earliest and latest and earliest > latest:
+        message = f"{latest} is before the earliest date, {earliest}: there is no date between them"
+        yield document.problem((*path, "latest_date"), message)
+    elif not overlap(bare := replace(outline, exclude=()), bare):
+        message = f"{shown(expression)} matches no date from {earliest or 'the beginning'} to {latest or 'the end'}"
+        yield document.problem((*path, "dates"), f"{message}, the earliest and the latest date")
+    else:
+        message = "leaves this trigger no date; let it exclude less, or remove the trigger"
+        yield document.problem((*path, "exclude"), message)
+
+
+def _trigger_outline(raw: Mapping[str, Any]) -> Trigger | None:
+    """Take the dates that a trigger is for, as far as they can be read; None when they can not be."""
+    expression = raw.get("dates")
+    if isinstance(expression, str) and _complaint(lambda: check_dates(expression)):
+        return None
+    try:
+        exclude = parse_intervals(raw.get("exclude", ()))
+    except StencilError:
+        return None
+    return Trigger(
+        "",
+        earliest_date=as_date(raw.get("earliest_date")),
+        latest_date=as_date(raw.get("latest_date")),
+        dates=expression if isinstance(expression, str) else None,
+        exclude=exclude,
+    )
 
 
 def _trigger_problems(
@@ -394,20 +458,23 @@ def _trigger_problems(
 
 
 def _twin_problems(
-    document: Document, path: KeyPath, trigger: Mapping[str, Any], seen: dict[str, int]
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], seen: dict[str, list[tuple[int, Trigger]]]
 ) -> Iterator[Problem]:
-    """Find triggers that ask for the same runs: equal in all that a run's parameters are made of."""
+    """Find triggers that ask for the same runs: equal in all that a run's parameters are made of, for some date."""
     try:
         stencil = DateStencil.parse(trigger["date_stencil"]) if "date_stencil" in trigger else REFERENCE_DATE_ONLY
     except StencilError:
         return
+    outline = _trigger_outline(trigger)
+    if outline is None:
+        return
     parts = [trigger["workflow_name"], _parameters(trigger), stencil.pairs]
-    same = json.dumps(parts, sort_keys=True, default=str)
-    line = document.values[path][0]
-    if same in seen:
-        message = f"asks for the same runs as the trigger in line {seen[same]}; each is run once"
+    alike = seen.setdefault(json.dumps(parts, sort_keys=True, default=str), [])
+    twin = next((line for line, other in alike if overlap(outline, other)), None)
+    if twin is not None:
+        message = f"asks for the same runs as the trigger in line {twin}; each is run once"
         yield document.problem(path, message, severity="warning")
-    seen.setdefault(same, line)
+    alike.append((document.values[path][0], outline))
 
 
 def _parameters(raw: Any) -> Mapping[str, Any]:
@@ -435,17 +502,33 @@ def _definitions(model: FileModel) -> Definitions:
     return Definitions(
         workflows={workflow.name: _workflow(workflow) for workflow in model.workflows},
         triggers=tuple(
-            Trigger(trigger.workflow_name, trigger.parameters, trigger.earliest_date, trigger.date_stencil)
+            Trigger(
+                workflow_name=trigger.workflow_name,
+                parameters=trigger.parameters,
+                earliest_date=trigger.earliest_date,
+                date_stencil=trigger.date_stencil,
+                latest_date=trigger.latest_date,
+                dates=trigger.dates,
+                exclude=trigger.exclude,
+                cdr_types=_each_once(trigger.cdr_types),
+                require=trigger.require,
+                lag=trigger.lag,
+            )
             for trigger in sensor.workflows
         ),
         schedule=sensor.schedule,
         timezone=sensor.timezone,
-        cdr_types=tuple(dict.fromkeys(sensor.cdr_types)) if sensor.cdr_types else None,
+        cdr_types=_each_once(sensor.cdr_types),
         concurrency=_concurrency(sensor.concurrency),
         order=sensor.order,
         warm=sensor.warm,
         preload=tuple(sensor.preload),
+        require=sensor.require,
     )
+
+
+def _each_once(cdr_types: Sequence[str] | None) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(cdr_types)) if cdr_types else None
 
 
 def _workflow(model: WorkflowModel) -> Workflow:

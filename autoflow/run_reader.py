@@ -288,8 +288,8 @@ class RunReader:
             dates, start, moment = by_type.setdefault(cdr_type, {}), dt.date.fromisoformat(first), _moment(appeared)
             for day in range(days):
                 dates[start + dt.timedelta(days=day)] = moment
-        polled = self._meta("last_poll")
-        return ListedDates(by_type, _moment(polled) if polled else None)
+        polled, since = self._meta("last_poll"), self._meta("first_poll")
+        return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
 
     def last_tick(self) -> dt.datetime | None:
         """Read the time for which the newest tick was scheduled; None in a new installation."""

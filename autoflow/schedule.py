@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -60,18 +61,28 @@ def check_schedule(schedule: Schedule, now: dt.datetime) -> None:
     if alias and not _is_readable(schedule.expression):
         raise ValueError(f"found {found}, expected five fields ({', '.join(FIELDS)}), or @hourly, @daily, @weekly")
     if not alias:
-        for position, (name, range_) in enumerate(FIELDS.items()):
-            alone = ["*"] * len(FIELDS)
-            alone[position] = fields[position]
-            if not _is_readable(" ".join(alone)):
-                raise ValueError(
-                    f"found {found}, whose {name} {shown(fields[position])} can not be read; expected {range_},"
-                    " *, lists (1,15), ranges (1-5) or steps (*/2)"
-                )
+        check_fields(schedule.expression, zip(FIELDS, fields, strict=True))
     try:
         next_tick(schedule, now)
     except CroniterBadDateError:
         raise ValueError(f"{found} never ticks: there is no such date") from None
+
+
+def check_fields(expression: str, fields: Iterable[tuple[str, str]]) -> None:
+    """See that each field of a cron expression can be read, given with its name.
+
+    Raises
+    ------
+    ValueError
+        Saying what was found and what was expected.
+    """
+    for name, field in fields:
+        alone = " ".join(field if each == name else "*" for each in FIELDS)
+        if not _is_readable(alone):
+            raise ValueError(
+                f"found {shown(expression)}, whose {name} {shown(field)} can not be read; expected {FIELDS[name]},"
+                " *, lists (1,15), ranges (1-5) or steps (*/2)"
+            )
 
 
 def check_timezone(name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, as_date
+from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval, as_date, parse_intervals
 from autoflow.definitions import PRELOAD, Notebook, Retries, Workflow
 from autoflow.durations import parse_duration
 from autoflow.wording import shown
@@ -19,6 +19,9 @@ from autoflow.wording import shown
 CdrType = Literal["calls", "sms", "mds", "topups"]
 
 NO_LIMIT = "none"
+
+LONGEST_LAG = dt.timedelta(days=3650)
+"""Nothing needs more, and no moment is beyond the calendar."""
 
 
 def _duration(raw: Any) -> float:
@@ -58,6 +61,20 @@ def _amount(raw: Any) -> int | dt.timedelta:
     raise ValueError(f"found {shown(raw)}, expected a number such as 30 (the newest 30), or an age such as 90d")
 
 
+def _lag(raw: Any) -> dt.timedelta:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= LONGEST_LAG.days:
+        return dt.timedelta(days=raw)
+    if isinstance(raw, str):
+        with suppress(ValueError, OverflowError):
+            lag = dt.timedelta(seconds=parse_duration(raw))
+            if lag <= LONGEST_LAG:
+                return lag
+    raise ValueError(
+        f"found {shown(raw)}, expected a whole number of days or a duration such as 2d or 36h,"
+        f" and no more than {LONGEST_LAG.days} days"
+    )
+
+
 def _one_or_several(schema: dict[str, Any]) -> None:
     """Describe to editors that a list of one may be written without being one."""
     several = {"type": "array", "items": schema.pop("items")}
@@ -91,6 +108,22 @@ Stencil = Annotated[
             "items": {"anyOf": [STENCIL_END, {"type": "array", "items": STENCIL_END, "minItems": 2, "maxItems": 2}]},
         }
     ),
+]
+
+Exclude = Annotated[
+    tuple[Interval, ...],
+    BeforeValidator(parse_intervals),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"anyOf": [DATE_SCHEMA, {"type": "array", "items": DATE_SCHEMA, "minItems": 2, "maxItems": 2}]},
+        }
+    ),
+]
+Lag = Annotated[
+    dt.timedelta,
+    BeforeValidator(_lag),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": LONGEST_LAG.days}, DURATION_SCHEMA]}),
 ]
 
 
@@ -189,11 +222,33 @@ class TriggerModel(Model):
         json_schema_extra={"type": ["object", "null"]},
     )
     earliest_date: Date | None = Field(None, description="First reference date.")
+    latest_date: Date | None = Field(None, description="Last reference date.")
+    dates: str | None = Field(
+        None,
+        description="Only these reference dates: the cron fields day of month, month and day of week.",
+        examples=["* * sun", "L * *", "1 1,4,7,10 *"],
+    )
+    exclude: Exclude = Field(
+        (),
+        description="Reference dates that are not run: dates, and pairs [start, end) of dates.",
+        json_schema_extra={"default": []},
+    )
     date_stencil: Stencil = Field(
         REFERENCE_DATE_ONLY,
         json_schema_extra={"default": [0]},
         description="Dates that must have data: dates, offsets in days from the reference date, and pairs [start, end)"
         " of either.",
+    )
+    cdr_types: list[CdrType] | None = Field(
+        None, description="Types that make a date available, instead of the sensor's.", min_length=1
+    )
+    require: Literal["any", "all"] | None = Field(
+        None, description="Whether any of the types is enough, or all must have a date, instead of the sensor's."
+    )
+    lag: Lag = Field(
+        dt.timedelta(),
+        description="How long after it appeared a date begins to count: days, or a duration.",
+        json_schema_extra={"default": 0},
     )
 
 
@@ -211,6 +266,9 @@ class SensorModel(Model):
     timezone: str = Field("UTC", description="IANA time zone that the schedule is read in.")
     cdr_types: list[CdrType] | None = Field(
         None, description="A date is available when any of these types has data for it.", min_length=1
+    )
+    require: Literal["any", "all"] = Field(
+        "any", description="Whether any of the types is enough, or all must have a date."
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
     concurrency: ConcurrencyModel = Field(

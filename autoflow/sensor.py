@@ -11,16 +11,20 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
+from autoflow.cadence import reference_days
 from autoflow.context import Context
-from autoflow.date_stencil import AvailableDates
+from autoflow.date_stencil import AvailableDates, EmptyIntervalError
 from autoflow.days import Days
-from autoflow.definitions import Concurrency, Definitions, Retries
+from autoflow.definitions import Concurrency, DataRule, Definitions, Retries, Trigger
 from autoflow.errors import FlowapiError
+from autoflow.listed_dates import ListedDates
 from autoflow.run_reader import Failures, History, Request, Skip
-from autoflow.runs import Run, RunKey, RunState, build_run, recorded_run
+from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
 
@@ -91,8 +95,8 @@ async def _tick(
     *,
     patient: bool,
 ) -> Outcome:
-    available = await poll(context, definitions, token)
-    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
+    listed = await poll(context, definitions, token)
+    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, listed, context.now()))
     decision = due_runs(definitions, unsettled, context.store.read.history(), context.now(), patient=patient)
     if decision.given_up:
         names = ", ".join(str(run) for run in decision.given_up[:3])
@@ -103,7 +107,7 @@ async def _tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    states = await _in_order(context, definitions, decision.due, available, token, stop, until)
+    states = await _in_order(context, definitions, decision.due, listed, token, stop, until)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -125,8 +129,8 @@ def warn_of_expiry(context: Context, token: Token) -> None:
         context.conditions.end("token", f"FLOWAPI_TOKEN is good until {token.expires:%Y-%m-%d %H:%M} UTC")
 
 
-async def poll(context: Context, definitions: Definitions, token: Token) -> AvailableDates:
-    """Ask FlowAPI for the dates for which any of the wanted CDR types has data."""
+async def poll(context: Context, definitions: Definitions, token: Token) -> ListedDates:
+    """Ask FlowAPI for the dates that have data, and warn of CDR types that count somewhere and have none."""
     settings = context.settings
     with context.jobs.workspace() as workspace:
         reply = await context.jobs.call(
@@ -142,27 +146,33 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> Avai
         what = reply.error.get("message") or f"{reply.how}. {reply.log}"
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
     by_type: Mapping[str, list[str]] = reply.value
-    context.store.record_poll(by_type, context.now())
-    wanted = by_type.keys() if definitions.cdr_types is None else definitions.cdr_types
-    for cdr_type in wanted:
+    listed = context.store.record_poll(by_type, context.now())
+    rules = [definitions.data_rule(trigger) for trigger in definitions.triggers]
+    for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or by_type):
         name = f"no dates of {cdr_type}"
         if by_type.get(cdr_type):
             context.conditions.end(name, f"FlowAPI lists dates for CDR type {cdr_type} again")
         else:
             context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
-    dates = {dt.date.fromisoformat(date) for cdr_type in wanted for date in by_type.get(cdr_type, ())}
-    logger.debug("%d dates are available", len(dates))
-    return AvailableDates(dates, {cdr_type: by_type.get(cdr_type, []) for cdr_type in wanted})
+    logger.debug("%d dates are listed", len(reduce(or_, listed.days.values(), Days())))
+    return listed
 
 
-def ready_days(definitions: Definitions, available: AvailableDates) -> list[Days]:
-    """Find, for each trigger, the available dates from its earliest on whose stencil is complete."""
+def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
+    """Find, for each trigger, the dates that it is for, that count, and whose stencil is complete."""
+    available: dict[DataRule, AvailableDates] = {}
     ready = []
     for trigger in definitions.triggers:
-        earliest = trigger.earliest_date or dt.date.min
-        wanted = Days(((earliest.toordinal(), dt.date.max.toordinal() + 1),))
-        ready.append(available.days & wanted & trigger.date_stencil.complete(available.days))
+        rule = definitions.data_rule(trigger)
+        if rule not in available:
+            available[rule] = listed.available(rule, now)
+        ready.append(reference_days(trigger, complete_days(trigger, available[rule])))
     return ready
+
+
+def complete_days(trigger: Trigger, available: AvailableDates) -> Days:
+    """Find the available dates whose stencil is complete."""
+    return available.days & trigger.date_stencil.complete(available.days)
 
 
 def due_runs(
@@ -280,9 +290,9 @@ async def run_asked(
     """
     token = read_token(context.settings, context.now())
     decision = asked_runs(definitions, context.store.read.history(), context.now())
-    available = context.store.read.listed_dates().available(definitions.cdr_types)
+    listed = context.store.read.listed_dates()
     async with _warmth(context, definitions):
-        states = await _in_order(context, definitions, decision.due, available, token, stop, until)
+        states = await _in_order(context, definitions, decision.due, listed, token, stop, until)
     return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
 
 
@@ -295,7 +305,7 @@ async def _in_order(
     context: Context,
     definitions: Definitions,
     runs: Iterable[Run],
-    available: AvailableDates,
+    listed: ListedDates,
     token: Token,
     stop: asyncio.Event,
     until: dt.datetime | None,
@@ -317,7 +327,8 @@ async def _in_order(
                 if run is None:
                     break
                 waiting.remove(run)
-                running[asyncio.create_task(execute(context, run, token, slots, stop, available.by_type))] = run
+                seen = listed.listed(_cdr_types_of(definitions, run))
+                running[asyncio.create_task(execute(context, run, token, slots, stop, seen))] = run
             if not running:
                 return states
             steered = asyncio.create_task(changed.wait())
@@ -350,6 +361,16 @@ def _reconsidered(
         and history.skips.of(run.key, run.reference_date) is None
     ]
     return [*(run for key, run in asked.items() if key not in under_way), *kept]
+
+
+def _cdr_types_of(definitions: Definitions, run: Run) -> tuple[str, ...] | None:
+    """Find the CDR types that count for a run: those of the trigger that it is of, if there still is one."""
+    for trigger in definitions.triggers:
+        if trigger.workflow_name == run.workflow.name:
+            with suppress(EmptyIntervalError):
+                if key_maker(trigger)(run.reference_date) == run.key:
+                    return definitions.data_rule(trigger).cdr_types
+    return definitions.cdr_types
 
 
 def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from autoflow.app import open_context
 from autoflow.context import Context
-from autoflow.date_stencil import AvailableDates
 from autoflow.definitions import Definitions
+from autoflow.listed_dates import listed_at
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import key_maker
@@ -127,8 +127,9 @@ def decide(context: Context, definitions: Definitions, dates: int) -> int:
     The one place here that knows what a tick is made of.
     """
     first = FIRST_DATE.toordinal()
-    available = AvailableDates(dt.date.fromordinal(day) for day in range(first, first + dates))
-    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
+    answer = {"calls": [dt.date.fromordinal(day).isoformat() for day in range(first, first + dates)]}
+    listed = listed_at(answer, context.now())
+    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, listed, context.now()))
     return len(due_runs(definitions, unsettled, context.store.read.history(), context.now()).due)
 
 

@@ -47,6 +47,12 @@ available_dates_sensor:
       # earliest_date: 2016-01-08  # the first date that is run
       # dates that must have data too: here the reference date (0) and the day before it
       date_stencil: [[-1, 1]]
+      # latest_date: 2016-12-31  # the last date that is run
+      # dates: "* * sun"  # only these: day of month, month, day of week; "L * *" is the last day of each month
+      # exclude: [2016-03-06, [2016-12-24, 2017-01-01]]  # dates, and pairs [start, end), that are not run
+      # cdr_types: [calls, sms]  # instead of the sensor's
+      # require: all  # a date counts when all of these types have it, not just any
+      # lag: 2d  # a date counts so long after it appeared, so that late data can still arrive
 """
 
 

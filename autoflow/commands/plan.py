@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     with record(settings, missing_is_empty=options.dates is not None) as reader:
         listed = _listed(options, reader, now)
         history, interrupted = reader.history(), reader.interrupted()
-        ready = ready_days(definitions, listed.available(definitions.cdr_types))
+        ready = ready_days(definitions, listed, now)
         removals = [
             removal
             for workflow in definitions.workflows.values()
@@ -55,6 +55,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             }
             for run in decision.due
         ]
+    rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
+    lagging = min((time for rule in rules if (time := listed.next_to_count(rule, now)) is not None), default=None)
     tick = next_tick(Schedule(definitions.schedule, definitions.timezone), now) if definitions.schedule else None
     known = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
     at_a_time = concurrency_of(definitions).runs
@@ -69,6 +71,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 "expected_seconds": expected,
                 "at_a_time": at_a_time,
                 "next_retry": decision.retry_at,
+                "next_to_count": lagging,
                 "given_up": len(decision.given_up),
                 "removals": [str(path) for removal in removals for path in removal.files],
             }
@@ -80,6 +83,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line(f"... and {len(rows) - len(shown)} more; --all shows them")
     if rows:
         print_line()
+    if lagging is not None:
+        print_line(f"dates that are listed wait for the lag of a trigger to be over, the first until {moment(lagging)}")
     for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up), tick, options, listed):
         print_line(line)
     if files := sum(len(removal.files) for removal in removals):
@@ -94,7 +99,7 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
             "no list of available dates is recorded yet: AutoFlow has not asked FlowAPI; start it, or name a"
             " recorded list with --dates FILE"
         )
-    return listed if options.at is None else listed.until(options.at)
+    return listed if options.at is None else listed.until(options.at, now)
 
 
 def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoflow.cadence import why_excluded
 from autoflow.commands.reading import (
     definitions_of,
     parameters_text,
@@ -28,7 +29,7 @@ from autoflow.commands.terminal import confirm, print_json, print_line, print_ta
 from autoflow.control import ask
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.overview import DayState, Situation, available_for, calendar, explain, span
+from autoflow.overview import DayState, Situation, available_for, calendar, explain, span, why_no_data
 from autoflow.run_reader import RunReader, Standing
 from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
@@ -107,12 +108,12 @@ def _again(definitions: Definitions, reader: RunReader, run_ids: Iterable[int]) 
 
 
 def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
-    """Run dates before the earliest one, or out of turn."""
+    """Run dates that a trigger is not for, or out of turn: what data they need holds for them too."""
     if options.first > options.last:
         raise AutoflowError(f"{options.first} comes after {options.last}; FROM must not be later than TO")
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
-    runs, rows, left_out = [], [], []
+    runs, rows, left_out, excluded = [], [], [], 0
     with record(settings) as reader:
         situation = situation_of(definitions, reader, _now(), options.first, options.last)
     for trigger in triggers:
@@ -126,12 +127,14 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
             elif answer.key is None or answer.skip is not None:
                 left_out.append(f"{where}: {answer.reason}")
             elif date not in available or answer.missing:
-                left_out.append(f"{where}: no data for {', '.join(map(str, answer.missing or (date,)))}")
+                left_out.append(f"{where}: {why_no_data(situation, answer, available)}")
             else:
+                excluded += why_excluded(trigger, date) is not None
                 run = build_run(definitions.workflows[options.workflow], trigger, date)
                 runs.append(run)
                 rows.append(_row(run, answer.state.value, answer.reason))
-    return _to_run(runs, rows, "run {}", left_out)
+    overridden = f", {excluded} of which the triggers do not ask for" if excluded else ""
+    return _to_run(runs, rows, f"run {{}}{overridden}", left_out)
 
 
 def repair(options: argparse.Namespace, settings: Settings) -> Intent:

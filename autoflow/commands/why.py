@@ -95,6 +95,9 @@ def _as_json(answer: Answer, reader: RunReader) -> dict[str, Any]:
         "attempts_failed": answer.failures.attempts if answer.failures else 0,
         "next_try": answer.next_try,
         "cdr_types": list(answer.cdr_types),
+        "require": answer.require,
+        "lacking": {date.isoformat(): types for date, types in answer.lacking.items()},
+        "counts_from": {date.isoformat(): time for date, time in answer.counts_from.items()},
         "stencil": [
             {
                 "element": _element(answer.trigger, number),

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from autoflow.date_stencil import AvailableDates, DateStencil
+from autoflow.date_stencil import DateStencil
 from autoflow.days import Days
 from autoflow.definitions import Definitions, Notebook, Trigger, Workflow
 from autoflow.ledger import Ledger
+from autoflow.listed_dates import listed_at
 from autoflow.model import RunStore
 from autoflow.runs import RunState, build_run
 from autoflow.sensor import ready_days
@@ -46,8 +47,8 @@ def succeed(store: RunStore, number: int, *days: int) -> None:
 
 
 def unsettled(ledger: Ledger, dates: int, definitions: Definitions = DEFINITIONS) -> list[list[int]]:
-    available = AvailableDates(dt.date.fromordinal(FIRST + day) for day in range(dates))
-    found = ledger.unsettled(definitions, ready_days(definitions, available))
+    listed = listed_at({"calls": [dt.date.fromordinal(FIRST + day).isoformat() for day in range(dates)]}, NOW)
+    found = ledger.unsettled(definitions, ready_days(definitions, listed, NOW))
     return [[day - FIRST for day in days] for days in found]
 
 

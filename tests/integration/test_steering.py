@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from autoflow.date_stencil import AvailableDates
-from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.definitions import DataRule, Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.errors import StoreError
 from autoflow.ledger import Ledger
 from autoflow.listed_dates import listed_at
@@ -30,7 +29,7 @@ WORKFLOW = Workflow("flows", (Notebook("a", "a.ipynb"),), retries=Retries(attemp
 TRIGGER = Trigger("flows", {"unit": "admin2"}, dt.date(2016, 1, 3))
 DEFINITIONS = Definitions({"flows": WORKFLOW}, (TRIGGER,), "0 0 * * *")
 DATES = [f"2016-01-0{day}" for day in (1, 2, 3, 4)]
-AVAILABLE = AvailableDates(map(dt.date.fromisoformat, DATES))
+AVAILABLE = listed_at({"calls": DATES}, NOW)
 
 
 def a_run(day: int) -> Run:
@@ -56,7 +55,7 @@ def store(path: Path) -> Iterator[RunStore]:
 
 
 def decide(store: RunStore, now: dt.datetime) -> Decision:
-    unsettled = Ledger(store.read).unsettled(DEFINITIONS, ready_days(DEFINITIONS, AVAILABLE))
+    unsettled = Ledger(store.read).unsettled(DEFINITIONS, ready_days(DEFINITIONS, AVAILABLE, NOW))
     return due_runs(DEFINITIONS, unsettled, store.read.history(), now)
 
 
@@ -165,7 +164,7 @@ def test_a_poll_is_remembered_with_the_time_when_each_date_was_first_listed(stor
         4: NOW + HOUR,
     }
     assert list(listed.by_type["sms"]) == [dt.date(2016, 1, 1)]
-    assert listed.available(("sms",)).dates == (dt.date(2016, 1, 1),)
+    assert list(listed.available(DataRule(("sms",)), NOW).days) == [dt.date(2016, 1, 1).toordinal()]
     # ten years of days take a row
     connection = sqlite3.connect(path)
     first = dt.date(2016, 1, 1)

@@ -184,4 +184,4 @@ def test_a_date_is_complete_exactly_when_all_its_days_are_there(
 def test_available_dates_hold_what_they_were_given(available: set[D], date: D) -> None:
     table = AvailableDates(available)
     assert (date in table) == (date in available)
-    assert table.dates == tuple(sorted(available))
+    assert list(table.days) == sorted(date.toordinal() for date in available)

@@ -12,15 +12,16 @@ from types import MappingProxyType
 
 import pytest
 
-from autoflow.date_stencil import AvailableDates, DateStencil
+from autoflow.date_stencil import DateStencil
 from autoflow.days import Days
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.listed_dates import listed_at
 from autoflow.run_reader import Failures, History
 from autoflow.runs import RunKey
 from autoflow.sensor import Decision, due_runs, next_try, ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
-DATES = AvailableDates(dt.date(2016, 1, day) for day in (1, 2, 3, 5))
+DATES = listed_at({"calls": [f"2016-01-0{day}" for day in (1, 2, 3, 5)]}, NOW)
 WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),))
 ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), "0 0 * * *")
 
@@ -28,7 +29,7 @@ ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), "0 0 * * *")
 def decide(
     definitions: Definitions, failures: Mapping[RunKey, Failures] = MappingProxyType({}), **options: bool
 ) -> Decision:
-    return due_runs(definitions, ready_days(definitions, DATES), History(failed=failures), NOW, **options)
+    return due_runs(definitions, ready_days(definitions, DATES, NOW), History(failed=failures), NOW, **options)
 
 
 def days(
