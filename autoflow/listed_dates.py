@@ -39,6 +39,16 @@ class ListedDates:
         listed = {name: [date.isoformat() for date in sorted(dates)] for name, dates in by_type.items()}
         return AvailableDates((date for dates in by_type.values() for date in dates), listed)
 
+    def as_of(self, moment: dt.datetime) -> ListedDates:
+        """Leave out the dates that appeared after a moment."""
+        return ListedDates(
+            {
+                name: {date: appeared for date, appeared in dates.items() if appeared <= moment}
+                for name, dates in self.by_type.items()
+            },
+            self.polled,
+        )
+
     def until(self, last: dt.date) -> ListedDates:
         """Leave out the dates after a day, as if it were that day."""
         return ListedDates(
