@@ -34,8 +34,8 @@ FIRST_LINES = 6
 """Stretches of dates, and lines of an exception's message, that a message shows."""
 
 TOKEN_CONDITION = "token"  # noqa: S105  # a name
-UNTOLD_CONDITIONS = ("given up", "messages")
-"""Those that are told as something else, and that the messenger is down, which it can not tell."""
+UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ")
+"""How those begin that are told as something else, that the messenger can not tell, or that may be as they should."""
 
 
 @dataclass(frozen=True)

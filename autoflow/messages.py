@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-SUBJECT_LENGTH, LINE_LENGTH, LINES = 120, 300, 60
-"""Characters of a subject and of a line, and lines, that a message has at most."""
+SUBJECT_LENGTH, LINE_LENGTH, LINES, DATES = 120, 300, 60, 400
+"""Characters of a subject and of a line, lines, and dates, that a message has at most."""
 
 HEARTBEAT = "heartbeat"
 """The event of what is no message: an address that is asked for after each good tick."""
@@ -53,6 +53,7 @@ def tidy(message: Message) -> Message:
         message,
         subject=_cut(" ".join(_plain(message.subject).split()), SUBJECT_LENGTH),
         lines=tuple(_cut(line, LINE_LENGTH) for line in lines),
+        dates=message.dates[:DATES],
     )
 
 

@@ -104,9 +104,10 @@ def _email(request: Mapping[str, Any]) -> Sequence[str]:
     except smtplib.SMTPResponseException as error:
         said = _said(error.smtp_code, error.smtp_error)
         raise NotSentError(hidden.redact(f"{place} refused it: {said}")) from None
-    except TimeoutError:
-        raise NotSentError(f"{place} did not answer within {PATIENCE:g} s") from None
     except (smtplib.SMTPException, OSError) as error:
+        # smtplib takes the silence of a server for its end
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            raise NotSentError(f"{place} did not answer within {PATIENCE:g} s") from None
         raise NotSentError(hidden.redact(f"{place} can not be used: {error or type(error).__name__}")) from None
     return sorted(refused)
 
