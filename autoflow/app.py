@@ -23,15 +23,19 @@ from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
+from autoflow.messenger import Messenger
 from autoflow.model import RunStore
 from autoflow.notifier import Notifier
 from autoflow.outputs import Outputs
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import RunState
-from autoflow.settings import Settings, check_directories, read_token
+from autoflow.settings import SECRET_NAMES, Settings, check_directories, read_token
 from autoflow.signals import Signals
 from autoflow.steering import Steering
+
+MESSAGES_PATIENCE = 15.0
+"""Seconds that `--run-once` gives messages at its end."""
 
 logger = logging.getLogger(__name__)
 
@@ -106,15 +110,22 @@ def obey_here(
 
 
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
+    messenger = Messenger(context, definitions)
     async with _reachable(context) as signals:
         try:
             outcome = await tick_or_stop(context, definitions, signals, patient=False)
         except FlowapiError as error:
-            logger.error("%s", error)
-            return error.exit_code
-    if outcome is not None:
-        sweep(context, definitions)
-    return _summed_up(outcome)
+            context.conditions.begin("tick", str(error))
+            code = error.exit_code
+        else:
+            context.conditions.end("tick", "FlowAPI answers again")
+            if outcome is not None:
+                sweep(context, definitions)
+                messenger.ticked()
+            code = _summed_up(outcome)
+        if not signals.stop.is_set():
+            await messenger.finish(MESSAGES_PATIENCE)
+    return code
 
 
 async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
@@ -152,7 +163,7 @@ def _summed_up(outcome: sensor.Outcome | None) -> ExitCode:
 
 def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Give the environment of children: without secrets, and with a place for caches where there is no home."""
-    passed = {name: value for name, value in environment.items() if name != "FLOWAPI_TOKEN"}
+    passed = {name: value for name, value in environment.items() if name not in SECRET_NAMES}
     home = Path(environment.get("HOME") or "/nonexistent")
     if not os.access(home, os.W_OK):
         # kept from run to run: matplotlib takes seconds to find its fonts

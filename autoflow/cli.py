@@ -167,7 +167,7 @@ def set_up_logging(settings: Settings, progress: Progress) -> None:
     """Log to standard error: one line a transition, never a secret."""
     from autoflow.progress import TerminalHandler, TerminalProgress
     from autoflow.redaction import RedactingFormatter, Redactor
-    from autoflow.settings import current_token
+    from autoflow.settings import current_secrets
 
     handler: logging.Handler
     if isinstance(progress, TerminalProgress):
@@ -177,7 +177,7 @@ def set_up_logging(settings: Settings, progress: Progress) -> None:
         handler = logging.StreamHandler(sys.stderr)
         formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
-    handler.setFormatter(RedactingFormatter(formatter, lambda: Redactor.of(current_token(settings))))
+    handler.setFormatter(RedactingFormatter(formatter, lambda: Redactor.of(*current_secrets(settings))))
     # what libraries log goes the same way, so that it is redacted too
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     logging.getLogger("autoflow").setLevel(settings.log_level)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Set
+from types import MappingProxyType
 
 logger = logging.getLogger(__name__)
 
@@ -15,9 +17,11 @@ class Conditions:
 
     def __init__(self) -> None:
         self._present: dict[str, str] = {}
+        self._over: set[str] = set()
 
     def begin(self, name: str, message: str, level: int = logging.ERROR) -> None:
         """Log a condition, unless it was logged with the same words and has not ended since."""
+        self._over.discard(name)
         if self._present.get(name) != message:
             self._present[name] = message
             logger.log(level, "%s", message)
@@ -26,7 +30,18 @@ class Conditions:
         """List what is wrong now."""
         return list(self._present.values())
 
+    @property
+    def by_name(self) -> Mapping[str, str]:
+        """What is wrong now, in words, by the names of the conditions."""
+        return MappingProxyType(self._present)
+
+    @property
+    def over(self) -> Set[str]:
+        """The names of conditions that are known to be over, also where they began before a restart."""
+        return self._over
+
     def end(self, name: str, message: str) -> None:
         """Log that a condition is over, if it was there."""
+        self._over.add(name)
         if self._present.pop(name, None) is not None:
             logger.info("%s", message)

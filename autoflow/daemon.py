@@ -21,7 +21,8 @@ from autoflow.checks import check_tools
 from autoflow.context import Context
 from autoflow.control import Control
 from autoflow.definitions import Definitions
-from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError
+from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError, TokenError
+from autoflow.messenger import Messenger
 from autoflow.notifier import Notifier
 from autoflow.parser import load_definitions
 from autoflow.retention import Sweeper
@@ -67,7 +68,10 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     agenda = Agenda(last_tick=first_tick(context, now=now))
     with Signals() as signals:
         feeding = asyncio.create_task(feed_watchdog(notifier))
-        async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
+        async with (
+            Messenger(context, definitions) as messenger,
+            Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)),
+        ):
             notifier.ready()
             while not signals.stop.is_set():
                 moment = agenda.next(definitions, context.now())
@@ -75,18 +79,22 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                 say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
                 give_memory_back()
                 if await sleep_until(moment, signals, context):
-                    definitions = reload(context, definitions)
+                    definitions = messenger.definitions = reload(context, definitions)
                     say(notifier, agenda, "ticking")
-                    await one_tick(context, definitions, agenda, signals)
+                    with messenger.working():
+                        if await one_tick(context, definitions, agenda, signals):
+                            messenger.ticked()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()
-                    definitions = reload(context, definitions)
+                    definitions = messenger.definitions = reload(context, definitions)
+                    messenger.look()
                     notifier.ready()
                 elif context.steering.changed.is_set() and not signals.stop.is_set():
-                    definitions = reload(context, definitions)
+                    definitions = messenger.definitions = reload(context, definitions)
                     say(notifier, agenda, "running what was asked for")
-                    await between_ticks(context, definitions, agenda, signals)
+                    with messenger.working():
+                        await between_ticks(context, definitions, agenda, signals)
             notifier.stopping()
         feeding.cancel()
     logger.info("stopped")
@@ -102,8 +110,14 @@ def first_tick(context: Context, *, now: bool) -> dt.datetime:
     return dt.datetime.min.replace(tzinfo=dt.UTC) if now else last
 
 
-async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> None:
-    """Tick, and note when to come back; what keeps a tick from being made is said once."""
+async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> bool:
+    """Tick, and note when to come back; what keeps a tick from being made is said once.
+
+    Returns
+    -------
+    bool
+        Whether the tick was made.
+    """
     began = context.now()
     agenda.last_tick, agenda.retry_at = began, None
     until = next_tick(schedule_of(definitions), began)
@@ -113,18 +127,20 @@ async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, s
         outcome = await tick_or_stop(context, definitions, signals, until=until)
     except Exception as error:
         if isinstance(error, (FlowapiError, SettingsError)):
-            context.conditions.begin("tick", str(error))
+            context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
         else:
             logger.exception("this tick could not be made")
+            context.conditions.begin("defect", f"ticks can not be made: {type(error).__name__}: {error}")
         pause = min(FIRST_PAUSE * 2**agenda.failed_ticks, LONGEST_PAUSE)
         agenda.failed_ticks = min(agenda.failed_ticks + 1, 32)
         agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
-        return
+        return False
     context.conditions.end("tick", "FlowAPI answers again")
+    context.conditions.end("defect", "ticks can be made again")
     agenda.failed_ticks = 0
     if outcome is None or signals.stop.is_set():
         # not recorded as a tick, so that the next start takes up at once what was left
-        return
+        return False
     agenda.retry_at = outcome.retry_at
     context.store.record_tick(began)
     sweep(context, definitions)
@@ -134,6 +150,7 @@ async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, s
             dt.timedelta(seconds=round((context.now() - began).total_seconds())),
             outcome.not_started,
         )
+    return True
 
 
 async def between_ticks(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> None:
@@ -144,7 +161,7 @@ async def between_ticks(context: Context, definitions: Definitions, agenda: Agen
         running = sensor.run_asked(context, definitions, signals.stop, until=until)
         outcome = await done_or_stopped(running, context, signals)
     except SettingsError as error:
-        context.conditions.begin("tick", str(error))
+        context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
         return
     except Exception:
         logger.exception("what was asked for could not be run; the next tick tries again")

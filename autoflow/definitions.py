@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval
 
@@ -149,6 +149,26 @@ class Concurrency:
     notebooks: int
 
 
+Event = Literal["failed", "recovered", "given_up", "late", "token", "trouble"]
+"""What people are told of."""
+
+EVENTS: tuple[Event, ...] = get_args(Event)
+
+
+@dataclass(frozen=True)
+class Notify:
+    """What people are told, and whom by e-mail; durations in seconds."""
+
+    email: tuple[str, ...] = ()
+    events: tuple[Event, ...] = EVENTS
+    no_new_date: float | None = None
+    """Tell when no new date has appeared for so long."""
+    not_done_after: float | None = None
+    """Tell of a date that is not done so long after it could have been run."""
+    page: str | None = None
+    """An address that messages end with."""
+
+
 @dataclass(frozen=True)
 class Definitions:
     """One valid workflows.yml.
@@ -170,6 +190,7 @@ class Definitions:
     """Whether jobs may be forked from a process that has imported what they need."""
     preload: tuple[str, ...] = PRELOAD
     require: Require = "any"
+    notify: Notify = Notify()
 
     def data_rule(self, trigger: Trigger) -> DataRule:
         """Give the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""

@@ -53,6 +53,10 @@ class SettingsError(AutoflowError):
     """A mistake in the environment variables, config.toml or a secret."""
 
 
+class TokenError(SettingsError):
+    """FlowAPI's token is missing, can not be read, or is not valid now."""
+
+
 class DefinitionError(AutoflowError):
     """All the mistakes found in one workflows.yml."""
 

@@ -82,6 +82,17 @@ class ListedDates:
         times = (self.counts_from(dt.date.fromordinal(day), rule) for day in waiting)
         return min((time for time in times if time is not None), default=None)
 
+    def as_of(self, moment: dt.datetime) -> ListedDates:
+        """Leave out the dates that appeared after a moment."""
+        return ListedDates(
+            {
+                name: {date: appeared for date, appeared in dates.items() if appeared <= moment}
+                for name, dates in self.by_type.items()
+            },
+            self.polled,
+            self.watched_since,
+        )
+
     def until(self, last: dt.date, moment: dt.datetime) -> ListedDates:
         """Leave out the dates after a day, as if it were a moment of that day.
 

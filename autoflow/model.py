@@ -17,8 +17,9 @@ from pathlib import Path
 
 from autoflow.errors import StoreError
 from autoflow.listed_dates import ListedDates
+from autoflow.messages import Message
 from autoflow.retention import Made, Removal
-from autoflow.run_reader import RecordedNotebook, RunReader, Skip, open_reader
+from autoflow.run_reader import Known, RecordedNotebook, RunReader, Skip, open_reader
 from autoflow.runs import Failure, Run, RunKey, RunState
 
 APPLICATION_ID = 0x4146_4C57
@@ -310,6 +311,54 @@ class RunStore:
                     cursor.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, _text(moment)))
         return ListedDates(by_type, now, since)
 
+    def tell(
+        self,
+        messages: Iterable[Message],
+        channels: Sequence[str],
+        now: dt.datetime,
+        *,
+        known: Iterable[Known] = (),
+        over: Iterable[str] = (),
+    ) -> None:
+        """Put messages into the outbox, and remember with them what people know: both, or neither.
+
+        Parameters
+        ----------
+        channels
+            Which are to take each of the messages.
+        known
+            What is wrong, as people know it then.
+        over
+            Names of what is not wrong any more.
+        """
+        with self._transaction() as cursor:
+            cursor.executemany("DELETE FROM causes WHERE name = ?", [(name,) for name in over])
+            cursor.executemany(
+                "INSERT OR REPLACE INTO causes (name, event, what, since, told, workflow, runs)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        each.name,
+                        each.event,
+                        each.what,
+                        _text(each.since),
+                        _text(each.told) if each.told else None,
+                        each.workflow,
+                        json.dumps(each.runs),
+                    )
+                    for each in known
+                ],
+            )
+            cursor.executemany(
+                "INSERT INTO outbox (channel, made, message) VALUES (?, ?, ?)",
+                [(channel, _text(now), json.dumps(asdict(message))) for message in messages for channel in channels],
+            )
+
+    def take_out(self, ids: Iterable[int]) -> None:
+        """Take messages out of the outbox."""
+        with self._transaction() as cursor:
+            cursor.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
+
     def last_tick(self) -> dt.datetime | None:
         """Read the time for which the newest tick was scheduled; None in a new installation."""
         return self.read.last_tick()
@@ -507,7 +556,37 @@ def _add_steering(cursor: sqlite3.Cursor) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _add_steering)
+def _add_messages(cursor: sqlite3.Cursor) -> None:
+    """Make room for what people were told, and for the messages that are to be sent."""
+    cursor.execute(
+        """
+        CREATE TABLE causes (
+            name TEXT PRIMARY KEY,
+            event TEXT NOT NULL,
+            what TEXT NOT NULL,
+            since TEXT NOT NULL,
+            told TEXT,  -- null: noticed, and not told yet
+            workflow TEXT,
+            runs TEXT NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    # an id is never used again: it makes the Message-ID of an e-mail
+    cursor.execute(
+        """
+        CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            channel TEXT NOT NULL,
+            made TEXT NOT NULL,
+            message TEXT NOT NULL
+        )
+        """
+    )
+    # unlike runs_failed also what a rerun has superseded: it failed all the same, until it succeeds
+    cursor.execute("CREATE INDEX runs_failures ON runs (workflow, parameters_hash, id) WHERE state = 'failed'")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _add_steering, _add_messages)
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 
 

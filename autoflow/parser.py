@@ -25,6 +25,7 @@ from autoflow.definitions import (
     Definitions,
     Keep,
     Notebook,
+    Notify,
     Output,
     Retries,
     Trigger,
@@ -33,7 +34,7 @@ from autoflow.definitions import (
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebook_file import kernel_is_installed, read_notebook
 from autoflow.schedule import Schedule, check_schedule, check_timezone
-from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, WorkflowModel
+from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, WorkflowModel
 from autoflow.wording import closest, did_you_mean, shortened, shown
 from autoflow.yaml_reader import Document, KeyPath, read_yaml
 
@@ -122,7 +123,11 @@ def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable
 def _as_written(document: Document, path: KeyPath) -> KeyPath:
     """Leave out the place in a list that only one entry, written without it, was put into."""
     for end, part in enumerate(path):
-        if part == "output" and path[end + 1 : end + 2] == (0,) and (*path[: end + 1], 0) not in document.values:
+        if (
+            part in ("output", "email")
+            and path[end + 1 : end + 2] == (0,)
+            and (*path[: end + 1], 0) not in document.values
+        ):
             return (*path[: end + 1], *path[end + 2 :])
     return path
 
@@ -524,6 +529,7 @@ def _definitions(model: FileModel) -> Definitions:
         warm=sensor.warm,
         preload=tuple(sensor.preload),
         require=sensor.require,
+        notify=_notify(model.notify),
     )
 
 
@@ -551,6 +557,16 @@ def _workflow(model: WorkflowModel) -> Workflow:
         retries=Retries(model.retries.attempts, model.retries.pause, model.retries.max_pause),
         concurrency=model.concurrency,
         keep=Keep(model.keep.notebooks, model.keep.reports, model.keep.attempts),
+    )
+
+
+def _notify(model: NotifyModel) -> Notify:
+    return Notify(
+        email=tuple(dict.fromkeys(model.email)),
+        events=tuple(model.events),
+        no_new_date=model.no_new_date,
+        not_done_after=model.not_done_after,
+        page=model.page,
     )
 
 

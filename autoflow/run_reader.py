@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from autoflow.errors import StoreError
 from autoflow.listed_dates import ListedDates
+from autoflow.messages import Message, Queued
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.retention import Made
 from autoflow.runs import Failure, RunKey, RunState
@@ -110,6 +111,39 @@ class Standing:
     failed: Mapping[RunKey, Failures] = field(default_factory=dict)
     requests: Mapping[RunKey, Request] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that has failed and not succeeded since."""
+
+    id: int
+    """The newest failed attempt."""
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    ended: dt.datetime
+    failure: Failure
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something wrong that was noticed, and that people were told of or are to be told of."""
+
+    name: str
+    """What it is, the same as long as it lasts."""
+    event: str
+    what: str
+    """In words, for the message that says that it is over."""
+    since: dt.datetime
+    told: dt.datetime | None = None
+    workflow: str | None = None
+    runs: tuple[str, ...] = ()
+    """Hashes of the parameters of the runs that people were told of."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +313,59 @@ class RunReader:
                 for workflow, reference_date, parameters_hash, reason, since in rows
             )
         )
+
+    def failing(self) -> list[FailedRun]:
+        """Read the runs that have failed and not succeeded since, also those that somebody asked for again."""
+        rows = self._connection.execute(
+            "SELECT runs.id, runs.workflow, runs.parameters_hash, reference_date, ended,"
+            # without the traceback: there may be very many of these
+            " substr(json_extract(error, '$.message'), 1, 2000), json_extract(error, '$.label'),"
+            " json_extract(error, '$.cell'), json_extract(error, '$.exception') FROM ("
+            "SELECT max(id) AS id, workflow, parameters_hash FROM runs WHERE state = 'failed'"
+            " GROUP BY workflow, parameters_hash) AS newest JOIN runs ON runs.id = newest.id"
+            " WHERE NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.workflow = newest.workflow"
+            " AND later.parameters_hash = newest.parameters_hash AND later.state = 'success'"
+            " AND later.id > newest.id) ORDER BY reference_date, runs.id"
+        )
+        return [
+            FailedRun(
+                id_,
+                workflow,
+                parameters_hash,
+                dt.date.fromisoformat(reference_date),
+                _moment(ended),
+                Failure(message or "no reason was recorded", label, cell, exception),
+            )
+            for id_, workflow, parameters_hash, reference_date, ended, message, label, cell, exception in rows
+        ]
+
+    def succeeded_since(self, workflow: str, hashes: Iterable[str], moment: dt.datetime) -> list[dt.date]:
+        """Read the reference dates of those runs of a workflow that have succeeded since a moment."""
+        dates = set()
+        for parameters_hash in hashes:
+            row = self._connection.execute(
+                "SELECT max(reference_date) FROM runs WHERE workflow = ? AND parameters_hash = ?"
+                " AND state = 'success' AND ended >= ?",
+                (workflow, parameters_hash, moment.astimezone(dt.UTC).isoformat(timespec="microseconds")),
+            ).fetchone()
+            if row[0] is not None:
+                dates.add(dt.date.fromisoformat(row[0]))
+        return sorted(dates)
+
+    def known(self) -> dict[str, Known]:
+        """Read what is known to be wrong, by name."""
+        rows = self._connection.execute("SELECT name, event, what, since, told, workflow, runs FROM causes")
+        return {
+            name: Known(
+                name, event, what, _moment(since), _moment(told) if told else None, workflow, tuple(json.loads(runs))
+            )
+            for name, event, what, since, told, workflow, runs in rows
+        }
+
+    def outbox(self) -> list[Queued]:
+        """Read the messages that are to be sent, the oldest first."""
+        rows = self._connection.execute("SELECT id, channel, made, message FROM outbox ORDER BY id")
+        return [Queued(id_, channel, _moment(made), Message.of(json.loads(text))) for id_, channel, made, text in rows]
 
     def listed_dates(self) -> ListedDates:
         """Read the dates that the last good poll found, each with the time when it was first listed."""

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval, as_date, parse_intervals
-from autoflow.definitions import PRELOAD, Notebook, Retries, Workflow
+from autoflow.definitions import EVENTS, PRELOAD, Event, Notebook, Retries, Workflow
 from autoflow.durations import parse_duration
 from autoflow.wording import shown
 
@@ -22,6 +23,8 @@ NO_LIMIT = "none"
 
 LONGEST_LAG = dt.timedelta(days=3650)
 """Nothing needs more, and no moment is beyond the calendar."""
+EMAIL_ADDRESS = r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$"
+WEB_ADDRESS = r"^https?://[^\s/]\S*$"
 
 
 def _duration(raw: Any) -> float:
@@ -46,10 +49,19 @@ def _parameters(raw: Any) -> Any:
     return {} if raw is None else raw
 
 
-def _outputs(raw: Any) -> list[Any]:
+def _listed(raw: Any) -> list[Any]:
     if raw is None:
         return []
     return raw if isinstance(raw, list) else [raw]
+
+
+def _matching(pattern: str, expected: str) -> BeforeValidator:
+    def check(raw: Any) -> Any:
+        if isinstance(raw, str) and not re.fullmatch(pattern, raw):
+            raise ValueError(f"found {shown(raw)}, expected {expected}")
+        return raw
+
+    return BeforeValidator(check)
 
 
 def _amount(raw: Any) -> int | dt.timedelta:
@@ -152,7 +164,7 @@ class NotebookModel(Model):
         " another notebook's label, or reference_date, date_ranges or flowapi_url.",
         json_schema_extra={"type": ["object", "null"]},
     )
-    output: Annotated[list[OutputModel], BeforeValidator(_outputs)] = Field(
+    output: Annotated[list[OutputModel], BeforeValidator(_listed)] = Field(
         default_factory=list,
         description="Make a report of the executed notebook, or a list of them.",
         json_schema_extra=_one_or_several,
@@ -281,11 +293,36 @@ class SensorModel(Model):
     workflows: list[TriggerModel] = Field(description="What to run.", min_length=1)
 
 
+EmailAddress = Annotated[
+    str, _matching(EMAIL_ADDRESS, "an e-mail address such as me@example.org"), WithJsonSchema({"type": "string"})
+]
+WebAddress = Annotated[
+    str, _matching(WEB_ADDRESS, "an address such as https://autoflow.example.org"), WithJsonSchema({"type": "string"})
+]
+
+
+class NotifyModel(Model):
+    """What people are told, and whom by e-mail."""
+
+    email: Annotated[list[EmailAddress], BeforeValidator(_listed)] = Field(
+        default_factory=list,
+        description="Addresses to write to, over the server of AUTOFLOW_SMTP_URL.",
+        json_schema_extra=_one_or_several,
+    )
+    events: list[Event] = Field(list(EVENTS), description="What to tell of; by default everything.")
+    no_new_date: Duration | None = Field(None, description="Tell when no new date has appeared for so long.")
+    not_done_after: Duration | None = Field(
+        None, description="Tell of dates that are not done so long after they could have been run."
+    )
+    page: WebAddress | None = Field(None, description="An address that messages end with.")
+
+
 class FileModel(Model):
     """The whole of workflows.yml."""
 
     workflows: list[WorkflowModel] = Field(description="The workflows.", min_length=1)
     available_dates_sensor: SensorModel = Field(description="When they run.")
+    notify: NotifyModel = Field(NotifyModel(), description="What people are told.", json_schema_extra={"default": {}})
 
 
 def json_schema() -> dict[str, Any]:

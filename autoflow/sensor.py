@@ -115,6 +115,7 @@ async def _tick(
 def warn_of_expiry(context: Context, token: Token) -> None:
     """Warn of a token that nears its end, once for each of the days that the settings name."""
     if token.expires is None:
+        context.conditions.end("token", "FLOWAPI_TOKEN is good, and does not expire")
         return
     left = token.expires - context.now()
     passed = [days for days in context.settings.token_warning_days if left <= dt.timedelta(days=days)]

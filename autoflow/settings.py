@@ -13,14 +13,16 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from autoflow.durations import parse_duration
-from autoflow.errors import SettingsError
+from autoflow.errors import SettingsError, TokenError
 from autoflow.resources import config_file
 
 T = TypeVar("T")
@@ -28,6 +30,14 @@ T = TypeVar("T")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DOCKER_SECRETS = Path("/run/secrets")
 TOKEN_NAME = "FLOWAPI_TOKEN"  # noqa: S105  # the name, not the token
+SECRET_NAMES = (
+    TOKEN_NAME,
+    "AUTOFLOW_SMTP_URL",
+    "AUTOFLOW_WEBHOOK_URL",
+    "AUTOFLOW_HEARTBEAT_URL",
+    "AUTOFLOW_APPRISE_URLS",
+)
+"""Environment variables that no job sees unless it needs them; each may be a file of that name instead."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,17 @@ class Settings:
     token_files: tuple[Path, ...]
     """Where the token is looked for before the environment."""
     token_from_environment: str | None = field(repr=False)
+    smtp_url: str | None = field(repr=False, default=None)
+    """This and what follows is where messages go; each may hold a password."""
+    webhook_url: str | None = field(repr=False, default=None)
+    heartbeat_url: str | None = field(repr=False, default=None)
+    apprise_urls: str | None = field(repr=False, default=None)
+
+    @property
+    def message_secrets(self) -> dict[str, str]:
+        """Where messages go, by environment variable; only what is set."""
+        values = self.smtp_url, self.webhook_url, self.heartbeat_url, self.apprise_urls
+        return {name: value for name, value in zip(SECRET_NAMES[1:], values, strict=True) if value}
 
     @property
     def workflows_file(self) -> Path:
@@ -109,6 +130,7 @@ def load_settings(
     outputs = reader.path("outputs.outputs_dir", "AUTOFLOW_OUTPUTS_DIR", "a directory for what AutoFlow makes")
     inputs = reader.path("inputs.inputs_dir", "AUTOFLOW_INPUTS_DIR", "the directory of workflows.yml and its notebooks")
     credentials = environment.get("CREDENTIALS_DIRECTORY")
+    secret_directories = (*((Path(credentials),) if credentials else ()), docker_secrets)
     settings = Settings(
         inputs_dir=inputs,
         outputs_dir=outputs,
@@ -124,11 +146,12 @@ def load_settings(
         poll_timeout=reader.read("daemon.poll_timeout", parse_duration) or 60.0,
         grace=reader.read("daemon.grace", parse_duration) or 30.0,
         token_warning_days=reader.days("daemon.token_warning_days", (14, 7, 3, 1)),
-        token_files=(
-            *((Path(credentials) / TOKEN_NAME,) if credentials else ()),
-            docker_secrets / TOKEN_NAME,
-        ),
+        token_files=tuple(directory / TOKEN_NAME for directory in secret_directories),
         token_from_environment=environment.get(TOKEN_NAME),
+        smtp_url=reader.secret("messages.smtp_url", "AUTOFLOW_SMTP_URL", secret_directories, _smtp_url),
+        webhook_url=reader.secret("messages.webhook_url", "AUTOFLOW_WEBHOOK_URL", secret_directories, _hook),
+        heartbeat_url=reader.secret("messages.heartbeat_url", "AUTOFLOW_HEARTBEAT_URL", secret_directories, _hook),
+        apprise_urls=reader.secret("messages.apprise_urls", "AUTOFLOW_APPRISE_URLS", secret_directories, _apprise),
     )
     reader.raise_mistakes()
     return settings
@@ -165,6 +188,19 @@ def check_directories(settings: Settings) -> None:
             ) from error
 
 
+def current_secrets(settings: Settings) -> Iterator[str | None]:
+    """Give all that no log may show: the token as it is now, and what the addresses of messages hold."""
+    yield current_token(settings)
+    for value in settings.message_secrets.values():
+        for address in (value, *value.split()):
+            yield address
+            with suppress(ValueError):
+                parts = urlsplit(address)
+                yield from (parts.password, unquote(parts.password or ""))
+                if parts.scheme in ("http", "https"):
+                    yield from (parts.path, parts.path.lstrip("/"), parts.query)
+
+
 def current_token(settings: Settings) -> str | None:
     """Read the token as it is now, without looking into it; None when there is none that can be read."""
     try:
@@ -182,13 +218,13 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
 
     Raises
     ------
-    SettingsError
+    TokenError
         When there is none, or it can not be decoded, names no user, is not valid yet or no more.
     """
     found = _find_token(settings)
     if found is None:
         places = ", ".join(str(path) for path in settings.token_files)
-        raise SettingsError(
+        raise TokenError(
             f"{TOKEN_NAME}: not found; set the environment variable, or put the token that FlowAuth gives"
             f" into one of {places}"
         )
@@ -196,30 +232,39 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
     where = f"{TOKEN_NAME} (from {source})"
     claims = _claims(value)
     if claims is None:
-        raise SettingsError(f"{where}: can not be decoded as a token; copy it whole from FlowAuth")
+        raise TokenError(f"{where}: can not be decoded as a token; copy it whole from FlowAuth")
     if not claims.get("sub"):
-        raise SettingsError(f"{where}: names no user (no 'sub' in it); make a new one in FlowAuth")
+        raise TokenError(f"{where}: names no user (no 'sub' in it); make a new one in FlowAuth")
     moment = now or dt.datetime.now(dt.UTC)
     starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
     if expires is not None and expires <= moment:
-        raise SettingsError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; make a new one in FlowAuth")
+        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; make a new one in FlowAuth")
     if starts is not None and starts > moment:
-        raise SettingsError(f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?")
+        raise TokenError(f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?")
     return Token(value, source, expires)
 
 
 def _find_token(settings: Settings) -> tuple[str, str] | None:
-    for path in settings.token_files:
+    try:
+        found = _read_secret(settings.token_files, TOKEN_NAME)
+    except SettingsError as error:
+        raise TokenError(str(error)) from error
+    value = (settings.token_from_environment or "").strip()
+    return found or ((value, "the environment") if value else None)
+
+
+def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
+    """Read the first of some files that has something in it, and say which that was."""
+    for path in files:
         try:
             value = path.read_text(encoding="utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{TOKEN_NAME}: {path} can not be read ({type(error).__name__})") from error
+            raise SettingsError(f"{name}: {path} can not be read ({type(error).__name__})") from error
         if value:
             return value, str(path)
-    value = (settings.token_from_environment or "").strip()
-    return (value, "the environment") if value else None
+    return None
 
 
 def _claims(token: str) -> dict[str, Any] | None:
@@ -289,6 +334,18 @@ class _Reader:
         except ValueError as error:
             self._mistakes.append(f"{self._named(key)}: {error}")
             return None
+
+    def secret(self, key: str, variable: str, directories: Iterable[Path], convert: Callable[[str], str]) -> str | None:
+        """Give a value from a file of the variable's name, else as any other; what is wrong is told without it."""
+        try:
+            found = _read_secret([directory / variable for directory in directories], variable)
+            text = found[0] if found else (self.text(key) or self._environment.get(variable) or "").strip()
+            return convert(text) if text else None
+        except ValueError as error:
+            self._mistakes.append(f"{variable}: {error}")
+        except SettingsError as error:
+            self._mistakes.append(str(error))
+        return None
 
     def required(self, key: str, variable: str, expected: str, convert: Callable[[str], str]) -> str:
         if self.text(key) is not None:
@@ -362,6 +419,37 @@ def _url(text: str) -> str:
     if parts.username or parts.password:
         raise ValueError("has a user name or a password in it; FlowAPI takes a token, in FLOWAPI_TOKEN")
     return text.rstrip("/")
+
+
+def _hook(text: str) -> str:
+    if not _has_host(text, ("http", "https")):
+        # the whole of it may be a secret: it is not shown
+        raise ValueError("is no web address; expected one such as https://hooks.example.org/...")
+    return text
+
+
+def _smtp_url(text: str) -> str:
+    if not _has_host(text, ("smtp", "smtps")):
+        raise ValueError(
+            "is no address of a mail server; expected one such as"
+            " smtp://user:password@mail.example.org:587?from=autoflow@example.org, or smtps://..., with"
+            " what is special in user and password as %40 and the like"
+        )
+    return text
+
+
+def _apprise(text: str) -> str:
+    if find_spec("apprise") is None:
+        raise ValueError("needs a package that is not installed; install it with: pip install 'autoflow[apprise]'")
+    return text
+
+
+def _has_host(text: str, schemes: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
+    except ValueError:
+        return False
 
 
 def _file(text: str) -> Path:

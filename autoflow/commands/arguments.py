@@ -89,6 +89,8 @@ def _add_steering(commands: Any) -> None:
 
 
 def _add_preparing(commands: Any) -> None:
+    notify = _command(commands, "notify", "whether messages arrive")
+    notify.add_argument("--test", action="store_true", help="send a test over every channel, and say how each went")
     _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not asked")
     _command(commands, "schema", "print the JSON Schema of workflows.yml, for editors")
     init = _command(commands, "init", "make a workflows.yml and a first notebook to begin with")

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from autoflow.app import job_environment
+from autoflow.channels import complaints
 from autoflow.checks import check_tools
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
@@ -54,6 +55,8 @@ def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
             check()
         except AutoflowError as error:
             yield Problem("settings", 0, 0, "", str(error))
+    for doubt in complaints(definitions.notify, settings):
+        yield Problem(str(settings.workflows_file), 0, 0, "", doubt, "warning")
     templates = {
         (settings.inputs_dir / output.template): f"{workflow.name}.{notebook.label}"
         for workflow in definitions.workflows.values()
@@ -64,8 +67,7 @@ def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
     if settings.asciidoc_template:
         templates.setdefault(settings.asciidoc_template, "asciidoc_template_path")
     if templates:
-        complaints = asyncio.run(_try_all(list(templates), settings))
-        for path, complaint in complaints.items():
+        for path, complaint in asyncio.run(_try_all(list(templates), settings)).items():
             yield Problem(str(path), 0, 0, "", f"does not render, for {templates[path]}: {complaint}", "warning")
 
 

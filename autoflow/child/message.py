@@ -1,0 +1,212 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Send one message on one channel. Where to is a secret, and is in no error."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, suppress
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formataddr, formatdate
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import httpx
+
+from autoflow.redaction import Redactor
+
+PATIENCE = 20.0
+"""Seconds that the other side may take for each answer."""
+
+SUBMISSION, SUBMISSION_TLS, RELAY = 587, 465, 25
+"""Ports of mail servers: for those with a password, with TLS from the beginning, and for anybody."""
+
+
+class NotSentError(Exception):
+    """The message was not taken; why, without a secret."""
+
+
+def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa: ARG001
+    """Send it.
+
+    Parameters
+    ----------
+    request
+        ``channel``; ``message``, as `autoflow.messages.Message` has it; ``to``, addresses of an e-mail;
+        ``id``, the same whenever this message is sent; ``made``, a timestamp; ``host`` and ``instance``.
+        Where the channel leads is in its environment variable.
+
+    Returns
+    -------
+    dict
+        ``refused``: addresses that were refused where others were not.
+
+    Raises
+    ------
+    NotSentError
+        When it was not taken.
+    """
+    send = {"email": _email, "webhook": _webhook, "heartbeat": _heartbeat, "apprise": _apprise}[request["channel"]]
+    try:
+        return {"refused": send(request)}
+    except NotSentError:
+        raise
+    except Exception as error:  # noqa: BLE001  # its words may hold the address
+        raise NotSentError(f"it can not be sent ({type(error).__name__})") from None
+
+
+def compose(request: Mapping[str, Any], sender: str) -> EmailMessage:
+    """Make an e-mail of a message."""
+    message = request["message"]
+    email = EmailMessage(policy=SMTP.clone(utf8=False))
+    email["From"] = formataddr(("AutoFlow", sender))
+    email["To"] = ", ".join(request["to"])
+    email["Subject"] = f"[AutoFlow] {message['subject']}"
+    email["Date"] = formatdate(request["made"])
+    # sent a second time, after a crash say, it is the same message
+    email["Message-ID"] = f"<{request['id']}.{request['instance']}@{_domain(sender)}>"
+    # no answers from robots (RFC 3834)
+    email["Auto-Submitted"] = "auto-generated"
+    email["X-AutoFlow-Event"] = message["event"]
+    email.set_content("\n".join(message["lines"]) + "\n", charset="utf-8")
+    return email
+
+
+def _email(request: Mapping[str, Any]) -> Sequence[str]:
+    url = urlsplit(os.environ["AUTOFLOW_SMTP_URL"])
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    hidden = Redactor.of(password, url.password)
+    port = url.port or (SUBMISSION_TLS if url.scheme == "smtps" else SUBMISSION if password else RELAY)
+    place = f"the mail server {url.hostname}:{port}"
+    senders = parse_qs(url.query).get("from")
+    sender = senders[0] if senders else user if "@" in user else f"autoflow@{socket.getfqdn()}"
+    try:
+        with _connected(url, port) as server:
+            _secure(server, url, password, place)
+            if password:
+                server.login(user, password)
+            refused = server.send_message(compose(request, sender), sender, request["to"])
+    except ssl.SSLCertVerificationError as error:
+        raise NotSentError(f"the certificate of {place} is not to be trusted: {error.verify_message}") from None
+    except smtplib.SMTPAuthenticationError as error:
+        raise NotSentError(f"{place} refused user and password (status {error.smtp_code})") from None
+    except smtplib.SMTPRecipientsRefused as error:
+        reasons = "; ".join(_said(code, text) for code, text in error.recipients.values())
+        raise NotSentError(hidden.redact(f"{place} refused all addresses: {reasons}")) from None
+    except smtplib.SMTPResponseException as error:
+        said = _said(error.smtp_code, error.smtp_error)
+        raise NotSentError(hidden.redact(f"{place} refused it: {said}")) from None
+    except (smtplib.SMTPException, OSError) as error:
+        # smtplib takes the silence of a server for its end
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            raise NotSentError(f"{place} did not answer within {PATIENCE:g} s") from None
+        raise NotSentError(hidden.redact(f"{place} can not be used: {error or type(error).__name__}")) from None
+    return sorted(refused)
+
+
+@contextmanager
+def _connected(url: SplitResult, port: int) -> Any:
+    host = url.hostname or ""
+    if url.scheme == "smtps":
+        context = ssl.create_default_context()
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=PATIENCE, context=context)
+    else:
+        server = smtplib.SMTP(host, port, timeout=PATIENCE)
+    try:
+        server.ehlo_or_helo_if_needed()
+        yield server
+        # what was taken is taken, however the server says goodbye
+        with suppress(smtplib.SMTPException, OSError):
+            server.quit()
+    finally:
+        server.close()
+
+
+def _secure(server: smtplib.SMTP, url: SplitResult, password: str, place: str) -> None:
+    """Go over to TLS where it is offered; a password goes no other way."""
+    if url.scheme == "smtps":
+        return
+    if server.has_extn("starttls") and (password or not _is_here(url.hostname or "")):
+        server.starttls(context=ssl.create_default_context())
+        server.ehlo()
+    elif password:
+        raise NotSentError(f"{place} offers no TLS (STARTTLS), and a password is not sent without; try smtps://")
+
+
+def _is_here(host: str) -> bool:
+    """Whether what is sent to a host does not leave this machine, so that a certificate of its own will do."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _webhook(request: Mapping[str, Any]) -> Sequence[str]:
+    message = request["message"]
+    text = "\n".join((message["subject"], *message["lines"])).rstrip()
+    content = {
+        "event": message["event"],
+        "workflow": message["workflow"],
+        "dates": message["dates"],
+        "subject": message["subject"],
+        # what chat services show
+        "text": text,
+        "host": request["host"],
+        "instance": request["instance"],
+        "id": request["id"],
+    }
+    _ask("POST", os.environ["AUTOFLOW_WEBHOOK_URL"], "the webhook", json=content)
+    return ()
+
+
+def _heartbeat(request: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG001
+    _ask("GET", os.environ["AUTOFLOW_HEARTBEAT_URL"], "the heartbeat's address")
+    return ()
+
+
+def _ask(method: str, url: str, what: str, **content: Any) -> None:
+    place = f"{what} at {urlsplit(url).hostname}"
+    try:
+        # what is answered is of no interest, and may have any length
+        with httpx.stream(method, url, timeout=PATIENCE, follow_redirects=method == "GET", **content) as answer:
+            status = answer.status_code
+    except httpx.TimeoutException:
+        raise NotSentError(f"{place} did not answer within {PATIENCE:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        reason = Redactor.of(url, urlsplit(url).path, urlsplit(url).query).redact(str(error))
+        raise NotSentError(f"{place} can not be reached: {reason or type(error).__name__}") from None
+    if not 200 <= status < 300:
+        raise NotSentError(f"{place} answered with status {status}")
+
+
+def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
+    import apprise
+
+    message = request["message"]
+    services = apprise.Apprise()
+    addresses = os.environ["AUTOFLOW_APPRISE_URLS"].split()
+    wrong = [str(number) for number, address in enumerate(addresses, 1) if not services.add(address)]
+    if wrong:
+        raise NotSentError(f"apprise does not understand address {', '.join(wrong)} of {len(addresses)}")
+    if not services.notify(title=message["subject"], body="\n".join(message["lines"]) or message["subject"]):
+        raise NotSentError("apprise says that at least one of its services did not take it")
+    return ()
+
+
+def _said(code: int, text: bytes | str) -> str:
+    words = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return f"{code} {' '.join(words.split())}"[:200]
+
+
+def _domain(sender: str) -> str:
+    return sender.rpartition("@")[2]

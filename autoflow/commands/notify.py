@@ -1,0 +1,79 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow notify --test``: one message over every channel, now, and how each went."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import os
+import socket
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from autoflow.app import job_environment
+from autoflow.channels import channels_of, complaints
+from autoflow.commands.reading import definitions_of
+from autoflow.commands.terminal import print_json, print_line
+from autoflow.definitions import Definitions
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.jobs import Jobs
+from autoflow.messages import Message, Queued
+from autoflow.messenger import send, why_not
+from autoflow.settings import Settings
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Send it, and exit with 1 if a channel did not take it."""
+    if not options.test:
+        raise AutoflowError("nothing was done: `autoflow notify --test` sends a message over every channel")
+    definitions = definitions_of(settings)
+    missing = list(complaints(definitions.notify, settings))
+    channels = channels_of(definitions.notify, settings)
+    if not channels:
+        hint = "set AUTOFLOW_WEBHOOK_URL, or AUTOFLOW_SMTP_URL and notify.email in workflows.yml"
+        raise AutoflowError("\n".join(missing) or f"there is no channel; {hint}")
+    outcomes = asyncio.run(_try_all(channels, settings, definitions))
+    if options.json:
+        print_json({"channels": outcomes, "problems": missing})
+    else:
+        for complaint in missing:
+            print_line(f"warning: {complaint}", "yellow")
+        for each in outcomes:
+            how = "taken" if each["taken"] else each["reason"]
+            print_line(f"{each['channel']}: {how} ({each['seconds']:.1f} s)", "" if each["taken"] else "bold red")
+    return ExitCode.OK if all(each["taken"] for each in outcomes) else ExitCode.RUN_FAILED
+
+
+async def _try_all(channels: tuple[str, ...], settings: Settings, definitions: Definitions) -> list[dict[str, Any]]:
+    # an instance of its own: what a running daemon has started is not to be touched
+    with tempfile.TemporaryDirectory(prefix="autoflow-notify-") as directory:
+        jobs = Jobs(Path(directory) / "jobs", f"notify-{os.getpid()}", job_environment(os.environ, settings))
+        try:
+            return list(await asyncio.gather(*(_try(channel, jobs, settings, definitions) for channel in channels)))
+        finally:
+            jobs.close()
+
+
+async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Definitions) -> dict[str, Any]:
+    began, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    lines = (
+        "Somebody has typed `autoflow notify --test`. If you read this, messages arrive.",
+        "",
+        f"AutoFlow {settings.instance} on {socket.gethostname()}",
+    )
+    # not the number of any message in the outbox
+    queued = Queued(-int(now.timestamp()), channel, now, Message("test", "a test", lines))
+    reply = await send(jobs, settings, definitions, queued)
+    refused = reply.value.get("refused") if reply.cause == "done" else None
+    reason = f"not taken for {', '.join(refused)}" if refused else None if reply.cause == "done" else why_not(reply)
+    return {
+        "channel": channel,
+        "taken": reason is None,
+        "reason": reason,
+        "seconds": round(time.monotonic() - began, 3),
+    }

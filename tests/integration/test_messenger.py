@@ -1,0 +1,200 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The messenger beside a real daemon on a fast clock: real runs that fail, a real web server that is told."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from examples.flowapi import FlowapiStandin
+from tests.conftest import Deployment
+from tests.integration.test_daemon import hourly, living, polls, while_serving
+from tests.receivers import Hook
+
+SECRET = "/services/geheim-T0"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with closing(Hook()) as hook:
+        yield hook
+
+
+@pytest.fixture(autouse=True)
+def _told(deployment: Deployment, flowapi: FlowapiStandin, hook: Hook) -> None:
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=3000))
+    deployment.environment["AUTOFLOW_WEBHOOK_URL"] = hook.url + SECRET
+
+
+def notify(deployment: Deployment, text: str) -> None:
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text() + f"notify: {{{text}}}\n")
+
+
+def test_dates_that_fail_alike_are_one_message_and_one_more_when_they_recover(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(3)
+    hourly(deployment, "raises", retries={"pause": "10m"})
+    notify(deployment, "page: 'https://autoflow.example.org'")
+    notebook = deployment.inputs / "raises.ipynb"
+    with living(deployment, caplog, speed=200.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: hook.taken != [])
+            await life.until(lambda: life.count("attempt 2") == 3)
+            assert hook.events() == ["failed"]
+            notebook.write_text(notebook.read_text().replace("raise ValueError('no such place')", "pass"))
+            await life.until(lambda: len(hook.taken) == 2, 50)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        told, recovered = hook.taken
+        assert told["subject"] == "w: failed for 3 dates: ValueError in raises"
+        assert told["dates"] == recovered["dates"] == ["2016-01-01", "2016-01-02", "2016-01-03"]
+        assert "notebook raises, cell 3: ValueError: no such place" in told["text"]
+        assert "3 dates: 2016-01-01 to 2016-01-03" in told["text"]
+        assert "autoflow show 3" in told["text"]
+        assert "Tried again: from 2027-03-01" in told["text"]
+        assert told["text"].endswith("https://autoflow.example.org")
+        assert recovered["event"] == "recovered"
+        assert recovered["subject"] == "w: recovered: 3 dates"
+        assert life.context.store.read.known() == {}
+        assert life.context.store.read.outbox() == []
+        assert not [message for message in life.messages() if "geheim" in message]
+        assert b"geheim" not in (deployment.outputs / "autoflow.db").read_bytes()
+
+
+def test_a_run_that_is_given_up_is_told_once(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    hourly(deployment, "raises", retries={"pause": "10m", "attempts": 2})
+    with living(deployment, caplog, speed=200.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: hook.events() == ["failed", "given_up"], 50)
+            asked = polls(flowapi)
+            await life.until(lambda: polls(flowapi) >= asked + 2, 50)
+            assert hook.events() == ["failed", "given_up"]
+
+        asyncio.run(while_serving(life, steps, now=True))
+        assert "w: given up: 2016-01-01" in hook.taken[1]["text"]
+        assert "Given up after 2 attempts; to try again: autoflow rerun 2" in hook.taken[1]["text"]
+
+
+@pytest.mark.parametrize("fault", ["500", "hang", "gone"])
+def test_a_messenger_that_is_down_holds_up_nothing_and_loses_nothing(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    flowapi.set_days(2)
+    hourly(deployment, "raises_on_one_date")
+    hook.fault = fault
+    if fault == "gone":
+        deployment.environment["AUTOFLOW_WEBHOOK_URL"] = f"http://127.0.0.1:1{SECRET}"
+    with living(deployment, caplog, speed=600.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("to be told: w: failed for 2016-01-02") == 1)
+            asked = polls(flowapi)
+            await life.until(lambda: polls(flowapi) >= asked + 2)
+            if fault != "hang":
+                await life.until(lambda: life.count("messages can not be sent (webhook)") == 1)
+            if fault == "500":
+                hook.fault = None
+                await life.until(lambda: hook.events() == ["failed"])
+                await life.until(lambda: life.count("messages can be sent again (webhook)") == 1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        # the end of the daemon waits for no server
+        waiting = life.context.store.read.outbox()
+        assert [queued.message.event for queued in waiting] == ([] if fault == "500" else ["failed"])
+        assert not [message for message in life.messages() if "geheim" in message]
+    if fault == "hang":
+        # the next start sends it, and tells nothing twice
+        hook.fault = None
+        with living(deployment, caplog, start=life.clock(), speed=60.0) as life:
+
+            async def next_steps() -> None:
+                await life.until(lambda: hook.events() == ["failed"])
+                await asyncio.sleep(1)
+                assert hook.events() == ["failed"]
+
+            asyncio.run(while_serving(life, next_steps))
+
+
+def test_trouble_that_lasts_is_told_and_so_is_its_end_also_after_a_restart(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    flowapi.set_fault("500")
+    with living(deployment, caplog, speed=600.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("gave no available dates") == 1)
+            assert hook.taken == []
+            await life.until(lambda: hook.events() == ["trouble"])
+
+        asyncio.run(while_serving(life, steps, now=True))
+    with living(deployment, caplog, start=life.clock(), speed=600.0) as life:
+
+        async def next_steps() -> None:
+            await life.until(lambda: life.count("gave no available dates") == 2)
+            await asyncio.sleep(1)
+            assert hook.events() == ["trouble"]
+            flowapi.set_fault(None)
+            await life.until(lambda: hook.events() == ["trouble", "trouble"])
+
+        asyncio.run(while_serving(life, next_steps))
+    assert hook.taken[1]["subject"].startswith("over: FlowAPI at ")
+
+
+def test_dates_that_stay_out_and_dates_that_are_not_done_are_told(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(2)
+    hourly(deployment, "raises_on_one_date", retries={"pause": "1h"})
+    notify(deployment, "events: [late], no_new_date: 12h, not_done_after: 6h")
+    notebook = deployment.inputs / "raises_on_one_date.ipynb"
+    with living(deployment, caplog, speed=3600.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: len(hook.taken) == 2)
+            assert hook.taken[0]["subject"] == "w: late: 2016-01-02 not done 6 hours after it could be"
+            assert hook.taken[1]["subject"] == "no new date for 12 hours"
+            notebook.write_text(notebook.read_text().replace("2016-01-02", "2015-01-02"))
+            flowapi.set_days(3)
+            await life.until(lambda: len(hook.taken) == 4)
+            assert {message["subject"] for message in hook.taken[2:]} == {
+                "w: no date is late any more",
+                "new dates have appeared; the newest is 2016-01-03",
+            }
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_a_heartbeat_follows_each_tick_that_was_made(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    deployment.environment["AUTOFLOW_HEARTBEAT_URL"] = f"{hook.url}/ping/geheim"
+    with living(deployment, caplog) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: hook.asked.count("GET /ping/geheim") >= 2)
+            flowapi.set_fault("500")
+            await life.until(lambda: life.count("gave no available dates") == 1)
+            await asyncio.sleep(0.5)
+            asked = len(hook.asked)
+            await asyncio.sleep(1)
+            assert len(hook.asked) <= asked + 1
+
+        asyncio.run(while_serving(life, steps))
+        assert hook.events() in ([], ["trouble"])
