@@ -9,7 +9,8 @@ import asyncio
 import datetime as dt
 import logging
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from autoflow.control import Control
 from autoflow.definitions import Definitions
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError
 from autoflow.notifier import Notifier
+from autoflow.outputs import unwritable
+from autoflow.pages import Outlook
 from autoflow.parser import load_definitions
 from autoflow.retention import Sweeper
 from autoflow.schedule import Schedule, next_tick
@@ -38,6 +41,8 @@ class Agenda:
     """What the daemon is at, and when it has to do something next."""
 
     last_tick: dt.datetime
+    definitions: Definitions
+    """Those that are used, whatever has become of workflows.yml."""
     retry_at: dt.datetime | None = None
     """When what failed, a tick or a run, may be tried again."""
     failed_ticks: int = 0
@@ -61,26 +66,29 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     now
         Whether the first tick is at once.
     """
-    agenda = Agenda(last_tick=first_tick(context, now=now))
+    agenda = Agenda(first_tick(context, now=now), definitions)
+    context.pages.follow(lambda: outlook(context, agenda))
     with Signals() as signals:
         feeding = asyncio.create_task(feed_watchdog(notifier))
-        async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
+        control = Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked))
+        async with control, page(context, agenda):
             notifier.ready()
             while not signals.stop.is_set():
                 moment = agenda.next(definitions, context.now())
                 overdue = moment <= context.now()
                 say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
                 if await sleep_until(moment, signals, context):
-                    definitions = reload(context, definitions)
+                    agenda.definitions = definitions = reload(context, definitions)
                     say(notifier, agenda, "ticking")
                     await one_tick(context, definitions, agenda, signals)
+                    await context.index.settle()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()
-                    definitions = reload(context, definitions)
+                    agenda.definitions = definitions = reload(context, definitions)
                     notifier.ready()
                 elif context.steering.changed.is_set() and not signals.stop.is_set():
-                    definitions = reload(context, definitions)
+                    agenda.definitions = definitions = reload(context, definitions)
                     say(notifier, agenda, "running what was asked for")
                     await between_ticks(context, definitions, agenda, signals)
             notifier.stopping()
@@ -276,6 +284,34 @@ def say(notifier: Notifier, agenda: Agenda, text: str) -> None:
 def answer(context: Context, agenda: Agenda, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
     return context.steering.obey(asked, context.now()) if asked else health(context, agenda)
+
+
+@asynccontextmanager
+async def page(context: Context, agenda: Agenda) -> AsyncIterator[None]:
+    """Serve the page for as long as the context lasts, where the settings want it."""
+    if context.settings.http is None:
+        yield
+        return
+    # nobody else pays for its libraries
+    from autoflow.web import Web
+
+    async with Web(context, context.settings.http, lambda: {**health(context, agenda), **fitness(context, agenda)}):
+        yield
+
+
+def outlook(context: Context, agenda: Agenda) -> Outlook:
+    """Say what pages are to know of the daemon."""
+    now = context.now()
+    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(agenda.definitions, now))
+
+
+def fitness(context: Context, agenda: Agenda) -> dict[str, Any]:
+    """Say whether the daemon can do what it is for; a failed run is no fault of its own."""
+    reasons = [message for name in ("tick", "workflows.yml") if (message := context.conditions.about(name))]
+    if agenda.failed_ticks and context.conditions.about("tick") is None:
+        reasons.append("the last tick could not be made; the log says why")
+    reasons += unwritable(context.settings.db_path.parent, context.settings.outputs_dir)
+    return {"healthy": not reasons, "reasons": reasons}
 
 
 def health(context: Context, agenda: Agenda) -> dict[str, Any]:

@@ -78,7 +78,9 @@ async def tick(
     token = read_token(context.settings, context.now())
     warn_of_expiry(context, token)
     available = await poll(context, definitions, token)
-    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, available))
+    ready = ready_days(definitions, available)
+    context.backlog.waiting = waiting_dates(definitions, available, ready)
+    unsettled = context.ledger.unsettled(definitions, ready)
     decision = due_runs(definitions, unsettled, context.store.read.history(), context.now(), patient=patient)
     if decision.given_up:
         names = ", ".join(str(run) for run in decision.given_up[:3])
@@ -149,6 +151,15 @@ def ready_days(definitions: Definitions, available: AvailableDates) -> list[Days
         wanted = Days(((earliest.toordinal(), dt.date.max.toordinal() + 1),))
         ready.append(available.days & wanted & trigger.date_stencil.complete(available.days))
     return ready
+
+
+def waiting_dates(definitions: Definitions, available: AvailableDates, ready: Sequence[Days]) -> int:
+    """Count the available dates of all triggers, from their earliest on, whose stencil is not complete."""
+    waiting = 0
+    for trigger, days in zip(definitions.triggers, ready, strict=True):
+        earliest = trigger.earliest_date or dt.date.min
+        waiting += len(available.days & Days(((earliest.toordinal(), dt.date.max.toordinal() + 1),)) - days)
+    return waiting
 
 
 def due_runs(
@@ -281,7 +292,8 @@ async def _execute_all(
     until: dt.datetime | None,
 ) -> Counter[RunState]:
     """Execute runs in order, with warm kernels where these are wanted."""
-    async with context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext():
+    warmth = context.jobs.warmth(definitions.preload) if definitions.warm else nullcontext()
+    async with warmth, context.index.kept():
         return await _in_order(context, definitions, runs, available, token, stop, until)
 
 
@@ -306,6 +318,7 @@ async def _in_order(
             if changed.is_set():
                 changed.clear()
                 waiting = _reconsidered(context, definitions, waiting, running.values())
+            context.backlog.due = waiting
             while len(running) < limit.runs and not stop.is_set() and (until is None or context.now() < until):
                 run = _first_allowed(waiting, running.values())
                 if run is None:
@@ -321,10 +334,12 @@ async def _in_order(
                 steered.cancel()
             for task in [task for task in running if task.done()]:
                 context.ledger.forget(running.pop(task))
+                context.index.changed()
                 states[task.result()] += 1
     finally:
         for task, run in running.items():
             context.ledger.forget(run)
+            context.index.changed()
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from autoflow.address import Address, parse_address
 from autoflow.durations import parse_duration
 from autoflow.errors import SettingsError
 from autoflow.resources import config_file
@@ -49,6 +50,8 @@ class Settings:
     token_files: tuple[Path, ...]
     """Where the token is looked for before the environment."""
     token_from_environment: str | None = field(repr=False)
+    http: Address | None = None
+    """Where the page is served; None nowhere."""
 
     @property
     def workflows_file(self) -> Path:
@@ -129,6 +132,7 @@ def load_settings(
             docker_secrets / TOKEN_NAME,
         ),
         token_from_environment=environment.get(TOKEN_NAME),
+        http=reader.read("daemon.http", parse_address),
     )
     reader.raise_mistakes()
     return settings
@@ -206,6 +210,12 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
     if starts is not None and starts > moment:
         raise SettingsError(f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?")
     return Token(value, source, expires)
+
+
+def token_expiry(settings: Settings) -> dt.datetime | None:
+    """Read when the token ends or has ended; None when there is none that says so."""
+    value = current_token(settings)
+    return _moment((_claims(value) or {}).get("exp")) if value else None
 
 
 def _find_token(settings: Settings) -> tuple[str, str] | None:
