@@ -81,7 +81,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     agenda.definitions = definitions = reload(context, definitions)
                     say(notifier, agenda, "ticking")
                     await one_tick(context, definitions, agenda, signals)
-                    await context.index.settle()
+                    context.index.settle_soon()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()

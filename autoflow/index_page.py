@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from autoflow.backlog import Backlog
 from autoflow.conditions import Conditions
@@ -29,8 +30,6 @@ LONGEST_LAST = 20.0
 OLDEST = 3600.0
 """Seconds after which the page is written again though nothing is new: it tells of the last poll."""
 
-logger = logging.getLogger(__name__)
-
 
 class IndexPage:
     """Writes the page whenever there is something new, and seldom enough to be no burden."""
@@ -41,6 +40,8 @@ class IndexPage:
         self._conditions = conditions
         self._backlog = backlog
         self._changed = asyncio.Event()
+        self._settling: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self._written: tuple[object, float] | None = None
 
     def changed(self) -> None:
@@ -59,6 +60,10 @@ class IndexPage:
             if self._changed.is_set():
                 await self._write(LONGEST_LAST)
 
+    def settle_soon(self) -> None:
+        """Settle while the daemon goes on."""
+        self._settling = asyncio.create_task(self.settle())
+
     async def settle(self) -> None:
         """Write the page unless it says already how things are."""
         now = asyncio.get_running_loop().time()
@@ -75,14 +80,20 @@ class IndexPage:
             await self._changed.wait()
 
     async def _write(self, limit: float = 60.0) -> None:
-        if self._pages.outlook is None:
-            return
-        self._changed.clear()
-        stamp = self._stamp()
-        final = self._outputs.reports / NAME
+        async with self._writing:
+            self._changed.clear()
+            if self._pages.outlook is not None:
+                self._written = self._stamp(), asyncio.get_running_loop().time()
+                await self._publish(self._outputs.reports / NAME, limit)
+
+    async def _publish(self, final: Path, limit: float) -> None:
         try:
             async with self._pages.made({"page": "index"}, limit) as (file, _):
                 self._outputs.publish(file, final)
+        except asyncio.CancelledError:
+            # what it was to say is not said yet
+            self._changed.set()
+            raise
         except (PageError, OSError) as error:
             self._conditions.begin("index", f"{final} can not be written: {error}", logging.WARNING)
         except Exception as error:
@@ -90,7 +101,6 @@ class IndexPage:
             self._conditions.begin("index", f"{final} can not be written: {type(error).__name__}: {error}")
         else:
             self._conditions.end("index", f"{final} can be written again")
-        self._written = stamp, asyncio.get_running_loop().time()
 
     def _stamp(self) -> object:
         outlook = self._pages.outlook

@@ -147,8 +147,8 @@ def _page(asked: Asked) -> tuple[str, str, int]:
         (template, values), status = ("missing.html", {"message": str(error)}), 404
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
     policy = policy_for(style)
-    common = {"style": Markup(style), "policy": policy, "links": asked.links, "now": asked.now}  # noqa: S704
-    return environment().get_template(template).render(**common, **values), policy, status
+    common = {"is_home": False, "style": Markup(style), "policy": policy, "links": asked.links, "now": asked.now}  # noqa: S704
+    return environment().get_template(template).render(**{**common, **values}), policy, status
 
 
 def policy_for(style: str) -> str:

@@ -28,7 +28,7 @@ YEARS_A_TABLE = 4
 """Years of months that stand side by side."""
 
 MOST_YEARS = 12
-MOST_FAILURES, MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 15, 12, 50, 200
+MOST_FAILURES, MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 8, 10, 50, 200
 LONGEST_ERROR = 400
 
 SIGNS = {
@@ -78,16 +78,18 @@ def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
     totals = Counter(state for row in rows for state in row.states)
     shown = rows[:MOST_TRIGGERS]
     first, last = whole or (None, None)
+    failed = _failed_runs(asked, situation)
     running = reader.runs(states=["running"], limit=MOST_RUNNING)
     next_tick = request["next_tick"]
     return "status.html", {
-        "served": asked.links.base is not None,
+        "is_home": True,
         "doing": request["doing"],
         "next_tick": dt.datetime.fromisoformat(next_tick) if next_tick else None,
         "polled": reader.last_poll(),
         "problems": request["problems"],
         "running": [_running(asked, run) for run in running],
-        "failures": [_failure(asked, run) for run in _failed_runs(asked, situation)],
+        "failures": [_failure(asked, run) for run in failed[:MOST_FAILURES]],
+        "more_failures": max(totals[DayState.FAILED] + totals[DayState.GIVEN_UP] - MOST_FAILURES, 0),
         "reports": [_report(asked.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(asked.links),
         "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in DayState if totals[state]],
