@@ -14,7 +14,7 @@ from pathlib import Path
 from autoflow.backlog import Backlog
 from autoflow.conditions import Conditions
 from autoflow.outputs import Outputs
-from autoflow.pages import PageError, Pages
+from autoflow.pages import Pages
 
 NAME = "index.html"
 
@@ -94,11 +94,8 @@ class IndexPage:
             # what it was to say is not said yet
             self._changed.set()
             raise
-        except (PageError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with a page is no reason for a run to fail
             self._conditions.begin("index", f"{final} can not be written: {error}", logging.WARNING)
-        except Exception as error:
-            # whatever is wrong with a page is no reason for a run to fail
-            self._conditions.begin("index", f"{final} can not be written: {type(error).__name__}: {error}")
         else:
             self._conditions.end("index", f"{final} can be written again")
 

@@ -60,13 +60,17 @@ class Metrics:
         yield _labelled("autoflow_runs", "Attempts at runs, by their state.", "state", states)
         yield _plain("autoflow_healthy", "Whether /health answers 200.", int(self._healthy))
         yield _plain("autoflow_problems", "Conditions that a person should know of.", len(context.conditions.present()))
-        yield _plain("autoflow_due_runs", "Runs that the last tick found due and that have not begun.", len(backlog.due))
+        yield _plain(
+            "autoflow_due_runs", "Runs that the last tick found due and that have not begun.", len(backlog.due)
+        )
         yield _plain("autoflow_waiting_dates", "Dates of triggers whose stencil is not complete.", backlog.waiting)
         oldest = min((run.reference_date for run in backlog.due), default=None)
         since = None if oldest is None else read.appeared(oldest)
         age = (now - since).total_seconds() if since else 0.0
         yield _plain(
-            "autoflow_oldest_due_age_seconds", "Time since the oldest date that is due was first listed by FlowAPI.", age
+            "autoflow_oldest_due_age_seconds",
+            "Time since the oldest date that is due was first listed by FlowAPI.",
+            age,
         )
         for name, text, moment in (
             ("last_poll", "When FlowAPI last listed its dates.", read.last_poll()),

@@ -36,7 +36,10 @@ LARGEST_HEAD, LARGEST_BODY = 16_384, 4_096
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 STATIC = {
     # what notebooks have made may look as it likes, but runs nothing and asks nobody
-    ".html": ("text/html; charset=utf-8", f"{NOTHING}; sandbox; img-src data:; font-src data:; style-src 'unsafe-inline'"),
+    ".html": (
+        "text/html; charset=utf-8",
+        f"{NOTHING}; sandbox; img-src data:; font-src data:; style-src 'unsafe-inline'",
+    ),
     # browsers show a PDF in a page of their own
     ".pdf": ("application/pdf", f"{NOTHING}; object-src 'self'; style-src 'unsafe-inline'"),
     ".ipynb": ("application/x-ipynb+json", f"{NOTHING}; sandbox"),
@@ -249,7 +252,7 @@ class _File(_Handler, StaticFileHandler):
     def head(self, path: str) -> Awaitable[None]:  # type: ignore[override]
         return StaticFileHandler.head(self, path)
 
-    async def get(self, path: str, include_body: bool = True) -> None:  # type: ignore[override]
+    async def get(self, path: str, include_body: bool = True) -> None:
         try:
             await StaticFileHandler.get(self, path, include_body)
         except StreamClosedError:
@@ -282,7 +285,8 @@ def allowed(root: Path, path: Path, suffixes: tuple[str, ...]) -> Path | None:
     """
     try:
         directory, found = root.resolve(strict=True), path.resolve(strict=True)
-        hidden = any(part.startswith(".") for part in (*path.relative_to(root).parts, *found.relative_to(directory).parts))
+        parts = (*path.relative_to(root).parts, *found.relative_to(directory).parts)
+        hidden = any(part.startswith(".") for part in parts)
         return None if hidden or found.suffix not in suffixes or not found.is_file() else found
     except (OSError, ValueError, RuntimeError):
         return None

@@ -1,19 +1,20 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Chromium without a window, to load pages as people do: ``python -m tests.browser URL FILE.png [WIDTH] [dark]``."""
+"""Chromium without a window, to load pages as people do; ``python -m tests.browser URL FILE.png`` takes a picture."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,13 @@ class Browser:
         answer = await self.send("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
-    async def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Take a picture."""
-        taken = await self.send("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(taken["data"]))
-
-    async def pdf(self, path: Path) -> None:
-        """Print."""
-        printed = await self.send("Page.printToPDF", preferCSSPageSize=True, printBackground=False)
-        path.write_bytes(base64.b64decode(printed["data"]))
+    async def picture(self, kind: str) -> bytes:
+        """Take a picture (``png``), or print (``pdf``)."""
+        if kind == "pdf":
+            taken = await self.send("Page.printToPDF", preferCSSPageSize=True, printBackground=False)
+        else:
+            taken = await self.send("Page.captureScreenshot")
+        return base64.b64decode(taken["data"])
 
     async def _hear(self) -> dict[str, Any]:
         text = await asyncio.wait_for(self._socket.read_message(), 30)
@@ -126,7 +125,18 @@ class Browser:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
-    """Start Chromium with a profile of its own, and end it."""
+    """Open a tab of a Chromium that lives as long as the context."""
+    with chromium() as address:
+        socket = await websocket_connect(address, max_message_size=100_000_000)
+        tab = Browser(socket)
+        await tab.open()
+        yield tab
+        socket.close()
+
+
+@contextmanager
+def chromium() -> Iterator[str]:
+    """Start Chromium with a profile of its own, and give its address."""
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
@@ -134,30 +144,37 @@ async def browser() -> AsyncIterator[Browser]:
         )
         try:
             described = Path(profile) / "DevToolsActivePort"
-            end = asyncio.get_running_loop().time() + 30
+            end = time.monotonic() + 30
             while not described.exists() or "\n" not in described.read_text():
-                assert asyncio.get_running_loop().time() < end, "Chromium does not start"
-                await asyncio.sleep(0.05)
+                assert time.monotonic() < end, "Chromium does not start"
+                time.sleep(0.05)
             port, path = described.read_text().split("\n")
-            socket = await websocket_connect(f"ws://127.0.0.1:{port}{path}", max_message_size=100_000_000)
-            tab = Browser(socket)
-            await tab.open()
-            yield tab
-            socket.close()
+            yield f"ws://127.0.0.1:{port}{path}"
         finally:
             process.terminate()
             process.wait()
 
 
-async def _main(url: str, file: str, width: str = "1280", *how: str) -> None:
+async def take(url: str, kind: str, width: int, height: int, dark: bool) -> bytes:
+    """Take a picture of a page."""
     async with browser() as tab:
-        page = await tab.load(url, int(width), int(next((word for word in how if word.isdigit()), 1000)), "dark" in how)
-        print(page.width, page.requests, page.complaints)  # noqa: T201
-        if file.endswith(".pdf"):
-            await tab.pdf(Path(file))
-        else:
-            await tab.screenshot(Path(file))
+        page = await tab.load(url, width, height, dark)
+        for line in (f"{page.width} pixels wide", *page.requests, *page.complaints):
+            print(line)  # noqa: T201
+        return await tab.picture(kind)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("file", type=Path, help="a .png, or a .pdf")
+    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--height", type=int, default=1000)
+    parser.add_argument("--dark", action="store_true")
+    options = parser.parse_args()
+    kind = options.file.suffix.removeprefix(".")
+    options.file.write_bytes(asyncio.run(take(options.url, kind, options.width, options.height, options.dark)))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:]))
+    main()

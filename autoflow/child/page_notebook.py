@@ -69,4 +69,4 @@ def _body(path: Path) -> str:
 
 
 def _style() -> str:
-    return (TEMPLATES / "notebook.css").read_text(encoding="utf-8") + HtmlFormatter().get_style_defs(".highlight")
+    return (TEMPLATES / "notebook.css").read_text(encoding="utf-8") + str(HtmlFormatter().get_style_defs(".highlight"))

@@ -80,8 +80,7 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
                 "run": run,
                 "link": asked.links.page(f"runs/{answer.run_id}"),
                 "wanted": [
-                    (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing))
-                    for wanted in answer.wanted
+                    (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
                 ],
                 "notebooks": [_notebook(asked, notebook, {}) for notebook in notebooks],
             }

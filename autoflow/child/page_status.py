@@ -39,7 +39,7 @@ SIGNS = {
     DayState.WAITING: "w",
     DayState.DONE: "✓",
     DayState.NOT_AVAILABLE: "·",
-    DayState.EXCLUDED: "–",
+    DayState.EXCLUDED: "-",
 }
 """What stands for each state; the first here is what a month shows that has several."""
 
@@ -188,9 +188,10 @@ def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date]) -> 
         at = (day - row.first).days
         state, run = row.states[at], row.runs[at]
         yield Cell(
-            SIGNS[state], CLASSES[state], f"{day}: {state.value}", links.page(f"why?trigger={number}&date={day}")
-            if run is None
-            else links.page(f"runs/{run}"),
+            SIGNS[state],
+            CLASSES[state],
+            f"{day}: {state.value}",
+            links.page(f"why?trigger={number}&date={day}") if run is None else links.page(f"runs/{run}"),
         )
 
 
@@ -212,7 +213,9 @@ def _month_cells(row: Row, months: Sequence[tuple[int, int]], last: dt.date) -> 
     for year, month in months:
         start = max(dt.date(year, month, 1), row.first)
         after = dt.date(year + month // 12, month % 12 + 1, 1)
-        counts = Counter(row.states[(start - row.first).days : (min(after, last + dt.timedelta(days=1)) - row.first).days])
+        counts = Counter(
+            row.states[(start - row.first).days : (min(after, last + dt.timedelta(days=1)) - row.first).days]
+        )
         worst = next(state for state in SIGNS if counts[state])
         found = ", ".join(f"{counts[state]} {state.value}" for state in SIGNS if counts[state])
         yield Cell(SIGNS[worst], CLASSES[worst], f"{year}-{month:02}: {found}")
