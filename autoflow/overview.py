@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from autoflow.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.date_stencil import AvailableDates, EmptyIntervalError
 from autoflow.definitions import Definitions, Trigger
 from autoflow.listed_dates import ListedDates
 from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
 from autoflow.runs import RunKey, RunState, key_maker
-from autoflow.sensor import is_asked_for, is_given_up, is_skipped, next_try
 
 DAY = dt.timedelta(days=1)
 

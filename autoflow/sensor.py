@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+from autoflow.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.context import Context
 from autoflow.date_stencil import AvailableDates
 from autoflow.days import Days
-from autoflow.definitions import Concurrency, Definitions, Retries
+from autoflow.definitions import Concurrency, Definitions
 from autoflow.errors import FlowapiError
-from autoflow.run_reader import Failures, History, Request, Skip
+from autoflow.run_reader import History
 from autoflow.runs import Run, RunKey, RunState, build_run, recorded_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
@@ -227,27 +228,6 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
         else:
             due.append(run)
     return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
-
-
-def is_given_up(retries: Retries, failures: Failures) -> bool:
-    """Whether a failed run has had all its attempts."""
-    return retries.attempts is not None and failures.attempts >= retries.attempts
-
-
-def is_asked_for(request: Request, failures: Failures | None) -> bool:
-    """Whether somebody's request for a run is still to be met: once it failed, it is tried again as any other."""
-    return failures is None or failures.last < request.asked
-
-
-def is_skipped(skip: Skip, request: Request | None) -> bool:
-    """Whether a run may not be made; what was asked for after it was skipped may."""
-    return request is None or request.asked <= skip.since
-
-
-def next_try(retries: Retries, failures: Failures) -> dt.datetime:
-    """When a failed run may be tried again: pauses double, up to a cap."""
-    doublings = min(failures.attempts - 1, 32)
-    return failures.last + dt.timedelta(seconds=min(retries.pause * 2**doublings, retries.max_pause))
 
 
 def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
