@@ -19,6 +19,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -91,6 +93,12 @@ class Asked:
         return Situation(self.definitions, self.reader.listed_dates(), self.reader.standing(first, last), self.now)
 
 
+def prepare() -> None:
+    """Import and compile ahead what the page beside the reports needs."""
+    import_module("autoflow.child.page_run")
+    environment().get_template("status.html")
+
+
 def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     """Make a page.
 
@@ -157,6 +165,7 @@ def policy_for(style: str) -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
+@cache
 def environment() -> Environment:
     """Make the templates' environment: all that they are given is escaped, and can be read."""
     made = Environment(
