@@ -50,3 +50,6 @@ tools:
 
 test-tools:
 	@command -v pdftotext >/dev/null || .ci/apt-install poppler-utils
+# Ubuntu's package of this name is no browser, and the tests that want one say that they skip
+	@command -v chromium >/dev/null || ! apt-cache show chromium 2>/dev/null | grep -q '^Depends:.*chromium-common' \
+		|| .ci/apt-install chromium || true

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow import sensor
+from autoflow.backlog import Backlog
 from autoflow.checks import check_tools
 from autoflow.conditions import Conditions
 from autoflow.context import Context
@@ -21,14 +22,16 @@ from autoflow.control import Control
 from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_or_stop
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError
+from autoflow.index_page import IndexPage
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
 from autoflow.messenger import Messenger
 from autoflow.model import RunStore
 from autoflow.notifier import Notifier
 from autoflow.outputs import Outputs
+from autoflow.pages import Outlook, Pages
 from autoflow.parser import read_definitions
-from autoflow.progress import Progress
+from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import RunState
 from autoflow.settings import SECRET_NAMES, Settings, check_directories, read_token
 from autoflow.signals import Signals
@@ -47,16 +50,22 @@ def open_context(settings: Settings, environment: Mapping[str, str], progress: P
     store = RunStore(settings.db_path)
     try:
         jobs = Jobs(settings.work_dir / settings.instance, settings.instance, job_environment(environment, settings))
+        conditions, backlog = Conditions(), Backlog()
+        outputs = Outputs(settings.notebooks_dir, settings.reports_dir)
+        pages = Pages(settings, store, jobs, progress, conditions)
         try:
             context = Context(
                 settings=settings,
                 store=store,
                 ledger=Ledger(store.read),
                 jobs=jobs,
-                outputs=Outputs(settings.notebooks_dir, settings.reports_dir),
+                outputs=outputs,
                 progress=progress,
-                conditions=Conditions(),
+                conditions=conditions,
                 steering=Steering(store),
+                backlog=backlog,
+                pages=pages,
+                index=IndexPage(pages, outputs, conditions, backlog),
             )
             for attempt in store.recover(context.now()):
                 logger.warning(
@@ -90,6 +99,8 @@ def run_on_schedule(
         return run_once(settings, environment, progress)
     check_tools(definitions)
     read_token(settings)
+    if settings.http is not None:
+        progress = RememberedProgress(progress)
     with open_context(settings, environment, progress) as context:
         return asyncio.run(serve(context, definitions, Notifier(environment), now=now))
 
@@ -111,7 +122,7 @@ def obey_here(
 
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
     messenger = Messenger(context, definitions)
-    async with _reachable(context) as signals:
+    async with _reachable(context, definitions) as signals:
         try:
             outcome = await tick_or_stop(context, definitions, signals, patient=False)
         except FlowapiError as error:
@@ -129,18 +140,20 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
 
 
 async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
-    async with _reachable(context) as signals:
+    async with _reachable(context, definitions) as signals:
         outcome = await done_or_stopped(sensor.run_asked(context, definitions, signals.stop), context, signals)
     return _summed_up(outcome)
 
 
 @asynccontextmanager
-async def _reachable(context: Context) -> AsyncIterator[Signals]:
+async def _reachable(context: Context, definitions: Definitions) -> AsyncIterator[Signals]:
     """Hear signals, and orders over the control socket, for the length of one tick."""
-    agenda = Agenda(last_tick=context.now(), doing="running once")
+    agenda = Agenda(context.now(), definitions, doing="running once")
+    context.pages.follow(lambda: Outlook(context.now(), definitions))
     with Signals() as signals:
         async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
             yield signals
+            await context.index.settle()
 
 
 def _summed_up(outcome: sensor.Outcome | None) -> ExitCode:

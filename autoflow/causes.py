@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from autoflow.attempts import is_given_up, is_skipped, next_try
 from autoflow.cadence import why_excluded
 from autoflow.days import Days
 from autoflow.definitions import Definitions, Notify, Trigger
@@ -22,7 +23,6 @@ from autoflow.messages import Message
 from autoflow.overview import moment, spans
 from autoflow.run_reader import FailedRun, History, Known
 from autoflow.runs import RunKey, key_maker
-from autoflow.sensor import is_given_up, is_skipped, next_try
 
 GATHER = dt.timedelta(minutes=5)
 """How long failures of a tick under way are gathered before people are told; at its end they are at once."""

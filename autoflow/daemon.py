@@ -11,8 +11,8 @@ import datetime as dt
 import gc
 import logging
 import os
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from autoflow.definitions import Definitions
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError, TokenError
 from autoflow.messenger import Messenger
 from autoflow.notifier import Notifier
+from autoflow.outputs import unwritable
+from autoflow.pages import Outlook
 from autoflow.parser import load_definitions
 from autoflow.retention import Sweeper
 from autoflow.schedule import Schedule, next_tick
@@ -42,6 +44,8 @@ class Agenda:
     """What the daemon is at, and when it has to do something next."""
 
     last_tick: dt.datetime
+    definitions: Definitions
+    """Those that are used, whatever has become of workflows.yml."""
     retry_at: dt.datetime | None = None
     """When what failed, a tick or a run, may be tried again."""
     failed_ticks: int = 0
@@ -65,12 +69,14 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     now
         Whether the first tick is at once.
     """
-    agenda = Agenda(last_tick=first_tick(context, now=now))
+    agenda = Agenda(first_tick(context, now=now), definitions)
+    context.pages.follow(lambda: outlook(context, agenda))
     with Signals() as signals:
         feeding = asyncio.create_task(feed_watchdog(notifier))
         async with (
             Messenger(context, definitions) as messenger,
             Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)),
+            page(context, agenda),
         ):
             notifier.ready()
             while not signals.stop.is_set():
@@ -79,19 +85,20 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                 say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
                 give_memory_back()
                 if await sleep_until(moment, signals, context):
-                    definitions = messenger.definitions = reload(context, definitions)
+                    definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
                     say(notifier, agenda, "ticking")
                     with messenger.working():
                         if await one_tick(context, definitions, agenda, signals):
                             messenger.ticked()
+                    context.index.settle_soon()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()
-                    definitions = messenger.definitions = reload(context, definitions)
+                    definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
                     messenger.look()
                     notifier.ready()
                 elif context.steering.changed.is_set() and not signals.stop.is_set():
-                    definitions = messenger.definitions = reload(context, definitions)
+                    definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
                     say(notifier, agenda, "running what was asked for")
                     with messenger.working():
                         await between_ticks(context, definitions, agenda, signals)
@@ -305,6 +312,34 @@ def say(notifier: Notifier, agenda: Agenda, text: str) -> None:
 def answer(context: Context, agenda: Agenda, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
     return context.steering.obey(asked, context.now()) if asked else health(context, agenda)
+
+
+@asynccontextmanager
+async def page(context: Context, agenda: Agenda) -> AsyncIterator[None]:
+    """Serve the page for as long as the context lasts, where the settings want it."""
+    if context.settings.http is None:
+        yield
+        return
+    # nobody else pays for its libraries
+    from autoflow.web import Web
+
+    async with Web(context, context.settings.http, lambda: {**health(context, agenda), **fitness(context, agenda)}):
+        yield
+
+
+def outlook(context: Context, agenda: Agenda) -> Outlook:
+    """Say what pages are to know of the daemon."""
+    now = context.now()
+    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(agenda.definitions, now))
+
+
+def fitness(context: Context, agenda: Agenda) -> dict[str, Any]:
+    """Say whether the daemon can do what it is for; a failed run is no fault of its own."""
+    reasons = [message for name in ("tick", "workflows.yml") if (message := context.conditions.about(name))]
+    if agenda.failed_ticks and context.conditions.about("tick") is None:
+        reasons.append("the last tick could not be made; the log says why")
+    reasons += unwritable(context.settings.db_path.parent, context.settings.outputs_dir)
+    return {"healthy": not reasons, "reasons": reasons}
 
 
 def health(context: Context, agenda: Agenda) -> dict[str, Any]:

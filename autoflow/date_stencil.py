@@ -53,6 +53,10 @@ class AvailableDates:
     def __contains__(self, date: dt.date) -> bool:
         return date.toordinal() in self.days
 
+    def complete(self, stencil: DateStencil) -> Days:
+        """Give those of them for which all dates of a stencil are there."""
+        return self.days & stencil.complete(self.days)
+
     @property
     def ends(self) -> Interval | None:
         """The first and the last of them; None when there are none."""

@@ -30,7 +30,7 @@ from autoflow.warm_parent import NotWarmError, Process, WarmParent
 MARKER = "AUTOFLOW_JOB"
 """Environment variable that every process started for a job carries: ``<instance>/<job>/``."""
 
-WARM_KINDS = ("notebook", "report")
+WARM_KINDS = ("notebook", "report", "page")
 MOST_WARM_PARENTS = 3
 """How many are started in the place of one that refused or ended, before jobs go without."""
 

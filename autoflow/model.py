@@ -67,6 +67,11 @@ class RunStore:
         self._connection.close()
         os.close(self._lock)
 
+    @property
+    def changes(self) -> int:
+        """How many rows have been changed since it was opened: another number, once there is something new."""
+        return self._connection.total_changes
+
     def recover(self, now: dt.datetime) -> list[Attempt]:
         """Record what a dead AutoFlow left running as interrupted, and return those attempts."""
         left = [

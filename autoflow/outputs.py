@@ -84,5 +84,20 @@ class Outputs:
         self._reserved.discard(path)
 
 
+def unwritable(*directories: Path) -> list[str]:
+    """Say of each directory that can not be written to, and why; on a full disk, say."""
+    found = []
+    for directory in dict.fromkeys(directories):
+        try:
+            system = os.statvfs(directory)
+            if system.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK | os.X_OK):
+                found.append(f"{directory} can not be written")
+            elif system.f_bavail == 0:
+                found.append(f"{directory} has no space left")
+        except OSError as error:
+            found.append(f"{directory} can not be written ({error.strerror})")
+    return found
+
+
 def _paths(directory: Path, stem: str, suffixes: Sequence[str]) -> list[Path]:
     return [directory / f"{stem}{suffix}" for suffix in suffixes]

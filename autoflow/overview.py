@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import reduce
 from operator import or_
 
+from autoflow.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.cadence import reference_days, why_excluded
 from autoflow.date_stencil import AvailableDates, EmptyIntervalError
 from autoflow.days import Days
@@ -24,7 +25,6 @@ from autoflow.durations import duration_text
 from autoflow.listed_dates import ListedDates
 from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
 from autoflow.runs import RunKey, RunState, key_maker
-from autoflow.sensor import complete_days, is_asked_for, is_given_up, is_skipped, next_try
 
 DAY = dt.timedelta(days=1)
 
@@ -149,7 +149,7 @@ def states(
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     key_of = key_maker(trigger)
-    complete = frozenset(complete_days(trigger, available))
+    complete = frozenset(available.complete(trigger.date_stencil))
     wanted = frozenset(reference_days(trigger, Days.joined([(first.toordinal(), last.toordinal() + 1)])))
     latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
     live = {RunState.SUCCESS.value: DayState.DONE, RunState.RUNNING.value: DayState.RUNNING}

@@ -8,9 +8,24 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TextIO
 
 CLEAR_LINE = "\r\x1b[K"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A notebook of an attempt at a run."""
+
+    run_id: int
+    run: str
+    """Its workflow and reference date."""
+    label: str
+
+    def __str__(self) -> str:
+        return f"{self.run} {self.label}"
 
 
 class Progress:
@@ -18,11 +33,36 @@ class Progress:
 
     watched = False
 
-    def show(self, task: str, text: str) -> None:
+    def show(self, task: Task, text: str) -> None:
         """Say how far a task is."""
 
-    def drop(self, task: str) -> None:
+    def drop(self, task: Task) -> None:
         """Forget a task that has ended."""
+
+    def tasks(self) -> Mapping[Task, str]:
+        """Give how far each task under way is, as far as that is known."""
+        return {}
+
+
+class RememberedProgress(Progress):
+    """Tells those who ask, and passes on what it is told."""
+
+    watched = True
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._tasks: dict[Task, str] = {}
+
+    def show(self, task: Task, text: str) -> None:
+        self._tasks[task] = text
+        self._shown.show(task, text)
+
+    def drop(self, task: Task) -> None:
+        self._tasks.pop(task, None)
+        self._shown.drop(task)
+
+    def tasks(self) -> Mapping[Task, str]:
+        return dict(self._tasks)
 
 
 class TerminalProgress(Progress):
@@ -32,13 +72,13 @@ class TerminalProgress(Progress):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._tasks: dict[str, str] = {}
+        self._tasks: dict[Task, str] = {}
 
-    def show(self, task: str, text: str) -> None:
+    def show(self, task: Task, text: str) -> None:
         self._tasks[task] = text
         self.draw()
 
-    def drop(self, task: str) -> None:
+    def drop(self, task: Task) -> None:
         self._tasks.pop(task, None)
         self.draw()
 

@@ -378,6 +378,19 @@ class RunReader:
         polled, since = self._meta("last_poll"), self._meta("first_poll")
         return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
 
+    def last_poll(self) -> dt.datetime | None:
+        """Read when FlowAPI last listed its dates; None when it never has."""
+        polled = self._meta("last_poll")
+        return _moment(polled) if polled else None
+
+    def appeared(self, date: dt.date) -> dt.datetime | None:
+        """Read when FlowAPI first listed a date, for whichever CDR type; None when it does not list it."""
+        (first,) = self._connection.execute(
+            "SELECT min(appeared) FROM listed_dates WHERE first <= ? AND julianday(?) - julianday(first) < days",
+            (date.isoformat(), date.isoformat()),
+        ).fetchone()
+        return _moment(first) if first else None
+
     def last_tick(self) -> dt.datetime | None:
         """Read the time for which the newest tick was scheduled; None in a new installation."""
         text = self._meta("last_tick")
@@ -485,6 +498,31 @@ class RunReader:
         """List the ids of the newest attempts."""
         rows = self._connection.execute("SELECT id FROM runs ORDER BY id DESC LIMIT ?", (number,))
         return [id_ for (id_,) in rows]
+
+    def counts(self) -> dict[RunState, int]:
+        """Count the attempts of each state."""
+        return {
+            RunState(state): number
+            for state, number in self._connection.execute("SELECT state, count(*) FROM runs GROUP BY state")
+        }
+
+    def ends_after(self, run_id: int) -> Iterator[tuple[int, str, RunState, float | None]]:
+        """Read of the attempts after one their ids, workflows, states and lengths in seconds, in order."""
+        rows = self._connection.execute(
+            "SELECT id, workflow, state, started, ended FROM runs WHERE id > ? ORDER BY id", (run_id,)
+        )
+        for id_, workflow, state, started, ended in rows:
+            length = (_moment(ended) - _moment(started)).total_seconds() if ended else None
+            yield id_, workflow, RunState(state), length
+
+    def newest_reports(self, number: int) -> list[tuple[RecordedRun, str, str]]:
+        """List the newest reports: the attempt, the label of the notebook, and the path."""
+        rows = self._connection.execute(
+            "SELECT run_id, label, report FROM notebooks WHERE report NOT NULL ORDER BY run_id DESC, label LIMIT ?",
+            (number,),
+        ).fetchall()
+        runs = {run.id: run for run in self.runs(ids=[run_id for run_id, _, _ in rows])} if rows else {}
+        return [(runs[run_id], label, report) for run_id, label, report in rows]
 
     def durations(self, workflow: str) -> float | None:
         """Give the median length in seconds of a workflow's last successes; None when there are none."""

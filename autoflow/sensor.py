@@ -10,20 +10,21 @@ import datetime as dt
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
+from autoflow.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.cadence import reference_days
 from autoflow.context import Context
 from autoflow.date_stencil import AvailableDates, EmptyIntervalError
 from autoflow.days import Days
-from autoflow.definitions import Concurrency, DataRule, Definitions, Retries, Trigger
+from autoflow.definitions import Concurrency, DataRule, Definitions, Trigger
 from autoflow.errors import FlowapiError
 from autoflow.listed_dates import ListedDates
-from autoflow.run_reader import Failures, History, Request, Skip
+from autoflow.run_reader import History
 from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
 from autoflow.settings import Token, read_token
 from autoflow.workflows import execute
@@ -96,7 +97,9 @@ async def _tick(
     patient: bool,
 ) -> Outcome:
     listed = await poll(context, definitions, token)
-    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, listed, context.now()))
+    ready = ready_days(definitions, listed, context.now())
+    context.backlog.waiting = waiting_dates(definitions, listed, context.now(), ready)
+    unsettled = context.ledger.unsettled(definitions, ready)
     decision = due_runs(definitions, unsettled, context.store.read.history(), context.now(), patient=patient)
     if decision.given_up:
         names = ", ".join(str(run) for run in decision.given_up[:3])
@@ -107,7 +110,7 @@ async def _tick(
         context.conditions.end("given up", "no run has had all its attempts any more")
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
-    states = await _in_order(context, definitions, decision.due, listed, token, stop, until)
+    states = await _execute_all(context, definitions, decision.due, listed, token, stop, until)
     retry_at = _look_ahead(context, decision)
     return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
 
@@ -161,19 +164,28 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> List
 
 def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
     """Find, for each trigger, the dates that it is for, that count, and whose stencil is complete."""
+    return [
+        reference_days(trigger, available.complete(trigger.date_stencil))
+        for trigger, available in _counting(definitions, listed, now)
+    ]
+
+
+def waiting_dates(definitions: Definitions, listed: ListedDates, now: dt.datetime, ready: Sequence[Days]) -> int:
+    """Count the dates of all triggers that count, and whose stencil is not complete."""
+    counting = zip(_counting(definitions, listed, now), ready, strict=True)
+    return sum(len(reference_days(trigger, available.days) - days) for (trigger, available), days in counting)
+
+
+def _counting(
+    definitions: Definitions, listed: ListedDates, now: dt.datetime
+) -> Iterator[tuple[Trigger, AvailableDates]]:
+    """Give each trigger with the dates that count for it."""
     available: dict[DataRule, AvailableDates] = {}
-    ready = []
     for trigger in definitions.triggers:
         rule = definitions.data_rule(trigger)
         if rule not in available:
             available[rule] = listed.available(rule, now)
-        ready.append(reference_days(trigger, complete_days(trigger, available[rule])))
-    return ready
-
-
-def complete_days(trigger: Trigger, available: AvailableDates) -> Days:
-    """Find the available dates whose stencil is complete."""
-    return available.days & trigger.date_stencil.complete(available.days)
+        yield trigger, available[rule]
 
 
 def due_runs(
@@ -243,27 +255,6 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
     return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
 
 
-def is_given_up(retries: Retries, failures: Failures) -> bool:
-    """Whether a failed run has had all its attempts."""
-    return retries.attempts is not None and failures.attempts >= retries.attempts
-
-
-def is_asked_for(request: Request, failures: Failures | None) -> bool:
-    """Whether somebody's request for a run is still to be met: once it failed, it is tried again as any other."""
-    return failures is None or failures.last < request.asked
-
-
-def is_skipped(skip: Skip, request: Request | None) -> bool:
-    """Whether a run may not be made; what was asked for after it was skipped may."""
-    return request is None or request.asked <= skip.since
-
-
-def next_try(retries: Retries, failures: Failures) -> dt.datetime:
-    """When a failed run may be tried again: pauses double, up to a cap."""
-    doublings = min(failures.attempts - 1, 32)
-    return failures.last + dt.timedelta(seconds=min(retries.pause * 2**doublings, retries.max_pause))
-
-
 def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
     """Find when the first failed run may be tried again, and tell of those that may not."""
     failures = context.store.read.history().failed
@@ -293,13 +284,27 @@ async def run_asked(
     decision = asked_runs(definitions, context.store.read.history(), context.now())
     listed = context.store.read.listed_dates()
     async with _warmth(context, definitions):
-        states = await _in_order(context, definitions, decision.due, listed, token, stop, until)
+        states = await _execute_all(context, definitions, decision.due, listed, token, stop, until)
     return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
 
 
 def _warmth(context: Context, definitions: Definitions, *, at_once: bool = False) -> AbstractAsyncContextManager[None]:
     """Have warm kernels where these are wanted."""
     return context.jobs.warmth(definitions.preload, at_once=at_once) if definitions.warm else nullcontext()
+
+
+async def _execute_all(
+    context: Context,
+    definitions: Definitions,
+    runs: Iterable[Run],
+    listed: ListedDates,
+    token: Token,
+    stop: asyncio.Event,
+    until: dt.datetime | None,
+) -> Counter[RunState]:
+    """Execute runs in order, and keep the page beside the reports up to date meanwhile."""
+    async with context.index.kept():
+        return await _in_order(context, definitions, runs, listed, token, stop, until)
 
 
 async def _in_order(
@@ -323,6 +328,7 @@ async def _in_order(
             if changed.is_set():
                 changed.clear()
                 waiting = _reconsidered(context, definitions, waiting, running.values())
+            context.backlog.due = waiting
             while len(running) < limit.runs and not stop.is_set() and (until is None or context.now() < until):
                 run = _first_allowed(waiting, running.values())
                 if run is None:
@@ -339,10 +345,12 @@ async def _in_order(
                 steered.cancel()
             for task in [task for task in running if task.done()]:
                 context.ledger.forget(running.pop(task))
+                context.index.changed()
                 states[task.result()] += 1
     finally:
         for task, run in running.items():
             context.ledger.forget(run)
+            context.index.changed()
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from autoflow.address import Address, parse_address
 from autoflow.durations import parse_duration
 from autoflow.errors import SettingsError, TokenError
 from autoflow.resources import config_file
@@ -70,6 +71,9 @@ class Settings:
         """Where messages go, by environment variable; only what is set."""
         values = self.smtp_url, self.webhook_url, self.heartbeat_url, self.apprise_urls
         return {name: value for name, value in zip(SECRET_NAMES[1:], values, strict=True) if value}
+
+    http: Address | None = None
+    """Where the page is served; None nowhere."""
 
     @property
     def workflows_file(self) -> Path:
@@ -152,6 +156,7 @@ def load_settings(
         webhook_url=reader.secret("messages.webhook_url", "AUTOFLOW_WEBHOOK_URL", secret_directories, _hook),
         heartbeat_url=reader.secret("messages.heartbeat_url", "AUTOFLOW_HEARTBEAT_URL", secret_directories, _hook),
         apprise_urls=reader.secret("messages.apprise_urls", "AUTOFLOW_APPRISE_URLS", secret_directories, _apprise),
+        http=reader.read("daemon.http", parse_address),
     )
     reader.raise_mistakes()
     return settings
@@ -242,6 +247,12 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
     if starts is not None and starts > moment:
         raise TokenError(f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?")
     return Token(value, source, expires)
+
+
+def token_expiry(settings: Settings) -> dt.datetime | None:
+    """Read when the token ends or has ended; None when there is none that says so."""
+    value = current_token(settings)
+    return _moment((_claims(value) or {}).get("exp")) if value else None
 
 
 def _find_token(settings: Settings) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
 from autoflow.naming import latest_stem, output_stem
+from autoflow.progress import Task
 from autoflow.redaction import Redactor
 from autoflow.reports import Making, make_reports
 from autoflow.run_reader import RecordedNotebook
@@ -326,8 +327,9 @@ def _notebook_failure(notebook: Notebook, reply: Reply, workspace: Path) -> Fail
     return Failure(message, notebook.label, cell, exception, error.get("traceback"))
 
 
-def _task(execution: _Execution, notebook: Notebook) -> str:
-    return f"{execution.run.workflow.name} {execution.run.reference_date} {notebook.label}"
+def _task(execution: _Execution, notebook: Notebook) -> Task:
+    run = execution.run
+    return Task(execution.attempt.id, f"{run.workflow.name} {run.reference_date}", notebook.label)
 
 
 def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:

@@ -90,6 +90,11 @@ class Outcome:
 
 @pytest.fixture
 def deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:
+    return make_deployment(tmp_path, flowapi)
+
+
+def make_deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:
+    """Make the directories of an installation, and name them in its environment."""
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AUTOFLOW_", "FLOWAPI_"))}

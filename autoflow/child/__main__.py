@@ -27,7 +27,7 @@ from autoflow.redaction import Redactor
 if TYPE_CHECKING:
     from autoflow.child.spare_kernel import SpareKernel
 
-KINDS = ("available_dates", "message", "notebook", "report", "template")
+KINDS = ("available_dates", "message", "notebook", "page", "report", "template")
 
 
 def main() -> None:

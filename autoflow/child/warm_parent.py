@@ -45,6 +45,9 @@ KERNEL = (
     "psutil",
 )
 """What a kernel has imported when it is ready, or imports later; some of it may not be there in another version."""
+IDLE = 0.1
+"""Seconds without a request after which there is time to import what the end of a tick needs."""
+
 INLINE_PLOTS = "module://matplotlib_inline.backend_inline"
 
 
@@ -87,6 +90,7 @@ class WarmParent:
         self._running: dict[int, str] = {}
         self._preloaded: set[str] = set()
         self._changed: dict[str, int] = {}
+        self._looked_ahead = False
         self._environment = dict(os.environ)
         # what -m put first is where AutoFlow was started
         self._fresh_path = tuple(sys.path if sys.flags.safe_path else sys.path[1:])
@@ -105,7 +109,9 @@ class WarmParent:
         signal.set_wakeup_fd(self._wakened, warn_on_full_buffer=False)
         sources: list[Any] = [self._wake, self._connection]
         while self._running or self._connection in sources:
-            ready, _, _ = select.select(sources, [], [])
+            ready, _, _ = select.select(sources, [], [], None if self._looked_ahead or not self._running else IDLE)
+            if not ready:
+                self._look_ahead()
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
@@ -184,6 +190,12 @@ class WarmParent:
                 self._preloaded.add(name.partition(".")[0])
                 with suppress(Exception):
                     import_module(name)
+
+    def _look_ahead(self) -> None:
+        """Import what the page is made with, while a job runs: the end of the tick waits for the page."""
+        self._looked_ahead = True
+        with suppress(Exception):
+            import_module("autoflow.child.page").prepare()
 
     def _check(self) -> None:
         """See that a fork would be as good as a process started anew.

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from autoflow.attempts import is_asked_for
 from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.definitions import Keep
@@ -21,7 +22,7 @@ from autoflow.retention import to_be_removed
 from autoflow.run_reader import History, RunReader
 from autoflow.runs import Run, RunKey
 from autoflow.schedule import Schedule, next_tick
-from autoflow.sensor import concurrency_of, due_runs, is_asked_for, ready_days
+from autoflow.sensor import concurrency_of, due_runs, ready_days
 from autoflow.settings import Settings
 
 MOST_ROWS = 40

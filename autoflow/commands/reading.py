@@ -8,15 +8,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
 from autoflow.model import open_for_reading
 from autoflow.overview import Situation
 from autoflow.run_reader import RecordedRun, RunReader
-from autoflow.settings import Settings
 from autoflow.wording import did_you_mean, shortened, shown
+
+if TYPE_CHECKING:
+    from autoflow.settings import Settings
 
 
 @contextmanager

@@ -180,7 +180,7 @@ def test_a_daily_tick_comes_once_on_days_whose_clocks_change(
     settings = load_settings(deployment.environment)
     definitions = read_definitions(settings.workflows_file)
     moment = dt.datetime.fromisoformat(before).replace(tzinfo=dt.UTC)
-    agenda, found = Agenda(moment), []
+    agenda, found = Agenda(moment, definitions), []
     for _ in ticks:
         agenda.last_tick = agenda.next(definitions, agenda.last_tick)
         found.append(f"{agenda.last_tick:%H:%M}")

@@ -12,13 +12,14 @@ from types import MappingProxyType
 
 import pytest
 
+from autoflow.attempts import next_try
 from autoflow.date_stencil import DateStencil
 from autoflow.days import Days
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.listed_dates import listed_at
 from autoflow.run_reader import Failures, History
 from autoflow.runs import RunKey
-from autoflow.sensor import Decision, due_runs, next_try, ready_days
+from autoflow.sensor import Decision, due_runs, ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 DATES = listed_at({"calls": [f"2016-01-0{day}" for day in (1, 2, 3, 5)]}, NOW)

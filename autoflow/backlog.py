@@ -1,0 +1,21 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What the last tick found and has not begun yet, for those who count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoflow.runs import Run
+
+
+@dataclass
+class Backlog:
+    """The work that is left."""
+
+    due: Sequence[Run] = ()
+    """Runs to be executed now, in order."""
+    waiting: int = 0
+    """How many dates of triggers are there, and lack others that their stencils want."""

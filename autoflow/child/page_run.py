@@ -1,0 +1,122 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The page of one attempt at a run, and the page that says why a date is as it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+from autoflow.child.page import Asked, NotFoundError
+from autoflow.child.page_status import CLASSES, SIGNS, workflow_link
+from autoflow.commands.reading import parameters_text, seconds_text
+from autoflow.definitions import Trigger
+from autoflow.overview import explain, spans
+from autoflow.run_reader import RecordedNotebook, RecordedRun
+from autoflow.wording import shown
+
+MOST_ATTEMPTS = 50
+
+
+def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """Give the template of an attempt's page, and what is in it.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such attempt.
+    """
+    run_id, reader = asked.request["run"], asked.reader
+    run = reader.run(run_id)
+    if run is None:
+        newest = reader.newest_ids(1)
+        raise NotFoundError(f"There is no run {run_id}{f'; the newest is {newest[0]}' if newest else ''}.")
+    attempts = reader.attempts(run.key)[::-1]
+    known = {label: text for number, label, text in asked.request["progress"] if number == run.id}
+    return "run.html", {
+        "run": run,
+        "parameters": parameters_text(run.parameters),
+        "all_parameters": json.dumps(run.parameters, ensure_ascii=False, indent=2) if run.parameters else None,
+        "took": _took(run),
+        "notebooks": [_notebook(asked, notebook, known) for notebook in reader.notebooks(run.id)],
+        "attempts": [
+            {"run": each, "took": _took(each), "link": asked.links.page(f"runs/{each.id}")}
+            for each in attempts[:MOST_ATTEMPTS]
+        ],
+        "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
+        "why": workflow_link(asked.links, run.workflow, run.reference_date),
+    }
+
+
+def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """Give the template of the page that says why, and what is in it.
+
+    Raises
+    ------
+    NotFoundError
+        When no trigger or no date is meant.
+    """
+    try:
+        date = dt.date.fromisoformat(asked.request["date"])
+    except ValueError:
+        raise NotFoundError("No date is asked for; expected one such as 2016-01-01.") from None
+    situation = asked.situation(date, date)
+    answers = []
+    for trigger in _triggers(asked):
+        answer = explain(situation, trigger, date)
+        notebooks = asked.reader.notebooks(answer.run_id) if answer.run_id is not None else []
+        run = asked.reader.run(answer.run_id) if answer.run_id is not None else None
+        answers.append(
+            {
+                "workflow": trigger.workflow_name,
+                "parameters": parameters_text(trigger.parameters),
+                "sign": SIGNS[answer.state],
+                "kind": CLASSES[answer.state],
+                "state": answer.state.value,
+                "reason": answer.reason,
+                "run": run,
+                "link": asked.links.page(f"runs/{answer.run_id}"),
+                "wanted": [
+                    (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
+                ],
+                "notebooks": [_notebook(asked, notebook, {}) for notebook in notebooks],
+            }
+        )
+    return "why.html", {"date": date, "answers": answers}
+
+
+def _triggers(asked: Asked) -> list[Trigger]:
+    triggers, number, workflow = asked.definitions.triggers, asked.request["trigger"], asked.request["workflow"]
+    if number.isdecimal() and int(number) < len(triggers):
+        return [triggers[int(number)]]
+    found = [trigger for trigger in triggers if trigger.workflow_name == workflow]
+    if not found:
+        raise NotFoundError(f"No trigger in workflows.yml runs {shown(workflow or 'what is asked for')}.")
+    return found
+
+
+def _took(run: RecordedRun) -> str:
+    return seconds_text((run.ended - run.started).total_seconds()) if run.ended and run.attempt else ""
+
+
+def _notebook(asked: Asked, notebook: RecordedNotebook, known: dict[str, str]) -> dict[str, Any]:
+    links = asked.links
+    files = [("executed notebook", links.view(notebook.notebook)), (".ipynb", links.file(notebook.notebook))]
+    if notebook.report:
+        report = Path(notebook.report)
+        files += [(suffix, links.file(str(report.with_suffix(suffix)))) for suffix in (".pdf", ".html", ".json")]
+    return {
+        "label": notebook.label,
+        "state": notebook.state.value,
+        "at": known.get(notebook.label, ""),
+        "started": notebook.started,
+        "took": seconds_text((notebook.ended - notebook.started).total_seconds()) if notebook.ended else "",
+        "failure": notebook.failure,
+        "reused": notebook.reused_from,
+        "reused_link": links.page(f"runs/{notebook.reused_from}"),
+        "files": [(name, link) for name, link in files if link],
+        "gone": bool(notebook.notebook) and not Path(notebook.notebook or "").is_file(),
+    }

@@ -1,0 +1,226 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The status page: what is under way, what is wrong, and the state of each date, as far as there is room."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from autoflow.attempts import is_given_up, next_try
+from autoflow.child.page import Asked, Links, short
+from autoflow.commands.reading import parameters_text, seconds_text
+from autoflow.overview import DayState, Row, Situation, calendar, span
+from autoflow.run_reader import RecordedNotebook, RecordedRun, Standing
+from autoflow.runs import RunState
+
+RECENT_DAYS = 45
+"""Days that the calendar shows one by one."""
+
+YEARS_A_TABLE = 4
+"""Years of months that stand side by side."""
+
+MOST_YEARS = 12
+MOST_FAILURES, MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 8, 10, 50, 200
+LONGEST_ERROR = 400
+
+SIGNS = {
+    DayState.GIVEN_UP: "G",
+    DayState.FAILED: "F",
+    DayState.RUNNING: "R",
+    DayState.DUE: "d",
+    DayState.WAITING: "w",
+    DayState.DONE: "✓",
+    DayState.NOT_AVAILABLE: "·",
+    DayState.EXCLUDED: "-",
+}
+"""What stands for each state; the first here is what a month shows that has several."""
+
+CLASSES = {state: state.value.replace(" ", "-") for state in DayState}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A date or a month of a trigger."""
+
+    sign: str
+    kind: str
+    """Its class in the style sheet."""
+    title: str
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Months:
+    """Some years of the calendar, month by month."""
+
+    years: Sequence[tuple[int, int]]
+    """Each with the number of its months."""
+    months: Sequence[tuple[int, int]]
+    rows: Sequence[Sequence[Cell]]
+    """Of each trigger."""
+
+
+def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """Give the template, and what is in it."""
+    request, reader = asked.request, asked.reader
+    whole = span(Situation(asked.definitions, reader.listed_dates(), Standing(), asked.now))
+    situation = asked.situation(*whole) if whole else asked.situation()
+    rows = list(calendar(situation, *whole)) if whole else []
+    # the dates of one state may be more than anybody would count: of what lies before, only this remains
+    totals = Counter(state for row in rows for state in row.states)
+    shown = rows[:MOST_TRIGGERS]
+    first, last = whole or (None, None)
+    failed = _failed_runs(asked, situation)
+    running = reader.runs(states=["running"], limit=MOST_RUNNING)
+    next_tick = request["next_tick"]
+    return "status.html", {
+        "is_home": True,
+        "doing": request["doing"],
+        "next_tick": dt.datetime.fromisoformat(next_tick) if next_tick else None,
+        "polled": reader.last_poll(),
+        "problems": request["problems"],
+        "running": [_running(asked, run) for run in running],
+        "failures": [_failure(asked, run) for run in failed[:MOST_FAILURES]],
+        "more_failures": max(totals[DayState.FAILED] + totals[DayState.GIVEN_UP] - MOST_FAILURES, 0),
+        "reports": [_report(asked.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
+        "latest": _latest(asked.links),
+        "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in DayState if totals[state]],
+        "names": [_name(row) for row in shown],
+        "left_out": len(rows) - len(shown),
+        "first": first,
+        "last": last,
+        "recent": _recent(asked.links, shown, first, last) if first and last else None,
+        "history": list(_history(shown, first, last)) if first and last else [],
+    }
+
+
+def _name(row: Row) -> tuple[str, str]:
+    return short(row.trigger.workflow_name, 60), short(parameters_text(row.trigger.parameters), 80)
+
+
+def _running(asked: Asked, run: RecordedRun) -> dict[str, Any]:
+    known = {label: text for run_id, label, text in asked.request["progress"] if run_id == run.id}
+    usual = asked.reader.durations(run.workflow)
+    return {
+        "run": run,
+        "link": asked.links.page(f"runs/{run.id}"),
+        "parameters": parameters_text(run.parameters),
+        "since": seconds_text(max((asked.now - run.started).total_seconds(), 0.0)),
+        "usual": seconds_text(usual),
+        "notebooks": [_at(notebook, known) for notebook in asked.reader.notebooks(run.id)],
+    }
+
+
+def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
+    return notebook.label, known.get(notebook.label) or notebook.state.value
+
+
+def _failed_runs(asked: Asked, situation: Situation) -> list[RecordedRun]:
+    """Find the newest attempts that failed and were not made good since."""
+    latest, failed = situation.standing.latest, situation.standing.failed
+    ids = (latest[key].id for key in failed if key in latest and latest[key].state == RunState.FAILED)
+    newest = sorted(ids, reverse=True)[:MOST_FAILURES]
+    return asked.reader.runs(ids=newest) if newest else []
+
+
+def _failure(asked: Asked, run: RecordedRun) -> dict[str, Any]:
+    failures = asked.reader.standing(run.reference_date, run.reference_date).failed.get(run.key)
+    workflow = asked.definitions.workflows.get(run.workflow)
+    again = ""
+    if failures and workflow is None:
+        again = "not tried again: its workflow is gone"
+    elif failures and workflow:
+        given_up = is_given_up(workflow.retries, failures)
+        moment = next_try(workflow.retries, failures)
+        again = "given up" if given_up else "" if moment <= asked.now else f"tried again at {moment:%Y-%m-%d %H:%M}"
+    return {
+        "run": run,
+        "link": asked.links.page(f"runs/{run.id}"),
+        "parameters": parameters_text(run.parameters),
+        "error": short(run.failure or "", LONGEST_ERROR),
+        "again": again,
+        "view": asked.links.view(run.failure.notebook if run.failure else None),
+    }
+
+
+def _report(links: Links, run: RecordedRun, label: str, path: str) -> dict[str, Any]:
+    return {
+        "run": run,
+        "label": label,
+        "parameters": parameters_text(run.parameters),
+        "files": [
+            (suffix, link) for suffix in (".pdf", ".html") if (link := links.file(str(Path(path).with_suffix(suffix))))
+        ],
+    }
+
+
+def _latest(links: Links) -> list[tuple[str, str]]:
+    """List the links that always lead to the newest report."""
+    try:
+        found = sorted(path for path in (links.reports_dir / "latest").iterdir() if path.suffix in (".pdf", ".html"))
+    except OSError:
+        return []
+    named = ((path.name, links.file(str(path))) for path in found[:MOST_TRIGGERS] if not path.name.startswith("."))
+    return [(name, link) for name, link in named if link]
+
+
+def _recent(links: Links, rows: Sequence[Row], first: dt.date, last: dt.date) -> dict[str, Any]:
+    begin = max(first, last - dt.timedelta(days=RECENT_DAYS - 1))
+    days = [begin + dt.timedelta(days=number) for number in range((last - begin).days + 1)]
+    months = [(month, len(list(group))) for month, group in groupby(f"{day:%Y-%m}" for day in days)]
+    return {
+        "days": days,
+        "months": months,
+        "rows": [list(_day_cells(links, number, row, days)) for number, row in enumerate(rows)],
+    }
+
+
+def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date]) -> Iterator[Cell]:
+    for day in days:
+        at = (day - row.first).days
+        state, run = row.states[at], row.runs[at]
+        yield Cell(
+            SIGNS[state],
+            CLASSES[state],
+            f"{day}: {state.value}",
+            links.page(f"why?trigger={number}&date={day}") if run is None else links.page(f"runs/{run}"),
+        )
+
+
+def _history(rows: Sequence[Row], first: dt.date, last: dt.date) -> Iterator[Months]:
+    """Put some years side by side, the newest first."""
+    begin = max(first.year, last.year - MOST_YEARS + 1)
+    for newest in range(last.year, begin - 1, -YEARS_A_TABLE):
+        months = [
+            (year, month)
+            for year in range(max(begin, newest - YEARS_A_TABLE + 1), newest + 1)
+            for month in range(1, 13)
+            if (first.year, first.month) <= (year, month) <= (last.year, last.month)
+        ]
+        years = [(year, len(list(group))) for year, group in groupby(year for year, _ in months)]
+        yield Months(years, months, [list(_month_cells(row, months, last)) for row in rows])
+
+
+def _month_cells(row: Row, months: Sequence[tuple[int, int]], last: dt.date) -> Iterator[Cell]:
+    for year, month in months:
+        start = max(dt.date(year, month, 1), row.first)
+        after = dt.date(year + month // 12, month % 12 + 1, 1)
+        counts = Counter(
+            row.states[(start - row.first).days : (min(after, last + dt.timedelta(days=1)) - row.first).days]
+        )
+        worst = next(state for state in SIGNS if counts[state])
+        found = ", ".join(f"{counts[state]} {state.value}" for state in SIGNS if counts[state])
+        yield Cell(SIGNS[worst], CLASSES[worst], f"{year}-{month:02}: {found}")
+
+
+def workflow_link(links: Links, workflow: str, date: dt.date | None) -> str | None:
+    """Give the link to the page that says why; None where there is none."""
+    return links.page(f"why?workflow={quote(workflow, safe='')}&date={date}") if date else None

@@ -1,0 +1,198 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Pages to look at: a child makes them of the record and of what only this process knows."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import pickle
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoflow.conditions import Conditions
+from autoflow.definitions import Definitions
+from autoflow.jobs import Jobs
+from autoflow.model import RunStore
+from autoflow.progress import Progress
+from autoflow.settings import Settings, current_token
+
+AT_A_TIME = 2
+"""Pages that are made at a time; whoever asks for a third is told to come again."""
+
+TIMEOUT = 60.0
+"""Seconds that one page may take."""
+
+FRESH = 2.0
+"""Seconds for which a page is good, whatever happens."""
+
+STALE = 60.0
+"""Seconds after which a page is made anew, though nothing has happened: it speaks of the time."""
+
+KEPT_PAGES, LARGEST_KEPT = 16, 2_000_000
+"""How many pages are kept, and how many bytes each of these may have."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What only a running AutoFlow knows of itself."""
+
+    now: dt.datetime
+    definitions: Definitions
+    doing: str = ""
+    """In words; empty where it is not for long."""
+    next_tick: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as a browser gets it."""
+
+    status: int
+    body: bytes
+    policy: str
+    """Its Content-Security-Policy."""
+
+
+class BusyError(Exception):
+    """As many pages as are made at a time are being made."""
+
+
+class PageError(Exception):
+    """A page could not be made, and why."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    page: Page
+    stamp: object
+    made: float
+    took: float
+
+
+class Pages:
+    """Has pages made, a few at a time, and keeps them until something has changed."""
+
+    def __init__(
+        self, settings: Settings, store: RunStore, jobs: Jobs, progress: Progress, conditions: Conditions
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._jobs = jobs
+        self._progress = progress
+        self._conditions = conditions
+        self._outlook: Callable[[], Outlook] | None = None
+        self._kept: OrderedDict[tuple[tuple[str, Any], ...], _Kept] = OrderedDict()
+        self._making: dict[tuple[tuple[str, Any], ...], asyncio.Task[Page]] = {}
+
+    def follow(self, outlook: Callable[[], Outlook]) -> None:
+        """Ask here from now on what pages say of this process."""
+        self._outlook = outlook
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """Give what there is to say of this process; None before there is anything."""
+        return self._outlook() if self._outlook else None
+
+    async def get(self, **request: Any) -> Page:
+        """Give a page, made anew when something has changed.
+
+        Parameters
+        ----------
+        request
+            Which page: see `autoflow.child.page`.
+
+        Raises
+        ------
+        BusyError, PageError
+        """
+        key = tuple(sorted(request.items()))
+        kept = self._kept.get(key)
+        if kept is not None and self._is_good(kept):
+            return kept.page
+        making = self._making.get(key)
+        if making is None:
+            if len(self._making) >= AT_A_TIME:
+                if kept is not None:
+                    return kept.page
+                raise BusyError
+            making = self._making[key] = asyncio.create_task(self._make(key, request))
+            making.add_done_callback(lambda _: self._making.pop(key))
+        # whoever asked may go away: the page is for the next one then
+        return await asyncio.shield(making)
+
+    @asynccontextmanager
+    async def made(self, request: Mapping[str, Any], limit: float = TIMEOUT) -> AsyncIterator[tuple[Path, Page]]:
+        """Have a page made, as a file that is there for as long as the context lasts.
+
+        Yields
+        ------
+        file : Path
+        page : Page
+            Without its body.
+
+        Raises
+        ------
+        PageError
+            When it could not be made.
+        """
+        outlook = self.outlook
+        if outlook is None:
+            raise PageError("AutoFlow is starting")
+        token = current_token(self._settings)
+        with self._jobs.workspace() as workspace:
+            # as they are used, whatever has become of workflows.yml
+            (workspace / "definitions.pickle").write_bytes(pickle.dumps(outlook.definitions))
+            reply = await self._jobs.call(
+                "page",
+                {
+                    "db": str(self._settings.db_path),
+                    "notebooks_dir": str(self._settings.notebooks_dir),
+                    "reports_dir": str(self._settings.reports_dir),
+                    "now": outlook.now.isoformat(),
+                    "doing": outlook.doing,
+                    "next_tick": outlook.next_tick.isoformat() if outlook.next_tick else None,
+                    "problems": self._conditions.present(),
+                    "progress": [[task.run_id, task.label, text] for task, text in self._progress.tasks().items()],
+                    **request,
+                },
+                workspace,
+                timeout=limit,
+                # so that it can be taken out, should somebody have put it into a parameter
+                secrets={"FLOWAPI_TOKEN": token} if token else None,
+            )
+            if reply.cause == "timeout":
+                raise PageError(f"the page took longer than {limit:g} s")
+            if reply.cause != "done":
+                raise PageError(reply.error.get("message") or f"{reply.how}. {reply.log}")
+            yield workspace / "page.html", Page(reply.value["status"], b"", reply.value["policy"])
+
+    async def _make(self, key: tuple[tuple[str, Any], ...], request: Mapping[str, Any]) -> Page:
+        clock = asyncio.get_running_loop().time
+        began, stamp = clock(), self._stamp()
+        async with self.made(request) as (file, described):
+            page = Page(described.status, file.read_bytes(), described.policy)
+        if len(page.body) <= LARGEST_KEPT:
+            self._kept[key] = _Kept(page, stamp, clock(), clock() - began)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_PAGES:
+                self._kept.popitem(last=False)
+        return page
+
+    def _is_good(self, kept: _Kept) -> bool:
+        age = asyncio.get_running_loop().time() - kept.made
+        return age < max(FRESH, kept.took) or (age < STALE and kept.stamp == self._stamp())
+
+    def _stamp(self) -> object:
+        """Give something that is another once there is something new to say."""
+        outlook = self.outlook
+        about = (outlook.doing, outlook.next_tick, outlook.definitions) if outlook else ()
+        return self._store.changes, self._conditions.present(), self._progress.tasks(), about

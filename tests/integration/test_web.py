@@ -1,0 +1,456 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The page of a daemon, asked over real HTTP: what it shows, and what it does not let anybody do."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from examples.flowapi import FlowapiStandin
+from tests.browser import CHROMIUM, browser
+from tests.conftest import NOTEBOOKS, Deployment, make_deployment
+
+HOSTILE = "<script>alert('workflow')</script>"
+VALUES = {
+    "markup": "\"'><img src=x onerror=alert(1)>",
+    "scheme": "javascript:alert(1)",
+    "direction": "\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe",
+    "lines": "one\ntwo\x1b[31m",
+    "long": "x" * 5000,
+}
+RELATIVE = re.compile(r'(?:href|src)="([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """A daemon that serves the page."""
+
+    deployment: Deployment
+    port: int
+    process: subprocess.Popen[str]
+    token: str
+
+    def ask(self, path: str, method: str = "GET", host: str | None = None, body: str | None = None) -> Answer:
+        """Send a request as it stands, and read the answer."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.putrequest(method, path, skip_host=True)
+            connection.putheader("Host", host or f"127.0.0.1:{self.port}")
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body.encode() if body else None)
+            answer = connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, headers, answer.read().decode(errors="replace"))
+
+    def until(self, path: str, words: str, seconds: float = 60.0) -> Answer:
+        end = time.monotonic() + seconds
+        while words not in (answer := self.ask(path)).body:
+            assert time.monotonic() < end, answer.body
+            time.sleep(0.3)
+        return answer
+
+    def answers(self) -> bool:
+        """Whether it takes a question at present."""
+        try:
+            return self.ask("/health").status in (200, 503)
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def definitions() -> str:
+    task = {"filename": "glues.ipynb", "parameters": {"reference_date": "reference_date"}}
+    hostile = {**task, "parameters": {**task["parameters"], **{name: name for name in VALUES}}}
+    content = {
+        "workflows": [
+            {"name": HOSTILE, "notebooks": {'<b>"label': hostile, "fails": {**task, "filename": "raises.ipynb"}}},
+            {"name": "plain", "notebooks": {"glues": {**task, "output": {"format": "html"}}}},
+        ],
+        "available_dates_sensor": {
+            "schedule": "0 0 1 1 *",
+            "workflows": [{"workflow_name": HOSTILE, "parameters": VALUES}, {"workflow_name": "plain"}],
+        },
+    }
+    return yaml.safe_dump(content, allow_unicode=True)
+
+
+def started(directory: Path, flowapi: FlowapiStandin, *arguments: str, **environment: str) -> Site:
+    deployment, port = make_deployment(directory, flowapi), free_port()
+    deployment.write(definitions(), "glues", "raises")
+    process = deployment.start(*arguments, AUTOFLOW_HTTP=f"127.0.0.1:{port}", **environment)
+    site = Site(deployment, port, process, deployment.environment["FLOWAPI_TOKEN"])
+    until_answers(site)
+    return site
+
+
+def until_answers(site: Site) -> None:
+    end = time.monotonic() + 30
+    while not site.answers():
+        assert site.process.poll() is None, site.process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give a daemon that has made its first tick: some runs failed, some made reports."""
+    with FlowapiStandin(days=2, poll_seconds=0.0) as flowapi:
+        site = started(tmp_path_factory.mktemp("site"), flowapi, "--now")
+        try:
+            end = time.monotonic() + 90
+            while json.loads(site.ask("/health").body)["doing"] in ("starting", "ticking", "a tick is due"):
+                assert time.monotonic() < end
+                time.sleep(0.3)
+            yield site
+        finally:
+            site.process.terminate()
+            log, _ = site.process.communicate(timeout=60)
+        assert site.process.returncode == 0, log
+        assert "Traceback" not in re.sub(r"(?s)Error: .*?\n", "", log)
+
+
+def links_in(body: str) -> list[str]:
+    return [link.replace("&amp;", "&") for link in RELATIVE.findall(body)]
+
+
+def test_the_status_page_shows_what_is_done_what_failed_and_the_newest_reports(site: Site) -> None:
+    answer = site.ask("/")
+    assert answer.status == 200
+    for words in ("Next tick", "Failed, and not made good since", "Newest reports", ": done", ": failed"):
+        assert words in answer.body
+    assert "ValueError" in answer.body or "Error" in answer.body
+    assert any(link.startswith("./reports/") for link in links_in(answer.body))
+
+
+def test_every_link_of_every_page_leads_somewhere(site: Site) -> None:
+    seen, left = set(), ["/"]
+    while left:
+        path = left.pop()
+        if path in seen or path.startswith("data:"):
+            continue
+        seen.add(path)
+        answer = site.ask(path)
+        assert answer.status == 200, path
+        if path.startswith(("/reports/", "/notebooks/", "/view/")):
+            continue
+        left += [
+            link if link.startswith("data:") else "/" + link.replace("../", "").removeprefix("./")
+            for link in links_in(answer.body)
+        ]
+    kinds = {path.split("/")[1].split("?")[0] for path in seen}
+    assert {"", "runs", "why", "reports", "notebooks", "view"} <= kinds
+
+
+def test_hostile_names_and_values_are_shown_and_nothing_else(site: Site) -> None:
+    paths = ["/", "/runs/1", "/runs/2", "/why?trigger=0&date=2016-01-01", "/why?workflow=%3Cscript%3E&date=<script>"]
+    for path in paths:
+        body = site.ask(path).body
+        assert "<script" not in body
+        assert "<img" not in body
+        assert 'href="javascript' not in body
+        assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in body
+        assert "\x1b" not in body
+        assert len(body) < 100_000
+    assert "&lt;script&gt;" in site.ask("/").body
+
+
+def test_the_token_is_on_no_page(site: Site) -> None:
+    for path in ("/", "/runs/1", "/health", "/metrics", "/why?trigger=0&date=2016-01-01"):
+        assert site.token not in site.ask(path).body
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/1", "/health", "/metrics", "/nothing", "/reports/nothing.pdf"])
+def test_every_answer_forbids_what_it_does_not_need(site: Site, path: str) -> None:
+    headers = site.ask(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "script" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("path", ["/", "/runs/1", "/health", "/reports/index.html"])
+def test_nothing_can_be_changed(site: Site, method: str, path: str) -> None:
+    assert site.ask(path, method, body="x=1").status == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/1", "/health", "/metrics", "/reports/index.html"])
+def test_head_says_what_get_would(site: Site, path: str) -> None:
+    head, get = site.ask(path, "HEAD"), site.ask(path)
+    assert (head.status, head.body) == (get.status, "")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+
+
+def test_a_name_that_was_made_to_point_here_gets_nothing(site: Site) -> None:
+    for host in ("evil.example.org", f"evil.example.org:{site.port}", "10.0.0.1", "localhost.evil.org"):
+        assert site.ask("/", host=host).status == 421
+        assert site.ask("/reports/index.html", host=host).status == 421
+    for host in ("localhost", "localhost:9999", "127.0.0.1", "[::1]:80"):
+        assert site.ask("/health", host=host).status == 200
+
+
+def test_no_path_leads_out_of_the_outputs(site: Site) -> None:
+    reports, outside = site.deployment.outputs / "reports", site.deployment.outputs.parent / "secret.html"
+    outside.write_text("secret")
+    (reports / "out.html").symlink_to(outside)
+    (reports / "db.html").symlink_to(site.deployment.outputs / "autoflow.db")
+    (reports / "up").symlink_to(site.deployment.outputs.parent)
+    (reports / ".hidden.html").write_text("secret")
+    (reports / "shown.html").symlink_to(".hidden.html")
+    (reports / "notes.txt").write_text("secret")
+    (reports / "loop.html").symlink_to("loop.html")
+    paths = [
+        "../autoflow.db", "..%2fautoflow.db", "%2e%2e/autoflow.db", "%252e%252e/autoflow.db", "..%5cautoflow.db",
+        "/etc/passwd", "//etc/passwd", "%2fetc%2fpasswd", "out.html", "db.html", "up/secret.html", ".hidden.html",
+        "shown.html", "notes.txt", "loop.html", "", ".", "latest", "latest/", "..", "x%00.html", "../../secret.html",
+        "index.html%00", "%c0%ae%c0%ae/secret.html", "a" * 5000 + ".html", "latest/../../autoflow.db",
+    ]  # fmt: skip
+    for root in ("reports", "notebooks", "view"):
+        for path in paths:
+            answer = site.ask(f"/{root}/{path}")
+            assert answer.status in (400, 403, 404), (root, path, answer.status)
+            assert "secret" not in answer.body
+            assert "SQLite" not in answer.body
+    for path in ("/autoflow.db", "/.autoflow/", "/../autoflow.db", "/reports/../../.autoflow/x.html"):
+        assert site.ask(path).status in (400, 403, 404)
+
+
+def test_links_to_the_newest_reports_are_followed(site: Site) -> None:
+    (link,) = site.deployment.made("reports/latest/*.html")
+    answer = site.ask(f"/reports/latest/{link.name}")
+    assert answer.status == 200
+    assert "sandbox" in answer.headers["content-security-policy"]
+
+
+def test_an_executed_notebook_is_shown_and_runs_nothing(site: Site) -> None:
+    notebook = json.loads((NOTEBOOKS / "glues.ipynb").read_text())
+    script = "<script>alert('notebook')</script><img src='http://192.0.2.1/x.png'>"
+    output = {"output_type": "display_data", "data": {"text/html": script}, "metadata": {}}
+    notebook["cells"][-1]["outputs"] = [output]
+    name = "<i>hostile&.ipynb"
+    (site.deployment.outputs / "notebooks" / name).write_text(json.dumps(notebook))
+    answer = site.ask("/view/%3Ci%3Ehostile%26.ipynb")
+    assert answer.status == 200
+    assert "&lt;i&gt;hostile&amp;.ipynb" in answer.body
+    assert "sandbox" in answer.headers["content-security-policy"].split("; ")
+    raw = site.ask("/notebooks/%3Ci%3Ehostile%26.ipynb")
+    assert raw.headers["content-disposition"] == "attachment"
+
+
+def test_a_damaged_notebook_is_said_to_be_one(site: Site) -> None:
+    (site.deployment.outputs / "notebooks" / "damaged.ipynb").write_text("{")
+    assert "can not be shown" in site.ask("/view/damaged.ipynb").body
+
+
+@pytest.mark.parametrize(
+    "path", ["/runs/999999", "/runs/x", "/runs/-1", "/why", "/why?trigger=99&date=2016-01-01", "/why?date=tomorrow"]
+)
+def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
+    assert site.ask(path).status == 404
+
+
+def test_a_run_is_shown_with_its_error_its_notebooks_and_its_parameters(site: Site) -> None:
+    bodies = [site.ask(f"/runs/{run}").body for run in range(1, 5)]
+    (failed, *_) = [body for body in bodies if '<span class="badge failed">' in body]
+    for words in ("Traceback", "executed notebook", "reference_date", "fails", "cell "):
+        assert words in failed, failed
+
+
+def test_the_page_says_why_a_date_is_as_it_is(site: Site) -> None:
+    body = site.ask("/why?workflow=plain&date=2030-01-01").body
+    assert "not available" in body
+    assert "FlowAPI lists no data for this date yet" in body
+
+
+def test_metrics_count_runs_and_tell_times(site: Site) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = site.ask("/metrics").body
+    samples = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["autoflow_runs", "success"] == 2
+    assert samples["autoflow_runs", "failed"] == 2
+    assert samples["autoflow_run_duration_seconds_count", "plain", "success"] == 2
+    assert samples["autoflow_healthy",] == 1
+    assert samples["autoflow_next_tick_timestamp_seconds",] > time.time()
+    assert samples["autoflow_token_expiry_timestamp_seconds",] > time.time()
+    assert abs(samples["autoflow_last_poll_timestamp_seconds",] - time.time()) < 300
+
+
+def test_slow_and_silent_clients_hold_nobody_up(site: Site) -> None:
+    clients = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(30)]
+    for client in clients[:15]:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: loc")
+    began = time.monotonic()
+    assert site.ask("/health").status == 200
+    assert time.monotonic() - began < 5
+    for client in clients:
+        client.close()
+
+
+def test_a_flood_of_connections_ends_with_the_flood(site: Site) -> None:
+    clients = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(200)]
+    for client in clients:
+        client.close()
+    end = time.monotonic() + 30
+    while not site.answers():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_the_index_beside_the_reports_links_only_to_files_that_are_there(site: Site) -> None:
+    index = site.deployment.outputs / "reports" / "index.html"
+    links = [link for link in links_in(index.read_text()) if not link.startswith("data:")]
+    assert links
+    from urllib.parse import unquote
+
+    for link in links:
+        assert (index.parent / unquote(link)).is_file(), link
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+def test_in_a_browser_pages_are_quiet_and_fit_on_a_phone(site: Site) -> None:
+    async def look() -> None:
+        root = f"http://127.0.0.1:{site.port}"
+        index = (site.deployment.outputs / "reports" / "index.html").as_uri()
+        async with browser() as tab:
+            for width in (360, 1280):
+                for url in (f"{root}/", f"{root}/runs/1", f"{root}/why?trigger=0&date=2016-01-01", index):
+                    page = await tab.load(url, width)
+                    asked = [request for request in page.requests if not request.startswith("data:")]
+                    assert page.complaints == []
+                    assert len(asked) == 1, asked
+                    assert page.width <= width
+                    assert "alert" not in page.text or "<" in page.text
+
+    asyncio.run(look())
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+def test_in_a_browser_scripts_of_notebooks_and_reports_do_not_run(site: Site) -> None:
+    script = "<script>document.title = 'ran'</script><img src='/health' onerror=\"document.title = 'ran'\">"
+    (site.deployment.outputs / "reports" / "script.html").write_text(f"<!DOCTYPE html><title>as it was</title>{script}")
+    notebook = json.loads((NOTEBOOKS / "glues.ipynb").read_text())
+    output = {"output_type": "display_data", "data": {"text/html": script}, "metadata": {}}
+    notebook["cells"][-1]["outputs"] = [output]
+    (site.deployment.outputs / "notebooks" / "script.ipynb").write_text(json.dumps(notebook))
+
+    async def look() -> None:
+        async with browser() as tab:
+            for path, title in (("/reports/script.html", "as it was"), ("/view/script.ipynb", "script.ipynb")):
+                page = await tab.load(f"http://127.0.0.1:{site.port}{path}")
+                assert await tab.evaluate("document.title") == title
+                assert all("violates" in complaint or "sandbox" in complaint for complaint in page.complaints)
+
+    asyncio.run(look())
+
+
+def test_what_goes_on_is_shown_by_notebook_and_cell(tmp_path: Path, flowapi: FlowapiStandin) -> None:
+    deployment, port = make_deployment(tmp_path, flowapi), free_port()
+    deployment.write_simple("sleeps")
+    process = deployment.start("--now", AUTOFLOW_HTTP=str(port), AUTOFLOW_GRACE="1s")
+    site = Site(deployment, port, process, "")
+    try:
+        until_answers(site)
+        body = site.until("/", "cell 3/3").body
+        assert '<h2 id="running">Running</h2>' in body
+        assert "cell 3/3" in site.until("/runs/1", "cell 3/3").body
+        assert json.loads(site.ask("/health").body)["running"]
+    finally:
+        process.terminate()
+        log, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    # the page says last that nothing goes on any more
+    assert "<p>Nothing.</p>" in (deployment.outputs / "reports" / "index.html").read_text()
+
+
+def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: FlowapiStandin) -> None:
+    flowapi.fault = "500"
+    site = started(tmp_path, flowapi, "--now")
+    try:
+        answer = site.until("/health", "gave no available dates")
+        assert answer.status == 503
+        assert json.loads(answer.body)["healthy"] is False
+        assert "What is wrong" in site.ask("/").body
+        (site.deployment.inputs / "workflows.yml").write_text("workflows: 1\n")
+        site.process.send_signal(signal.SIGHUP)
+        assert "workflows.yml" in site.until("/health", "the definitions read before go on").body
+        assert site.ask("/").status == 200
+    finally:
+        site.process.terminate()
+        site.process.communicate(timeout=60)
+    assert site.process.returncode == 0
+
+
+@pytest.mark.parametrize("address", ["nonsense", "1.2.3:80", "127.0.0.1", "127.0.0.1:0", "example.org:80", "::1:80"])
+def test_an_address_that_is_none_is_a_mistake_of_the_settings(deployment: Deployment, address: str) -> None:
+    deployment.write_simple("glues")
+    outcome = deployment.run(AUTOFLOW_HTTP=address)
+    assert outcome.code == 2
+    assert "AUTOFLOW_HTTP: found" in outcome.log
+    assert "Traceback" not in outcome.log
+
+
+def test_a_port_that_is_taken_is_said_to_be(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        outcome = deployment.run(AUTOFLOW_HTTP=str(taken.getsockname()[1]))
+    assert outcome.code == 2
+    assert "AUTOFLOW_HTTP" in outcome.log
+    assert "is in use by another program" in outcome.log
+    assert "Traceback" not in outcome.log
+
+
+def test_an_address_of_another_machine_is_said_to_be(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    outcome = deployment.run(AUTOFLOW_HTTP="192.0.2.1:8080")
+    assert (outcome.code, "is no address of this machine" in outcome.log) == (2, True), outcome.log
+
+
+def test_a_run_once_writes_the_page_beside_the_reports(deployment: Deployment) -> None:
+    deployment.write_simple("raises")
+    assert deployment.run("--run-once").code == 1
+    page = (deployment.outputs / "reports" / "index.html").read_text()
+    assert "Failed, and not made good since" in page
+    assert deployment.environment["FLOWAPI_TOKEN"] not in page
+
+
+def test_a_page_that_can_not_be_written_fails_nothing(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    (deployment.outputs / "reports" / "index.html").mkdir(parents=True)
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0
+    assert outcome.log.count("index.html can not be written") == 1
