@@ -205,9 +205,9 @@ def test_an_exit_handler_that_fails_and_a_module_that_clings_to_others_do_no_har
     code = f"""
 import json
 class Last:
-    def __del__(self):
+    def __del__(self, open=open, dumps=json.dumps):
         with open({str(out)!r}, "w") as file:
-            file.write(json.dumps(helper()))
+            file.write(dumps([helper and helper(), json is None]))
 def helper():
     return _private
 _private = "private"
@@ -219,7 +219,7 @@ last = Last()
         trial.say("import atexit, clinging; atexit.register(lambda: 1 / 0); print(clinging.last)", warm=warm)
         left.append(out.read_text())
         out.unlink()
-    # whatever that is
+    # the interpreter has its own order
     assert left[0] == left[1]
 
 
