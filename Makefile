@@ -18,7 +18,7 @@ example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
 	@"$(BIN)/python" -m pytest
 
-bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for one to two hours (ARGUMENTS=--quick: minutes)
+bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for half an hour (ARGUMENTS=--quick: minutes)
 	@"$(BIN)/python" -m benchmarks $(ARGUMENTS)
 
 lint: $(VENV)/.stamp-test ## check style, types and the layers of imports

@@ -127,6 +127,11 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     if options.check:
         return check(settings)
 
+    from autoflow.imports import without
+
+    # only children speak TLS, and its libraries are more than a megabyte of an idle daemon
+    with without("ssl"):
+        import asyncio  # noqa: F401
     from autoflow import app
 
     if options.run_once:

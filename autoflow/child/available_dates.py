@@ -12,19 +12,16 @@ from __future__ import annotations
 import datetime as dt
 import os
 import ssl
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from autoflow.imports import without
+
 # its command line, which nobody calls here, takes longer to import than all else
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-try:
+with without("httpx._main"):
     import httpx
-finally:
-    if sys.modules["httpx._main"] is None:
-        del sys.modules["httpx._main"]
 
 
 class NoAnswerError(Exception):

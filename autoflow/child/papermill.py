@@ -7,19 +7,15 @@ papermill asks for pyarrow, which brings numpy, to read notebooks from Hadoop: a
 takes to import, and memory that each fork has to map.
 """
 
-import sys
 from contextlib import suppress
 
-# what is None here can not be imported, and papermill does without
-sys.modules.setdefault("pyarrow.fs", None)  # type: ignore[arg-type]
-try:
+from autoflow.imports import without
+
+with without("pyarrow.fs"):
     from papermill import execute_notebook, iorw
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
     from papermill.exceptions import PapermillExecutionError, strip_color
-finally:
-    if sys.modules["pyarrow.fs"] is None:
-        del sys.modules["pyarrow.fs"]
 
 __all__ = [
     "NBClientEngine",

@@ -18,11 +18,13 @@ import select
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import TimeoutExpired
+from types import ModuleType
 from typing import NoReturn
 
 from autoflow.child.process import be_killed_first, die_with_parent
@@ -189,9 +191,12 @@ def _end(shared: Collection[str]) -> NoReturn:
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    own = [name for name in sys.modules if name not in shared or name == "__main__"]
+    modules = [weakref.ref(sys.modules.pop(name)) for name in own if isinstance(sys.modules[name], ModuleType)]
     gc.collect()
-    for name, module in reversed(tuple(sys.modules.items())):
-        if name not in shared or name == "__main__":
+    # who is still there is held by something that goes on
+    for reference in reversed(modules):
+        if (module := reference()) is not None:
             _clear(vars(module))
     gc.collect()
     for stream in (sys.stdout, sys.stderr):

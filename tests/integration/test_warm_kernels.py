@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -188,6 +189,57 @@ def test_exit_handlers_run_and_open_files_are_flushed(trial: Trial) -> None:
     )
     names = ("handler", "file", "module", "last", "thread")
     assert [(out / name).read_text() for name in names] == ["called", "flushed", "flushed", "deleted", "waited for"]
+
+
+def test_what_c_code_has_to_do_at_the_end_is_done(trial: Trial) -> None:
+    out = trial.directory / "c"
+    trial.say(
+        "import ctypes; libc = ctypes.CDLL(None); libc.fopen.restype = ctypes.c_void_p",
+        f"file = libc.fopen({str(out)!r}.encode(), b'w'); n = libc.fputs(b'flushed', ctypes.c_void_p(file))",
+    )
+    assert out.read_text() == "flushed"
+
+
+def test_an_exit_handler_that_fails_and_a_module_that_clings_to_others_do_no_harm(trial: Trial) -> None:
+    out = trial.directory / "deleted"
+    code = f"""
+import json
+class Last:
+    def __del__(self, open=open, dumps=json.dumps):
+        with open({str(out)!r}, "w") as file:
+            file.write(dumps([helper and helper(), json is None]))
+def helper():
+    return _private
+_private = "private"
+last = Last()
+"""
+    (trial.inputs / "clinging.py").write_text("_private_last = None" + code)
+    left = []
+    for warm in (True, False):
+        trial.say("import atexit, clinging; atexit.register(lambda: 1 / 0); print(clinging.last)", warm=warm)
+        left.append(out.read_text())
+        out.unlink()
+    # the interpreter has its own order
+    assert left[0] == left[1]
+
+
+def test_what_was_done_before_a_kill_is_on_disk(trial: Trial) -> None:
+    path = trial.notebook("dies", "print('done')", "import os, signal, time; time.sleep(1); os.kill(os.getppid(), 9)")
+    ((reply, outputs),) = trial.run(path)
+    assert reply.cause == "died"
+    assert text_of(outputs) == "done\n"
+
+
+def test_a_warm_parent_that_is_there_before_its_first_job_goes_without_one_too(trial: Trial) -> None:
+    async def nothing() -> None:
+        async with trial.jobs.warmth((), at_once=True):
+            assert len(family()) == 1
+
+    began = time.monotonic()
+    asyncio.run(nothing())
+    # not even its imports are waited for
+    assert time.monotonic() - began < 5
+    assert family() == []
 
 
 def test_parallel_kernels_do_not_get_into_each_others_way(trial: Trial) -> None:
