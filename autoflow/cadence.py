@@ -93,7 +93,7 @@ def why_excluded(trigger: Trigger, date: dt.date) -> str | None:
     if trigger.latest_date is not None and date > trigger.latest_date:
         return f"after the latest date, {trigger.latest_date}"
     if trigger.dates is not None and date.toordinal() not in matching_days(trigger.dates, date.year, date.year):
-        following = _following(trigger.dates, date)
+        following = _following(trigger, date)
         return f"not one of the dates '{trigger.dates}'{f'; the next one is {following}' if following else ''}"
     for start, end in trigger.exclude:
         if start <= date < end:
@@ -135,11 +135,11 @@ def _days_of_month(day_of_month: str, day_of_week: str, weekday: int, length: in
     return Days.of(days)
 
 
-def _following(expression: str, date: dt.date) -> dt.date | None:
-    """Find the next date that matches, unless that is far off."""
-    days = matching_days(expression, date.year, min(date.year + 1, dt.date.max.year))
-    following = next((day for day in days if day > date.toordinal()), None)
-    return dt.date.fromordinal(following) if following is not None else None
+def _following(trigger: Trigger, date: dt.date) -> dt.date | None:
+    """Find the next date that a trigger is for, unless that is far off."""
+    day = date.toordinal()
+    days = reference_days(trigger, Days(((day, min(day + 366, dt.date.max.toordinal()) + 1),)))
+    return dt.date.fromordinal(days.stretches[0][0]) if days else None
 
 
 def _words(interval: Interval) -> str:

@@ -128,6 +128,8 @@ def test_a_date_is_left_out_when_and_only_when_there_is_a_reason(
         ({"earliest_date": date("2016-01-08")}, "2016-01-07", "before the earliest date, 2016-01-08"),
         ({"latest_date": date("2016-01-08")}, "2016-01-09", "after the latest date, 2016-01-08"),
         ({"dates": "* * sun"}, "2016-01-04", "not one of the dates '* * sun'; the next one is 2016-01-10"),
+        ({"dates": "* * sun", "exclude": ((date("2016-01-10"), date("2016-01-11")),)}, "2016-01-04",
+         "not one of the dates '* * sun'; the next one is 2016-01-17"),
         ({"dates": "29 2 *"}, "2017-01-04", "not one of the dates '29 2 *'"),
         ({"exclude": ((date("2016-01-04"), date("2016-01-05")),)}, "2016-01-04",
          "excluded in workflows.yml: 2016-01-04"),
