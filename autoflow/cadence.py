@@ -10,6 +10,7 @@ from calendar import monthrange
 from functools import lru_cache
 
 from croniter import croniter
+from croniter.croniter import CroniterBadDateError
 
 from autoflow.date_stencil import Interval
 from autoflow.days import Days, Stretch
@@ -31,6 +32,7 @@ RECENT = dt.date(2000, 1, 1).toordinal()
 DAY = dt.timedelta(days=1)
 
 
+@lru_cache(maxsize=256)
 def check_dates(expression: str) -> None:
     """See that a restriction to dates can be read, and is ever met.
 
@@ -55,8 +57,10 @@ def check_dates(expression: str) -> None:
             f"found {shown(expression)}, which restricts both days; with W, # or a last day of the week (L5) the other"
             " one must be *"
         )
-    if not matching_days(expression, *ALL_MONTHS):
-        raise ValueError(f"{shown(expression)} never matches: there is no such date")
+    try:
+        croniter(f"0 0 {expression}", dt.datetime(ALL_MONTHS[0], 1, 1)).get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"{shown(expression)} never matches: there is no such date") from None
 
 
 def reference_days(trigger: Trigger, among: Days) -> Days:
@@ -76,8 +80,10 @@ def overlap(one: Trigger, other: Trigger) -> bool:
         # a few decades before or after all that is excluded tell of the rest of the calendar
         start = max(first, min([end, RECENT, *(start.toordinal() for start, _ in excluded)]) - LONGEST_GAP)
         stop = min(end, max([start, *(end.toordinal() for _, end in excluded)]) + LONGEST_GAP)
-        days = Days(((start, stop),))
-    return bool(reference_days(one, days) & reference_days(other, days))
+        # most are met within a year, and decades take their time
+        some = Days(((start, min(stop, start + 366)),)), Days(((start, stop),))
+        return any(reference_days(one, days) & reference_days(other, days) for days in some)
+    return False
 
 
 def bounds(trigger: Trigger) -> Days:

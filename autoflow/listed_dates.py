@@ -21,7 +21,7 @@ from autoflow.errors import AutoflowError
 from autoflow.wording import shown
 
 DAY = dt.timedelta(days=1)
-BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
+BEGINNING, END = (moment.replace(tzinfo=dt.UTC) for moment in (dt.datetime.min, dt.datetime.max))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class ListedDates:
         ]
         if not appeared or self.lacking(date, rule):
             return None
-        return (max if rule.require == "all" else min)(appeared) + rule.lag
+        last = max(appeared) if rule.require == "all" else min(appeared)
+        return last + min(rule.lag, END - last)
 
     def next_to_count(self, rule: DataRule, now: dt.datetime) -> dt.datetime | None:
         """Say when the next of the dates begins to count that only wait for the lag to be over."""

@@ -81,6 +81,14 @@ def test_what_was_there_from_the_start_appeared_when_its_day_was_over() -> None:
     assert listed.counts_from(day(10), rule) == NOW + 2 * DAY
 
 
+def test_no_lag_leads_out_of_the_calendar() -> None:
+    rule, dates = DataRule(lag=3650 * DAY), ["0001-01-01", "9999-12-30", "9999-12-31"]
+    early, late = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)
+    assert counting(listed_at({"calls": dates}, early), rule, early) == []
+    assert counting(listed_at({"calls": dates}, late), rule, late) == [1]
+    assert listed_at({"calls": dates}, late).next_to_count(rule, late) == dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 def test_at_an_earlier_day_what_was_listed_later_had_appeared_nobody_knows_when() -> None:
     listed = listed_at({"calls": [f"2016-01-{number:02}" for number in range(1, 11)]}, NOW)
     then = dt.datetime(2016, 1, 5, 23, 59, tzinfo=dt.UTC)
