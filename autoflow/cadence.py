@@ -10,6 +10,7 @@ from calendar import monthrange
 from functools import lru_cache
 
 from croniter import croniter
+from croniter.croniter import CroniterBadDateError
 
 from autoflow.date_stencil import Interval
 from autoflow.days import Days, Stretch
@@ -31,6 +32,7 @@ RECENT = dt.date(2000, 1, 1).toordinal()
 DAY = dt.timedelta(days=1)
 
 
+@lru_cache(maxsize=256)
 def check_dates(expression: str) -> None:
     """See that a restriction to dates can be read, and is ever met.
 
@@ -55,8 +57,10 @@ def check_dates(expression: str) -> None:
             f"found {shown(expression)}, which restricts both days; with W, # or a last day of the week (L5) the other"
             " one must be *"
         )
-    if not matching_days(expression, *ALL_MONTHS):
-        raise ValueError(f"{shown(expression)} never matches: there is no such date")
+    try:
+        croniter(f"0 0 {expression}", dt.datetime(ALL_MONTHS[0], 1, 1)).get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"{shown(expression)} never matches: there is no such date") from None
 
 
 def reference_days(trigger: Trigger, among: Days) -> Days:
@@ -76,8 +80,10 @@ def overlap(one: Trigger, other: Trigger) -> bool:
         # a few decades before or after all that is excluded tell of the rest of the calendar
         start = max(first, min([end, RECENT, *(start.toordinal() for start, _ in excluded)]) - LONGEST_GAP)
         stop = min(end, max([start, *(end.toordinal() for _, end in excluded)]) + LONGEST_GAP)
-        days = Days(((start, stop),))
-    return bool(reference_days(one, days) & reference_days(other, days))
+        # most are met within a year, and decades take their time
+        some = Days(((start, min(stop, start + 366)),)), Days(((start, stop),))
+        return any(reference_days(one, days) & reference_days(other, days) for days in some)
+    return False
 
 
 def bounds(trigger: Trigger) -> Days:
@@ -93,7 +99,7 @@ def why_excluded(trigger: Trigger, date: dt.date) -> str | None:
     if trigger.latest_date is not None and date > trigger.latest_date:
         return f"after the latest date, {trigger.latest_date}"
     if trigger.dates is not None and date.toordinal() not in matching_days(trigger.dates, date.year, date.year):
-        following = _following(trigger.dates, date)
+        following = _following(trigger, date)
         return f"not one of the dates '{trigger.dates}'{f'; the next one is {following}' if following else ''}"
     for start, end in trigger.exclude:
         if start <= date < end:
@@ -135,11 +141,11 @@ def _days_of_month(day_of_month: str, day_of_week: str, weekday: int, length: in
     return Days.of(days)
 
 
-def _following(expression: str, date: dt.date) -> dt.date | None:
-    """Find the next date that matches, unless that is far off."""
-    days = matching_days(expression, date.year, min(date.year + 1, dt.date.max.year))
-    following = next((day for day in days if day > date.toordinal()), None)
-    return dt.date.fromordinal(following) if following is not None else None
+def _following(trigger: Trigger, date: dt.date) -> dt.date | None:
+    """Find the next date that a trigger is for, unless that is far off."""
+    day = date.toordinal()
+    days = reference_days(trigger, Days(((day, min(day + 366, dt.date.max.toordinal()) + 1),)))
+    return dt.date.fromordinal(days.stretches[0][0]) if days else None
 
 
 def _words(interval: Interval) -> str:

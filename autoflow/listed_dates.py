@@ -21,7 +21,7 @@ from autoflow.errors import AutoflowError
 from autoflow.wording import shown
 
 DAY = dt.timedelta(days=1)
-BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
+BEGINNING, END = (moment.replace(tzinfo=dt.UTC) for moment in (dt.datetime.min, dt.datetime.max))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class ListedDates:
         ]
         if not appeared or self.lacking(date, rule):
             return None
-        return (max if rule.require == "all" else min)(appeared) + rule.lag
+        last = max(appeared) if rule.require == "all" else min(appeared)
+        return last + min(rule.lag, END - last)
 
     def next_to_count(self, rule: DataRule, now: dt.datetime) -> dt.datetime | None:
         """Say when the next of the dates begins to count that only wait for the lag to be over."""
@@ -96,16 +97,17 @@ class ListedDates:
     def until(self, last: dt.date, moment: dt.datetime) -> ListedDates:
         """Leave out the dates after a day, as if it were a moment of that day.
 
-        When a date that was first listed later would have appeared by then is not known.
+        Of a date that was first listed later it is not known when it would have appeared by then.
         """
-        return ListedDates(
-            {
-                name: {date: min(appeared, moment) for date, appeared in dates.items() if date <= last}
-                for name, dates in self.by_type.items()
-            },
-            self.polled,
-            moment if self.watched_since is None or moment < self.watched_since else self.watched_since,
-        )
+        by_type = {
+            name: {
+                date: listed if listed <= moment else min(_over(date), moment)
+                for date, listed in dates.items()
+                if date <= last
+            }
+            for name, dates in self.by_type.items()
+        }
+        return ListedDates(by_type, self.polled, self.watched_since)
 
     @cached_property
     def _listings(self) -> Mapping[str, Sequence[tuple[dt.datetime, Days]]]:
@@ -133,13 +135,15 @@ class ListedDates:
 
     def _appeared(self, date: dt.date, listed: dt.datetime) -> dt.datetime:
         """Say when a date appeared: what was there from the start, when its day was over."""
-        if not self._is_from_the_start(listed):
-            return listed
-        over = dt.datetime.combine(min(date, dt.date.max - DAY) + DAY, dt.time(), dt.UTC)
-        return min(listed, over)
+        return min(listed, _over(date)) if self._is_from_the_start(listed) else listed
 
     def _is_from_the_start(self, listed: dt.datetime) -> bool:
         return self.watched_since is not None and listed <= self.watched_since
+
+
+def _over(date: dt.date) -> dt.datetime:
+    """Give the moment at which a day is over."""
+    return dt.datetime.combine(min(date, dt.date.max - DAY) + DAY, dt.time(), dt.UTC)
 
 
 def listed_at(answer: Mapping[str, Iterable[str]], moment: dt.datetime) -> ListedDates:

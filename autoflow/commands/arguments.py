@@ -62,7 +62,7 @@ def _add_steering(commands: Any) -> None:
         "--state", choices=("failed", "succeeded", "all"), default="failed", help="which of them (default: failed)"
     )
 
-    backfill = _command(commands, "backfill", "run dates before the earliest one, or out of turn", asks=True)
+    backfill = _command(commands, "backfill", "run dates that a trigger leaves out, or out of turn", asks=True)
     backfill.add_argument("workflow", metavar="WORKFLOW")
     backfill.add_argument("first", type=_date, metavar="FROM")
     backfill.add_argument("last", type=_date, metavar="TO", help="the last reference date that is meant")

@@ -173,6 +173,32 @@ def test_a_poll_is_remembered_with_the_time_when_each_date_was_first_listed(stor
     connection.close()
 
 
+def test_what_the_first_poll_lists_had_appeared_when_its_day_was_over(store: RunStore) -> None:
+    rule = DataRule(lag=dt.timedelta(days=2))
+    store.record_poll({"calls": DATES[:2]}, NOW)
+    answered = store.record_poll({"calls": DATES[:3]}, NOW + HOUR)
+    for listed in (answered, store.read.listed_dates()):
+        # a backlog does not wait, what comes later does
+        assert [dt.date.fromordinal(day).day for day in listed.available(rule, NOW + HOUR).days] == [1, 2]
+        assert listed.counts_from(dt.date(2016, 1, 3), rule) == NOW + HOUR + rule.lag
+
+
+def test_a_date_that_leaves_the_list_appears_anew_when_it_comes_back(store: RunStore) -> None:
+    for number, dates in enumerate([DATES[:1], DATES[:2], DATES[:1], DATES[:2]]):
+        store.record_poll({"calls": dates}, NOW + number * HOUR)
+    assert store.read.listed_dates().by_type["calls"][dt.date(2016, 1, 2)] == NOW + 3 * HOUR
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_keeps_no_date_waiting(store: RunStore) -> None:
+    ahead, day = NOW + dt.timedelta(days=365), dt.date(2016, 1, 2)
+    rule = DataRule(lag=dt.timedelta(days=2))
+    store.record_poll({"calls": DATES[:1]}, NOW)
+    store.record_poll({"calls": DATES[:2]}, ahead)
+    assert store.read.listed_dates().counts_from(day, rule) == ahead + rule.lag
+    store.record_poll({"calls": DATES[:2]}, NOW + HOUR)
+    assert store.read.listed_dates().counts_from(day, rule) == NOW + HOUR + rule.lag
+
+
 def test_reading_needs_no_lock_and_can_not_write(store: RunStore, path: Path) -> None:
     finish(store, 3, RunState.SUCCESS)
     reader = open_for_reading(path)

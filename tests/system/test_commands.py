@@ -364,3 +364,51 @@ def test_schema_is_the_json_schema_and_needs_no_settings(deployment: Deployment,
     deployment.environment["AUTOFLOW_INPUTS_DIR"] = ""
     schema = as_json(typed("schema"))
     assert {"workflows", "available_dates_sensor"} <= schema["properties"].keys()
+
+
+CADENCE = """
+workflows:
+  - name: weekly
+    notebooks:
+      glues: {filename: glues.ipynb, parameters: {reference_date: reference_date}, output: {format: html}}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  workflows:
+    - workflow_name: weekly
+      dates: "* * sun"
+      exclude: [2016-01-10]
+      date_stencil: [[-1, 1]]
+      cdr_types: [calls, sms]
+      require: all
+      lag: 2d
+"""
+
+
+def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    """2016-01-03, 10, 17 are Sundays: one is complete, one excluded, one lacks a day of SMS."""
+    deployment.write(CADENCE, "glues")
+    days = [f"2016-01-{day:02}" for day in range(1, 19)]
+    flowapi.dates = {"calls": days, "mds": days, "sms": [day for day in days if day != "2016-01-16"]}
+    assert deployment.run("--run-once").code == 0
+    assert runs(typed) == [("2016-01-03", "success")]
+    assert typed("calendar").log.splitlines()[2].split() == ["weekly", "--#-------------w-"]
+    waiting = as_json(typed("why", "weekly", "2016-01-17", "--json"))[0]
+    assert (waiting["require"], waiting["lacking"]) == ("all", {"2016-01-16": ["sms"]})
+    (manifest,) = deployment.made("reports/*.json")
+    assert list(json.loads(manifest.read_text())["availability_seen"]) == ["calls", "sms"]
+
+    left = typed("backfill", "weekly", "2016-01-09", "2016-01-17").log
+    assert "excluded  excluded in workflows.yml: 2016-01-10" in left
+    assert "2016-01-16: FlowAPI lists data of calls for this date, and none of sms yet" in left
+    assert deployment.run("backfill", "weekly", "2016-01-10", "2016-01-10", "--yes").code == 0
+    assert runs(typed)[0] == ("2016-01-10", "success")
+
+    # what is listed from now on waits for the lag
+    flowapi.dates = {"calls": days, "sms": days}
+    assert "nothing was due" in deployment.run("--run-once").log
+    why = typed("why", "weekly", "2016-01-17").log
+    assert "FlowAPI lists 2016-01-16, which counts from" in why
+    assert "wait for the lag of a trigger to be over" in typed("plan").log
+    assert as_json(typed("plan", "--json"))["next_to_count"] is not None

@@ -204,6 +204,20 @@ def test_a_wanted_type_without_dates_is_warned_about(deployment: Deployment, flo
     assert len(deployment.made("notebooks/*")) == 1
 
 
+def test_a_type_that_only_a_trigger_names_is_warned_about(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    flowapi.dates = {"calls": ["2016-01-01"], "sms": []}
+    deployment.write_simple("glues", sensor="  cdr_types: [calls]\n")
+    file = deployment.inputs / "workflows.yml"
+    text = file.read_text()
+    assert "[{workflow_name: w}]" in text
+    file.write_text(text.replace("w}]", "w}, {workflow_name: w, cdr_types: [mds, sms], date_stencil: [-1]}]"))
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 0
+    assert "WARNING FlowAPI lists no dates for CDR type mds" in outcome.log
+    assert "WARNING FlowAPI lists no dates for CDR type sms" in outcome.log
+    assert "calls" not in outcome.log
+
+
 def test_identical_triggers_run_once(deployment: Deployment) -> None:
     deployment.write(CHAIN + "    - workflow_name: chain\n      earliest_date: 2016-01-02\n", "glues", "reads")
     outcome = deployment.run("--run-once")

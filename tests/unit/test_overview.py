@@ -10,13 +10,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given as for_any
+from hypothesis import settings
+from hypothesis import strategies as st
 
+from autoflow.cadence import why_excluded
 from autoflow.date_stencil import DateStencil
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.listed_dates import listed_at
-from autoflow.overview import DayState, Situation, available_for, calendar, explain, span, spans
+from autoflow.listed_dates import ListedDates, listed_at
+from autoflow.overview import DAY, DayState, Situation, available_for, calendar, explain, span, spans
 from autoflow.run_reader import Failures, Latest, Request, Skip, Skips, Standing
 from autoflow.runs import RunKey, build_run, key_maker
+from autoflow.sensor import ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 LISTED = listed_at(
@@ -168,3 +173,132 @@ def test_quick_keys_are_the_keys_of_runs(parameters: dict[str, Any], stencil: li
 
 def test_dates_in_a_row_are_told_as_a_span() -> None:
     assert spans([day(1), day(2), day(3), day(5)]) == "2016-01-01 to 2016-01-03, 2016-01-05"
+
+
+dates_of = st.integers(1, 28).map(day)
+triggers = st.builds(
+    Trigger,
+    workflow_name=st.just("w"),
+    parameters=st.just({}),
+    earliest_date=st.none() | dates_of,
+    date_stencil=st.sampled_from([[0], [[-2, 1]], [-3, [0, 2]], [["2016-01-04", 0]], ["2016-01-05"]]).map(
+        DateStencil.parse
+    ),
+    latest_date=st.none() | dates_of,
+    dates=st.sampled_from([None, "* * sun", "L * *", "1-10 * fri", "* 2 *"]),
+    exclude=st.lists(st.tuples(dates_of, st.just(dt.date(2016, 1, 29))), max_size=1).map(tuple),
+    cdr_types=st.sampled_from([None, ("calls",), ("calls", "sms"), ("sms", "mds")]),
+    require=st.sampled_from([None, "any", "all"]),
+    lag=st.integers(0, 5).map(lambda days: days * dt.timedelta(hours=12)),
+)
+appearances = st.dictionaries(
+    st.integers(0, 31).map(lambda days: dt.date(2016, 1, 1) + dt.timedelta(days=days)),
+    st.integers(0, 9).map(lambda halves: NOW - halves * dt.timedelta(hours=12)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@for_any(
+    several=st.lists(triggers, min_size=1, max_size=3),
+    by_type=st.dictionaries(st.sampled_from(["calls", "sms", "topups"]), appearances),
+    since=st.none() | st.just(NOW - dt.timedelta(days=3)),
+    cdr_types=st.sampled_from([None, ("calls", "sms")]),
+    require=st.sampled_from(["any", "all"]),
+)
+def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
+    several: list[Trigger],
+    by_type: dict[str, dict[dt.date, dt.datetime]],
+    since: dt.datetime | None,
+    cdr_types: tuple[str, ...] | None,
+    require: Any,
+) -> None:
+    definitions = Definitions({"w": WORKFLOW}, tuple(several), None, cdr_types=cdr_types, require=require)
+    given_now = Situation(definitions, ListedDates(by_type, NOW, since), Standing(), NOW)
+    first, last = dt.date(2015, 12, 25), dt.date(2016, 2, 5)
+    ready = ready_days(definitions, given_now.listed, NOW)
+    for row, days in zip(calendar(given_now, first, last), ready, strict=True):
+        dates = [first + dt.timedelta(days=number) for number in range(len(row.states))]
+        due = [date.toordinal() for date, state in zip(dates, row.states, strict=True) if state is DayState.DUE]
+        assert due == list(days)
+        available = available_for(given_now, row.trigger)
+        for date, state in zip(dates, row.states, strict=True):
+            answer = explain(given_now, row.trigger, date)
+            assert answer.state is state
+            assert answer.reason
+            excluded = answer.key is None or why_excluded(row.trigger, date) is not None
+            assert (state is DayState.EXCLUDED) == excluded
+            if not excluded:
+                assert (state is DayState.NOT_AVAILABLE) == (date not in available)
+                assert (state is DayState.WAITING) == (date in available and answer.missing != ())
+
+
+def restricted(given: Situation, listed: ListedDates | None = None, **keys: Any) -> tuple[Situation, Trigger]:
+    trigger = replace(TRIGGER, **keys)
+    definitions = replace(given.definitions, triggers=(trigger,))
+    return replace(given, definitions=definitions, listed=listed or given.listed), trigger
+
+
+def test_dates_that_a_trigger_is_not_for_are_excluded_with_the_reason() -> None:
+    given, trigger = restricted(
+        situation(),
+        dates="* * sat,sun",
+        latest_date=day(5),
+        exclude=((day(3), day(4)),),
+        date_stencil=DateStencil(((0, 1),)),
+    )
+    assert states_of(given) == "xdxxxxx"
+    assert explain(given, trigger, day(5)).reason == "not one of the dates '* * sat,sun'"
+    assert explain(given, trigger, day(6)).reason == "after the latest date, 2016-01-05"
+    assert explain(given, trigger, day(3)).reason == "excluded in workflows.yml: 2016-01-03"
+
+
+def test_data_of_excluded_dates_counts_for_other_dates() -> None:
+    given, _ = restricted(situation(), exclude=((day(2), day(3)),))
+    assert states_of(given) == "xxd-wd-"
+
+
+def test_a_date_that_lacks_one_of_the_types_says_which() -> None:
+    listed = listed_at(
+        {
+            "calls": [f"2016-01-{number:02}" for number in range(1, 6)],
+            "sms": ["2016-01-01", "2016-01-02", "2016-01-04"],
+        },
+        NOW,
+    )
+    given, trigger = restricted(situation(), listed, cdr_types=("calls", "sms"), require="all")
+    assert states_of(given) == "xd-w---"
+    assert explain(given, trigger, day(3)).reason == ("FlowAPI lists data of calls for this date, and none of sms yet")
+    waiting = explain(given, trigger, day(4))
+    assert waiting.reason == (
+        "no data of sms for 2016-01-03; if 2016-01-03 arrives it can run;"
+        " 2016-01-03 is older than dates that are there, and may never arrive"
+    )
+    assert waiting.lacking == {day(3): ("sms",)}
+    assert span(given) == (day(2), day(5))
+
+
+def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> None:
+    soon = NOW - dt.timedelta(hours=1)
+    listed = ListedDates(
+        {"calls": {day(1): NOW - 9 * DAY, day(2): NOW - 9 * DAY, day(3): soon, day(4): NOW - 9 * DAY}}, NOW
+    )
+    given, trigger = restricted(situation(), listed, lag=2 * DAY)
+    assert states_of(given) == "xd-w---"
+    assert explain(given, trigger, day(3)).reason == (
+        "FlowAPI lists this date, and it counts from 2026-11-25 11:00 UTC on (lag 2d)"
+    )
+    assert explain(given, trigger, day(4)).reason == (
+        "FlowAPI lists 2016-01-03, which counts from 2026-11-25 11:00 UTC on (lag 2d); it can run then"
+    )
+    assert states_of(replace(given, now=NOW + 2 * DAY)) == "xddd---"
+
+
+def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() -> None:
+    failed = {"latest": {key(2): Latest(1, "failed")}, "failed": {key(2): Failures(1, NOW - DAY)}}
+    given, trigger = restricted(situation(**failed), dates="* * mon")
+    assert explain(given, trigger, day(2)).reason.endswith(
+        "it is not tried again: not one of the dates '* * mon'; the next one is 2016-01-04"
+    )
+    # until somebody asks for it
+    asked_for, trigger = restricted(situation(**failed, requests=asked(2, NOW)), dates="* * mon")
+    assert explain(asked_for, trigger, day(2)).state is DayState.DUE

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
-from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries
+from autoflow.definitions import Concurrency, DataRule, Keep, Notebook, Output, Retries
 from autoflow.errors import DefinitionError
 from autoflow.parser import load_definitions
 
@@ -203,6 +203,43 @@ def test_limits_are_read(inputs: Path) -> None:
         ("available_dates_sensor:\n", "available_dates_sensor:\n  cdr_types: [[calls]]\n",
          ["cdr_types[0]: found a list; expected calls, sms, mds, topups"]),
         ("schedule: \"0 0 * * *\"", "schedule: * * * * *", ["text that begins with * must be in quotes"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      cdr_types: [call]",
+         ["workflows.yml:14:19: available_dates_sensor.workflows[0].cdr_types[0]: found 'call'; did you mean 'calls'"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      require: al",
+         ["workflows[0].require: found 'al'; did you mean 'all'?"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      requires: all", ["did you mean 'require'?"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      require: all",
+         ["workflows.yml:14:16: available_dates_sensor.workflows[0].require: all of which types? Name them under"]),
+        ("schedule:", "require: all\n  schedule:", ["available_dates_sensor.workflows[0]: all of which types?"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      dates: sun",
+         ["workflows.yml:14:14: available_dates_sensor.workflows[0].dates: found 'sun' with 1 field, expected three"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      dates: 30 2 *", ["'30 2 *' never matches"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      dates: * * sun", ["must be in quotes"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      dates: 5", ["dates: found 5, expected text"]),
+        ("- workflow_name: flows",
+         "- workflow_name: flows\n      earliest_date: 2016-01-02\n      latest_date: 2016-01-01",
+         ["workflows.yml:15:20: available_dates_sensor.workflows[0].latest_date: 2016-01-01 is before the earliest"
+          " date, 2016-01-02"]),
+        ("- workflow_name: flows",
+         "- {workflow_name: flows, earliest_date: 2016-01-04, latest_date: 2016-01-09, dates: '* * sun'}",
+         ["dates: '* * sun' matches no date from 2016-01-04 to 2016-01-09, the earliest and the latest date"]),
+        ("- workflow_name: flows",
+         "- {workflow_name: flows, earliest_date: 2016-01-04, latest_date: 2016-01-19, dates: '* * sun',"
+         " exclude: [2016-01-10, [2016-01-16, 2016-01-18]]}",
+         ["workflows[0].exclude: leaves this trigger no date"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      exclude: 2016-01-01",
+         ["exclude: found 2016-01-01, expected a list of dates and pairs of dates"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [2016-01-01, -3, [2016-01-03, 2016-01-01]]",
+         ["exclude[1]: found -3, expected dates (YYYY-MM-DD) and no offsets",
+          "exclude[2]: [2016-01-03, 2016-01-01] holds no day; the start must come first"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [[2016-01-01, 3]]",
+         ["exclude[0]: found [2016-01-01, 3], expected dates"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [2016-02-30]", ["is no possible date"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      lag: 2 days",
+         ["lag: found '2 days', expected a whole number of days or a duration such as 2d or 36h"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      lag: -1", ["lag: found -1, expected a whole number"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      lag: true", ["lag: found true, expected"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      lag: 99999999999d", ["no more than 3650 days"]),
         ("  schedule: \"0 0 * * *\"\n", "", ["available_dates_sensor.schedule: missing; this key is needed"]),
     ],
 )  # fmt: skip
@@ -360,6 +397,69 @@ def test_triggers_that_differ_are_no_twins(inputs: Path) -> None:
     assert load(inputs, text + more) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "twins"),
+    [
+        ("latest_date: 2016-12-31", "earliest_date: 2017-01-01", False),
+        ("latest_date: 2017-01-01", "earliest_date: 2017-01-01", True),
+        ("dates: '* * sun'", "dates: '* * mon'", False),
+        ("dates: '* * sun'", "dates: 'L * *'", True),
+        ("cdr_types: [calls]", "cdr_types: [sms]", True),
+        ("lag: 2", "lag: 3d", True),
+        ("latest_date: 2016-12-31", "exclude: [[1970-01-01, 2017-01-01]]", True),
+        ("earliest_date: 2016-01-01, latest_date: 2016-12-31", "exclude: [[1970-01-01, 2017-01-01]]", False),
+    ],
+)
+def test_triggers_that_share_no_date_are_no_twins(inputs: Path, first: str, second: str, twins: bool) -> None:
+    triggers = "".join(f"    - {{workflow_name: flows, {keys}}}\n" for keys in (first, second))
+    warnings = load(inputs, GOOD.replace("    - workflow_name: flows\n", triggers))
+    assert ["asks for the same runs" in warning for warning in warnings] == [True] * twins
+
+
+def test_dates_and_the_data_that_they_need_are_read(inputs: Path) -> None:
+    keys = """\
+      latest_date: 2016-12-31
+      dates: "* * sun"
+      exclude: [2016-03-06, ["2016-12-24", 2017-01-01]]
+      cdr_types: [calls, sms]
+      require: all
+      lag: 36h
+"""
+    assert load(inputs, GOOD + keys) == []
+    (trigger,) = load_definitions(inputs / "workflows.yml")[0].triggers
+    assert (trigger.latest_date, trigger.dates) == (dt.date(2016, 12, 31), "* * sun")
+    assert trigger.exclude == (
+        (dt.date(2016, 3, 6), dt.date(2016, 3, 7)),
+        (dt.date(2016, 12, 24), dt.date(2017, 1, 1)),
+    )
+    assert (trigger.cdr_types, trigger.require, trigger.lag) == (("calls", "sms"), "all", dt.timedelta(hours=36))
+
+
+def test_a_trigger_goes_before_the_sensor(inputs: Path) -> None:
+    text = GOOD.replace("  schedule:", "  cdr_types: [calls, sms]\n  require: all\n  schedule:")
+    text += "    - {workflow_name: flows, cdr_types: [mds], date_stencil: [-1]}\n"
+    text += "    - {workflow_name: flows, require: any, lag: 2, date_stencil: [-2]}\n"
+    assert load(inputs, text) == []
+    definitions, _ = load_definitions(inputs / "workflows.yml")
+    assert [definitions.data_rule(trigger) for trigger in definitions.triggers] == [
+        DataRule(("calls", "sms"), "all"),
+        DataRule(("mds",), "all"),
+        DataRule(("calls", "sms"), "any", dt.timedelta(days=2)),
+    ]
+
+
+def test_types_that_are_there_twice_and_all_of_one_are_doubtful(inputs: Path) -> None:
+    warnings = load(inputs, GOOD + "      cdr_types: [calls, calls]\n      require: all\n")
+    assert [warning.split(": ", 2)[2] for warning in warnings] == [
+        "available_dates_sensor.workflows[0].cdr_types[1]: 'calls' is there twice; it counts once",
+        "available_dates_sensor.workflows[0].require: all of one type are as good as any; name more than 'calls'"
+        " under cdr_types",
+    ]
+    text = GOOD.replace("  schedule:", "  cdr_types: [calls]\n  schedule:") + "      require: all\n"
+    (warning,) = load(inputs, text)
+    assert "workflows[0].require: all of one type" in warning
+
+
 def test_a_notebook_without_a_parameters_cell_is_doubtful(inputs: Path) -> None:
     bare = '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python3", "language": "python"}}}'
     (inputs / "glues.ipynb").write_text(bare)
@@ -444,10 +544,21 @@ def _paths(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield from _paths(inner, (*path, step))
 
 
+MORE = """\
+      cdr_types: [calls]
+      require: all
+      dates: "* * sun"
+      earliest_date: 2016-01-01
+      latest_date: 2016-12-31
+      exclude: [2016-01-01, [2016-02-01, 2016-02-03]]
+      lag: 2
+"""
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), value=values)
 def test_a_value_of_any_kind_in_any_place_is_valid_or_told(inputs: Path, data: st.DataObject, value: object) -> None:
-    content: Any = yaml.safe_load(GOOD + "      parameters: {}\n      date_stencil: [[-1, 0], 0]\n")
+    content: Any = yaml.safe_load(GOOD + "      parameters: {}\n      date_stencil: [[-1, 0], 0]\n" + MORE)
     *steps, last = data.draw(st.sampled_from(list(_paths(content))))
     inner = content
     for step in steps:

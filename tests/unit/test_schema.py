@@ -41,6 +41,13 @@ available_dates_sensor:
       parameters: {x: [1, {y: 2}]}
       earliest_date: "2016-01-01"
       date_stencil: [0, [-7, "2016-01-01"]]
+      latest_date: "2016-12-31"
+      dates: "* * sun"
+      exclude: ["2016-03-06", ["2016-12-24", "2017-01-01"]]
+      cdr_types: [calls, sms]
+      require: all
+      lag: 2d
+    - {workflow_name: w, lag: 2}
 """
 
 
@@ -130,6 +137,23 @@ TRIGGER = (SENSOR, "workflows", 0)
         ((*TRIGGER, "workflow_name"), None),
         ((*TRIGGER, "earliest_date"), 20160101),
         ((*TRIGGER, "earliest_date"), True),
+        ((SENSOR, "require"), "both"),
+        ((SENSOR, "require"), None),
+        ((*TRIGGER, "latest_date"), 20160101),
+        ((*TRIGGER, "dates"), 5),
+        ((*TRIGGER, "exclude"), None),
+        ((*TRIGGER, "exclude"), "2016-01-01"),
+        ((*TRIGGER, "exclude"), [-3]),
+        ((*TRIGGER, "exclude"), [["2016-01-01"]]),
+        ((*TRIGGER, "cdr_types"), []),
+        ((*TRIGGER, "cdr_types"), ["call"]),
+        ((*TRIGGER, "require"), "both"),
+        ((*TRIGGER, "lag"), None),
+        ((*TRIGGER, "lag"), -1),
+        ((*TRIGGER, "lag"), 1.5),
+        ((*TRIGGER, "lag"), True),
+        ((*TRIGGER, "lag"), 4000),
+        ((*TRIGGER, "lag"), "soon"),
         ((*TRIGGER, "date_stencil"), []),
         ((*TRIGGER, "date_stencil"), None),
         ((*TRIGGER, "date_stencil"), [True]),
