@@ -239,3 +239,24 @@ def test_a_flood_of_causes_is_few_messages(
         assert told["subject"].startswith("7 messages, the first: w: failed for 2016-01-01: E20160101 in raises")
         assert "- w: failed for 2016-01-07: E20160107 in raises" in told["text"]
         assert len(life.context.store.read.known()) == 7
+
+
+def test_a_token_is_told_of_at_each_threshold_and_when_it_has_expired(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=1.1))
+    with living(deployment, caplog, start=dt.datetime.now(dt.UTC), speed=6000.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: len(hook.taken) >= 3, 50)
+            await asyncio.sleep(1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        assert hook.events() == ["token"] * 3
+        for message, words in zip(
+            hook.taken, ("in less than 3 days", "in less than 1 days", "expired at"), strict=True
+        ):
+            assert words in message["subject"]
+        assert deployment.environment["FLOWAPI_TOKEN"] not in str(hook.taken)
