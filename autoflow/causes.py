@@ -150,7 +150,7 @@ def late(scene: Scene) -> Iterator[Cause]:
             by_workflow[trigger.workflow_name] = by_workflow.get(trigger.workflow_name, Days()) | days
     for workflow, days in by_workflow.items():
         dates = [dt.date.fromordinal(day) for day in days]
-        what = f"not done {_length(notify.not_done_after or 0)} after it could be"
+        what = f"not done within {_length(notify.not_done_after or 0)}"
         number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
         lines = (f"Dates: {_bounded_spans(dates)}", f"Why: autoflow why {_shell(workflow)} {dates[0]}")
         message = Message("late", f"{workflow}: late: {number} {what}", lines, workflow, tuple(map(str, dates)))

@@ -47,7 +47,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa
     Returns
     -------
     dict
-        ``refused``: addresses that were refused where others were not.
+        ``refused``: addresses that did not take it where others did.
 
     Raises
     ------
@@ -193,14 +193,21 @@ def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
     import apprise
 
     message = request["message"]
-    services = apprise.Apprise()
     addresses = os.environ["AUTOFLOW_APPRISE_URLS"].split()
-    wrong = [str(number) for number, address in enumerate(addresses, 1) if not services.add(address)]
-    if wrong:
-        raise NotSentError(f"apprise does not understand address {', '.join(wrong)} of {len(addresses)}")
-    if not services.notify(title=message["subject"], body="\n".join(message["lines"]) or message["subject"]):
-        raise NotSentError("apprise says that at least one of its services did not take it")
-    return ()
+    refused, taken = [], 0
+    for number, address in enumerate(addresses, 1):
+        # one by one: what one service has taken is not sent to it again because another did not
+        service = apprise.Apprise()
+        name = f"address {number} of AUTOFLOW_APPRISE_URLS"
+        if not service.add(address):
+            refused.append(f"{name} (apprise does not understand it)")
+        elif not service.notify(title=message["subject"], body="\n".join(message["lines"]) or message["subject"]):
+            refused.append(name)
+        else:
+            taken += 1
+    if not taken:
+        raise NotSentError(f"not taken by {', '.join(refused)}")
+    return refused
 
 
 def _said(code: int, text: bytes | str) -> str:

@@ -166,7 +166,7 @@ def test_dates_that_stay_out_and_dates_that_are_not_done_are_told(
 
         async def steps() -> None:
             await life.until(lambda: len(hook.taken) == 2)
-            assert hook.taken[0]["subject"] == "w: late: 2016-01-02 not done 6 hours after it could be"
+            assert hook.taken[0]["subject"] == "w: late: 2016-01-02 not done within 6 hours"
             assert hook.taken[1]["subject"] == "no new date for 12 hours"
             notebook.write_text(notebook.read_text().replace("2016-01-02", "2015-01-02"))
             flowapi.set_days(3)
@@ -198,3 +198,65 @@ def test_a_heartbeat_follows_each_tick_that_was_made(
 
         asyncio.run(while_serving(life, steps))
         assert hook.events() in ([], ["trouble"])
+
+
+def test_a_record_that_can_not_be_written_is_told_all_the_same(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    with living(deployment, caplog, speed=600.0) as life:
+        store = life.context.store
+
+        async def steps() -> None:
+            await life.until(lambda: polls(flowapi) >= 1)
+            store._connection.execute("PRAGMA query_only = ON")
+            await life.until(lambda: hook.events() == ["trouble"])
+            assert "readonly" in hook.taken[0]["text"]
+            store._connection.execute("PRAGMA query_only = OFF")
+            await life.until(lambda: hook.events() == ["trouble", "trouble"])
+
+        asyncio.run(while_serving(life, steps, now=True))
+        assert hook.taken[1]["subject"].startswith("over: ticks can not be made")
+
+
+def test_a_flood_of_causes_is_few_messages(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(7)
+    hourly(deployment, "raises")
+    notebook = deployment.inputs / "raises.ipynb"
+    raising = "raise type('E' + reference_date.replace('-', ''), (Exception,), {})('another each time')"
+    notebook.write_text(notebook.read_text().replace("raise ValueError('no such place')", raising))
+    with living(deployment, caplog, speed=10.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: hook.taken != [], 50)
+            await asyncio.sleep(1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        (told,) = hook.taken
+        assert told["subject"].startswith("7 messages, the first: w: failed for 2016-01-01: E20160101 in raises")
+        assert "- w: failed for 2016-01-07: E20160107 in raises" in told["text"]
+        assert len(life.context.store.read.known()) == 7
+
+
+def test_a_token_is_told_of_at_each_threshold_and_when_it_has_expired(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(0)
+    hourly(deployment, "glues")
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=1.1))
+    with living(deployment, caplog, start=dt.datetime.now(dt.UTC), speed=6000.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: len(hook.taken) >= 3, 50)
+            await asyncio.sleep(1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        assert hook.events() == ["token"] * 3
+        for message, words in zip(
+            hook.taken, ("in less than 3 days", "in less than 1 days", "expired at"), strict=True
+        ):
+            assert words in message["subject"]
+        assert deployment.environment["FLOWAPI_TOKEN"] not in str(hook.taken)

@@ -14,10 +14,19 @@ from typing import Any
 
 import pytest
 
+from autoflow.app import job_environment
 from autoflow.durations import parse_duration
 from autoflow.errors import SettingsError
 from autoflow.redaction import RedactingFormatter, Redactor
-from autoflow.settings import Settings, check_directories, current_token, load_settings, read_token
+from autoflow.settings import (
+    SECRET_NAMES,
+    Settings,
+    check_directories,
+    current_secrets,
+    current_token,
+    load_settings,
+    read_token,
+)
 
 NOW = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 
@@ -149,6 +158,44 @@ def test_a_token_that_will_not_do_is_told_without_showing_it(
         read_token(settings, NOW)
     assert words in str(raised.value)
     assert not token.strip() or token not in str(raised.value)
+
+
+def test_addresses_of_messages_are_secrets_in_files_or_the_environment(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "AUTOFLOW_SMTP_URL").write_text("smtp://me:geheim%40wort@mail.example.org\n")
+    environment["AUTOFLOW_SMTP_URL"] = "smtp://elsewhere.example.org"
+    environment["AUTOFLOW_WEBHOOK_URL"] = "https://hooks.example.org/services/geheim-T0"
+    settings = load(environment, tmp_path)
+    assert settings.message_secrets == {
+        "AUTOFLOW_SMTP_URL": "smtp://me:geheim%40wort@mail.example.org",
+        "AUTOFLOW_WEBHOOK_URL": "https://hooks.example.org/services/geheim-T0",
+    }
+    assert "geheim" not in repr(settings)
+    redactor = Redactor.of(*current_secrets(settings))
+    for text in ("login with geheim@wort", "geheim%40wort", "POST /services/geheim-T0", settings.webhook_url or ""):
+        assert "geheim" not in redactor.redact(text)
+    assert job_environment(environment, settings).keys().isdisjoint(SECRET_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AUTOFLOW_SMTP_URL", "mail.example.org:geheim", "is no address of a mail server"),
+        ("AUTOFLOW_SMTP_URL", "smtp://me:geheim/wort@mail.example.org", "is no address of a mail server"),
+        ("AUTOFLOW_WEBHOOK_URL", "hooks.example.org/geheim", "is no web address"),
+        ("AUTOFLOW_HEARTBEAT_URL", "ftp://hooks.example.org/geheim", "is no web address"),
+        ("AUTOFLOW_HEARTBEAT_URL", "https://hooks.example.org/a geheim", "is no web address"),
+    ],
+)
+def test_a_wrong_address_of_messages_is_told_without_showing_it(
+    environment: dict[str, str], tmp_path: Path, name: str, value: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({**environment, name: value}, tmp_path)
+    assert str(raised.value).startswith(f"{name}: {words}")
+    assert "geheim" not in str(raised.value)
 
 
 def test_a_token_may_have_no_end(environment: dict[str, str], tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Messages of AutoFlow as a process: through crashes, at the end of --run-once, and when somebody tries them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.conftest import Deployment
+from tests.receivers import Hook, MailServer
+
+SECRET = "/services/geheim-T0"
+
+
+@pytest.fixture
+def hook(deployment: Deployment) -> Iterator[Hook]:
+    with closing(Hook()) as hook:
+        deployment.environment["AUTOFLOW_WEBHOOK_URL"] = hook.url + SECRET
+        yield hook
+
+
+def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def waiting(deployment: Deployment) -> int:
+    with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as connection:
+        (number,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
+    return int(number)
+
+
+def found_in_outputs(deployment: Deployment, words: bytes) -> list[str]:
+    files = [path for path in deployment.outputs.rglob("*") if path.is_file()]
+    return [str(path) for path in files if words in path.read_bytes()]
+
+
+def test_a_message_that_a_crash_kept_from_being_sent_is_sent_by_the_next_start(
+    deployment: Deployment, hook: Hook
+) -> None:
+    hook.fault = "hang"
+    deployment.write_simple("raises_on_one_date")
+    with deployment.start("--now") as daemon:
+        until(lambda: hook.asked != [])
+        assert waiting(deployment) == 1
+        daemon.kill()
+        log, _ = daemon.communicate()
+    hook.fault = None
+    assert waiting(deployment) == 1
+    with deployment.start() as daemon:
+        until(lambda: hook.events() == ["failed"])
+        until(lambda: waiting(deployment) == 0)
+        daemon.terminate()
+        log += daemon.communicate()[0]
+    assert hook.events() == ["failed"]
+    assert "geheim" not in log
+    assert found_in_outputs(deployment, b"geheim") == []
+
+
+def test_run_once_tells_at_its_end_and_not_again(deployment: Deployment, hook: Hook) -> None:
+    deployment.write_simple("raises_on_one_date")
+    assert deployment.run("--run-once").code == 1
+    assert hook.events() == ["failed"]
+    assert deployment.run("--run-once").code == 1
+    assert hook.events() == ["failed"]
+
+
+def test_run_once_waits_for_no_messenger_for_long(deployment: Deployment, hook: Hook) -> None:
+    deployment.write_simple("raises")
+    hook.fault = "hang"
+    began = time.monotonic()
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 1
+    assert "messages took longer than 15 s; the next start goes on with them" in outcome.log
+    assert time.monotonic() - began < 45
+
+
+def test_notebooks_and_their_kernels_see_no_address_of_messages(deployment: Deployment, hook: Hook) -> None:
+    deployment.write_simple("glues")
+    notebook = deployment.inputs / "glues.ipynb"
+    content = json.loads(notebook.read_text())
+    code = next(cell for cell in content["cells"] if cell["cell_type"] == "code" and "parameters" not in str(cell))
+    code["source"] = "import os; print('names:', [name for name in os.environ if name.startswith('AUTOFLOW_')])"
+    notebook.write_text(json.dumps(content))
+    deployment.environment["AUTOFLOW_SMTP_URL"] = "smtp://me:geheim-wort@localhost"
+    assert deployment.run("--run-once").code == 0
+    executed = deployment.made("notebooks/*")[0].read_text()
+    assert "AUTOFLOW_INPUTS_DIR" in executed
+    assert "WEBHOOK" not in executed
+    assert "SMTP" not in executed
+
+
+def test_notify_says_how_each_channel_went(deployment: Deployment, hook: Hook) -> None:
+    deployment.write_simple("glues")
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text() + "notify: {email: me@example.org}\n")
+    with closing(MailServer()) as server:
+        environment = {
+            "AUTOFLOW_SMTP_URL": f"smtp://localhost:{server.port}?from=a@example.org",
+            "AUTOFLOW_HEARTBEAT_URL": f"{hook.url}/ping",
+        }
+        outcome = deployment.run("notify", "--test", **environment)
+        assert outcome.code == 0, outcome.log
+        assert [line.split(" (")[0] for line in outcome.log.splitlines()] == [
+            "email: taken",
+            "webhook: taken",
+            "heartbeat: taken",
+        ]
+        assert server.taken[0]["Subject"] == "[AutoFlow] a test"
+        assert sorted(hook.asked) == ["GET /ping", f"POST {SECRET}"]
+        hook.fault = "500"
+        outcome = deployment.run("notify", "--test", "--json", **environment)
+    assert outcome.code == 1
+    channels = {each["channel"]: each for each in json.loads(outcome.log)["channels"]}
+    assert channels["email"]["taken"]
+    assert channels["webhook"]["reason"] == "the webhook at 127.0.0.1 answered with status 500"
+    assert "geheim" not in outcome.log
+
+
+def test_check_and_notify_say_what_is_missing(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    path = deployment.inputs / "workflows.yml"
+    outcome = deployment.run("notify", "--test")
+    assert (outcome.code, "there is no channel; set AUTOFLOW_WEBHOOK_URL" in outcome.log) == (2, True)
+    path.write_text(path.read_text() + "notify: {email: me@example.org, events: [failed], no_new_date: 3d}\n")
+    outcome = deployment.run("check")
+    assert outcome.code == 0
+    assert "notify.email: no e-mail can be sent without a mail server; set AUTOFLOW_SMTP_URL" in outcome.log
+    assert "notify.no_new_date: nobody is told, since 'late' is not in notify.events" in outcome.log
+    path.write_text(path.read_text().replace("events: [failed]", "events: [faild]").replace("me@", "me at "))
+    outcome = deployment.run("check")
+    assert outcome.code == 2
+    assert "notify.events[0]: found 'faild'; did you mean 'failed'?" in outcome.log
+    assert "notify.email: found 'me at example.org', expected an e-mail address such as me@example.org" in outcome.log
+    outcome = deployment.run("--check", AUTOFLOW_APPRISE_URLS="json://geheim", AUTOFLOW_SMTP_URL="http://geheim")
+    assert outcome.code == 2
+    assert "AUTOFLOW_SMTP_URL: is no address of a mail server; expected one such as smtp://" in outcome.log
+    assert "geheim" not in outcome.log
