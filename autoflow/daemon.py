@@ -90,6 +90,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                 elif context.steering.changed.is_set() and not signals.stop.is_set():
                     agenda.definitions = definitions = reload(context, definitions)
                     say(notifier, agenda, "running what was asked for")
+                    # also what is only to be skipped is seen at once
+                    context.index.changed()
                     await between_ticks(context, definitions, agenda, signals)
             notifier.stopping()
         feeding.cancel()

@@ -171,6 +171,8 @@ class _Handler(RequestHandler):
     def write_error(self, status_code: int, **_: Any) -> None:
         if status_code == 405:
             self.set_header("Allow", "GET, HEAD")
+        if status_code == 503:
+            self.set_header("Retry-After", "5")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{status_code} {self._reason}\n")
 
@@ -178,7 +180,6 @@ class _Handler(RequestHandler):
         try:
             page = await self.context.pages.get(**request)
         except BusyError:
-            self.set_header("Retry-After", "5")
             raise HTTPError(503, reason="Too many pages are being made at present") from None
         except (PageError, OSError) as error:
             logger.warning("the page %s could not be made: %s", self.request.path[:200], error)
