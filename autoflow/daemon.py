@@ -81,7 +81,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     agenda.definitions = definitions = reload(context, definitions)
                     say(notifier, agenda, "ticking")
                     await one_tick(context, definitions, agenda, signals)
-                    context.index.settle_soon()
+                    if not signals.stop.is_set():
+                        context.index.settle_soon()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()
@@ -94,6 +95,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     context.index.changed()
                     await between_ticks(context, definitions, agenda, signals)
             notifier.stopping()
+            await context.index.close()
         feeding.cancel()
     logger.info("stopped")
     return ExitCode.OK

@@ -63,9 +63,9 @@ class Site:
             if body is not None:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body.encode() if body else None)
-            answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, headers, answer.read().decode(errors="replace"))
+            with connection.getresponse() as answer:
+                headers = {name.lower(): value for name, value in answer.getheaders()}
+                return Answer(answer.status, headers, answer.read().decode(errors="replace"))
 
     def until(self, path: str, words: str, seconds: float = 60.0) -> Answer:
         end = time.monotonic() + seconds
@@ -450,14 +450,23 @@ def test_an_address_that_others_reach_is_warned_about(tmp_path: Path, flowapi: F
         until_answers(site)
         assert site.ask("/health", host="autoflow.example.org").status == 200
         # somebody who is slow does not hold up the end
-        silent = socket.create_connection(("127.0.0.1", port))
+        clients = [socket.create_connection(("127.0.0.1", port))]
         assert site.ask("/", host="autoflow.example.org").status == 200
+        # nor does a page that is just being made
+        for run in range(3):
+            asking = socket.create_connection(("127.0.0.1", port))
+            asking.sendall(f"GET /runs/{run} HTTP/1.0\r\n\r\n".encode())
+            clients.append(asking)
+        time.sleep(0.2)
     finally:
         began = time.monotonic()
         process.terminate()
         log, _ = process.communicate(timeout=60)
-    silent.close()
     assert time.monotonic() - began < 10
+    for client in clients:
+        client.close()
+    assert "Traceback" not in log
+    assert "ERROR" not in log
     assert log.count("there is no password") == 1
 
 
