@@ -56,6 +56,9 @@ ENV AUTOFLOW_INPUTS_DIR=/mounts/inputs \
     HOME=/tmp \
     LANG=C.UTF-8
 
+# AUTOFLOW_HTTP=0.0.0.0:8080 serves a page to look at; the container's loopback is nobody else's. Publish the port
+# with care: there is no password.
+#
 # A relative path in AUTOFLOW_DB_URI counts from here.
 WORKDIR /mounts/outputs
 

@@ -153,7 +153,8 @@ async def _reachable(context: Context, definitions: Definitions) -> AsyncIterato
     with Signals() as signals:
         async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
             yield signals
-            await context.index.settle()
+            if not signals.stop.is_set():
+                await context.index.settle()
 
 
 def _summed_up(outcome: sensor.Outcome | None) -> ExitCode:

@@ -90,7 +90,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     with messenger.working():
                         if await one_tick(context, definitions, agenda, signals):
                             messenger.ticked()
-                    context.index.settle_soon()
+                    if not signals.stop.is_set():
+                        context.index.settle_soon()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()
@@ -100,9 +101,12 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                 elif context.steering.changed.is_set() and not signals.stop.is_set():
                     definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
                     say(notifier, agenda, "running what was asked for")
+                    # also what is only to be skipped is seen at once
+                    context.index.changed()
                     with messenger.working():
                         await between_ticks(context, definitions, agenda, signals)
             notifier.stopping()
+            await context.index.close()
         feeding.cancel()
     logger.info("stopped")
     return ExitCode.OK

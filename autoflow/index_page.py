@@ -62,7 +62,14 @@ class IndexPage:
 
     def settle_soon(self) -> None:
         """Settle while the daemon goes on."""
-        self._settling = asyncio.create_task(self.settle())
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self.settle())
+
+    async def close(self) -> None:
+        """Leave the page as it is."""
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.gather(self._settling, return_exceptions=True)
 
     async def settle(self) -> None:
         """Write the page unless it says already how things are."""
@@ -95,7 +102,8 @@ class IndexPage:
             self._changed.set()
             raise
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a page is no reason for a run to fail
-            self._conditions.begin("index", f"{final} can not be written: {error}", logging.WARNING)
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._conditions.begin("index", f"{final} can not be written ({reason})", logging.WARNING)
         else:
             self._conditions.end("index", f"{final} can be written again")
 

@@ -129,6 +129,16 @@ class Pages:
         # whoever asked may go away: the page is for the next one then
         return await asyncio.shield(making)
 
+    async def close(self) -> None:
+        """End what is being made.
+
+        It is not left to the end of the loop, which cancels what asyncio itself does for a child that is just
+        being started, and then waits for ever.
+        """
+        for making in (going_on := list(self._making.values())):
+            making.cancel()
+        await asyncio.gather(*going_on, return_exceptions=True)
+
     @asynccontextmanager
     async def made(self, request: Mapping[str, Any], limit: float = TIMEOUT) -> AsyncIterator[tuple[Path, Page]]:
         """Have a page made, as a file that is there for as long as the context lasts.

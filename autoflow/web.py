@@ -66,6 +66,7 @@ class Web:
 
     def __init__(self, context: Context, address: Address, health: Callable[[], Mapping[str, Any]]) -> None:
         self._address = address
+        self._pages = context.pages
         shared = {"context": context, "guarded": address.is_loopback}
         notebooks, reports = context.settings.notebooks_dir, context.settings.reports_dir
         application = Application(
@@ -120,6 +121,7 @@ class Web:
         except TimeoutError:
             # they end with the process
             pass
+        await self._pages.close()
 
 
 class _Server(HTTPServer):
@@ -171,6 +173,8 @@ class _Handler(RequestHandler):
     def write_error(self, status_code: int, **_: Any) -> None:
         if status_code == 405:
             self.set_header("Allow", "GET, HEAD")
+        if status_code == 503:
+            self.set_header("Retry-After", "5")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{status_code} {self._reason}\n")
 
@@ -178,8 +182,9 @@ class _Handler(RequestHandler):
         try:
             page = await self.context.pages.get(**request)
         except BusyError:
-            self.set_header("Retry-After", "5")
             raise HTTPError(503, reason="Too many pages are being made at present") from None
+        except asyncio.CancelledError:
+            raise HTTPError(503, reason="AutoFlow is stopping") from None
         except (PageError, OSError) as error:
             logger.warning("the page %s could not be made: %s", self.request.path[:200], error)
             raise HTTPError(503, reason="The page could not be made; the log says why") from None

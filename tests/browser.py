@@ -132,6 +132,10 @@ async def browser() -> AsyncIterator[Browser]:
         await tab.open()
         yield tab
         socket.close()
+        # its end is there when the other side has said so
+        while await asyncio.wait_for(socket.read_message(), 5) is not None:
+            pass
+        await asyncio.sleep(0.1)
 
 
 @contextmanager

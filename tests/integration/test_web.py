@@ -14,12 +14,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
@@ -60,9 +63,9 @@ class Site:
             if body is not None:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body.encode() if body else None)
-            answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, headers, answer.read().decode(errors="replace"))
+            with connection.getresponse() as answer:
+                headers = {name.lower(): value for name, value in answer.getheaders()}
+                return Answer(answer.status, headers, answer.read().decode(errors="replace"))
 
     def until(self, path: str, words: str, seconds: float = 60.0) -> Answer:
         end = time.monotonic() + seconds
@@ -74,7 +77,9 @@ class Site:
     def answers(self) -> bool:
         """Whether it takes a question at present."""
         try:
-            return self.ask("/health").status in (200, 503)
+            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                return connection.recv(100).startswith(b"HTTP/1.1 ")
         except OSError:
             return False
 
@@ -86,9 +91,10 @@ def free_port() -> int:
         return port
 
 
-def definitions() -> str:
+def definitions(token: str) -> str:
+    values = {**VALUES, "token": token}
     task = {"filename": "glues.ipynb", "parameters": {"reference_date": "reference_date"}}
-    hostile = {**task, "parameters": {**task["parameters"], **{name: name for name in VALUES}}}
+    hostile = {**task, "parameters": {**task["parameters"], **{name: name for name in values}}}
     content = {
         "workflows": [
             {"name": HOSTILE, "notebooks": {'<b>"label': hostile, "fails": {**task, "filename": "raises.ipynb"}}},
@@ -96,7 +102,7 @@ def definitions() -> str:
         ],
         "available_dates_sensor": {
             "schedule": "0 0 1 1 *",
-            "workflows": [{"workflow_name": HOSTILE, "parameters": VALUES}, {"workflow_name": "plain"}],
+            "workflows": [{"workflow_name": HOSTILE, "parameters": values}, {"workflow_name": "plain"}],
         },
     }
     return yaml.safe_dump(content, allow_unicode=True)
@@ -104,7 +110,7 @@ def definitions() -> str:
 
 def started(directory: Path, flowapi: FlowapiStandin, *arguments: str, **environment: str) -> Site:
     deployment, port = make_deployment(directory, flowapi), free_port()
-    deployment.write(definitions(), "glues", "raises")
+    deployment.write(definitions(deployment.environment["FLOWAPI_TOKEN"]), "glues", "raises")
     process = deployment.start(*arguments, AUTOFLOW_HTTP=f"127.0.0.1:{port}", **environment)
     site = Site(deployment, port, process, deployment.environment["FLOWAPI_TOKEN"])
     until_answers(site)
@@ -185,6 +191,9 @@ def test_hostile_names_and_values_are_shown_and_nothing_else(site: Site) -> None
 def test_the_token_is_on_no_page(site: Site) -> None:
     for path in ("/", "/runs/1", "/health", "/metrics", "/why?trigger=0&date=2016-01-01"):
         assert site.token not in site.ask(path).body
+    assert site.token not in (site.deployment.outputs / "reports" / "index.html").read_text()
+    # though it is among the parameters
+    assert "[redacted]" in site.ask("/runs/1").body
 
 
 @pytest.mark.parametrize("path", ["/", "/runs/1", "/health", "/metrics", "/nothing", "/reports/nothing.pdf"])
@@ -293,8 +302,6 @@ def test_the_page_says_why_a_date_is_as_it_is(site: Site) -> None:
 
 
 def test_metrics_count_runs_and_tell_times(site: Site) -> None:
-    from prometheus_client.parser import text_string_to_metric_families
-
     text = site.ask("/metrics").body
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value
@@ -331,12 +338,22 @@ def test_a_flood_of_connections_ends_with_the_flood(site: Site) -> None:
         time.sleep(0.1)
 
 
+def test_more_pages_than_are_made_at_a_time_are_refused_at_once_and_the_loop_goes_on(site: Site) -> None:
+    paths = [f"/why?workflow=plain&date=2020-01-{day:02}" for day in range(1, 25)]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        asked = [pool.submit(site.ask, path) for path in paths]
+        began = time.monotonic()
+        assert site.ask("/health").status == 200
+        assert time.monotonic() - began < 2
+        answers = [each.result() for each in asked]
+    assert {answer.status for answer in answers} == {200, 503}
+    assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
+
+
 def test_the_index_beside_the_reports_links_only_to_files_that_are_there(site: Site) -> None:
     index = site.deployment.outputs / "reports" / "index.html"
     links = [link for link in links_in(index.read_text()) if not link.startswith("data:")]
     assert links
-    from urllib.parse import unquote
-
     for link in links:
         assert (index.parent / unquote(link)).is_file(), link
 
@@ -422,6 +439,35 @@ def test_an_address_that_is_none_is_a_mistake_of_the_settings(deployment: Deploy
     assert outcome.code == 2
     assert "AUTOFLOW_HTTP: found" in outcome.log
     assert "Traceback" not in outcome.log
+
+
+def test_an_address_that_others_reach_is_warned_about(tmp_path: Path, flowapi: FlowapiStandin) -> None:
+    deployment, port = make_deployment(tmp_path, flowapi), free_port()
+    deployment.write_simple("glues")
+    process = deployment.start(AUTOFLOW_HTTP=f"0.0.0.0:{port}")
+    site = Site(deployment, port, process, "")
+    try:
+        until_answers(site)
+        assert site.ask("/health", host="autoflow.example.org").status == 200
+        # somebody who is slow does not hold up the end
+        clients = [socket.create_connection(("127.0.0.1", port))]
+        assert site.ask("/", host="autoflow.example.org").status == 200
+        # nor does a page that is just being made
+        for run in range(3):
+            asking = socket.create_connection(("127.0.0.1", port))
+            asking.sendall(f"GET /runs/{run} HTTP/1.0\r\n\r\n".encode())
+            clients.append(asking)
+        time.sleep(0.2)
+    finally:
+        began = time.monotonic()
+        process.terminate()
+        log, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    for client in clients:
+        client.close()
+    assert "Traceback" not in log
+    assert "ERROR" not in log
+    assert log.count("there is no password") == 1
 
 
 def test_a_port_that_is_taken_is_said_to_be(deployment: Deployment) -> None:

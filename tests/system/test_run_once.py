@@ -271,7 +271,7 @@ def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deploym
     assert outcome.code == 0, outcome.log
     # of two dates, as `keep` asks
     (pdf,) = deployment.made("reports/*.pdf")
-    (html,) = deployment.made("reports/*.html")
+    (html,) = deployment.made("reports/*__*.html")
     assert "2016-01-02" in pdf.name
     latest = deployment.outputs / "reports" / "latest"
     assert (latest / "w__r.pdf").resolve() == pdf
