@@ -121,7 +121,7 @@ def obey_here(
 
 
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
-    messenger = Messenger(context, definitions)
+    messenger = Messenger(context, lambda: definitions)
     async with _reachable(context, definitions) as signals:
         try:
             outcome = await tick_or_stop(context, definitions, signals, patient=False)

@@ -26,10 +26,6 @@ class Conditions:
             self._present[name] = message
             logger.log(level, "%s", message)
 
-    def about(self, name: str) -> str | None:
-        """Give what was said of a condition; None when it is not there."""
-        return self._present.get(name)
-
     def present(self) -> list[str]:
         """List what is wrong now."""
         return list(self._present.values())

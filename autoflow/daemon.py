@@ -52,12 +52,12 @@ class Agenda:
     doing: str = STARTING
     """In words, for people and service managers."""
 
-    def next(self, definitions: Definitions, now: dt.datetime) -> dt.datetime:
+    def next(self, now: dt.datetime) -> dt.datetime:
         """Give the time of the next tick; one in the past was missed, and happens at once.
 
         A last tick in the future means that the clock was set back: the schedule goes on from now.
         """
-        scheduled = next_tick(schedule_of(definitions), min(self.last_tick, now))
+        scheduled = next_tick(schedule_of(self.definitions), min(self.last_tick, now))
         return scheduled if self.retry_at is None else min(scheduled, self.retry_at)
 
 
@@ -74,37 +74,37 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     with Signals() as signals:
         feeding = asyncio.create_task(feed_watchdog(notifier))
         async with (
-            Messenger(context, definitions) as messenger,
+            Messenger(context, lambda: agenda.definitions) as messenger,
             Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)),
             page(context, agenda),
         ):
             notifier.ready()
             while not signals.stop.is_set():
-                moment = agenda.next(definitions, context.now())
+                moment = agenda.next(context.now())
                 overdue = moment <= context.now()
                 say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
                 give_memory_back()
                 if await sleep_until(moment, signals, context):
-                    definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
+                    agenda.definitions = reload(context, agenda.definitions)
                     say(notifier, agenda, "ticking")
                     with messenger.working():
-                        if await one_tick(context, definitions, agenda, signals):
+                        if await one_tick(context, agenda, signals):
                             messenger.ticked()
                     if not signals.stop.is_set():
                         context.index.settle_soon()
                 elif signals.reload.is_set():
                     signals.reload.clear()
                     notifier.reloading()
-                    definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
+                    agenda.definitions = reload(context, agenda.definitions)
                     messenger.look()
                     notifier.ready()
                 elif context.steering.changed.is_set() and not signals.stop.is_set():
-                    definitions = agenda.definitions = messenger.definitions = reload(context, definitions)
+                    agenda.definitions = reload(context, agenda.definitions)
                     say(notifier, agenda, "running what was asked for")
                     # also what is only to be skipped is seen at once
                     context.index.changed()
                     with messenger.working():
-                        await between_ticks(context, definitions, agenda, signals)
+                        await between_ticks(context, agenda, signals)
             notifier.stopping()
             await context.index.close()
         feeding.cancel()
@@ -121,7 +121,7 @@ def first_tick(context: Context, *, now: bool) -> dt.datetime:
     return dt.datetime.min.replace(tzinfo=dt.UTC) if now else last
 
 
-async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> bool:
+async def one_tick(context: Context, agenda: Agenda, signals: Signals) -> bool:
     """Tick, and note when to come back; what keeps a tick from being made is said once.
 
     Returns
@@ -129,7 +129,7 @@ async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, s
     bool
         Whether the tick was made.
     """
-    began = context.now()
+    definitions, began = agenda.definitions, context.now()
     agenda.last_tick, agenda.retry_at = began, None
     until = next_tick(schedule_of(definitions), began)
     try:
@@ -164,9 +164,9 @@ async def one_tick(context: Context, definitions: Definitions, agenda: Agenda, s
     return True
 
 
-async def between_ticks(context: Context, definitions: Definitions, agenda: Agenda, signals: Signals) -> None:
+async def between_ticks(context: Context, agenda: Agenda, signals: Signals) -> None:
     """Run what somebody has asked for; what can not be made now is left for the next tick."""
-    until = agenda.next(definitions, context.now())
+    definitions, until = agenda.definitions, agenda.next(context.now())
     context.steering.changed.clear()
     try:
         running = sensor.run_asked(context, definitions, signals.stop, until=until)
@@ -334,14 +334,15 @@ async def page(context: Context, agenda: Agenda) -> AsyncIterator[None]:
 def outlook(context: Context, agenda: Agenda) -> Outlook:
     """Say what pages are to know of the daemon."""
     now = context.now()
-    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(agenda.definitions, now))
+    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(now))
 
 
 def fitness(context: Context, agenda: Agenda) -> dict[str, Any]:
     """Say whether the daemon can do what it is for; a failed run is no fault of its own."""
-    reasons = [message for name in ("tick", "workflows.yml") if (message := context.conditions.about(name))]
-    if agenda.failed_ticks and context.conditions.about("tick") is None:
-        reasons.append("the last tick could not be made; the log says why")
+    # that a token is near its end is no fault yet
+    kinds = ("tick", "workflows.yml", *(("token", "defect") if agenda.failed_ticks else ()))
+    present = context.conditions.by_name
+    reasons = [present[kind] for kind in kinds if kind in present]
     reasons += unwritable(context.settings.db_path.parent, context.settings.outputs_dir)
     return {"healthy": not reasons, "reasons": reasons}
 

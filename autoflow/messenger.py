@@ -15,7 +15,7 @@ import logging
 import socket
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Self
@@ -56,12 +56,14 @@ class Messenger:
 
     Parameters
     ----------
-    context, definitions
-        Where what is wrong is found, and what people want to be told; definitions may be replaced.
+    context
+        Where what is wrong is found.
+    definitions
+        Gives those that are used at the time: what people want to be told is in them.
     """
 
-    def __init__(self, context: Context, definitions: Definitions) -> None:
-        self.definitions = definitions
+    def __init__(self, context: Context, definitions: Callable[[], Definitions]) -> None:
+        self._definitions = definitions
         self._context = context
         self._working = False
         self._woken = asyncio.Event()
@@ -154,7 +156,7 @@ class Messenger:
             self._context.conditions.end("messages", "people can be told again")
 
     def _channels(self) -> tuple[str, ...]:
-        return channels_of(self.definitions.notify, self._context.settings)
+        return channels_of(self._definitions().notify, self._context.settings)
 
     def _tell(self) -> None:
         """Put what is new into the outbox, and note when to look again."""
@@ -170,7 +172,7 @@ class Messenger:
         reader = self._context.store.read
         scene = self._scene(now)
         found = news(scene, {**reader.known(), **self._known}, reader.succeeded_since)
-        times = [found.due, None if self._working else next_late(scene.listed, self.definitions.notify, now)]
+        times = [found.due, None if self._working else next_late(scene.listed, self._definitions().notify, now)]
         self._look_at = min((time for time in times if time is not None), default=None)
         if self._working and self._look_at is None:
             # the first failure of a tick under way may come at any time
@@ -183,7 +185,7 @@ class Messenger:
             logger.info("to be told: %s", message.subject)
 
     def _scene(self, now: dt.datetime) -> Scene:
-        context, definitions = self._context, self.definitions
+        context, definitions = self._context, self._definitions()
         reader, limit = context.store.read, definitions.notify.not_done_after
         history, listed = reader.history(), reader.listed_dates()
         late: Sequence[Days] = ()
@@ -207,8 +209,8 @@ class Messenger:
         several = [joined(messages)] if len(messages) > MOST_AT_ONCE else messages
         settings = self._context.settings
         signature = [f"AutoFlow {settings.instance} on {socket.gethostname()}"]
-        if self.definitions.notify.page:
-            signature.append(self.definitions.notify.page)
+        if page := self._definitions().notify.page:
+            signature.append(page)
         redactor = Redactor.of(*current_secrets(settings))
         finished = (signed(tidy(message), signature) for message in several)
         return [Message.of(redactor.redact_json(asdict(message))) for message in finished]
@@ -245,7 +247,7 @@ class Messenger:
         self._retry_at.pop(channel, None)
         # one that is refused again and again must not keep the others
         for queued in sorted(waiting, key=lambda each: self._tries[each.id]):
-            reply = await send(context.jobs, context.settings, self.definitions, queued)
+            reply = await send(context.jobs, context.settings, self._definitions(), queued)
             if reply.cause != "done":
                 self._tries[queued.id] += 1
                 pause = min(FIRST_PAUSE * 2 ** self._failed[channel], LONGEST_PAUSE)
