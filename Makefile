@@ -16,7 +16,7 @@ example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in 
 	@"$(BIN)/python" -m examples
 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
-	@"$(BIN)/python" -m pytest
+	@"$(BIN)/python" -m pytest --numprocesses 2 --dist worksteal
 
 bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for half an hour (ARGUMENTS=--quick: minutes)
 	@"$(BIN)/python" -m benchmarks $(ARGUMENTS)

@@ -136,6 +136,10 @@ async def one_tick(context: Context, agenda: Agenda, signals: Signals) -> bool:
         # a store that could not be written, on a full disk perhaps, leaves runs that are not running
         context.store.recover(began)
         outcome = await tick_or_stop(context, definitions, signals, until=until)
+        ended = outcome is not None and not signals.stop.is_set()
+        if ended:
+            # one that was ended is not recorded, so that the next start takes up at once what was left
+            context.store.record_tick(began)
     except Exception as error:
         if isinstance(error, (FlowapiError, SettingsError)):
             context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
@@ -149,11 +153,9 @@ async def one_tick(context: Context, agenda: Agenda, signals: Signals) -> bool:
     context.conditions.end("tick", "FlowAPI answers again")
     context.conditions.end("defect", "ticks can be made again")
     agenda.failed_ticks = 0
-    if outcome is None or signals.stop.is_set():
-        # not recorded as a tick, so that the next start takes up at once what was left
+    if outcome is None or not ended:
         return False
     agenda.retry_at = outcome.retry_at
-    context.store.record_tick(began)
     sweep(context, definitions)
     if context.now() >= until:
         logger.warning(

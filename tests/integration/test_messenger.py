@@ -79,8 +79,11 @@ def test_a_run_that_is_given_up_is_told_once(
 
         async def steps() -> None:
             await life.until(lambda: hook.events() == ["failed", "given_up"], 50)
-            asked = polls(flowapi)
-            await life.until(lambda: polls(flowapi) >= asked + 2, 50)
+            for _ in range(2):
+                asked = polls(flowapi)
+                life.clock.set(dt.timedelta(hours=1))
+                await life.until(lambda before=asked: polls(flowapi) > before)
+            await asyncio.sleep(1)
             assert hook.events() == ["failed", "given_up"]
 
         asyncio.run(while_serving(life, steps, now=True))
@@ -162,14 +165,19 @@ def test_dates_that_stay_out_and_dates_that_are_not_done_are_told(
     hourly(deployment, "raises_on_one_date", retries={"pause": "1h"})
     notify(deployment, "events: [late], no_new_date: 12h, not_done_after: 6h")
     notebook = deployment.inputs / "raises_on_one_date.ipynb"
-    with living(deployment, caplog, speed=3600.0) as life:
+    with living(deployment, caplog, speed=60.0) as life:
 
         async def steps() -> None:
-            await life.until(lambda: len(hook.taken) == 2)
+            await life.until(lambda: polls(flowapi) == 1 and life.count("2016-01-02 [") > 0)
+            life.clock.set(dt.timedelta(hours=7))
+            await life.until(lambda: len(hook.taken) == 1)
             assert hook.taken[0]["subject"] == "w: late: 2016-01-02 not done within 6 hours"
+            life.clock.set(dt.timedelta(hours=6))
+            await life.until(lambda: len(hook.taken) == 2)
             assert hook.taken[1]["subject"] == "no new date for 12 hours"
             notebook.write_text(notebook.read_text().replace("2016-01-02", "2015-01-02"))
             flowapi.set_days(3)
+            life.clock.set(dt.timedelta(hours=3))
             await life.until(lambda: len(hook.taken) == 4)
             assert {message["subject"] for message in hook.taken[2:]} == {
                 "w: no date is late any more",
@@ -247,10 +255,12 @@ def test_a_token_is_told_of_at_each_threshold_and_when_it_has_expired(
     flowapi.set_days(0)
     hourly(deployment, "glues")
     deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=1.1))
-    with living(deployment, caplog, start=dt.datetime.now(dt.UTC), speed=6000.0) as life:
+    with living(deployment, caplog, start=dt.datetime.now(dt.UTC), speed=60.0) as life:
 
         async def steps() -> None:
-            await life.until(lambda: len(hook.taken) >= 3, 50)
+            for passed, messages in ((0, 1), (3, 2), (24, 3)):
+                life.clock.set(dt.timedelta(hours=passed))
+                await life.until(lambda expected=messages: len(hook.taken) >= expected)
             await asyncio.sleep(1)
 
         asyncio.run(while_serving(life, steps, now=True))
