@@ -135,7 +135,7 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
                 messenger.ticked()
             code = _summed_up(outcome)
         if not signals.stop.is_set():
-            await messenger.finish(MESSAGES_PATIENCE)
+            await messenger.finish(MESSAGES_PATIENCE, signals.stop)
     return code
 
 

@@ -115,15 +115,21 @@ class Messenger:
                 store.tell([Message(HEARTBEAT, "a tick was made")], [HEARTBEAT], self._context.now())
             self._woken.set()
 
-    async def finish(self, patience: float) -> None:
+    async def finish(self, patience: float, stop: asyncio.Event) -> None:
         """Tell all that there is to be told, and give it a while to be sent; the rest is for the next start."""
         with self._guarding():
             await self._tell()
+            sending, stopping = asyncio.create_task(self._send()), asyncio.create_task(stop.wait())
             try:
-                async with asyncio.timeout(patience):
-                    await self._send()
-            except TimeoutError:
-                logger.warning("messages took longer than %g s; the next start goes on with them", patience)
+                await asyncio.wait({sending, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if sending.done():
+                    await sending
+                elif not stop.is_set():
+                    logger.warning("messages took longer than %g s; the next start goes on with them", patience)
+            finally:
+                stopping.cancel()
+                sending.cancel()
+                await asyncio.gather(sending, stopping, return_exceptions=True)
 
     async def _live(self) -> None:
         while True:

@@ -84,6 +84,20 @@ def test_run_once_waits_for_no_messenger_for_long(deployment: Deployment, hook: 
     assert time.monotonic() - began < 45
 
 
+def test_run_once_that_is_told_to_stop_leaves_messages_to_the_next_start(deployment: Deployment, hook: Hook) -> None:
+    deployment.write_simple("raises")
+    hook.fault = "hang"
+    with deployment.start("--run-once") as process:
+        until(lambda: hook.asked != [])
+        began = time.monotonic()
+        process.terminate()
+        log, _ = process.communicate()
+    assert time.monotonic() - began < 8
+    assert process.returncode == 1
+    assert "messages took longer" not in log
+    assert waiting(deployment) == 1
+
+
 def test_notebooks_and_their_kernels_see_no_address_of_messages(deployment: Deployment, hook: Hook) -> None:
     deployment.write_simple("glues")
     notebook = deployment.inputs / "glues.ipynb"
