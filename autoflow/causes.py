@@ -241,14 +241,15 @@ def news(
         old = known.get(cause.name)
         if cause.event not in events or (old is not None and old.told is not None):
             continue
-        since = old.since if old else cause.since
+        # not in the future: the clock may have been set back
+        since = min(old.since if old else cause.since, now)
         ripe = since + cause.pause <= now
         if ripe:
             messages.append(cause.message)
             told_now.update(cause.runs)
         else:
             waiting.append(since + cause.pause)
-        if ripe or old is None:
+        if ripe or old is None or since < old.since:
             told = now if ripe else None
             remembered.append(Known(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
     over: list[Known] = []

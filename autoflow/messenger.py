@@ -173,8 +173,8 @@ class Messenger:
         self._look_at, now = None, self._context.now()
         if not channels:
             return
-        while self._made and self._made[0] <= now - HOUR:
-            self._made.popleft()
+        # those in the future were made before the clock was set back
+        self._made = deque(made for made in self._made if now - HOUR < made <= now)
         if len(self._made) >= MOST_AN_HOUR:
             self._look_at = self._made[0] + HOUR
             return
@@ -264,7 +264,13 @@ class Messenger:
             if each.channel in self._channels() and not _is_stale(each, now):
                 waiting.setdefault(each.channel, []).append(each)
         self._retry_at = {channel: at for channel, at in self._retry_at.items() if channel in waiting}
-        due = {channel: on_it for channel, on_it in waiting.items() if self._retry_at.get(channel, now) <= now}
+        longest = now + dt.timedelta(seconds=LONGEST_PAUSE)
+        due = {
+            # a pause that is longer than any was begun before the clock was set back
+            channel: on_it
+            for channel, on_it in waiting.items()
+            if not now < self._retry_at.get(channel, now) <= longest
+        }
         if due:
             async with asyncio.TaskGroup() as group:
                 for channel, on_it in due.items():

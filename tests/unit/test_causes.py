@@ -146,6 +146,15 @@ def test_trouble_is_told_when_it_has_lasted_and_its_end_only_when_something_says
     assert told(found, known) == {}
 
 
+def test_a_clock_that_is_set_back_holds_up_no_message_for_longer_than_its_pause() -> None:
+    down = {"tick": "FlowAPI did not answer"}
+    known = told(news(scene(conditions=down, now=NOW + 100 * HOUR), {}, nothing))
+    found = news(scene(conditions=down, now=NOW), known, nothing)
+    assert (found.messages, found.due) == ((), NOW + 10 * MINUTE)
+    known = told(found, known)
+    assert len(news(scene(conditions=down, now=NOW + 10 * MINUTE), known, nothing).messages) == 1
+
+
 def test_each_warning_of_the_token_is_told_at_once_and_its_end_never() -> None:
     known: dict[str, Known] = {}
     for words in ("less than 14 days", "less than 7 days", "expired"):
