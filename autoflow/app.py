@@ -15,13 +15,15 @@ from typing import Any
 
 from autoflow import sensor
 from autoflow.backlog import Backlog
+from autoflow.causes import TOKEN_CONDITION
+from autoflow.channels import channels_of
 from autoflow.checks import check_tools
 from autoflow.conditions import Conditions
 from autoflow.context import Context
 from autoflow.control import Control
 from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_or_stop
 from autoflow.definitions import Definitions
-from autoflow.errors import AutoflowError, ExitCode, FlowapiError
+from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.index_page import IndexPage
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
@@ -85,7 +87,7 @@ def run_once(settings: Settings, environment: Mapping[str, str], progress: Progr
     """Poll once, execute what is due, and say how it went."""
     definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
-    read_token(settings)
+    check_token(settings, environment, progress, definitions)
     with open_context(settings, environment, progress) as context:
         return asyncio.run(_run_once(context, definitions))
 
@@ -98,7 +100,7 @@ def run_on_schedule(
     if definitions.schedule is None:
         return run_once(settings, environment, progress)
     check_tools(definitions)
-    read_token(settings)
+    check_token(settings, environment, progress, definitions)
     if settings.http is not None:
         progress = RememberedProgress(progress)
     with open_context(settings, environment, progress) as context:
@@ -120,6 +122,32 @@ def obey_here(
         return asyncio.run(_run_asked(context, definitions)) if order["do"] == "run" else ExitCode.OK
 
 
+def check_token(
+    settings: Settings, environment: Mapping[str, str], progress: Progress, definitions: Definitions
+) -> None:
+    """See that there is a usable token; where there is none people are told, since AutoFlow does not start.
+
+    Raises
+    ------
+    TokenError
+        When there is none.
+    """
+    try:
+        read_token(settings)
+    except TokenError as error:
+        if channels_of(definitions.notify, settings):
+            with open_context(settings, environment, progress) as context:
+                # who has started it reads the error itself
+                context.conditions.begin(TOKEN_CONDITION, str(error), logging.DEBUG)
+                asyncio.run(_tell(context, definitions))
+        raise
+
+
+async def _tell(context: Context, definitions: Definitions) -> None:
+    with Signals() as signals:
+        await Messenger(context, lambda: definitions).finish(MESSAGES_PATIENCE, signals.stop)
+
+
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
     messenger = Messenger(context, lambda: definitions)
     async with _reachable(context, definitions) as signals:
@@ -135,7 +163,7 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
                 messenger.ticked()
             code = _summed_up(outcome)
         if not signals.stop.is_set():
-            await messenger.finish(MESSAGES_PATIENCE)
+            await messenger.finish(MESSAGES_PATIENCE, signals.stop)
     return code
 
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoflow.attempts import is_given_up, is_skipped, next_try
 from autoflow.cadence import why_excluded
 from autoflow.days import Days
-from autoflow.definitions import Definitions, Notify, Trigger
+from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.listed_dates import ListedDates
 from autoflow.messages import Message
 from autoflow.overview import moment, spans
-from autoflow.run_reader import FailedRun, History, Known
+from autoflow.run_reader import FailedRun, Failures, History, Known, Skips
 from autoflow.runs import RunKey, key_maker
 
 GATHER = dt.timedelta(minutes=5)
@@ -55,6 +56,8 @@ class Scene:
     """Names of conditions that are known to be over."""
     working: bool = False
     """Whether a tick is under way: then only its failures are of interest, and nothing is over yet."""
+    most_failing: int | None = None
+    """How many failing runs of a workflow were looked at, at most."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def current(scene: Scene) -> list[FailedRun]:
 def failures(scene: Scene, runs: Iterable[FailedRun]) -> Iterator[Cause]:
     """Group failed runs by where they failed and with what."""
     groups: dict[str, list[FailedRun]] = {}
+    looked_at = Counter(run.workflow for run in scene.failing)
     for run in runs:
         failure = run.failure
         name = _name("failed", run.workflow, failure.label, failure.cell, failure.exception)
@@ -115,8 +119,9 @@ def failures(scene: Scene, runs: Iterable[FailedRun]) -> Iterator[Cause]:
         what = f"{exception} in {failure.label}" if failure.label else failure.message
         lines = [*str(failure).splitlines()[:FIRST_LINES], "", *_dates(group)]
         lines += [_what_next(scene, group), *_commands(group)]
+        more = " or more" if scene.most_failing is not None and looked_at[workflow] >= scene.most_failing else ""
         message = Message(
-            "failed", f"{workflow}: failed for {_how_many(group)}: {what}", tuple(lines), workflow, _iso(group)
+            "failed", f"{workflow}: failed for {_how_many(group)}{more}: {what}", tuple(lines), workflow, _iso(group)
         )
         since = min(run.ended for run in group)
         pause = GATHER if scene.working else dt.timedelta()
@@ -169,21 +174,21 @@ def troubles(scene: Scene) -> Iterator[Cause]:
             yield Cause(name, "trouble", lines[0], scene.now, Message("trouble", lines[0], lines), PATIENCE)
 
 
-def not_done(definitions: Definitions, unsettled: Sequence[Days], history: History) -> list[Days]:
-    """Leave out, of each trigger's days that have not succeeded, what is skipped and what is given up."""
-    if not history.failed and not history.skips.skips:
-        return list(unsettled)
-    left = []
-    for trigger, days in zip(definitions.triggers, unsettled, strict=True):
-        key_of, retries, kept = key_maker(trigger), definitions.workflows[trigger.workflow_name].retries, []
-        for day in days:
-            date = dt.date.fromordinal(day)
-            key = key_of(date)
-            failed = history.failed.get(key)
-            if history.skips.of(key, date) is None and (failed is None or not is_given_up(retries, failed)):
+def not_done(
+    trigger: Trigger, retries: Retries, days: Days, skips: Skips, failures: Callable[[RunKey], Failures | None]
+) -> Days:
+    """Leave out, of a trigger's days that have not succeeded, what is skipped and what is given up."""
+    if retries.attempts is None and not skips.skips:
+        return days
+    key_of, kept = key_maker(trigger), []
+    for day in days:
+        date = dt.date.fromordinal(day)
+        key = key_of(date)
+        if skips.of(key, date) is None:
+            failed = None if retries.attempts is None else failures(key)
+            if failed is None or not is_given_up(retries, failed):
                 kept.append(day)
-        left.append(Days.of(kept))
-    return left
+    return Days.of(kept)
 
 
 def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt.datetime, dt.date] | None:
@@ -194,11 +199,18 @@ def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt
     return (max(appeared for _, appeared in dates), max(date for date, _ in dates)) if dates else None
 
 
-def next_late(listed: ListedDates, notify: Notify, now: dt.datetime) -> dt.datetime | None:
+def next_late(listed: ListedDates, definitions: Definitions, now: dt.datetime) -> dt.datetime | None:
     """Give the next time at which something may be late."""
+    notify = definitions.notify
     appearances = {appeared for dates in listed.by_type.values() for appeared in dates.values()}
     limits = [limit for limit in (notify.no_new_date, notify.not_done_after) if limit is not None]
     times = [appeared + dt.timedelta(seconds=limit) for appeared in appearances for limit in limits]
+    if notify.not_done_after is not None:
+        limit = dt.timedelta(seconds=notify.not_done_after)
+        # with a lag, a date could not be run from when it appeared on
+        rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
+        counting = (listed.next_to_count(rule, now - limit) for rule in rules)
+        times += [time + limit for time in counting if time is not None]
     return min((time for time in times if time > now), default=None)
 
 
@@ -229,14 +241,15 @@ def news(
         old = known.get(cause.name)
         if cause.event not in events or (old is not None and old.told is not None):
             continue
-        since = old.since if old else cause.since
+        # not in the future: the clock may have been set back
+        since = min(old.since if old else cause.since, now)
         ripe = since + cause.pause <= now
         if ripe:
             messages.append(cause.message)
             told_now.update(cause.runs)
         else:
             waiting.append(since + cause.pause)
-        if ripe or old is None:
+        if ripe or old is None or since < old.since:
             told = now if ripe else None
             remembered.append(Known(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
     over: list[Known] = []

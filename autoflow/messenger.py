@@ -15,7 +15,7 @@ import logging
 import socket
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Self
@@ -28,7 +28,7 @@ from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages import HEARTBEAT, Message, Queued, joined, signed, tidy
 from autoflow.redaction import Redactor
-from autoflow.run_reader import Known
+from autoflow.run_reader import History, Known
 from autoflow.sensor import ready_days
 from autoflow.settings import Settings, current_secrets
 
@@ -43,6 +43,9 @@ MOST_AT_ONCE = 5
 
 MOST_AN_HOUR = 20
 """What is wrong beyond is looked at again when the hour is over."""
+
+MOST_FAILING, FEWEST_FAILING = 2000, 20
+"""Failing runs, the newest, that are looked at beside those that people know of: of all, of each workflow."""
 
 HOUR = dt.timedelta(hours=1)
 NAPS = 10
@@ -112,21 +115,27 @@ class Messenger:
                 store.tell([Message(HEARTBEAT, "a tick was made")], [HEARTBEAT], self._context.now())
             self._woken.set()
 
-    async def finish(self, patience: float) -> None:
+    async def finish(self, patience: float, stop: asyncio.Event) -> None:
         """Tell all that there is to be told, and give it a while to be sent; the rest is for the next start."""
         with self._guarding():
-            self._tell()
+            await self._tell()
+            sending, stopping = asyncio.create_task(self._send()), asyncio.create_task(stop.wait())
             try:
-                async with asyncio.timeout(patience):
-                    await self._send()
-            except TimeoutError:
-                logger.warning("messages took longer than %g s; the next start goes on with them", patience)
+                await asyncio.wait({sending, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if sending.done():
+                    await sending
+                elif not stop.is_set():
+                    logger.warning("messages took longer than %g s; the next start goes on with them", patience)
+            finally:
+                stopping.cancel()
+                sending.cancel()
+                await asyncio.gather(sending, stopping, return_exceptions=True)
 
     async def _live(self) -> None:
         while True:
             self._woken.clear()
             with self._guarding():
-                self._tell()
+                await self._tell()
                 await self._send()
             await self._rest()
 
@@ -158,21 +167,24 @@ class Messenger:
     def _channels(self) -> tuple[str, ...]:
         return channels_of(self._definitions().notify, self._context.settings)
 
-    def _tell(self) -> None:
+    async def _tell(self) -> None:
         """Put what is new into the outbox, and note when to look again."""
         channels = [channel for channel in self._channels() if channel != HEARTBEAT]
         self._look_at, now = None, self._context.now()
         if not channels:
             return
-        while self._made and self._made[0] <= now - HOUR:
-            self._made.popleft()
+        # those in the future were made before the clock was set back
+        self._made = deque(made for made in self._made if now - HOUR < made <= now)
         if len(self._made) >= MOST_AN_HOUR:
             self._look_at = self._made[0] + HOUR
             return
+        definitions = self._definitions()
+        late = await self._late(definitions, now)
         reader = self._context.store.read
-        scene = self._scene(now)
-        found = news(scene, {**reader.known(), **self._known}, reader.succeeded_since)
-        times = [found.due, None if self._working else next_late(scene.listed, self._definitions().notify, now)]
+        known = {**reader.known(), **self._known}
+        scene = self._scene(definitions, now, known, late)
+        found = news(scene, known, reader.succeeded_since)
+        times = [found.due, None if self._working else next_late(scene.listed, definitions, now)]
         self._look_at = min((time for time in times if time is not None), default=None)
         if self._working and self._look_at is None:
             # the first failure of a tick under way may come at any time
@@ -184,25 +196,41 @@ class Messenger:
         for message in messages:
             logger.info("to be told: %s", message.subject)
 
-    def _scene(self, now: dt.datetime) -> Scene:
-        context, definitions = self._context, self._definitions()
+    async def _late(self, definitions: Definitions, now: dt.datetime) -> list[Days]:
+        """Find the days of each trigger that could have been done long enough ago, and are not."""
+        context = self._context
         reader, limit = context.store.read, definitions.notify.not_done_after
-        history, listed = reader.history(), reader.listed_dates()
-        late: Sequence[Days] = ()
-        if limit is not None and not self._working:
-            then = now - dt.timedelta(seconds=limit)
-            unsettled = context.ledger.unsettled(definitions, ready_days(definitions, listed.as_of(then), then))
-            late = not_done(definitions, unsettled, history)
+        if limit is None or self._working:
+            return []
+        then, skips, late = now - dt.timedelta(seconds=limit), reader.skips(), []
+        ready = ready_days(definitions, reader.listed_dates().as_of(then), then)
+        for trigger, days in zip(definitions.triggers, context.ledger.unsettled(definitions, ready), strict=True):
+            retries = definitions.workflows[trigger.workflow_name].retries
+            late.append(not_done(trigger, retries, days, skips, reader.failures))
+            # there may be decades of them, and others have their turn
+            await asyncio.sleep(0)
+        return late
+
+    def _scene(
+        self, definitions: Definitions, now: dt.datetime, known: Mapping[str, Known], late: Sequence[Days]
+    ) -> Scene:
+        context = self._context
+        reader = context.store.read
+        told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
+        most = max(MOST_FAILING // max(len(definitions.workflows), 1), FEWEST_FAILING)
+        failing = reader.failing(definitions.workflows, most, told)
+        failed = {run.key: failures for run in failing if (failures := reader.failures(run.key))}
         return Scene(
             definitions,
             now,
-            reader.failing(),
-            history,
-            listed,
+            failing,
+            History(failed=failed, requests=reader.requests(), skips=reader.skips()),
+            reader.listed_dates(),
             late,
             dict(context.conditions.by_name),
             frozenset(context.conditions.over),
             self._working,
+            most,
         )
 
     def _finished(self, messages: Sequence[Message]) -> list[Message]:
@@ -236,7 +264,13 @@ class Messenger:
             if each.channel in self._channels() and not _is_stale(each, now):
                 waiting.setdefault(each.channel, []).append(each)
         self._retry_at = {channel: at for channel, at in self._retry_at.items() if channel in waiting}
-        due = {channel: on_it for channel, on_it in waiting.items() if self._retry_at.get(channel, now) <= now}
+        longest = now + dt.timedelta(seconds=LONGEST_PAUSE)
+        due = {
+            # a pause that is longer than any was begun before the clock was set back
+            channel: on_it
+            for channel, on_it in waiting.items()
+            if not now < self._retry_at.get(channel, now) <= longest
+        }
         if due:
             async with asyncio.TaskGroup() as group:
                 for channel, on_it in due.items():

@@ -262,6 +262,10 @@ class RunReader:
         failed = self._failed(within, values) if first or last else self._failed("", ())
         return Standing(latest, failed, self.requests(), self.skips())
 
+    def failures(self, key: RunKey) -> Failures | None:
+        """Read the failed attempts at one run that count; None when there are none, or it has succeeded since."""
+        return self._failed(" AND workflow = ? AND parameters_hash = ?", key).get(key)
+
     def _failed(self, within: str, values: tuple[str, ...]) -> dict[RunKey, Failures]:
         rows = self._connection.execute(
             "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs AS tried"  # noqa: S608
@@ -314,18 +318,45 @@ class RunReader:
             )
         )
 
-    def failing(self) -> list[FailedRun]:
-        """Read the runs that have failed and not succeeded since, also those that somebody asked for again."""
+    def failing(self, workflows: Iterable[str], newest: int, also: Iterable[RunKey] = ()) -> list[FailedRun]:
+        """Read the runs that have failed and not succeeded since, also those that somebody asked for again.
+
+        Parameters
+        ----------
+        newest
+            How many of each of the workflows at most: there may be very many of them.
+        also
+            Runs that are read beside these, where they are such runs.
+        """
+        later = (
+            "NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.workflow = tried.workflow"
+            " AND later.parameters_hash = tried.parameters_hash AND later.state IN ('failed', 'success')"
+            " AND later.id > tried.id)"
+        )
+        wanted: set[int] = set()
+        for workflow in workflows:
+            ids = self._connection.execute(
+                # a limit that is none: sqlite sorts first, and looks for what came later no longer than needed
+                "SELECT id FROM (SELECT id, workflow, parameters_hash FROM runs WHERE state = 'failed'"  # noqa: S608
+                f" AND workflow = ? ORDER BY id DESC LIMIT -1) AS tried WHERE {later} LIMIT ?",
+                (workflow, newest),
+            )
+            wanted.update(id_ for (id_,) in ids)
+        for key in also:
+            row = self._connection.execute(
+                "SELECT id FROM runs AS tried WHERE state = 'failed' AND workflow = ? AND parameters_hash = ?"  # noqa: S608
+                f" AND {later}",
+                key,
+            ).fetchone()
+            if row is not None:
+                wanted.add(row[0])
         rows = self._connection.execute(
-            "SELECT runs.id, runs.workflow, runs.parameters_hash, reference_date, ended,"
-            # without the traceback: there may be very many of these
+            "SELECT id, workflow, parameters_hash, reference_date, ended,"
+            # without the traceback, which may be long
             " substr(json_extract(error, '$.message'), 1, 2000), json_extract(error, '$.label'),"
-            " json_extract(error, '$.cell'), json_extract(error, '$.exception') FROM ("
-            "SELECT max(id) AS id, workflow, parameters_hash FROM runs WHERE state = 'failed'"
-            " GROUP BY workflow, parameters_hash) AS newest JOIN runs ON runs.id = newest.id"
-            " WHERE NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.workflow = newest.workflow"
-            " AND later.parameters_hash = newest.parameters_hash AND later.state = 'success'"
-            " AND later.id > newest.id) ORDER BY reference_date, runs.id"
+            " json_extract(error, '$.cell'), json_extract(error, '$.exception')"
+            " FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY reference_date, id",
+            (json.dumps(sorted(wanted)),),
         )
         return [
             FailedRun(

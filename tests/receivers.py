@@ -90,6 +90,8 @@ class MailServer:
         self.recipients: list[list[str]] = []
         self.refused: set[str] = set()
         self.logins: list[bytes] = []
+        self.encrypted: list[bool] = []
+        """Of each message that was taken, whether it came over TLS."""
         self._password = password
         context = None
         if certificate is not None:
@@ -119,6 +121,7 @@ class MailServer:
         message = email.message_from_bytes(envelope.content or b"", policy=email.policy.default)  # type: ignore[arg-type]
         assert isinstance(message, EmailMessage)
         self.taken.append(message)
+        self.encrypted.append(session.ssl is not None)
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 taken"
 

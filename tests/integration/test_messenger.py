@@ -14,7 +14,7 @@ import pytest
 
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
-from tests.integration.test_daemon import hourly, living, polls, while_serving
+from tests.integration.test_daemon import HOUR, hourly, living, polls, while_serving
 from tests.receivers import Hook
 
 SECRET = "/services/geheim-T0"
@@ -129,6 +129,43 @@ def test_a_messenger_that_is_down_holds_up_nothing_and_loses_nothing(
                 assert hook.events() == ["failed"]
 
             asyncio.run(while_serving(life, next_steps))
+
+
+def test_a_message_is_tried_again_though_the_clock_was_set_back(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(2)
+    hourly(deployment, "raises_on_one_date")
+    hook.fault = "429"
+    with living(deployment, caplog, speed=600.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("messages can not be sent (webhook)") == 1)
+            life.clock.set(-40 * HOUR)
+            hook.fault = None
+            await life.until(lambda: hook.events() == ["failed"], 50)
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_an_invalid_workflows_file_is_told_once_it_has_lasted_and_so_is_its_end(
+    deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    hourly(deployment, "glues")
+    path = deployment.inputs / "workflows.yml"
+    good = path.read_text()
+    with living(deployment, caplog, speed=600.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: polls(flowapi) == 1)
+            path.write_text(f"{good}surprise: 1\n")
+            await life.until(lambda: hook.events() == ["trouble"], 50)
+            path.write_text(good)
+            await life.until(lambda: len(hook.taken) == 2, 50)
+
+        asyncio.run(while_serving(life, steps, now=True))
+    assert "surprise" in hook.taken[0]["text"]
+    assert hook.taken[1]["subject"].startswith("over: ")
 
 
 def test_trouble_that_lasts_is_told_and_so_is_its_end_also_after_a_restart(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,34 @@ def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
         store.finish(attempt, RunState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
     failures = store.read.history().failed[a_run().key]
     assert (failures.attempts, failures.last) == (3, NOW + dt.timedelta(minutes=3))
+    store.close()
+
+
+def test_the_newest_failing_runs_are_read_and_those_that_are_known_however_old(path: Path) -> None:
+    store = RunStore(path)
+    for day in (1, 2, 3, 4, 5):
+        store.finish(store.begin(a_run(day), NOW), RunState.FAILED, LATER, Failure("no"))
+    again = store.begin(a_run(3), NOW)
+    store.finish(again, RunState.FAILED, LATER, Failure("no", "a", 3, "ValueError"))
+    for day in (2, 5):
+        store.finish(store.begin(a_run(day), NOW), RunState.SUCCESS, LATER)
+    name, reader = a_run().workflow.name, store.read
+
+    def days(*arguments: Any) -> list[int]:
+        return [run.reference_date.day for run in reader.failing(*arguments)]
+
+    assert days([name], 9) == [1, 3, 4]
+    assert days([name], 2) == [3, 4]
+    # what has succeeded since is not among them, though people know of it
+    assert days([name], 1, [a_run(1).key, a_run(2).key]) == [1, 3]
+    assert days([], 9, [a_run(4).key]) == [4]
+    assert days(["another"], 9) == []
+    (newest,) = reader.failing([name], 1)
+    assert (newest.id, newest.failure) == (again.id, Failure("no", "a", 3, "ValueError"))
+    counted = reader.failures(a_run(3).key)
+    assert counted is not None
+    assert counted.attempts == 2
+    assert reader.failures(a_run(2).key) is None
     store.close()
 
 

@@ -84,6 +84,35 @@ def test_run_once_waits_for_no_messenger_for_long(deployment: Deployment, hook: 
     assert time.monotonic() - began < 45
 
 
+@pytest.mark.parametrize("arguments", [["--run-once"], []])
+def test_people_hear_once_that_autoflow_does_not_start_without_a_usable_token(
+    deployment: Deployment, hook: Hook, arguments: list[str]
+) -> None:
+    deployment.write_simple("glues")
+    deployment.environment["FLOWAPI_TOKEN"] = "geheim-but-no-token"
+    for _ in range(2):
+        outcome = deployment.run(*arguments)
+        assert outcome.code == 2
+        assert outcome.log.count("autoflow: FLOWAPI_TOKEN (from the environment): can not be decoded") == 1
+    assert hook.events() == ["token"]
+    assert "FLOWAPI_TOKEN (from the environment): can not be decoded as a token" in hook.taken[0]["text"]
+    assert "geheim" not in json.dumps(hook.taken)
+
+
+def test_run_once_that_is_told_to_stop_leaves_messages_to_the_next_start(deployment: Deployment, hook: Hook) -> None:
+    deployment.write_simple("raises")
+    hook.fault = "hang"
+    with deployment.start("--run-once") as process:
+        until(lambda: hook.asked != [])
+        began = time.monotonic()
+        process.terminate()
+        log, _ = process.communicate()
+    assert time.monotonic() - began < 8
+    assert process.returncode == 1
+    assert "messages took longer" not in log
+    assert waiting(deployment) == 1
+
+
 def test_notebooks_and_their_kernels_see_no_address_of_messages(deployment: Deployment, hook: Hook) -> None:
     deployment.write_simple("glues")
     notebook = deployment.inputs / "glues.ipynb"

@@ -146,6 +146,15 @@ def test_trouble_is_told_when_it_has_lasted_and_its_end_only_when_something_says
     assert told(found, known) == {}
 
 
+def test_a_clock_that_is_set_back_holds_up_no_message_for_longer_than_its_pause() -> None:
+    down = {"tick": "FlowAPI did not answer"}
+    known = told(news(scene(conditions=down, now=NOW + 100 * HOUR), {}, nothing))
+    found = news(scene(conditions=down, now=NOW), known, nothing)
+    assert (found.messages, found.due) == ((), NOW + 10 * MINUTE)
+    known = told(found, known)
+    assert len(news(scene(conditions=down, now=NOW + 10 * MINUTE), known, nothing).messages) == 1
+
+
 def test_each_warning_of_the_token_is_told_at_once_and_its_end_never() -> None:
     known: dict[str, Known] = {}
     for words in ("less than 14 days", "less than 7 days", "expired"):
@@ -161,8 +170,8 @@ def test_late_dates_are_told_by_workflow_and_new_dates_are_waited_for() -> None:
     notify = Notify(no_new_date=3 * 86400.0, not_done_after=43200.0)
     definitions = replace(DEFINITIONS, notify=notify)
     listed = listed_at({"calls": ["2016-01-01", "2016-01-02"]}, NOW)
-    assert next_late(listed, notify, NOW) == NOW + 12 * HOUR
-    assert next_late(listed, notify, NOW + 12 * HOUR) == NOW + 72 * HOUR
+    assert next_late(listed, definitions, NOW) == NOW + 12 * HOUR
+    assert next_late(listed, definitions, NOW + 12 * HOUR) == NOW + 72 * HOUR
     first = dt.date(2016, 1, 1).toordinal()
     late = (Days(((first, first + 2),)),)
     found = news(scene(definitions=definitions, listed=listed, late=late, now=NOW + 80 * HOUR), {}, nothing)
@@ -189,3 +198,30 @@ def test_a_hostile_workflow_name_makes_a_command_that_is_harmless() -> None:
     definitions = replace(DEFINITIONS, workflows={run.workflow: workflow}, triggers=(trigger,))
     (message,) = news(scene(run, replace(run, id=9), definitions=definitions), {}, nothing).messages
     assert message.lines[-1] == "All of them: autoflow runs --workflow 'x; rm -rf '\\''~'\\''' --state failed"
+
+
+def test_what_is_excluded_or_asked_for_on_other_dates_ends_without_a_word() -> None:
+    run = failed(1)
+    known = told(news(scene(run), {}, nothing))
+    one_day = ((dt.date(2016, 1, 1), dt.date(2016, 1, 2)),)
+    for key in ({"exclude": one_day}, {"dates": "* * sun"}, {"earliest_date": dt.date(2016, 1, 2)}):
+        definitions = replace(DEFINITIONS, triggers=(replace(TRIGGER, **key),))
+        found = news(scene(run, definitions=definitions), known, nothing)
+        assert (found.messages, len(found.over)) == ((), 1), key
+    gone = Definitions({}, (), "0 0 * * *")
+    found = news(scene(run, definitions=gone), known, nothing)
+    assert (found.messages, len(found.over)) == ((), 1)
+
+
+def test_a_date_is_looked_at_when_it_is_late_after_its_lag() -> None:
+    trigger = replace(TRIGGER, lag=dt.timedelta(days=2))
+    definitions = replace(DEFINITIONS, triggers=(trigger,), notify=Notify(not_done_after=43200.0))
+    listed = replace(listed_at({"calls": ["2026-11-22"]}, NOW), watched_since=NOW - HOUR)
+    assert next_late(listed, definitions, NOW + 12 * HOUR) == NOW + 60 * HOUR
+    assert next_late(listed, definitions, NOW + 60 * HOUR) is None
+
+
+def test_a_number_that_was_not_counted_to_its_end_says_so() -> None:
+    assert subjects(news(scene(failed(1), failed(2), most_failing=2), {}, nothing)) == [
+        "flows: failed for 2 dates or more: ValueError in a"
+    ]
