@@ -238,6 +238,9 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
     assert [run["reference_date"] for run in plan["runs"]] == ["2016-01-02", "2016-01-03"]
     plan = as_json(typed("plan", "--dates", str(dates), "--at", "2016-01-02", "--json"))
     assert [run["reference_date"] for run in plan["runs"]] == ["2016-01-02"]
+    # the last day there is has no tick after it
+    plan = as_json(typed("plan", "--dates", str(dates), "--at", "9999-12-31", "--json"))
+    assert (len(plan["runs"]), plan["next_tick"]) == (2, None)
     dates.write_text('{"available_dates": {"calls": ["2016-01-01"], "sms": ["2016-01-02"]}}')
     assert "1 run" in typed("plan", "--dates", str(dates)).log
     dates.write_text("2016-01-01\n2016-13-01\n")
@@ -259,6 +262,9 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("runs", "--last", "0"), "expected a whole number greater than 0"),
         (("rerun",), "expected the numbers of runs, or --workflow"),
         (("backfill", "glues", "2016-02-01", "2016-01-01"), "FROM must not be later than TO"),
+        (("rerun", "--workflow", "glues", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later"),
+        (("runs", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later than --to"),
+        (("calendar", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later than --to"),
         (("plan",), "no list of available dates is recorded yet"),
         (("calander",), "there is no command 'calander'; did you mean 'calendar'?"),
         (("plan", "--run-once"), "unrecognized arguments: --run-once"),
