@@ -152,7 +152,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> List
     by_type: Mapping[str, list[str]] = reply.value
     listed = context.store.record_poll(by_type, context.now())
     rules = [definitions.data_rule(trigger) for trigger in definitions.triggers]
-    for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or by_type):
+    for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or {**by_type, **listed.by_type}):
         name = f"no dates of {cdr_type}"
         if by_type.get(cdr_type):
             context.conditions.end(name, f"FlowAPI lists dates for CDR type {cdr_type} again")
