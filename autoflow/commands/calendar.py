@@ -116,7 +116,7 @@ def _axis(starts: Sequence[dt.date], step: str) -> Iterator[str]:
     pattern = "%Y-%m" if step in ("day", "week") else "%Y"
     labels = [start.strftime(pattern) for start in starts]
     begins = [column for column in range(len(labels)) if column == 0 or labels[column] != labels[column - 1]]
-    if len(begins) > 1 and begins[1] <= len(labels[0]):
+    if step != "year" and len(begins) > 1 and begins[1] <= len(labels[0]):
         # the rest of a month is too short for its name
         begins = begins[1:]
     yield _marks((column, labels[column]) for column in begins)
