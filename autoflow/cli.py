@@ -47,6 +47,7 @@ STEERING = ("rerun", "backfill", "repair", "cancel", "skip", "unskip")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit code."""
+    open_missing_streams()
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.command and (options.run_once or options.check or options.health or options.now):
@@ -66,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # who read has seen enough, as `head` does; nothing is to be said at the exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+
+
+def open_missing_streams() -> None:
+    """Open those of the standard streams that are closed: else the next file, the record perhaps, takes their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 class Parser(argparse.ArgumentParser):

@@ -28,9 +28,9 @@ BEGINNING, END = (moment.replace(tzinfo=dt.UTC) for moment in (dt.datetime.min, 
 class ListedDates:
     """What FlowAPI listed at the last good poll.
 
-    ``by_type`` has the dates of each CDR type, each with the time of the poll that first listed it.
-    ``polled`` is None when there was no poll yet. What was listed when ``watched_since`` or before had
-    appeared nobody knows when.
+    ``by_type`` has the dates of each CDR type, each with the time of the poll that first listed it; a type
+    that had dates once and is gone has none. ``polled`` is None when there was no poll yet. What was listed
+    when ``watched_since`` or before had appeared nobody knows when.
     """
 
     by_type: Mapping[str, Mapping[dt.date, dt.datetime]] = field(default_factory=dict)
@@ -149,6 +149,8 @@ def _over(date: dt.date) -> dt.datetime:
 def listed_at(answer: Mapping[str, Iterable[str]], moment: dt.datetime) -> ListedDates:
     """Take FlowAPI's answer: ISO dates by CDR type, all of them first listed now."""
     by_type = {name: dict.fromkeys(map(dt.date.fromisoformat, dates), moment) for name, dates in answer.items()}
+    # as in the record: a type without dates is not told from one that is not listed
+    by_type = {name: dates for name, dates in by_type.items() if dates}
     return ListedDates(by_type, moment, moment)
 
 

@@ -117,6 +117,10 @@ class RunStore:
                 "UPDATE runs SET state = ?, ended = ?, error = ? WHERE id = ?",
                 (state, _text(now), _json(failure), attempt.id),
             )
+            if state is RunState.SUCCESS:
+                # it was asked for and is done; a tick reads all that is not
+                key = attempt.workflow, attempt.parameters_hash
+                cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
 
     def begin_notebook(self, attempt: Attempt, label: str, now: dt.datetime) -> None:
         """Record that a notebook of an attempt starts."""
@@ -279,6 +283,9 @@ class RunStore:
     def record_poll(self, answer: Mapping[str, Iterable[str]], now: dt.datetime) -> ListedDates:
         """Remember the dates that FlowAPI lists, and when each was first listed.
 
+        A date that leaves the list and comes back appears anew: its data has changed. Where a whole type
+        is gone that had dates, it is the answer that is doubted: when it comes back, its dates are as old as ever.
+
         Parameters
         ----------
         answer
@@ -290,16 +297,21 @@ class RunStore:
             What is remembered.
         """
         before = self.read.listed_dates()
+        appeared = self.read.appearances()
         by_type: dict[str, dict[dt.date, dt.datetime]] = {}
+        gone = set()
         with self._transaction() as cursor:
-            for cdr_type in sorted(before.by_type.keys() | answer.keys()):
-                known = before.by_type.get(cdr_type, {})
+            for cdr_type in sorted(appeared.keys() | answer.keys()):
+                known = appeared.get(cdr_type, {})
                 dates = sorted({dt.date.fromisoformat(date) for date in answer.get(cdr_type, ())})
                 # nothing was listed later than now: the clock was ahead, and has been set right
                 listed = {date: min(known.get(date, now), now) for date in dates}
-                if cdr_type in answer:
+                # a type that never had dates is not told from one that is not listed
+                if listed or known:
                     by_type[cdr_type] = listed
-                # a type without dates has no row, and is not told from one that is not listed
+                if known and not listed:
+                    gone.add(cdr_type)
+                    continue
                 if listed == known:
                     continue
                 cursor.execute("DELETE FROM listed_dates WHERE cdr_type = ?", (cdr_type,))
@@ -311,9 +323,10 @@ class RunStore:
                     ],
                 )
             since = now if before.polled is None else before.watched_since and min(before.watched_since, now)
-            for name, moment in (("last_poll", now), ("first_poll", since)):
-                if moment is not None:
-                    cursor.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, _text(moment)))
+            noted = {"last_poll": _text(now), "gone_types": json.dumps(sorted(gone))}
+            if since is not None:
+                noted["first_poll"] = _text(since)
+            cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted.items())
         return ListedDates(by_type, now, since)
 
     def tell(

@@ -149,8 +149,10 @@ def states(
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     key_of = key_maker(trigger)
-    complete = frozenset(available.complete(trigger.date_stencil))
-    wanted = frozenset(reference_days(trigger, Days.joined([(first.toordinal(), last.toordinal() + 1)])))
+    # of ten years one date alone may be asked for, and many times
+    days = Days.joined([(first.toordinal(), last.toordinal() + 1)])
+    complete = frozenset(available.complete(trigger.date_stencil) & days)
+    wanted = frozenset(reference_days(trigger, days))
     latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
     live = {RunState.SUCCESS.value: DayState.DONE, RunState.RUNNING.value: DayState.RUNNING}
     for date in _dates(first, last):

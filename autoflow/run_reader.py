@@ -400,14 +400,23 @@ class RunReader:
 
     def listed_dates(self) -> ListedDates:
         """Read the dates that the last good poll found, each with the time when it was first listed."""
+        gone, polled, since = self.gone_types(), self._meta("last_poll"), self._meta("first_poll")
+        by_type = {name: {} if name in gone else dates for name, dates in self.appearances().items()}
+        return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
+
+    def gone_types(self) -> frozenset[str]:
+        """Read which CDR types had dates once, and none at the last good poll."""
+        return frozenset(json.loads(self._meta("gone_types") or "[]"))
+
+    def appearances(self) -> dict[str, dict[dt.date, dt.datetime]]:
+        """Read when dates were first listed, those too of types that are gone and may come back."""
         by_type: dict[str, dict[dt.date, dt.datetime]] = {}
         rows = self._connection.execute("SELECT cdr_type, first, days, appeared FROM listed_dates ORDER BY 1, 2")
         for cdr_type, first, days, appeared in rows:
             dates, start, moment = by_type.setdefault(cdr_type, {}), dt.date.fromisoformat(first), _moment(appeared)
             for day in range(days):
                 dates[start + dt.timedelta(days=day)] = moment
-        polled, since = self._meta("last_poll"), self._meta("first_poll")
-        return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
+        return by_type
 
     def last_poll(self) -> dt.datetime | None:
         """Read when FlowAPI last listed its dates; None when it never has."""
@@ -417,7 +426,9 @@ class RunReader:
     def appeared(self, date: dt.date) -> dt.datetime | None:
         """Read when FlowAPI first listed a date, for whichever CDR type; None when it does not list it."""
         (first,) = self._connection.execute(
-            "SELECT min(appeared) FROM listed_dates WHERE first <= ? AND julianday(?) - julianday(first) < days",
+            "SELECT min(appeared) FROM listed_dates WHERE first <= ? AND julianday(?) - julianday(first) < days"
+            " AND cdr_type NOT IN"
+            " (SELECT json_each.value FROM meta, json_each(meta.value) WHERE meta.key = 'gone_types')",
             (date.isoformat(), date.isoformat()),
         ).fetchone()
         return _moment(first) if first else None

@@ -148,11 +148,12 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
                 first = start if fixed_start else day + start
                 last = end if fixed_end else day + end
                 if first >= last:
-                    # the error's words are made where stencils are
-                    trigger.date_stencil.intervals(reference_date)
+                    raise EmptyIntervalError
                 ranges.append(f'["{known(first) or text_of(first)}", "{known(last) or text_of(last)}"]')
-        except (ValueError, OverflowError) as error:
-            raise EmptyIntervalError(str(error)) from error
+        except (ValueError, OverflowError):
+            # the error's words are made where stencils are
+            trigger.date_stencil.intervals(reference_date)
+            raise
         date = known(day) or text_of(day)
         text = f'{{{before}"date_ranges": [{", ".join(ranges)}], {between}"reference_date": "{date}"{after}}}'
         return trigger.workflow_name, md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -27,6 +27,9 @@ FIELDS = {
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 """No tick is sought before: time zones have no offsets to speak of at the calendar's very beginning."""
 
+LATEST = dt.datetime(9990, 1, 1, tzinfo=dt.UTC)
+"""No tick can be sought after: the next one may lie beyond the calendar's end."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -115,7 +118,7 @@ def next_tick(schedule: Schedule, after: dt.datetime) -> dt.datetime:
     schedule
         A valid one.
     after
-        Aware time.
+        Aware time, before ``LATEST``.
 
     Returns
     -------

@@ -111,8 +111,8 @@ async def _tick(
     if decision.due:
         logger.info("%d runs are due", len(decision.due))
     states = await _execute_all(context, definitions, decision.due, listed, token, stop, until)
-    retry_at = _look_ahead(context, decision)
-    return Outcome(states, len(decision.due) - sum(states.values()), retry_at)
+    retry_at = _look_ahead(context, definitions, decision)
+    return Outcome(states, len(context.backlog.due), retry_at)
 
 
 def warn_of_expiry(context: Context, token: Token) -> None:
@@ -152,7 +152,7 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> List
     by_type: Mapping[str, list[str]] = reply.value
     listed = context.store.record_poll(by_type, context.now())
     rules = [definitions.data_rule(trigger) for trigger in definitions.triggers]
-    for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or by_type):
+    for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or {**by_type, **listed.by_type}):
         name = f"no dates of {cdr_type}"
         if by_type.get(cdr_type):
             context.conditions.end(name, f"FlowAPI lists dates for CDR type {cdr_type} again")
@@ -255,12 +255,14 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
     return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
 
 
-def _look_ahead(context: Context, decision: Decision) -> dt.datetime | None:
+def _look_ahead(context: Context, definitions: Definitions, decision: Decision) -> dt.datetime | None:
     """Find when the first failed run may be tried again, and tell of those that may not."""
-    failures = context.store.read.history().failed
-    times = [] if decision.retry_at is None else [decision.retry_at]
+    history = context.store.read.history()
+    # what was asked for meanwhile may have failed too, and its pause may be over already
+    asked = asked_runs(definitions, history, dt.datetime.min.replace(tzinfo=dt.UTC))
+    times = [time for time in (decision.retry_at, asked.retry_at) if time is not None]
     for run in decision.due:
-        failed = failures.get(run.key)
+        failed = history.failed.get(run.key)
         if failed is None:
             continue
         if is_given_up(run.workflow.retries, failed):
@@ -285,7 +287,7 @@ async def run_asked(
     listed = context.store.read.listed_dates()
     async with _warmth(context, definitions):
         states = await _execute_all(context, definitions, decision.due, listed, token, stop, until)
-    return Outcome(states, len(decision.due) - sum(states.values()), _look_ahead(context, decision))
+    return Outcome(states, len(context.backlog.due), _look_ahead(context, definitions, decision))
 
 
 def _warmth(context: Context, definitions: Definitions, *, at_once: bool = False) -> AbstractAsyncContextManager[None]:

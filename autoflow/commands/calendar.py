@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from autoflow.commands.reading import definitions_of, parameters_text, record, situation_of, triggers_of
+from autoflow.commands.reading import check_span, definitions_of, parameters_text, record, situation_of, triggers_of
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import DayState, Row, Situation, calendar, moment, span
@@ -49,8 +49,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             raise AutoflowError("there are no dates to show yet: FlowAPI has not been asked; --from and --to name some")
         start, end = whole or (options.first, options.last)
         first, last = options.first or start, options.last or max(end, options.first or end)
-        if first > last:
-            raise AutoflowError(f"{first} comes after {last}; --from must not be later than --to")
+        check_span(first, last)
         names = _names(situation, options.workflow, width() - 2 - (last - first).days - 1)
         room = max(width() - max(map(len, names), default=0) - 2, SHORTEST_ROW)
         step = options.by or "day"
@@ -117,7 +116,7 @@ def _axis(starts: Sequence[dt.date], step: str) -> Iterator[str]:
     pattern = "%Y-%m" if step in ("day", "week") else "%Y"
     labels = [start.strftime(pattern) for start in starts]
     begins = [column for column in range(len(labels)) if column == 0 or labels[column] != labels[column - 1]]
-    if len(begins) > 1 and begins[1] <= len(labels[0]):
+    if step != "year" and len(begins) > 1 and begins[1] <= len(labels[0]):
         # the rest of a month is too short for its name
         begins = begins[1:]
     yield _marks((column, labels[column]) for column in begins)

@@ -21,7 +21,7 @@ from autoflow.overview import moment
 from autoflow.retention import to_be_removed
 from autoflow.run_reader import History, RunReader
 from autoflow.runs import Run, RunKey
-from autoflow.schedule import Schedule, next_tick
+from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import concurrency_of, due_runs, ready_days
 from autoflow.settings import Settings
 
@@ -58,7 +58,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         ]
     rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
     lagging = min((time for rule in rules if (time := listed.next_to_count(rule, now)) is not None), default=None)
-    tick = next_tick(Schedule(definitions.schedule, definitions.timezone), now) if definitions.schedule else None
+    schedule = Schedule(definitions.schedule, definitions.timezone) if definitions.schedule else None
+    tick = next_tick(schedule, now) if schedule and now < LATEST else None
     known = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
     at_a_time = concurrency_of(definitions).runs
     expected = sum(known) / min(at_a_time, len(rows)) * len(rows) / len(known) if known else None

@@ -66,6 +66,18 @@ def triggers_of(definitions: Definitions, workflow: str) -> list[Trigger]:
     return triggers
 
 
+def check_span(first: dt.date | None, last: dt.date | None) -> None:
+    """See that ``--from`` is not later than ``--to``.
+
+    Raises
+    ------
+    AutoflowError
+        When it is.
+    """
+    if first is not None and last is not None and first > last:
+        raise AutoflowError(f"{first} comes after {last}; --from must not be later than --to")
+
+
 def unknown_workflow(workflow: str, known: Iterable[str]) -> AutoflowError:
     """Make the error for a name that no workflow has."""
     return AutoflowError(f"there is no workflow {shown(workflow)}; {did_you_mean(workflow, known)}")

@@ -9,7 +9,7 @@ import argparse
 import datetime as dt
 from typing import Any
 
-from autoflow.commands.reading import parameters_text, record, seconds_text, unknown_workflow
+from autoflow.commands.reading import check_span, parameters_text, record, seconds_text, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.errors import ExitCode
 from autoflow.run_reader import RecordedRun
@@ -19,6 +19,7 @@ from autoflow.wording import shortened
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """List what is asked for."""
+    check_span(options.first, options.last)
     with record(settings) as reader:
         if options.workflow is not None and options.workflow not in (known := reader.workflows()):
             raise unknown_workflow(options.workflow, known)

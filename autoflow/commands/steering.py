@@ -17,6 +17,7 @@ from typing import Any
 
 from autoflow.cadence import why_excluded
 from autoflow.commands.reading import (
+    check_span,
     definitions_of,
     parameters_text,
     record,
@@ -65,6 +66,7 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
     definitions = definitions_of(settings)
     if bool(options.runs) == (options.workflow is not None):
         raise AutoflowError("expected the numbers of runs, or --workflow with --from and --to, and not both")
+    check_span(options.first, options.last)
     with record(settings) as reader:
         if options.runs:
             return _again(definitions, reader, options.runs)

@@ -22,6 +22,8 @@ from autoflow.daemon import Agenda, serve
 from autoflow.notifier import Notifier
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
+from autoflow.runs import build_run
+from autoflow.sensor import run_asked
 from autoflow.settings import load_settings
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
@@ -341,3 +343,30 @@ def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCap
 def test_outputs_may_have_a_long_path(deployment: Deployment, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     deployment.environment["AUTOFLOW_OUTPUTS_DIR"] = str(tmp_path / ("long" * 40))
     test_the_daemon_says_how_it_is(deployment, caplog)
+
+
+def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment.write_simple("raises_on_one_date", retries={"pause": "1h"})
+    with living(deployment, caplog, speed=1.0) as life:
+        context = life.context
+        definitions = read_definitions(context.settings.workflows_file)
+
+        def ask_for(date: str) -> None:
+            (trigger,) = definitions.triggers
+            run = build_run(definitions.workflows["w"], trigger, dt.date.fromisoformat(date))
+            order = {"do": "run", "runs": [{"workflow": "w", "parameters": run.parameters}]}
+            assert context.steering.obey(order, context.now()) == {"done": 1}
+
+        async def asked() -> None:
+            ask_for("2016-01-01")
+            running = asyncio.create_task(run_asked(context, definitions, asyncio.Event()))
+            await life.until(lambda: context.steering.running() == [1])
+            ask_for("2016-01-02")
+            outcome = await running
+            assert (outcome.states, outcome.not_started) == ({"success": 1, "failed": 1}, 0)
+            (failures,) = context.store.read.history().failed.values()
+            assert outcome.retry_at == failures.last + HOUR
+
+        asyncio.run(asked())

@@ -189,6 +189,44 @@ def test_a_date_that_leaves_the_list_appears_anew_when_it_comes_back(store: RunS
     assert store.read.listed_dates().by_type["calls"][dt.date(2016, 1, 2)] == NOW + 3 * HOUR
 
 
+@pytest.mark.parametrize("bad", [{}, {"calls": [], "sms": []}, {"calls": DATES[:3]}, {"calls": DATES[:3], "sms": []}])
+def test_a_type_that_is_gone_and_comes_back_keeps_the_age_of_its_dates(
+    store: RunStore, bad: dict[str, list[str]]
+) -> None:
+    day, rule = dt.date(2016, 1, 3), DataRule(lag=dt.timedelta(days=2), require="all")
+    store.record_poll({"calls": DATES[:2], "sms": DATES[:2]}, NOW)
+    store.record_poll({"calls": DATES[:3], "sms": DATES[:3]}, NOW + HOUR)
+    later = NOW + rule.lag + HOUR
+    for listed in (store.record_poll(bad, later), store.read.listed_dates()):
+        # both are still required, and what is gone is not there
+        assert listed.wanted(None) == ("calls", "sms")
+        assert not listed.available(rule, later).days
+        assert listed.lacking(day, rule)[-1] == "sms"
+    assert store.read.appeared(day) == (NOW + HOUR if bad.get("calls") else None)
+    # a date that is not among those that come back is gone, and the others are as old as before
+    listed = store.record_poll({"calls": DATES[:3], "sms": [DATES[0], DATES[2]]}, later + HOUR)
+    assert store.read.listed_dates() == listed
+    assert [dt.date.fromordinal(each).day for each in listed.available(rule, later + HOUR).days] == [1, 3]
+    listed = store.record_poll({"calls": DATES[:3], "sms": DATES[:3]}, later + 2 * HOUR)
+    assert listed.counts_from(dt.date(2016, 1, 2), rule) == later + 2 * HOUR + rule.lag
+
+
+def test_a_type_that_never_had_dates_is_not_required_by_default(store: RunStore) -> None:
+    rule = DataRule(require="all")
+    answer = {"calls": DATES[:2], "mds": []}
+    for listed in (store.record_poll(answer, NOW), store.read.listed_dates(), listed_at(answer, NOW)):
+        assert len(listed.available(rule, NOW).days) == 2
+        assert not listed.available(DataRule(("calls", "mds"), "all"), NOW).days
+
+
+def test_what_was_asked_for_and_is_done_is_not_read_again(store: RunStore) -> None:
+    Steering(store).obey(order("run", 3, 4), NOW)
+    finish(store, 3, RunState.SUCCESS)
+    finish(store, 4, RunState.FAILED)
+    assert [request.reference_date.day for request in store.read.requests().values()] == [4]
+    assert due(store, NOW + HOUR) == []
+
+
 def test_a_clock_that_was_ahead_and_is_set_right_keeps_no_date_waiting(store: RunStore) -> None:
     ahead, day = NOW + dt.timedelta(days=365), dt.date(2016, 1, 2)
     rule = DataRule(lag=dt.timedelta(days=2))

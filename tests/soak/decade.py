@@ -44,6 +44,14 @@ COMMANDS = (
     ("check",),
 )
 
+LAUNCHER = """
+import os, sys
+child = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(child, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=sys.stderr)
+"""
+"""Measures a command: a process begins with the memory of the one that it is forked from, so that has to be small."""
+
 
 def main() -> int:
     """Make the store, and measure."""
@@ -140,19 +148,18 @@ def fill(database: Path, definitions: Definitions, days: int) -> int:
 def measure(command: tuple[str, ...], environment: dict[str, str]) -> None:
     """Run a command, and print how long it took and what it needed."""
     began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autoflow", *command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    process = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "autoflow", *command],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began
-    cpu = usage.ru_utime + usage.ru_stime
-    code = os.waitstatus_to_exitcode(status)
-    print(
-        f"{' '.join(command):52} {seconds:6.2f} s  CPU {cpu:5.2f} s  {usage.ru_maxrss / 1024:6.0f} MB  exit {code}",
-        flush=True,
-    )
-    if process.stderr is not None:
-        process.stderr.close()
+    code, cpu, kilobytes = process.stderr.splitlines()[-1].split()
+    used = f"CPU {float(cpu):5.2f} s  {int(kilobytes) / 1024:6.0f} MB"
+    print(f"{' '.join(command):52} {seconds:6.2f} s  {used}  exit {code}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from autoflow import cli
+from autoflow.model import RunStore
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment, Outcome
 
@@ -238,6 +240,9 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
     assert [run["reference_date"] for run in plan["runs"]] == ["2016-01-02", "2016-01-03"]
     plan = as_json(typed("plan", "--dates", str(dates), "--at", "2016-01-02", "--json"))
     assert [run["reference_date"] for run in plan["runs"]] == ["2016-01-02"]
+    # the last day there is has no tick after it
+    plan = as_json(typed("plan", "--dates", str(dates), "--at", "9999-12-31", "--json"))
+    assert (len(plan["runs"]), plan["next_tick"]) == (2, None)
     dates.write_text('{"available_dates": {"calls": ["2016-01-01"], "sms": ["2016-01-02"]}}')
     assert "1 run" in typed("plan", "--dates", str(dates)).log
     dates.write_text("2016-01-01\n2016-13-01\n")
@@ -259,6 +264,9 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("runs", "--last", "0"), "expected a whole number greater than 0"),
         (("rerun",), "expected the numbers of runs, or --workflow"),
         (("backfill", "glues", "2016-02-01", "2016-01-01"), "FROM must not be later than TO"),
+        (("rerun", "--workflow", "glues", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later"),
+        (("runs", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later than --to"),
+        (("calendar", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later than --to"),
         (("plan",), "no list of available dates is recorded yet"),
         (("calander",), "there is no command 'calander'; did you mean 'calendar'?"),
         (("plan", "--run-once"), "unrecognized arguments: --run-once"),
@@ -268,8 +276,6 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
 def test_what_is_typed_wrongly_is_told_in_words(
     deployment: Deployment, typed: Callable[..., Outcome], arguments: tuple[str, ...], words: str
 ) -> None:
-    from autoflow.model import RunStore
-
     deployment.write_simple("glues")
     path = deployment.inputs / "workflows.yml"
     path.write_text(path.read_text().replace("name: w", "name: glues"))
@@ -412,3 +418,35 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
     assert "FlowAPI lists 2016-01-16, which counts from" in why
     assert "wait for the lag of a trigger to be over" in typed("plan").log
     assert as_json(typed("plan", "--json"))["next_to_count"] is not None
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("skip w 2016-01-01 --reason none <&-", 2, "there is no terminal to ask on"),
+        ("skip w 2016-01-01 --reason none --yes >&-", 0, ""),
+        ("why nobody 2016-01-01 >&- 2>&-", 2, ""),
+    ],
+)
+def test_closed_streams_are_no_matter(deployment: Deployment, command: str, code: int, words: str) -> None:
+    deployment.write_simple("glues")
+    deployment.outputs.mkdir()
+    RunStore(deployment.outputs / "autoflow.db").close()
+    process = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m autoflow {command}', sys.executable],
+        env=deployment.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == code, process.stderr
+    assert words in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_each_year_of_a_calendar_of_years_has_its_column(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
+    deployment.write_simple("glues")
+    deployment.outputs.mkdir()
+    RunStore(deployment.outputs / "autoflow.db").close()
+    lines = typed("calendar", "--from", "2016-01-01", "--to", "2025-12-31", "--by", "year").log.splitlines()
+    assert lines[:2] == ["   2016 2021", "w  .........."]

@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.date_stencil import DateStencil
+from autoflow.date_stencil import DateStencil, EmptyIntervalError
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.naming import latest_stem, output_stem
 from autoflow.runs import build_run, key_maker, parameters_hash
@@ -56,6 +57,13 @@ def test_keys_of_many_dates_are_those_of_each(parameters: dict[str, Any], stenci
     days = range(dt.date(2016, 2, 27).toordinal(), dt.date(2016, 3, 2).toordinal())
     dates = [dt.date.fromordinal(day) for day in days]
     assert list(map(key_maker(trigger), dates)) == [build_run(WORKFLOW, trigger, date).key for date in dates]
+
+
+def test_a_date_whose_stencil_leaves_the_calendar_is_told_in_the_stencils_words() -> None:
+    stencil = DateStencil.parse([[-1, 1]])
+    for date in (dt.date.min, dt.date.max):
+        with pytest.raises(EmptyIntervalError, match=f"is beyond the calendar for {date}"):
+            key_maker(Trigger("flows_above_normal", {}, None, stencil))(date)
 
 
 def test_output_names_keep_the_predecessors_pattern() -> None:
