@@ -474,11 +474,11 @@ export AUTOFLOW_HTTP=0.0.0.0:$PORT
 check "a busy daemon is healthy" starts_and_is_healthy busy "$(outputs busy)" --now
 check "a run is under way" eventually 30 has_a_run_under_way "$SCRATCH/busy"
 check "commands work in its container" answers_commands
-check "its page is served to other machines, /health and /metrics too" serves_the_page busy
-check "messages go to a webhook from its container" sends_messages
 check "no zombies are left in its container" leaves_no_zombies
 check "a busy daemon with a grace of 5 s stops with exit code 0 within 20 s" stops busy 20
 check "what it stopped is recorded as interrupted" recorded_as_interrupted
 check "killed and started again, it takes up what was interrupted" is_back_after_a_kill
+check "its page is served to other machines, /health and /metrics too" serves_the_page busy
+check "messages go to a webhook from its container" sends_messages
 check "the token from the secret is in no output and in no log" keeps_the_token_to_itself "$SCRATCH/busy" busy
 finish
