@@ -129,7 +129,7 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
 
     def key_of(reference_date: dt.date) -> RunKey:
         day = reference_date.toordinal()
-        values = []
+        values: list[str] = []
         try:
             for (fixed_start, start), (fixed_end, end) in ends:
                 first = start if fixed_start else day + start
