@@ -24,7 +24,7 @@ from autoflow.definitions import DataRule, Definitions, Require, Trigger
 from autoflow.durations import duration_text
 from autoflow.listed_dates import ListedDates
 from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
-from autoflow.runs import RunKey, RunState, key_maker
+from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 
 DAY = dt.timedelta(days=1)
 
@@ -148,17 +148,15 @@ def states(
     """Give a trigger's state for each date of a span, and the newest attempt that counts; linear in its length."""
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
-    key_of = key_maker(trigger)
+    days = range(first.toordinal(), last.toordinal() + 1)
+    span = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
-    days = Days.joined([(first.toordinal(), last.toordinal() + 1)])
-    complete = frozenset(available.complete(trigger.date_stencil) & days)
-    wanted = frozenset(reference_days(trigger, days))
+    complete = frozenset(available.complete(trigger.date_stencil) & span)
+    wanted, there = frozenset(reference_days(trigger, span)), frozenset(available.days & span)
     latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
     live = {RunState.SUCCESS.value: DayState.DONE, RunState.RUNNING.value: DayState.RUNNING}
-    for date in _dates(first, last):
-        try:
-            key = key_of(date)
-        except EmptyIntervalError:
+    for day, key in zip(days, keys_of_days(trigger, days), strict=True):
+        if key is None:
             yield DayState.EXCLUDED, None
             continue
         newest = latest.get(key)
@@ -166,7 +164,7 @@ def states(
         if newest is not None and newest.state in live:
             yield live[newest.state], run_id
             continue
-        request, failures, skip = requests.get(key), failed.get(key), skips.of(key, date)
+        request, failures, skip = requests.get(key), failed.get(key), skips.of(key, dt.date.fromordinal(day))
         if skip is not None and is_skipped(skip, request):
             state = DayState.EXCLUDED
         elif request is not None and is_asked_for(request, failures):
@@ -175,12 +173,12 @@ def states(
             state = DayState.GIVEN_UP if is_given_up(retries, failures) else DayState.FAILED
         elif request is not None:
             state = DayState.DUE
-        elif date.toordinal() not in wanted:
+        elif day not in wanted:
             state = DayState.EXCLUDED
-        elif date not in available:
+        elif day not in there:
             state = DayState.NOT_AVAILABLE
         else:
-            state = DayState.DUE if date.toordinal() in complete else DayState.WAITING
+            state = DayState.DUE if day in complete else DayState.WAITING
         yield state, run_id
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
@@ -29,6 +30,9 @@ from autoflow.pages import BusyError, PageError
 
 SILENCE, LONGEST_CONNECTION = 15.0, 600.0
 """Seconds that a client may be silent, and that it may be connected in all."""
+
+SLOWEST = 20.0
+"""Seconds in which a client has to take a page, or the next part of a file; those who do not keep others out."""
 
 MOST_CONNECTIONS = 64
 LARGEST_HEAD, LARGEST_BODY = 16_384, 4_096
@@ -169,6 +173,14 @@ class _Handler(RequestHandler):
     def head(self, *path: str, **named: str) -> Awaitable[None] | None:
         # the answer to GET, without its body, which tornado leaves out
         return self.get(*path, **named)
+
+    def flush(self, include_footers: bool = False) -> asyncio.Future[None]:
+        sent = super().flush(include_footers)
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            letting_go = asyncio.get_running_loop().call_later(SLOWEST, connection.stream.close)
+            sent.add_done_callback(lambda _: letting_go.cancel())
+        return sent
 
     def write_error(self, status_code: int, **_: Any) -> None:
         if status_code == 405:

@@ -313,6 +313,44 @@ answers_commands() {
         && grep -q flows_above_normal <<<"$said"
 }
 
+# serves_the_page NAME: to other machines, so it is asked at an address that is not loopback
+serves_the_page() {
+    local address said token
+    address=$(hostname -I | cut -d ' ' -f 1)
+    token=$(<"$SCRATCH/token/token")
+    for path in health metrics "" runs/1; do
+        said=$("${podman[@]}" exec "$1" python -c 'import sys, urllib.request as request
+print(request.build_opener(request.ProxyHandler({})).open(sys.argv[1], timeout=60).read().decode())' \
+            "http://${address:-127.0.0.1}:$PORT/$path") || return 1
+        ! grep -qF -- "$token" <<<"$said" || { echo "the token is in /$path"; return 1; }
+    done
+    grep -q 'flows_above_normal' <<<"$said"
+}
+
+# with a webhook at an address that nobody else knows
+sends_messages() {
+    local said url="http://127.0.0.1:$HOOK/a-secret-path"
+    "$STORE/tools/bin/python" -c 'import http.server, sys
+class Webhook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        open(sys.argv[2], "wb").write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Webhook)
+server.timeout = 60
+server.handle_request()' "$HOOK" "$SCRATCH/message" &
+    sleep 1
+    said=$("${podman[@]}" exec -e AUTOFLOW_WEBHOOK_URL="$url" busy autoflow notify --test 2>&1)
+    echo "$said"
+    wait $!
+    grep -q '"event"' "$SCRATCH/message" && ! grep -q a-secret-path <<<"$said"
+}
+
+free_port() {
+    "$STORE/tools/bin/python" -c 'import socket
+with socket.create_server(("", 0)) as server: print(server.getsockname()[1])'
+}
+
 # signal the daemon itself: it is tini's child
 signal_daemon() {
     "${podman[@]}" exec "$1" python -c "import psutil; psutil.Process(1).children()[0].send_signal($2)"
@@ -431,6 +469,8 @@ check "the daemon, as in docker-stack.yml, is healthy" starts_and_is_healthy idl
 check "there the outputs and /tmp can be written, and nothing else" writes_where_it_may
 check "a daemon that is stuck is not healthy, and healthy again when it goes on" is_unhealthy_when_stuck
 check "an idle daemon stops with exit code 0 within 5 s" stops idle 5
+PORT=$(free_port) HOOK=$(free_port)
+export AUTOFLOW_HTTP=0.0.0.0:$PORT
 check "a busy daemon is healthy" starts_and_is_healthy busy "$(outputs busy)" --now
 check "a run is under way" eventually 30 has_a_run_under_way "$SCRATCH/busy"
 check "commands work in its container" answers_commands
@@ -438,5 +478,7 @@ check "no zombies are left in its container" leaves_no_zombies
 check "a busy daemon with a grace of 5 s stops with exit code 0 within 20 s" stops busy 20
 check "what it stopped is recorded as interrupted" recorded_as_interrupted
 check "killed and started again, it takes up what was interrupted" is_back_after_a_kill
+check "its page is served to other machines, /health and /metrics too" serves_the_page busy
+check "messages go to a webhook from its container" sends_messages
 check "the token from the secret is in no output and in no log" keeps_the_token_to_itself "$SCRATCH/busy" busy
 finish

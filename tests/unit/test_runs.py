@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from autoflow.date_stencil import DateStencil, EmptyIntervalError
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.naming import latest_stem, output_stem
-from autoflow.runs import build_run, key_maker, parameters_hash
+from autoflow.runs import RunKey, build_run, key_maker, keys_of_days, parameters_hash
 
 WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
 
@@ -56,7 +56,23 @@ def test_keys_of_many_dates_are_those_of_each(parameters: dict[str, Any], stenci
     trigger = Trigger("flows_above_normal", parameters, None, DateStencil.parse(stencil))
     days = range(dt.date(2016, 2, 27).toordinal(), dt.date(2016, 3, 2).toordinal())
     dates = [dt.date.fromordinal(day) for day in days]
-    assert list(map(key_maker(trigger), dates)) == [build_run(WORKFLOW, trigger, date).key for date in dates]
+    keys = [build_run(WORKFLOW, trigger, date).key for date in dates]
+    assert list(map(key_maker(trigger), dates)) == list(keys_of_days(trigger, days)) == keys
+
+
+@pytest.mark.parametrize("stencil", [[[dt.date(2016, 1, 3), 1]], [[-3, 0]], [[0, 3]], [[-1, dt.date(2016, 1, 3)], 0]])
+@pytest.mark.parametrize("first", [dt.date.min, dt.date(2016, 1, 1), dt.date(9999, 12, 27)])
+def test_days_for_which_a_stencil_holds_none_have_no_key(stencil: list[Any], first: dt.date) -> None:
+    trigger = Trigger("flows_above_normal", {"share": "100 %s"}, None, DateStencil.parse(stencil))
+
+    def key(day: int) -> RunKey | None:
+        try:
+            return build_run(WORKFLOW, trigger, dt.date.fromordinal(day)).key
+        except EmptyIntervalError:
+            return None
+
+    days = range(first.toordinal(), first.toordinal() + 5)
+    assert list(keys_of_days(trigger, days)) == [key(day) for day in days]
 
 
 def test_a_date_whose_stencil_leaves_the_calendar_is_told_in_the_stencils_words() -> None:

@@ -13,11 +13,16 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 DROP_IN = Path("/run/systemd/system/autoflow.service.d/test.conf")
 STATE = Path("/var/lib/autoflow")
 NOW = "ExecStart=\nExecStart=/opt/autoflow/bin/autoflow --now\n"
+WEBHOOK = Path("/etc/autoflow/AUTOFLOW_WEBHOOK_URL")
 results: list[tuple[bool, str]] = []
 
 
@@ -88,6 +93,30 @@ def main_pid() -> int:
     return int(shown("MainPID") or 0)
 
 
+def ask(path: str) -> tuple[int, str]:
+    """Ask the page; 0 when nobody answers."""
+    connection = HTTPConnection("127.0.0.1", 8080, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """Takes messages."""
+
+    taken: ClassVar[list[dict[str, object]]] = []
+
+    def do_POST(self) -> None:
+        self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+
 def install() -> None:
     """Do as README.md says."""
     Path("/etc/autoflow").mkdir(mode=0o755, exist_ok=True)
@@ -97,6 +126,7 @@ def install() -> None:
         (inputs / source.name).write_bytes(source.read_bytes())
     Path("/etc/autoflow/environment").write_text(
         "AUTOFLOW_INPUTS_DIR=/srv/autoflow/inputs\nFLOWAPI_URL=http://127.0.0.1:9090\nAUTOFLOW_GRACE=2s\n"
+        "AUTOFLOW_HTTP=127.0.0.1:8080\n"
     )
     systemctl("start", "flowapi")
     until(Path("/etc/autoflow/FLOWAPI_TOKEN").exists)
@@ -112,6 +142,10 @@ def the_unit_starts_and_runs_notebooks() -> None:
     check("reports are made", len(list(STATE.glob("reports/*.pdf"))) == 4)
     check("the status tells the next tick", until(lambda: shown("StatusText").startswith("next tick at 20")))
     check("nothing of its jobs is left running", family() == [])
+    status, body = ask("/")
+    check("the page shows them", status == 200 and body.count("./reports/") >= 4)
+    check("the page of a run leads to its executed notebook as a page", ask("/runs/1")[1].count("../view/") == 2)
+    check("its health is good", ask("/health")[0] == 200 and "autoflow_healthy 1.0" in ask("/metrics")[1])
     check("outputs belong to a user of its own", STATE.stat().st_uid not in (0, 65534))
 
 
@@ -166,6 +200,20 @@ def a_stop_in_the_middle_of_a_run_leaves_nothing() -> None:
         check("  no process is left", family() == [])
 
 
+def a_failure_is_told() -> None:
+    systemctl("stop", "autoflow")
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    Thread(target=server.serve_forever, daemon=True).start()
+    WEBHOOK.write_text(f"http://127.0.0.1:{server.server_port}/a-secret-path\n")
+    drop_in(f"{NOW}LoadCredential={WEBHOOK.name}:{WEBHOOK}\n")
+    busy("nothing.at_all()")
+    systemctl("start", "autoflow")
+    told = until(lambda: any(message["event"] == "failed" for message in Webhook.taken))
+    check("a failure is told to a webhook whose address is a credential", told)
+    systemctl("stop", "autoflow")
+    server.shutdown()
+
+
 def a_kill_is_followed_by_a_restart() -> None:
     drop_in(NOW + "RestartSec=1s\n")
     systemctl("start", "autoflow")
@@ -208,8 +256,9 @@ def the_token_stays_secret() -> None:
     token = Path("/etc/autoflow/FLOWAPI_TOKEN").read_text().strip()
     journal = shell("journalctl", "--unit=autoflow")
     outputs = [path.read_bytes() for path in STATE.rglob("*") if path.is_file()]
-    secret = token not in journal and all(token.encode() not in output for output in outputs)
-    check("the token is in no log and no output", secret)
+    for secret, name in ((token, "token"), ("a-secret-path", "webhook's address")):
+        secret_kept = secret not in journal and all(secret.encode() not in output for output in outputs)
+        check(f"the {name} is in no log and no output", secret_kept)
 
 
 def main() -> None:
@@ -221,6 +270,7 @@ def main() -> None:
             a_stop_in_the_middle_of_a_run_leaves_nothing,
             a_kill_is_followed_by_a_restart,
             a_starved_watchdog_is_followed_by_a_restart,
+            a_failure_is_told,
             a_mistake_waits_for_a_person,
             the_token_stays_secret,
         ):
