@@ -408,7 +408,13 @@ has_a_run_under_way() { run_states "$1" | grep -q running; }
 
 recorded_as_interrupted() {
     local states
-    states=$(run_states "$SCRATCH/busy") && echo "$states" && grep -q interrupted <<<"$states" && ! grep -q running <<<"$states"
+    for _ in 1 2 3 4; do
+        states=$(run_states "$SCRATCH/busy") && echo "$states" && ! grep -q running <<<"$states" || return 1
+        if grep -q interrupted <<<"$states"; then return 0; fi
+        # what was under way came to its end in the grace: once more, and sooner after a run has begun
+        "${podman[@]}" start busy && eventually 30 has_a_run_under_way "$SCRATCH/busy" && "${podman[@]}" stop busy || return 1
+    done
+    return 1
 }
 
 # --- the files ------------------------------------------------------------------------------------------------------
