@@ -212,13 +212,13 @@ class WorkflowModel(Model):
         json_schema_extra={"default": "1d"},
     )
     retries: RetriesModel = Field(
-        default_factory=RetriesModel, description="When a failed run is tried again.", json_schema_extra={"default": {}}
+        default_factory=RetriesModel.model_construct, description="When a failed run is tried again.", json_schema_extra={"default": {}}
     )
     concurrency: Annotated[int, Field(gt=0)] | None = Field(
         None, description="How many runs of this workflow may go on at a time."
     )
     keep: KeepModel = Field(
-        default_factory=KeepModel,
+        default_factory=KeepModel.model_construct,
         description="How much is kept; by default everything.",
         json_schema_extra={"default": {}},
     )
@@ -284,7 +284,7 @@ class SensorModel(Model):
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
     concurrency: ConcurrencyModel = Field(
-        default_factory=ConcurrencyModel, description="How much goes on at a time.", json_schema_extra={"default": {}}
+        default_factory=ConcurrencyModel.model_construct, description="How much goes on at a time.", json_schema_extra={"default": {}}
     )
     warm: bool = Field(True, description="Whether kernels are forked from a process that has imported libraries.")
     preload: list[Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]] = Field(
@@ -322,7 +322,11 @@ class FileModel(Model):
 
     workflows: list[WorkflowModel] = Field(description="The workflows.", min_length=1)
     available_dates_sensor: SensorModel = Field(description="When they run.")
-    notify: NotifyModel = Field(NotifyModel(), description="What people are told.", json_schema_extra={"default": {}})
+    notify: NotifyModel = Field(
+        default_factory=NotifyModel.model_construct,
+        description="What people are told.",
+        json_schema_extra={"default": {}},
+    )
 
 
 def json_schema() -> dict[str, Any]:
