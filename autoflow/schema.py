@@ -212,7 +212,9 @@ class WorkflowModel(Model):
         json_schema_extra={"default": "1d"},
     )
     retries: RetriesModel = Field(
-        default_factory=RetriesModel.model_construct, description="When a failed run is tried again.", json_schema_extra={"default": {}}
+        default_factory=RetriesModel.model_construct,
+        description="When a failed run is tried again.",
+        json_schema_extra={"default": {}},
     )
     concurrency: Annotated[int, Field(gt=0)] | None = Field(
         None, description="How many runs of this workflow may go on at a time."
@@ -284,7 +286,9 @@ class SensorModel(Model):
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which of the due runs come first.")
     concurrency: ConcurrencyModel = Field(
-        default_factory=ConcurrencyModel.model_construct, description="How much goes on at a time.", json_schema_extra={"default": {}}
+        default_factory=ConcurrencyModel.model_construct,
+        description="How much goes on at a time.",
+        json_schema_extra={"default": {}},
     )
     warm: bool = Field(True, description="Whether kernels are forked from a process that has imported libraries.")
     preload: list[Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]] = Field(
