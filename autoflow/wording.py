@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LONGEST = 80
@@ -49,3 +49,26 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if len(names) == 1:
         return f"expected {names[0]!r}"
     return f"expected one of {shortened(', '.join(names))}" if names else "none is expected here"
+
+
+def parameters_text(parameters: Mapping[str, Any] | None) -> str:
+    """Write the parameters that tell one trigger of a workflow from another."""
+    own = {name: value for name, value in (parameters or {}).items() if name not in ("reference_date", "date_ranges")}
+    return ", ".join(f"{shortened(name)}={_plain(value)}" for name, value in own.items())
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Write a length of time as people read it."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s" if minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def _plain(value: Any) -> str:
+    return shortened(value) if isinstance(value, str) else shown(value)

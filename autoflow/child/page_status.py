@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from autoflow.attempts import is_given_up, next_try
 from autoflow.child.page import Asked, Links, short
-from autoflow.commands.reading import parameters_text, seconds_text
 from autoflow.overview import DayState, Row, Situation, calendar, span
 from autoflow.run_reader import RecordedNotebook, RecordedRun, Standing
 from autoflow.runs import RunState
+from autoflow.wording import parameters_text, seconds_text
 
 RECENT_DAYS = 45
 """Days that the calendar shows one by one."""

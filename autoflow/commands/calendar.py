@@ -12,12 +12,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from autoflow.commands.reading import check_span, definitions_of, parameters_text, record, situation_of, triggers_of
+from autoflow.commands.reading import check_span, definitions_of, record, situation_of, triggers_of
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import DayState, Row, Situation, calendar, moment, span
 from autoflow.run_reader import Standing
 from autoflow.settings import Settings
+from autoflow.wording import parameters_text
 
 SIGNS = {
     DayState.GIVEN_UP: "G",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoflow.attempts import is_asked_for
-from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text
+from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.definitions import Keep
 from autoflow.errors import AutoflowError, ExitCode
@@ -24,6 +24,7 @@ from autoflow.runs import Run, RunKey
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import concurrency_of, due_runs, ready_days
 from autoflow.settings import Settings
+from autoflow.wording import parameters_text, seconds_text
 
 MOST_ROWS = 40
 

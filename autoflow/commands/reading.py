@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
 from autoflow.model import open_for_reading
 from autoflow.overview import Situation
 from autoflow.run_reader import RecordedRun, RunReader
-from autoflow.wording import did_you_mean, shortened, shown
+from autoflow.wording import did_you_mean, shown
 
 if TYPE_CHECKING:
     from autoflow.settings import Settings
@@ -97,26 +97,3 @@ def run_of(reader: RunReader, run_id: int) -> RecordedRun:
         hint = f"the newest is {newest[0]}; `autoflow runs` lists them" if newest else "there are none yet"
         raise AutoflowError(f"there is no run {run_id}; {hint}")
     return found
-
-
-def parameters_text(parameters: Mapping[str, Any] | None) -> str:
-    """Write the parameters that tell one trigger of a workflow from another."""
-    own = {name: value for name, value in (parameters or {}).items() if name not in ("reference_date", "date_ranges")}
-    return ", ".join(f"{shortened(name)}={_plain(value)}" for name, value in own.items())
-
-
-def seconds_text(seconds: float | None) -> str:
-    """Write a length of time as people read it."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s" if minutes < 10 else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min"
-
-
-def _plain(value: Any) -> str:
-    return shortened(value) if isinstance(value, str) else shown(value)

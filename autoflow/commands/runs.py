@@ -9,12 +9,12 @@ import argparse
 import datetime as dt
 from typing import Any
 
-from autoflow.commands.reading import check_span, parameters_text, record, seconds_text, unknown_workflow
+from autoflow.commands.reading import check_span, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.errors import ExitCode
 from autoflow.run_reader import RecordedRun
 from autoflow.settings import Settings
-from autoflow.wording import shortened
+from autoflow.wording import parameters_text, seconds_text, shortened
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from autoflow.commands.reading import parameters_text, record, run_of, seconds_text
+from autoflow.commands.reading import record, run_of
 from autoflow.commands.runs import as_json, minute, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import ExitCode
@@ -19,6 +19,7 @@ from autoflow.executed_notebook import printed
 from autoflow.overview import moment
 from autoflow.run_reader import RecordedNotebook, RecordedRun
 from autoflow.settings import Settings
+from autoflow.wording import parameters_text, seconds_text
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:

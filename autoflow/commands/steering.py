@@ -19,7 +19,6 @@ from autoflow.cadence import why_excluded
 from autoflow.commands.reading import (
     check_span,
     definitions_of,
-    parameters_text,
     record,
     run_of,
     situation_of,
@@ -34,6 +33,7 @@ from autoflow.overview import DayState, Situation, available_for, calendar, expl
 from autoflow.run_reader import RunReader, Standing
 from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
+from autoflow.wording import parameters_text
 
 MOST_ROWS = 40
 LONGEST_ANSWER = 60.0

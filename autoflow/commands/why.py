@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from autoflow.commands.reading import definitions_of, parameters_text, record, seconds_text, situation_of, triggers_of
+from autoflow.commands.reading import definitions_of, record, situation_of, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
@@ -18,6 +18,7 @@ from autoflow.overview import Answer, DayState, explain, moment, spans
 from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader
 from autoflow.runs import RunState
 from autoflow.settings import Settings
+from autoflow.wording import parameters_text, seconds_text
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
