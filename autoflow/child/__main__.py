@@ -18,14 +18,11 @@ import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoflow.child.process import die_with_parent, keep_orphans
 from autoflow.processes import has_children, kill_descendants
 from autoflow.redaction import Redactor
-
-if TYPE_CHECKING:
-    from autoflow.child.spare_kernel import SpareKernel
 
 KINDS = ("available_dates", "message", "notebook", "page", "report", "template")
 
@@ -35,7 +32,7 @@ def main() -> None:
     what, parent = sys.argv[1], int(sys.argv[2])
     die_with_parent(parent)
     if what != "--warm":
-        do_job(Path(what), None)
+        do_job(Path(what), {})
         return
 
     from autoflow.child.warm_parent import WarmParent
@@ -50,28 +47,29 @@ def main() -> None:
         os._exit(0)
     # this is a forked process from here on
     die_with_parent(job.parent)
-    spare_kernel = None
+    brought: dict[str, Any] = {}
+    if job.line:
+        brought["line"] = job.line
     if job.kind == "notebook":
         from autoflow.child.spare_kernel import SpareKernel
 
-        spare_kernel = SpareKernel(job)
+        brought["spare_kernel"] = spare_kernel = SpareKernel(job)
         if spare_kernel.is_this_process:
             spare_kernel.run()
             return
-    do_job(job.workspace, spare_kernel)
+    do_job(job.workspace, brought)
 
 
-def do_job(workspace: Path, spare_kernel: SpareKernel | None) -> None:
-    """Do what the request file asks for, and leave the reply file."""
+def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
+    """Do what the request file asks for, with what a forked process has brought along, and leave the reply file."""
     request: dict[str, Any] = json.loads((workspace / "request.json").read_text())
     keep_orphans()
     redactor = Redactor.of(os.environ.get("FLOWAPI_TOKEN"))
     reply: dict[str, Any]
-    options = {"spare_kernel": spare_kernel} if spare_kernel else {}
     try:
         if request["kind"] not in KINDS:
             raise ValueError(f"no job is called {request['kind']!r}")
-        reply = {"value": import_module(f"autoflow.child.{request['kind']}").work(request, workspace, **options)}
+        reply = {"value": import_module(f"autoflow.child.{request['kind']}").work(request, workspace, **brought)}
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the reply
         traceback.print_exc()
         reply = {"error": describe(error)}

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoflow.child.asciidoctor import PROGRAM, Line
 from autoflow.child.html_tables import literal, size_role
 from autoflow.child.markdown import on_headings
 from autoflow.child.table_layout import SMALLER
@@ -107,15 +108,16 @@ def _is_long(body: str) -> bool:
     return headings >= 4 and len(body.splitlines()) + 20 * len(re.findall("^image::", body, re.MULTILINE)) > LONG
 
 
-def to_pdf(source: Path, output: Path, theme: Path | None) -> list[str]:
-    """Make a PDF, and give what is to be said of it."""
+def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[str]:
+    """Make a PDF, by a process at the end of a line where there is one, and give what is to be said of it."""
     theme_file = source.with_name("pages-theme.yml")
     theme_file.write_text(_theme(theme or config_file(THEME), source.read_text(encoding="utf-8")), encoding="utf-8")
     messages = _asciidoctor(
         source,
         output,
         {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
-        "asciidoctor-pdf",
+        PROGRAM,
+        line=line,
     )
     return [*_in_words(messages), *_unjoined(source.read_text(encoding="utf-8"))]
 
@@ -211,12 +213,13 @@ def to_html(source: Path, output: Path) -> list[str]:
     return [message for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
 
 
-def _asciidoctor(source: Path, output: Path, attributes: Mapping[str, str], *program: str) -> list[str]:
+def _asciidoctor(
+    source: Path, output: Path, attributes: Mapping[str, str], *program: str, line: Line | None = None
+) -> list[str]:
     given = {"allow-uri-read!": "", "table-caption!": "", "figure-caption!": "", "example-caption!": "", **attributes}
     # nothing is written outside of its directory either
     made = source.with_name(f"made-{output.name}")
-    command = [
-        *program,
+    arguments = [
         # files outside of the workspace can not be included
         "--safe-mode=safe",
         f"--base-dir={source.parent}",
@@ -226,22 +229,27 @@ def _asciidoctor(source: Path, output: Path, attributes: Mapping[str, str], *pro
         f"--out-file={made}",
         str(source),
     ]
+    printed = made.with_suffix(".txt")
     try:
-        process = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=CONVERSION_TIMEOUT,
-            check=False,
-        )
+        code = line.convert(arguments, printed, CONVERSION_TIMEOUT) if line else None
+        if code is None:
+            code = _start([*program, *arguments], printed)
     except FileNotFoundError:
         raise ConversionError(f"{program[0]} not found; install with: apt-get install ruby-asciidoctor-pdf") from None
-    except subprocess.TimeoutExpired:
+    except (TimeoutError, subprocess.TimeoutExpired):
         raise ConversionError(f"{program[0]} did not end within {CONVERSION_TIMEOUT:g} s") from None
-    messages = process.stderr.strip().splitlines()
-    if process.returncode != 0 or not made.exists():
-        raise ConversionError(f"{program[0]} failed (exit code {process.returncode}): {' '.join(messages[-5:])}")
+    messages = printed.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if code != 0 or not made.exists():
+        # where in a program in Ruby it went wrong is nothing that its user can mend
+        said = [message for message in messages if not message.startswith("\tfrom ")]
+        raise ConversionError(f"{program[0]} failed (exit code {code}): {' '.join(said[-5:])}")
     made.replace(output)
     return messages
+
+
+def _start(command: list[str], printed: Path) -> int:
+    with printed.open("wb") as file:
+        # nothing that it says is asked for on standard output
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=CONVERSION_TIMEOUT, check=False
+        ).returncode

@@ -9,6 +9,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from autoflow.child.acceptance import BrokenReportError, Expected, check_html, check_pdf
+from autoflow.child.asciidoctor import Line
 from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
 from autoflow.child.html_tables import html_to_asciidoc, literal
 from autoflow.child.manifest import sha256, write_manifest
@@ -43,7 +46,7 @@ class ReportError(Exception):
     """No report could be made; the message is for a person."""
 
 
-def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
+def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) -> dict[str, Any]:
     """Convert an executed notebook.
 
     Parameters
@@ -54,6 +57,8 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         its ``path``, and what is ``known`` of the run, or None; ``inputs_dir``: where relative paths of
         images begin; ``inputs_root``: what they may not lead out of; ``title_fallback``: for a notebook
         that does not begin with a title; ``heading``: what stands on every page, by `Heading`'s fields.
+    line
+        To a process that makes the pages of PDFs; without one asciidoctor-pdf is started for each.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
                 directory.mkdir(exist_ok=True)
                 documents[manner] = write_document(request, directory, *manner)
                 warnings += documents[manner].warnings
-            made.append(_make(documents[manner], output, scan, warnings))
+            made.append(_make(documents[manner], output, scan, warnings, line))
     except (PandocError, PictureError, ConversionError, BrokenReportError) as error:
         raise ReportError(str(error)) from error
     if request.get("manifest"):
@@ -87,6 +92,12 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         if scan.is_in(text):
             raise ReportError("FlowAPI's token is in the manifest; is it among the parameters?")
     return {"warnings": list(dict.fromkeys(warnings))}
+
+
+def prepare() -> None:
+    """Have ready what all reports need, before processes are forked for them."""
+    import_module("pypdf")
+    _exporter(config_file(TEMPLATE)).from_notebook_node(nbformat.v4.new_notebook())
 
 
 @dataclass(frozen=True)
@@ -98,11 +109,13 @@ class Document:
     warnings: list[str]
 
 
-def _make(document: Document, output: Mapping[str, Any], scan: TokenScan, warnings: list[str]) -> dict[str, Any]:
+def _make(
+    document: Document, output: Mapping[str, Any], scan: TokenScan, warnings: list[str], line: Line | None
+) -> dict[str, Any]:
     """Make one report, look at it, and describe it."""
     path = Path(output["path"])
     if output["format"] == "pdf":
-        warnings += to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None)
+        warnings += to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None, line)
         found = check_pdf(path, document.expected)
     else:
         warnings += to_html(document.source, path)
@@ -155,19 +168,8 @@ def to_asciidoc(notebook: NotebookNode, converted: Mapping[str, str], template: 
     """Convert to asciidoc, and leave the images in the workspace."""
     path = Path(template) if template else config_file(TEMPLATE)
     try:
-        exporter = ASCIIDocExporter(
-            # by name and directory: given a path, nbconvert frowns on the suffix that its users' templates have
-            template_file=path.name,
-            extra_template_paths=[str(path.parent), str(config_file(TEMPLATE).parent)],
-            extra_loaders=[OLD_TEMPLATES],
-            exclude_input_prompt=True,
-            exclude_output_prompt=True,
-            config=Config({"NbConvertBase": {"display_data_priority": list(SHOWN_OUTPUTS)}}),
-        )
+        exporter = _exporter(path)
         exporter.register_filter("markdown2asciidoc", lookup(converted))
-        exporter.register_filter("html2asciidoc", _html)
-        exporter.register_filter("literal_block", literal_block)
-        exporter.register_filter("source_block", source_block)
         body, resources = exporter.from_notebook_node(notebook)
     except TemplateError as error:
         number = getattr(error, "lineno", None)
@@ -176,6 +178,24 @@ def to_asciidoc(notebook: NotebookNode, converted: Mapping[str, str], template: 
     for name, content in resources.get("outputs", {}).items():
         (workspace / name).write_bytes(content)
     return str(body)
+
+
+@cache
+def _exporter(template: Path) -> ASCIIDocExporter:
+    """Make what converts with a template, which keeps what it has compiled of that."""
+    exporter = ASCIIDocExporter(
+        # by name and directory: given a path, nbconvert frowns on the suffix that its users' templates have
+        template_file=template.name,
+        extra_template_paths=[str(template.parent), str(config_file(TEMPLATE).parent)],
+        extra_loaders=[OLD_TEMPLATES],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        config=Config({"NbConvertBase": {"display_data_priority": list(SHOWN_OUTPUTS)}}),
+    )
+    exporter.register_filter("html2asciidoc", _html)
+    exporter.register_filter("literal_block", literal_block)
+    exporter.register_filter("source_block", source_block)
+    return exporter
 
 
 def literal_block(text: str, mark: str = ".") -> str:

@@ -27,6 +27,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from autoflow.child.asciidoctor import Line, WarmAsciidoctor
 from autoflow.child.process import replace_environment
 
 KERNEL = (
@@ -46,7 +47,7 @@ KERNEL = (
 )
 """What a kernel has imported when it is ready, or imports later; some of it may not be there in another version."""
 IDLE = 0.1
-"""Seconds without a request after which there is time to import what the end of a tick needs."""
+"""Seconds without a request after which there is time to have ready what others will need."""
 
 INLINE_PLOTS = "module://matplotlib_inline.backend_inline"
 
@@ -64,6 +65,8 @@ class Job:
     """Names of the packages that were imported for notebooks."""
     imported_environment: Mapping[str, str]
     """Environment variables that what was imported set."""
+    line: Line | None
+    """To a process that makes pages, for a report."""
 
 
 class RefusedError(Exception):
@@ -90,7 +93,9 @@ class WarmParent:
         self._running: dict[int, str] = {}
         self._preloaded: set[str] = set()
         self._changed: dict[str, int] = {}
-        self._looked_ahead = False
+        # the end of the tick waits for the page
+        self._ahead = ["page"]
+        self._asciidoctor: WarmAsciidoctor | None = None
         self._environment = dict(os.environ)
         # what -m put first is where AutoFlow was started
         self._fresh_path = tuple(sys.path if sys.flags.safe_path else sys.path[1:])
@@ -109,7 +114,7 @@ class WarmParent:
         signal.set_wakeup_fd(self._wakened, warn_on_full_buffer=False)
         sources: list[Any] = [self._wake, self._connection]
         while self._running or self._connection in sources:
-            ready, _, _ = select.select(sources, [], [], None if self._looked_ahead or not self._running else IDLE)
+            ready, _, _ = select.select(sources, [], [], IDLE if self._ahead and self._running else None)
             if not ready:
                 self._look_ahead()
             if self._wake in ready:
@@ -134,6 +139,7 @@ class WarmParent:
         except RefusedError as error:
             self._answer(workspace, refused=str(error))
             return None
+        line = self._asciidoctor.line() if self._asciidoctor and request["kind"] == "report" else None
         # a collection of rubbish would copy the memory that all forks share
         gc.freeze()
         parent = os.getpid()
@@ -142,6 +148,8 @@ class WarmParent:
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid:
+            if line:
+                line.close()
             self._running[pid] = workspace
             self._answer(workspace, pid=pid)
             return None
@@ -149,6 +157,8 @@ class WarmParent:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor in (self._wake, self._wakened, self._connection.detach()):
             os.close(descriptor)
+        if self._asciidoctor:
+            self._asciidoctor.let_go()
         imported_environment = {name: text for name, text in os.environ.items() if name not in self._environment}
         become_job(request)
         return Job(
@@ -158,6 +168,7 @@ class WarmParent:
             fresh_path=self._fresh_path,
             preloaded=frozenset(self._preloaded),
             imported_environment=imported_environment,
+            line=line,
         )
 
     def _reap(self) -> None:
@@ -165,7 +176,9 @@ class WarmParent:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 break
-            self._answer(self._running.pop(pid), status=os.waitstatus_to_exitcode(status))
+            # else it is the process that makes pages
+            if pid in self._running:
+                self._answer(self._running.pop(pid), status=os.waitstatus_to_exitcode(status))
 
     def _answer(self, workspace: str, **message: object) -> None:
         with suppress(OSError):
@@ -173,6 +186,11 @@ class WarmParent:
 
     def _warm_up(self, request: Mapping[str, Any]) -> None:
         """Import what a job needs."""
+        if request["kind"] == "report" and not self._asciidoctor:
+            # loads while this process imports
+            self._asciidoctor = WarmAsciidoctor.start()
+            # the first one does not wait for what makes others quicker
+            self._ahead.append("report")
         worker = import_module(f"autoflow.child.{request['kind']}")
         if request["kind"] != "notebook":
             return
@@ -192,10 +210,9 @@ class WarmParent:
                     import_module(name)
 
     def _look_ahead(self) -> None:
-        """Import what the page is made with, while a job runs: the end of the tick waits for the page."""
-        self._looked_ahead = True
+        """Have ready what a kind of job needs, while others run."""
         with suppress(Exception):
-            import_module("autoflow.child.page").prepare()
+            import_module(f"autoflow.child.{self._ahead.pop()}").prepare()
 
     def _check(self) -> None:
         """See that a fork would be as good as a process started anew.
