@@ -124,6 +124,11 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
 def command(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:
     """Read the settings, then check, run once or serve."""
+    from autoflow.imports import without_openssl
+
+    with without_openssl():
+        import hashlib  # noqa: F401
+        import hmac  # noqa: F401
     from autoflow.progress import progress_for
     from autoflow.settings import load_settings
 
@@ -135,10 +140,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     if options.check:
         return check(settings)
 
-    from autoflow.imports import without
-
-    # only children speak TLS, and its libraries are more than a megabyte of an idle daemon
-    with without("ssl"):
+    with without_openssl():
         import asyncio  # noqa: F401
     from autoflow import app
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 
 
 @contextmanager
@@ -22,3 +23,17 @@ def without(name: str) -> Iterator[None]:
     finally:
         if not loaded:
             del sys.modules[name]
+
+
+@contextmanager
+def without_openssl() -> Iterator[None]:
+    """Have no TLS, and Python's own hashes where it has them, for what is imported meanwhile.
+
+    In AutoFlow itself nothing but children speak TLS, and OpenSSL would be a tenth of an idle daemon.
+    """
+    own = ("_md5", "_sha2" if sys.version_info >= (3, 12) else "_sha256")
+    with ExitStack() as stack:
+        stack.enter_context(without("ssl"))
+        if all(find_spec(name) for name in own):
+            stack.enter_context(without("_hashlib"))
+        yield

@@ -173,6 +173,8 @@ def test_a_daemon_answers_how_it_is_and_a_stopped_one_does_not(
     started.append(daemon)
     until(lambda: deployment.run("--health").code == 0)
     assert f"pid {daemon.pid}: next tick at" in deployment.run("--health").log
+    # a tenth of what it holds when it is idle, which only children need
+    assert "libcrypto" not in Path(f"/proc/{daemon.pid}/maps").read_text()
     os.kill(daemon.pid, signal.SIGSTOP)
     assert deployment.run("--health").code == 1
     os.kill(daemon.pid, signal.SIGCONT)
