@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 
 from autoflow import sensor
@@ -25,6 +23,7 @@ from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.index_page import IndexPage
+from autoflow.job_environment import job_environment
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
 from autoflow.messenger import Messenger
@@ -35,9 +34,10 @@ from autoflow.pages import Outlook, Pages
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import RunState
-from autoflow.settings import SECRET_NAMES, Settings, check_directories, read_token
+from autoflow.settings import Settings, check_directories, read_token
 from autoflow.signals import Signals
 from autoflow.steering import Steering
+from autoflow.warm_process import WarmProcess
 
 MESSAGES_PATIENCE = 15.0
 """Seconds that `--run-once` gives messages at its end."""
@@ -46,12 +46,22 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_context(settings: Settings, environment: Mapping[str, str], progress: Progress) -> Iterator[Context]:
+def open_context(
+    settings: Settings,
+    environment: Mapping[str, str],
+    progress: Progress,
+    warm_process: WarmProcess | None = None,
+) -> Iterator[Context]:
     """Open the store and the doors, and put right what a crash left; close them at the end."""
     check_directories(settings)
     store = RunStore(settings.db_path)
     try:
-        jobs = Jobs(settings.work_dir / settings.instance, settings.instance, job_environment(environment, settings))
+        jobs = Jobs(
+            settings.work_dir / settings.instance,
+            settings.instance,
+            job_environment(environment, settings),
+            warm_process=warm_process,
+        )
         conditions, backlog = Conditions(), Backlog()
         outputs = Outputs(settings.notebooks_dir, settings.reports_dir)
         pages = Pages(settings, store, jobs, progress, conditions)
@@ -83,12 +93,17 @@ def open_context(settings: Settings, environment: Mapping[str, str], progress: P
         store.close()
 
 
-def run_once(settings: Settings, environment: Mapping[str, str], progress: Progress) -> ExitCode:
+def run_once(
+    settings: Settings,
+    environment: Mapping[str, str],
+    progress: Progress,
+    warm_process: WarmProcess | None = None,
+) -> ExitCode:
     """Poll once, execute what is due, and say how it went."""
     definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
     check_token(settings, environment, progress, definitions)
-    with open_context(settings, environment, progress) as context:
+    with open_context(settings, environment, progress, warm_process) as context:
         return asyncio.run(_run_once(context, definitions))
 
 
@@ -201,17 +216,3 @@ def _summed_up(outcome: sensor.Outcome | None) -> ExitCode:
         )
     undone = states.get(RunState.FAILED, 0) + states.get(RunState.INTERRUPTED, 0) + outcome.not_started
     return ExitCode.RUN_FAILED if undone else ExitCode.OK
-
-
-def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
-    """Give the environment of children: without secrets, and with a place for caches where there is no home."""
-    passed = {name: value for name, value in environment.items() if name not in SECRET_NAMES}
-    home = Path(environment.get("HOME") or "/nonexistent")
-    if not os.access(home, os.W_OK):
-        # kept from run to run: matplotlib takes seconds to find its fonts
-        caches = settings.work_dir / "caches"
-        for name in ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR"):
-            directory = caches / name.lower()
-            directory.mkdir(parents=True, exist_ok=True)
-            passed.setdefault(name, str(directory))
-    return passed

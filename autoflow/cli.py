@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,6 +23,7 @@ from autoflow.errors import AutoflowError, ExitCode
 if TYPE_CHECKING:
     from autoflow.progress import Progress
     from autoflow.settings import Settings
+    from autoflow.warm_process import WarmProcess
 
 DESCRIPTION = "Runs workflows of Jupyter notebooks for each new date of data that FlowAPI lists."
 EPILOG = """\
@@ -140,12 +142,20 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     if options.check:
         return check(settings)
 
+    warm_process: WarmProcess | None = None
+    if options.run_once:
+        from autoflow.job_environment import job_environment
+        from autoflow.warm_process import start_warm_process
+
+        # imports what notebooks need while this process imports what it needs itself; not to have it costs time only
+        with suppress(OSError):
+            warm_process = start_warm_process(job_environment(environment, settings), settings.instance)
     with without_openssl():
         import asyncio  # noqa: F401
     from autoflow import app
 
     if options.run_once:
-        return app.run_once(settings, environment, progress)
+        return app.run_once(settings, environment, progress, warm_process)
     return app.run_on_schedule(settings, environment, progress, now=options.now)
 
 

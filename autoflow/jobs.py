@@ -26,9 +26,7 @@ from typing import Any, Literal
 
 from autoflow.processes import kill_marked, kill_tree
 from autoflow.warm_parent import NotWarmError, Process, WarmParent
-
-MARKER = "AUTOFLOW_JOB"
-"""Environment variable that every process started for a job carries: ``<instance>/<job>/``."""
+from autoflow.warm_process import MARKER, WarmProcess, start_warm_process
 
 WARM_KINDS = ("notebook", "report", "page")
 MOST_WARM_PARENTS = 3
@@ -72,10 +70,17 @@ class Jobs:
         Environment of the children, without secrets.
     interrupt_grace
         Seconds between asking a child to stop and killing it.
+    warm_process
+        One that was started early, to be used where jobs are forked.
     """
 
     def __init__(
-        self, directory: Path, instance: str, environment: Mapping[str, str], interrupt_grace: float = 10.0
+        self,
+        directory: Path,
+        instance: str,
+        environment: Mapping[str, str],
+        interrupt_grace: float = 10.0,
+        warm_process: WarmProcess | None = None,
     ) -> None:
         self._instance = instance
         self._environment = dict(environment)
@@ -84,7 +89,9 @@ class Jobs:
         self._preload: Sequence[str] | None = None
         self._warm_parents: list[WarmParent] = []
         self._warming = asyncio.Lock()
-        strays = kill_marked(MARKER, f"{instance}/")
+        self._warm_process = warm_process
+        spared = {warm_process.process.pid} if warm_process else set()
+        strays = kill_marked(MARKER, f"{instance}/", spared)
         if strays:
             logger.warning("killed %d processes that an earlier AutoFlow left behind", strays)
         prefix = f"autoflow-{instance}-"
@@ -98,6 +105,8 @@ class Jobs:
 
     def close(self) -> None:
         """Remove what jobs left on disk, and kill what they left running."""
+        if self._warm_process:
+            self._warm_process.end()
         kill_marked(MARKER, f"{self._instance}/")
         shutil.rmtree(self._runtime, ignore_errors=True)
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -235,10 +244,9 @@ class Jobs:
             if not self._warm_parents or self._warm_parents[-1].retired:
                 if len(self._warm_parents) == MOST_WARM_PARENTS:
                     return None
-                # longer than the marker of any job, which overwrites it
-                environment = {**self._environment, MARKER: f"{self._instance}/warm-parent-of-jobs/"}
-                log = self._directory / "warm-parent.log"
-                self._warm_parents.append(await WarmParent.start(environment, MARKER, log))
+                early, self._warm_process = self._warm_process, None
+                process = early or start_warm_process(self._environment, self._instance)
+                self._warm_parents.append(WarmParent(process))
             return self._warm_parents[-1]
 
     async def _stop(self, process: Process, watch: _Watch) -> None:

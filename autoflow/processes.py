@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Collection
 from contextlib import suppress
 
 ROUNDS = 50
@@ -57,18 +58,23 @@ def has_children() -> bool:
     return True
 
 
-def kill_marked(name: str, prefix: str) -> int:
+def kill_marked(name: str, prefix: str, spared: Collection[int] = ()) -> int:
     """Kill every process whose environment has the variable ``name`` with a value that begins with ``prefix``.
+
+    Parameters
+    ----------
+    spared
+        Process ids of those that are to go on.
 
     Returns
     -------
     int
         How many there were.
     """
-    own = os.getpid()
+    kept = {os.getpid(), *spared}
     killed: set[int] = set()
     for _ in range(ROUNDS):
-        found = _marked(f"{name}={prefix}".encode()) - {own}
+        found = _marked(f"{name}={prefix}".encode()) - kept
         if not found - killed:
             break
         for pid in found - killed:

@@ -10,11 +10,12 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+
+from autoflow.warm_process import MARKER, WarmProcess
 
 PATIENCE = 60.0
 """Seconds in which a fork is to be made, imports included."""
@@ -64,47 +65,17 @@ class Fork:
 
 
 class WarmParent:
-    """A child of AutoFlow's that has imported what jobs need, from `start` until it is told to retire."""
+    """A child of AutoFlow's that has imported what jobs need, until it is told to retire."""
 
-    def __init__(self, process: asyncio.subprocess.Process, connection: socket.socket, marker: str) -> None:
-        self._process = process
-        self._connection = connection
-        self._marker = marker
+    def __init__(self, warm: WarmProcess) -> None:
+        self._process = warm.process
+        self._connection = warm.connection
+        self._connection.setblocking(False)
         self._forks: dict[str, Fork] = {}
         self._asked: dict[str, asyncio.Future[Fork]] = {}
         self._sending = asyncio.Lock()
         self._listening = asyncio.create_task(self._listen())
         self.retired = False
-
-    @classmethod
-    async def start(cls, environment: Mapping[str, str], marker: str, log: Path) -> WarmParent:
-        """Start it.
-
-        Parameters
-        ----------
-        environment
-            Its environment; the value of ``marker`` is as long as that of any job at least.
-        marker
-            The variable that tells jobs apart, also in /proc.
-        log
-            Where what libraries print when they are imported goes.
-        """
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        with theirs, log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "autoflow.child",
-                "--warm",
-                str(os.getpid()),
-                stdin=theirs.fileno(),
-                stdout=output,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-            )
-        return cls(process, ours, marker)
 
     async def fork(
         self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]
@@ -125,7 +96,7 @@ class WarmParent:
             "notebook": request.get("notebook"),
             "preload": request.get("preload", ()),
             "environment": dict(environment),
-            "marker": self._marker,
+            "marker": MARKER,
         }
         try:
             async with asyncio.timeout(PATIENCE):
@@ -151,8 +122,7 @@ class WarmParent:
     def kill(self) -> None:
         """End it, and with it all that it forked."""
         self.retired = True
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        self._process.kill()
 
     async def close(self) -> None:
         """Retire it, and wait until it has gone; it is killed when it does not go, or has nothing left to do."""
@@ -165,7 +135,7 @@ class WarmParent:
         except TimeoutError:
             self.kill()
             await self._listening
-        await self._process.wait()
+        await asyncio.to_thread(self._process.wait)
 
     async def _send(self, line: bytes) -> None:
         async with self._sending:

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from autoflow.app import job_environment
 from autoflow.channels import complaints
 from autoflow.checks import check_tools
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
+from autoflow.job_environment import job_environment
 from autoflow.jobs import Jobs
 from autoflow.parser import load_definitions
 from autoflow.settings import Settings, read_token

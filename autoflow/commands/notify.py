@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autoflow.app import job_environment
 from autoflow.channels import channels_of, complaints
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
+from autoflow.job_environment import job_environment
 from autoflow.jobs import Jobs
 from autoflow.messages import Message, Queued
 from autoflow.messenger import send, why_not

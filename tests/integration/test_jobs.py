@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from autoflow.executed_notebook import record_cause
-from autoflow.jobs import MARKER, Jobs, Reply
+from autoflow.jobs import Jobs, Reply
+from autoflow.warm_process import MARKER
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 

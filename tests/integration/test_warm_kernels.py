@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from autoflow.definitions import PRELOAD
-from autoflow.jobs import MARKER, Jobs, Reply
+from autoflow.jobs import Jobs, Reply
+from autoflow.warm_process import MARKER, start_warm_process
 
 INSTANCE = f"warm{os.getpid()}"
 
@@ -28,11 +29,11 @@ INSTANCE = f"warm{os.getpid()}"
 class Trial:
     """Notebooks made of cells, executed by forked kernels or by ordinary ones."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], jobs: Jobs | None = None) -> None:
         self.directory = directory
         # ipykernel leaves descriptors alone where it sees pytest
         environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
-        self.jobs = Jobs(directory / "work", INSTANCE, environment, interrupt_grace=2.0)
+        self.jobs = jobs or Jobs(directory / "work", INSTANCE, environment, interrupt_grace=2.0)
         self.inputs = directory / "inputs"
         self.inputs.mkdir()
 
@@ -406,6 +407,30 @@ def test_a_report_is_made_by_a_fork_too(trial: Trial) -> None:
                 return reply
 
     assert asyncio.run(make()).cause == "done"
+
+
+def test_a_process_that_was_started_early_is_spared_by_the_sweep_and_forked(tmp_path: Path) -> None:
+    early = start_warm_process(os.environ, INSTANCE)
+    jobs = Jobs(tmp_path / "work", INSTANCE, os.environ, warm_process=early)
+    trial = Trial(tmp_path, os.environ, jobs)
+    try:
+        parents = trial.say("import os, psutil; print(psutil.Process(os.getppid()).ppid())")
+        assert int(parents) == early.process.pid
+        assert early.process.poll() is not None
+        # the next tick has one of its own
+        assert int(trial.say("import os, psutil; print(psutil.Process(os.getppid()).ppid())")) != early.process.pid
+    finally:
+        jobs.close()
+    assert family() == []
+
+
+def test_a_process_that_was_started_early_in_vain_is_ended(tmp_path: Path) -> None:
+    early = start_warm_process(os.environ, INSTANCE)
+    jobs = Jobs(tmp_path / "work", INSTANCE, os.environ, warm_process=early)
+    trial = Trial(tmp_path, os.environ, jobs)
+    assert trial.say(IS_FORK, warm=False) == "False\n"
+    jobs.close()
+    assert early.process.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_without_warmth_a_notebook_is_started_from_nothing(trial: Trial) -> None:

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from autoflow.jobs import MARKER
 from autoflow.settings import load_settings
+from autoflow.warm_process import MARKER
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 

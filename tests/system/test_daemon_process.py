@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoflow.jobs import MARKER
 from autoflow.settings import load_settings
+from autoflow.warm_process import MARKER
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 
@@ -163,6 +163,15 @@ def test_a_second_autoflow_is_refused_and_told_who_is_there(
     assert second.code == 2
     assert f"held by another AutoFlow (pid {daemon.pid}, since " in second.log
     assert daemon.poll() is None
+
+
+def test_what_run_once_has_started_early_ends_with_it_whatever_it_ends_for(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    file = deployment.inputs / "workflows.yml"
+    for text, code in ((file.read_text(), 0), ("workflows: 1\n", 2)):
+        file.write_text(text)
+        assert deployment.run("--run-once").code == code
+        until(lambda: not processes_of(deployment), seconds=5.0)
 
 
 def test_a_daemon_answers_how_it_is_and_a_stopped_one_does_not(

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from autoflow.app import job_environment
 from autoflow.durations import parse_duration
 from autoflow.errors import SettingsError
+from autoflow.job_environment import job_environment
 from autoflow.redaction import RedactingFormatter, Redactor
 from autoflow.settings import (
     SECRET_NAMES,

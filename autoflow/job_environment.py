@@ -1,0 +1,24 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The environment that children find."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from autoflow.settings import SECRET_NAMES, Settings
+
+CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
+"""Variables that name places for files which libraries keep."""
+
+
+def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Give the environment of children: without secrets, and with a place for caches where there is no home."""
+    passed = {name: value for name, value in environment.items() if name not in SECRET_NAMES}
+    if not os.access(environment.get("HOME") or "/nonexistent", os.W_OK):
+        # kept from run to run: matplotlib takes seconds to find its fonts; each library makes its directory itself
+        caches = settings.work_dir / "caches"
+        passed = {**{name: str(caches / name.lower()) for name in CACHES}, **passed}
+    return passed
