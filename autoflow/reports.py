@@ -90,6 +90,7 @@ def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str
     now = context.now()
     return {
         "notebook": str(making.executed[notebook.label]),
+        "formats": [output.format for output in notebook.outputs],
         "outputs": [
             {
                 "format": output.format,

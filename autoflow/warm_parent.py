@@ -95,6 +95,7 @@ class WarmParent:
             "kind": kind,
             "notebook": request.get("notebook"),
             "preload": request.get("preload", ()),
+            "formats": request.get("formats", ()),
             "environment": dict(environment),
             "marker": MARKER,
         }

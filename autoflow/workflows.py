@@ -248,6 +248,8 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
                         "parameters": _values(execution, notebook),
                         "final": str(final),
                         "warm": notebook.warm,
+                        # what will be made of this run's notebooks can be got ready meanwhile
+                        "formats": [output.format for each in run.workflow.notebooks for output in each.outputs],
                     },
                     workspace,
                     timeout=notebook.timeout,

@@ -65,6 +65,7 @@ async def _convert(jobs: Jobs, notebook: Path, kept: Path) -> float:
     with jobs.workspace() as workspace:
         request = {
             "notebook": str(notebook),
+            "formats": ["pdf"],
             "outputs": [
                 {
                     "format": "pdf",

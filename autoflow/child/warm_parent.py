@@ -77,9 +77,10 @@ class WarmParent:
     """Forks a process for each request, and tells when it has ended.
 
     Requests and answers are lines of JSON. A request has ``workspace``, ``kind``, ``environment``,
-    ``marker`` (the variable that /proc is to show too), ``preload`` (names of modules) and, for a
-    notebook, ``notebook`` (its path). The answer is ``{"workspace", "pid"}`` or ``{"workspace",
-    "refused"}``; when the process has ended, ``{"workspace", "status"}`` follows.
+    ``marker`` (the variable that /proc is to show too), ``preload`` (names of modules), ``formats`` (of
+    reports that are to be made now or later) and, for a notebook, ``notebook`` (its path). The answer is
+    ``{"workspace", "pid"}`` or ``{"workspace", "refused"}``; when the process has ended, ``{"workspace",
+    "status"}`` follows.
 
     Parameters
     ----------
@@ -95,6 +96,7 @@ class WarmParent:
         self._changed: dict[str, int] = {}
         # the end of the tick waits for the page
         self._ahead = ["page"]
+        self._expects_reports = False
         self._asciidoctor: WarmAsciidoctor | None = None
         self._environment = dict(os.environ)
         # what -m put first is where AutoFlow was started
@@ -186,10 +188,12 @@ class WarmParent:
 
     def _warm_up(self, request: Mapping[str, Any]) -> None:
         """Import what a job needs."""
-        if request["kind"] == "report" and not self._asciidoctor:
+        if "pdf" in request["formats"] and not self._asciidoctor:
             # loads while this process imports
             self._asciidoctor = WarmAsciidoctor.start()
-            # the first one does not wait for what makes others quicker
+        if request["formats"] and not self._expects_reports:
+            self._expects_reports = True
+            # no job waits for what makes others quicker
             self._ahead.append("report")
         worker = import_module(f"autoflow.child.{request['kind']}")
         if request["kind"] != "notebook":

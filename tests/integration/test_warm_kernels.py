@@ -397,6 +397,7 @@ def test_a_report_is_made_by_a_fork_too(trial: Trial) -> None:
                 made = workspace / "report.pdf"
                 request = {
                     "notebook": str(source),
+                    "formats": ["pdf"],
                     "outputs": [{"format": "pdf", "path": str(made), "template": None, "theme": None, "code": False}],
                     "manifest": None,
                     "inputs_dir": str(trial.inputs),

@@ -77,6 +77,7 @@ class Trial:
             made = workspace / "report.pdf"
             request = {
                 "notebook": str(self.notebook),
+                "formats": ["pdf"],
                 "outputs": [{"format": "pdf", "path": str(made), "template": None, "theme": None, "code": False}],
                 "manifest": None,
                 "inputs_dir": str(self.directory),
@@ -207,7 +208,7 @@ def test_a_report_is_made_when_the_process_that_forks_is_killed_meanwhile(trial:
         async with trial.jobs.warmth(()):
             making = asyncio.create_task(trial.make())
             await asyncio.to_thread(trial.wait_until_it_runs)
-            for process in processes(str(SERVER)):
+            for process in processes(str(trial.program)):
                 process.kill()
             return await making
 
@@ -244,6 +245,30 @@ def test_a_program_that_is_replaced_is_used_from_then_on(trial: Trial) -> None:
     assert first.cause == "done"
     assert second.error["message"].endswith("I am new")
     assert trial.forks() == [True, False]
+
+
+def test_what_a_report_needs_is_loaded_while_the_notebook_before_it_runs(trial: Trial) -> None:
+    sleeps = v4.new_notebook(
+        cells=[v4.new_code_cell("import time; time.sleep(60)")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python", "language": "python"}},
+    )
+    nbformat.write(sleeps, trial.directory / "sleeps.ipynb")
+
+    async def loaded_meanwhile(formats: list[str]) -> bool:
+        request = {"notebook": str(trial.directory / "sleeps.ipynb"), "parameters": {}, "final": "", "formats": formats}
+        async with trial.jobs.warmth(()):
+            with trial.jobs.workspace() as workspace:
+                running = asyncio.create_task(trial.jobs.call("notebook", request, workspace, timeout=60))
+                while not (workspace / "notebook.ipynb").exists():  # noqa: ASYNC110  # nothing tells of it
+                    await asyncio.sleep(0.02)
+                loaded = bool(processes(str(trial.program)))
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+                return loaded
+
+    assert asyncio.run(loaded_meanwhile(["html", "pdf"]))
+    assert not asyncio.run(loaded_meanwhile(["html"]))
 
 
 @pytest.mark.parametrize("ruby", ["/bin/sh", "/nonexistent/ruby"])
