@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,10 @@ class Control:
     async def __aenter__(self) -> None:
         # the store's lock is held, so a socket that is there is a dead AutoFlow's
         self._path.unlink(missing_ok=True)
+        # from 3.13 on asyncio would remove the socket too, by a descriptor that may be another file's by then
+        keep = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
         with _short(self._path) as address:
-            self._server = await asyncio.start_unix_server(self._answer, address, limit=LONGEST_LINE)
+            self._server = await asyncio.start_unix_server(self._answer, address, limit=LONGEST_LINE, **keep)
         self._path.chmod(0o600)
 
     async def __aexit__(

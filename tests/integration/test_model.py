@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ def test_what_a_crash_left_running_was_interrupted_and_is_due_again(path: Path) 
     assert store.read.history().failed == {}
     assert store.begin(a_run(), LATER).attempt == 2
     store.close()
-    rows = sqlite3.connect(path).execute("SELECT state FROM notebooks").fetchall()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT state FROM notebooks").fetchall()
     assert rows == [("interrupted",)]
 
 
@@ -157,7 +159,8 @@ def test_the_predecessors_successes_count_and_nothing_else_of_it(path: Path) -> 
         store = RunStore(path)
         assert settled(store) == {done.key, twice.key}
         store.close()
-    (kept,) = sqlite3.connect(path).execute("SELECT count(*) FROM workflow_runs").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        (kept,) = connection.execute("SELECT count(*) FROM workflow_runs").fetchone()
     assert kept == len(rows)
 
 

@@ -318,8 +318,10 @@ def test_another_kernel_is_started_the_ordinary_way(tmp_path: Path) -> None:
 
 def test_daemons_that_never_change_their_program_are_found_too(trial: Trial) -> None:
     """A fork of a fork shows the environment that the warm parent was started with, were that not overwritten."""
+    # from 3.12 on Python warns of a fork where there are threads, and a kernel has some
     cell = """
-import os, time
+import os, time, warnings
+warnings.simplefilter("ignore")
 if not os.fork():
     os.setsid()
     if not os.fork():

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -292,7 +293,7 @@ def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deploym
     assert (manifest["run"], manifest["attempt"], manifest["replaces"]) == (2, 1, [])
 
     # the same run once more: the report of before is named, and with nothing to sweep it is still there
-    with sqlite3.connect(deployment.outputs / "autoflow.db") as connection:
+    with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as connection, connection:
         connection.execute("UPDATE runs SET state = 'failed' WHERE id = 2")
     deployment.write(ONE_REPORT.replace("    keep: {reports: 1}\n", ""), "reports")
     assert deployment.run().code == 0
