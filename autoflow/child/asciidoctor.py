@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 PROGRAM = "asciidoctor-pdf"
 SERVER = Path(__file__).with_name("warm_asciidoctor.rb")
@@ -25,6 +27,10 @@ MESSAGE = 100
 """Bytes that an answer has at most."""
 PATIENCE = 30.0
 """Seconds in which a conversion is to begin, the loading of the program included."""
+
+
+class _TooLongError(Exception):
+    """A conversion takes longer than it may."""
 
 
 class Line:
@@ -60,22 +66,31 @@ class Line:
         self._connection.settimeout(self._patience)
         try:
             self._connection.send(json.dumps(request).encode())
-            begun = self._connection.recv(MESSAGE)
-        except OSError:
-            begun = b""
-        if not begun:
-            # that process could not start, hangs, or is there no more: it is not to begin later either
+            pid = self._connection.recv(MESSAGE)
+            ended = self._end_of(int(pid), timeout) if pid else b""
+        except _TooLongError:
             self._connection.close()
-            return None
-        self._connection.settimeout(timeout)
-        try:
-            ended = self._connection.recv(MESSAGE)
-        except TimeoutError:
-            self._connection.close()
-            raise
+            raise TimeoutError from None
         except OSError:
             ended = b""
-        return int(ended) if ended else None
+        if not ended:
+            # who forks could not start, hangs, or is there no more: nothing of it is to begin later either
+            self._connection.close()
+            return None
+        return int(ended)
+
+    def _end_of(self, pid: int, timeout: float) -> bytes:
+        """Wait for a process to end, and hear how it did."""
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            sources: list[Any] = [self._connection, descriptor]
+            try:
+                ready, _, _ = select.select(sources, [], [], timeout)
+            finally:
+                os.close(descriptor)
+            if not ready:
+                raise _TooLongError
+        return self._connection.recv(MESSAGE)
 
     def close(self) -> None:
         """Let go of it, in a process whose it is not."""

@@ -10,7 +10,7 @@
 # PROGRAM is asciidoctor-pdf itself, PARENT the process without which this one ends. Standard input is a
 # socket over which others come; `autoflow.child.asciidoctor` has their far ends. Each message there is a
 # JSON object with "arguments" and "messages", the file for what the program prints. It is answered twice:
-# when the conversion begins, and with its exit code. Where the far end is closed, nobody wants it any more.
+# with the id of the process that has begun, and with its exit code. Where the far end is closed, nobody wants it any more.
 
 require 'fiddle'
 require 'json'
@@ -93,6 +93,6 @@ loop do
       convert(JSON.parse(message))
     end
     running[pid] = line
-    answer(line, 'begun')
+    answer(line, pid)
   end
 end

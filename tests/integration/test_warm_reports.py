@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
@@ -301,10 +302,19 @@ def test_a_process_that_hangs_is_waited_for_no_longer_than_patience(tmp_path: Pa
         assert theirs.recv(1000) == b""
 
 
+def test_an_end_that_nobody_tells_of_is_noticed(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs, subprocess.Popen(["true"]) as ended:
+        theirs.send(str(ended.pid).encode())
+        assert Line(ours, patience=0.1).convert([], tmp_path / "said", 60.0) is None
+        theirs.recv(1000)
+        assert theirs.recv(1000) == b""
+
+
 def test_a_conversion_has_its_time_and_no_more(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        theirs.send(b"begun")
+        theirs.send(str(os.getpid()).encode())
         with pytest.raises(TimeoutError):
             Line(ours).convert([], tmp_path / "said", 0.1)
         theirs.recv(1000)
