@@ -19,12 +19,21 @@ require 'socket'
 PROGRAM = ARGV.fetch(0)
 LONGEST_MESSAGE = 1 << 20
 PR_SET_PDEATHSIG = 1
+OOM_SCORE = '/proc/self/oom_score_adj'
+# where memory runs out this process goes first, before any kernel: programs that are started do its work then
+FIRST_TO_GO = '1000'
 
 def die_with_parent(parent)
   types = [Fiddle::TYPE_INT, *[Fiddle::TYPE_LONG] * 4]
   prctl = Fiddle::Function.new(Fiddle::Handle::DEFAULT['prctl'], types, Fiddle::TYPE_INT)
   prctl.call(PR_SET_PDEATHSIG, Signal.list.fetch('KILL'), 0, 0, 0)
   exit!(1) if Process.ppid != parent
+end
+
+def oom_score=(score)
+  File.write(OOM_SCORE, score)
+rescue SystemCallError
+  # it goes in its turn then
 end
 
 # Be the program, in a forked process.
@@ -54,6 +63,8 @@ require 'asciidoctor/cli'
 GC.start
 
 own = Process.pid
+usual_score = File.read(OOM_SCORE)
+self.oom_score = FIRST_TO_GO
 callers = UNIXSocket.for_fd($stdin.fileno)
 lines = []
 running = {}
@@ -90,6 +101,8 @@ loop do
       [woken, wake, *lines].each(&:close)
       $stdin.reopen(File::NULL)
       die_with_parent(own)
+      # a conversion under way is worth more, and ends with its parent anyway
+      self.oom_score = usual_score
       convert(JSON.parse(message))
     end
     running[pid] = line

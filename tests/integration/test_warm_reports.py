@@ -130,6 +130,14 @@ def gone_in_time(words: str, seconds: float = 5.0, *, all_but: int = 0) -> list[
     return left
 
 
+def oom_scores(found: list[psutil.Process]) -> dict[bool, str]:
+    """Give the score of the one that forks, under True, and of its forks."""
+    pids = {process.pid for process in found}
+    return {
+        process.ppid() not in pids: Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip() for process in found
+    }
+
+
 def without_times(pdf: bytes) -> bytes:
     return re.sub(rb"/(CreationDate|ModDate) \(.*?\)|/ID \[.*?\]", b"", pdf, flags=re.DOTALL)
 
@@ -217,6 +225,23 @@ def test_a_report_is_made_when_the_process_that_forks_is_killed_meanwhile(trial:
     assert reply.cause == "done"
     assert pages
     assert trial.forks() == [True, False]
+
+
+def test_where_memory_runs_out_the_process_that_forks_goes_first_and_a_conversion_in_its_turn(trial: Trial) -> None:
+    trial.be("sleep 600")
+
+    async def scores() -> dict[bool, str]:
+        async with trial.jobs.warmth(()):
+            making = asyncio.create_task(trial.make())
+            await asyncio.to_thread(trial.wait_until_it_runs)
+            read = oom_scores(processes(str(trial.program)))
+            making.cancel()
+            with suppress(asyncio.CancelledError):
+                await making
+            return read
+
+    usual = Path("/proc/self/oom_score_adj").read_text().strip()
+    assert asyncio.run(scores()) == {True: "1000", False: usual}
 
 
 def test_it_ends_with_the_warm_parent_also_when_that_is_killed(trial: Trial) -> None:
