@@ -23,7 +23,7 @@ from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.index_page import IndexPage
-from autoflow.job_environment import job_environment
+from autoflow.job_environment import job_environment, make_caches
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
 from autoflow.messenger import Messenger
@@ -56,12 +56,9 @@ def open_context(
     check_directories(settings)
     store = RunStore(settings.db_path)
     try:
-        jobs = Jobs(
-            settings.work_dir / settings.instance,
-            settings.instance,
-            job_environment(environment, settings),
-            warm_process=warm_process,
-        )
+        passed = job_environment(environment, settings)
+        make_caches(passed, settings)
+        jobs = Jobs(settings.work_dir / settings.instance, settings.instance, passed, warm_process=warm_process)
         conditions, backlog = Conditions(), Backlog()
         outputs = Outputs(settings.notebooks_dir, settings.reports_dir)
         pages = Pages(settings, store, jobs, progress, conditions)
@@ -102,7 +99,7 @@ def run_once(
     """Poll once, execute what is due, and say how it went."""
     definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
-    check_token(settings, environment, progress, definitions)
+    check_token(settings, environment, progress, definitions, warm_process)
     with open_context(settings, environment, progress, warm_process) as context:
         return asyncio.run(_run_once(context, definitions))
 
@@ -138,7 +135,11 @@ def obey_here(
 
 
 def check_token(
-    settings: Settings, environment: Mapping[str, str], progress: Progress, definitions: Definitions
+    settings: Settings,
+    environment: Mapping[str, str],
+    progress: Progress,
+    definitions: Definitions,
+    warm_process: WarmProcess | None = None,
 ) -> None:
     """See that there is a usable token; where there is none people are told, since AutoFlow does not start.
 
@@ -151,7 +152,7 @@ def check_token(
         read_token(settings)
     except TokenError as error:
         if channels_of(definitions.notify, settings):
-            with open_context(settings, environment, progress) as context:
+            with open_context(settings, environment, progress, warm_process) as context:
                 # who has started it reads the error itself
                 context.conditions.begin(TOKEN_CONDITION, str(error), logging.DEBUG)
                 asyncio.run(_tell(context, definitions))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from autoflow.settings import SECRET_NAMES, Settings
 
@@ -18,7 +19,20 @@ def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[
     """Give the environment of children: without secrets, and with a place for caches where there is no home."""
     passed = {name: value for name, value in environment.items() if name not in SECRET_NAMES}
     if not os.access(environment.get("HOME") or "/nonexistent", os.W_OK):
-        # kept from run to run: matplotlib takes seconds to find its fonts; each library makes its directory itself
-        caches = settings.work_dir / "caches"
-        passed = {**{name: str(caches / name.lower()) for name in CACHES}, **passed}
+        # kept from run to run: matplotlib takes seconds to find its fonts
+        passed = {**_caches(settings), **passed}
     return passed
+
+
+def make_caches(passed: Mapping[str, str], settings: Settings) -> None:
+    """Make the directories that an environment has for caches.
+
+    IPython makes others where it has none, and leaves them.
+    """
+    for name, directory in _caches(settings).items():
+        if passed.get(name) == directory:
+            Path(directory).mkdir(parents=True, exist_ok=True)
+
+
+def _caches(settings: Settings) -> dict[str, str]:
+    return {name: str(settings.work_dir / "caches" / name.lower()) for name in CACHES}

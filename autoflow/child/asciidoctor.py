@@ -23,6 +23,8 @@ from typing import Any
 
 PROGRAM = "asciidoctor-pdf"
 SERVER = Path(__file__).with_name("warm_asciidoctor.rb")
+CHOOSES = re.compile(r"\bgem\s*\(?\s*['\"]|\bGem\.|[Bb]undler|GEM_(PATH|HOME)|LOAD_PATH")
+"""What stands in a program that chooses the version of its library."""
 MESSAGE = 100
 """Bytes that an answer has at most."""
 PATIENCE = 30.0
@@ -63,8 +65,8 @@ class Line:
             When it takes too long; it is killed.
         """
         request = {"arguments": list(arguments), "messages": str(messages)}
-        self._connection.settimeout(self._patience)
         try:
+            self._connection.settimeout(self._patience)
             self._connection.send(json.dumps(request).encode())
             pid = self._connection.recv(MESSAGE)
             ended = self._end_of(int(pid), timeout) if pid else b""
@@ -135,9 +137,14 @@ class WarmAsciidoctor:
 
 
 def ruby_of(program: Path) -> list[str] | None:
-    """Find the Ruby that a program is made for in its first line; None where it is not made for any."""
-    with program.open("rb") as file:
-        first = file.readline(200).decode(errors="replace")
-    match = re.fullmatch(r"#! *(\S+)(?: +(\S+))?\s*", first)
+    """Find the Ruby that a program is made for in its first line.
+
+    None where it is not made for any, or chooses itself which library it loads, as gems and checkouts do:
+    that may be another one than the one that a process has loaded before.
+    """
+    text = program.read_text(encoding="utf-8", errors="replace")
+    if CHOOSES.search(text) or (program.resolve().parent.parent / "lib/asciidoctor/pdf.rb").exists():
+        return None
+    match = re.fullmatch(r"#! *(\S+)(?: +(\S+))?\s*", text.partition("\n")[0])
     words: list[str] = [word for word in match.groups() if word] if match else []
     return words if any(Path(word).name.startswith("ruby") for word in words) else None

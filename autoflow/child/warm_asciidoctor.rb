@@ -78,6 +78,7 @@ loop do
     running.delete_if do |pid, line|
       _, status = Process.wait2(pid, Process::WNOHANG)
       answer(line, status.exitstatus || -status.termsig) if status
+      line.close if status && !lines.include?(line)
       status
     end
   end
@@ -94,6 +95,7 @@ loop do
       running.each { |pid, caller| Process.kill(:KILL, pid) if caller.equal?(line) }
       # what was killed is reaped later, and answers nobody
       lines.delete(line)
+      line.close unless running.value?(line)
       next
     end
     pid = fork do

@@ -362,3 +362,38 @@ def test_the_ruby_of_a_program_is_read_from_its_first_line(tmp_path: Path, first
     program = tmp_path / "program"
     program.write_text(f"{first}\n# ruby\n")
     assert ruby_of(program) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "require 'rubygems'\nload Gem.activate_bin_path('asciidoctor-pdf', 'asciidoctor-pdf', version)",
+        "gem 'asciidoctor-pdf', '= 2.3.4'",
+        "require 'bundler/setup'",
+        "ENV['GEM_PATH'] = '/opt/gems'",
+        "$LOAD_PATH.unshift '/opt/lib'",
+    ],
+)
+def test_a_program_that_chooses_its_own_library_is_started(tmp_path: Path, text: str) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/usr/bin/env ruby\n{text}\n")
+    assert ruby_of(program) is None
+
+
+def test_a_program_with_its_library_beside_it_is_started(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "program"
+    library = tmp_path / "lib" / "asciidoctor" / "pdf.rb"
+    for file in (program, library):
+        file.parent.mkdir(parents=True)
+    program.write_text("#!/usr/bin/env ruby\n")
+    assert ruby_of(program) == ["/usr/bin/env", "ruby"]
+    library.write_text("")
+    assert ruby_of(program) is None
+
+
+def test_a_line_that_has_failed_once_is_not_tried_again(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    line = Line(ours)
+    assert line.convert([], tmp_path / "said", 60.0) is None
+    assert line.convert([], tmp_path / "said", 60.0) is None

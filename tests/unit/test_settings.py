@@ -16,7 +16,7 @@ import pytest
 
 from autoflow.durations import parse_duration
 from autoflow.errors import SettingsError
-from autoflow.job_environment import job_environment
+from autoflow.job_environment import CACHES, job_environment, make_caches
 from autoflow.redaction import RedactingFormatter, Redactor
 from autoflow.settings import (
     SECRET_NAMES,
@@ -245,3 +245,19 @@ def test_secrets_leave_text_and_json_and_logs() -> None:
     assert "said [redacted]" in formatted
     assert "ValueError: [redacted]" in formatted
     assert "s3cret" not in formatted
+
+
+def test_libraries_keep_their_files_with_the_outputs_where_there_is_no_home(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = load({**environment, "HOME": "/nonexistent"}, tmp_path)
+    passed = job_environment({"HOME": "/nonexistent", "IPYTHONDIR": str(tmp_path / "of my own")}, settings)
+    assert not list(settings.work_dir.glob("caches/*"))
+    make_caches(passed, settings)
+    assert passed["IPYTHONDIR"] == str(tmp_path / "of my own")
+    made = [Path(passed[name]) for name in CACHES if name != "IPYTHONDIR"]
+    assert all(directory.is_dir() for directory in made)
+    assert sorted(made) == sorted(settings.work_dir.glob("caches/*"))
+    at_home = job_environment({"HOME": str(tmp_path)}, settings)
+    assert at_home.keys().isdisjoint(CACHES)
+    make_caches(at_home, settings)
