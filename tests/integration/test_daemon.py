@@ -270,7 +270,8 @@ def test_a_backlog_lets_newer_data_pass(
     hourly(deployment, "glues", concurrency=1)
     path = deployment.inputs / "workflows.yml"
     path.write_text(path.read_text() + "  order: newest\n")
-    with living(deployment, caplog, speed=900.0) as life:
+    # an hour is little more than a second, which is not enough for six runs
+    with living(deployment, caplog, speed=2700.0) as life:
 
         async def steps() -> None:
             await life.until(lambda: life.count("succeeded") == 1)
