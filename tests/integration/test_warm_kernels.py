@@ -389,29 +389,6 @@ def test_nothing_is_left_of_it_when_the_work_is_done(trial: Trial) -> None:
     assert family() == []
 
 
-def test_a_report_is_made_by_a_fork_too(trial: Trial) -> None:
-    source = trial.directory / "executed.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")]), source)
-
-    async def make() -> Reply:
-        async with trial.jobs.warmth(()):
-            with trial.jobs.workspace() as workspace:
-                made = workspace / "report.pdf"
-                request = {
-                    "notebook": str(source),
-                    "formats": ["pdf"],
-                    "outputs": [{"format": "pdf", "path": str(made), "template": None, "theme": None, "code": False}],
-                    "manifest": None,
-                    "inputs_dir": str(trial.inputs),
-                    "title_fallback": "x",
-                }
-                reply = await trial.jobs.call("report", request, workspace, timeout=60)
-                assert made.read_bytes().startswith(b"%PDF")
-                return reply
-
-    assert asyncio.run(make()).cause == "done"
-
-
 def test_a_process_that_was_started_early_is_spared_by_the_sweep_and_forked(tmp_path: Path) -> None:
     early = start_warm_process(os.environ, INSTANCE)
     jobs = Jobs(tmp_path / "work", INSTANCE, os.environ, warm_process=early)
