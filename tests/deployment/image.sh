@@ -234,7 +234,7 @@ foreign_directory() {
 
 keeps_nothing_of_the_build() {
     hardened leftovers --rm "$IMAGE" sh -c '
-        test ! -e /root/.cache && test ! -e /tmp/.cache && test -z "$(ls /var/lib/apt/lists)" \
+        test ! -e ~root/.cache && test ! -e /tmp/.cache && test -z "$(ls /var/lib/apt/lists)" \
         && test ! -e /usr/src/autoflow/build && ! command -v gcc'
 }
 
