@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from calendar import monthrange
 from functools import lru_cache
+from typing import Protocol
 
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 
 from autoflow.date_stencil import Interval
 from autoflow.days import Days, Stretch
-from autoflow.definitions import Trigger
 from autoflow.schedule import FIELDS, check_fields
 from autoflow.wording import shown
 
@@ -30,6 +30,24 @@ LONGEST_GAP = 41 * 366
 RECENT = dt.date(2000, 1, 1).toordinal()
 
 DAY = dt.timedelta(days=1)
+
+
+class Cadence(Protocol):
+    """What restricts the reference dates of a trigger."""
+
+    @property
+    def earliest_date(self) -> dt.date | None: ...
+
+    @property
+    def latest_date(self) -> dt.date | None: ...
+
+    @property
+    def dates(self) -> str | None:
+        """Cron fields that a reference date has to match: day of month, month, day of week."""
+
+    @property
+    def exclude(self) -> tuple[Interval, ...]:
+        """Reference dates that are not run."""
 
 
 @lru_cache(maxsize=256)
@@ -63,7 +81,7 @@ def check_dates(expression: str) -> None:
         raise ValueError(f"{shown(expression)} never matches: there is no such date") from None
 
 
-def reference_days(trigger: Trigger, among: Days) -> Days:
+def reference_days(trigger: Cadence, among: Days) -> Days:
     """Give those of some days that a trigger is for."""
     days = among & bounds(trigger)
     if trigger.dates is not None and days:
@@ -72,7 +90,7 @@ def reference_days(trigger: Trigger, among: Days) -> Days:
     return days - Days.joined((start.toordinal(), end.toordinal()) for start, end in trigger.exclude)
 
 
-def overlap(one: Trigger, other: Trigger) -> bool:
+def overlap(one: Cadence, other: Cadence) -> bool:
     """Whether two triggers are both for some date; a trigger and itself, whether it is for any at all."""
     days = bounds(one) & bounds(other)
     excluded = [interval for trigger in (one, other) for interval in trigger.exclude]
@@ -86,13 +104,13 @@ def overlap(one: Trigger, other: Trigger) -> bool:
     return False
 
 
-def bounds(trigger: Trigger) -> Days:
+def bounds(trigger: Cadence) -> Days:
     """Give all days from a trigger's earliest date to its latest."""
     earliest, latest = trigger.earliest_date or dt.date.min, trigger.latest_date or dt.date.max
     return Days.joined([(earliest.toordinal(), latest.toordinal() + 1)])
 
 
-def why_excluded(trigger: Trigger, date: dt.date) -> str | None:
+def why_excluded(trigger: Cadence, date: dt.date) -> str | None:
     """Say why a trigger is not for a date; None when it is."""
     if trigger.earliest_date is not None and date < trigger.earliest_date:
         return f"before the earliest date, {trigger.earliest_date}"
@@ -141,7 +159,7 @@ def _days_of_month(day_of_month: str, day_of_week: str, weekday: int, length: in
     return Days.of(days)
 
 
-def _following(trigger: Trigger, date: dt.date) -> dt.date | None:
+def _following(trigger: Cadence, date: dt.date) -> dt.date | None:
     """Find the next date that a trigger is for, unless that is far off."""
     day = date.toordinal()
     days = reference_days(trigger, Days(((day, min(day + 366, dt.date.max.toordinal()) + 1),)))

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval
+from autoflow.listed_dates import DataRule, Require
 
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
 
 PRELOAD = ("flowclient", "geopandas", "matplotlib.pyplot", "numpy", "pandas", "scrapbook")
 """Modules that are imported ahead for notebooks that import them, where nothing else is asked for."""
-
-CDR_TYPES = ("calls", "sms", "mds", "topups")
 
 
 @dataclass(frozen=True)
@@ -101,21 +100,6 @@ class Workflow:
         labels = {notebook.label for notebook in self.notebooks}
         used = {name for notebook in self.notebooks for name in notebook.parameters.values()}
         return used - labels - AUTOMATIC_PARAMETERS
-
-
-Require = Literal["any", "all"]
-
-
-@dataclass(frozen=True)
-class DataRule:
-    """Which dates count as having data, in stencils and as reference dates."""
-
-    cdr_types: tuple[str, ...] | None = None
-    """None is every type that FlowAPI lists."""
-    require: Require = "any"
-    """Whether any of the types is enough, or all must have a date."""
-    lag: dt.timedelta = dt.timedelta()
-    """How long after it appeared a date begins to count."""
 
 
 @dataclass(frozen=True)

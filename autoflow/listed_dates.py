@@ -12,16 +12,32 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_, or_
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from autoflow.date_stencil import AvailableDates, as_date
 from autoflow.days import Days, Stretch
-from autoflow.definitions import CDR_TYPES, DataRule
 from autoflow.errors import AutoflowError
 from autoflow.wording import shown
 
+CDR_TYPES = ("calls", "sms", "mds", "topups")
+
 DAY = dt.timedelta(days=1)
 BEGINNING, END = (moment.replace(tzinfo=dt.UTC) for moment in (dt.datetime.min, dt.datetime.max))
+
+
+Require = Literal["any", "all"]
+
+
+@dataclass(frozen=True)
+class DataRule:
+    """Which dates count as having data, in stencils and as reference dates."""
+
+    cdr_types: tuple[str, ...] | None = None
+    """None is every type that FlowAPI lists."""
+    require: Require = "any"
+    """Whether any of the types is enough, or all must have a date."""
+    lag: dt.timedelta = dt.timedelta()
+    """How long after it appeared a date begins to count."""
 
 
 @dataclass(frozen=True)

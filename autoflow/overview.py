@@ -20,9 +20,9 @@ from autoflow.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.cadence import reference_days, why_excluded
 from autoflow.date_stencil import AvailableDates, EmptyIntervalError
 from autoflow.days import Days
-from autoflow.definitions import DataRule, Definitions, Require, Trigger
+from autoflow.definitions import Definitions, Trigger
 from autoflow.durations import duration_text
-from autoflow.listed_dates import ListedDates
+from autoflow.listed_dates import DataRule, ListedDates, Require
 from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
 from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 

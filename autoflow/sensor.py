@@ -21,9 +21,9 @@ from autoflow.cadence import reference_days
 from autoflow.context import Context
 from autoflow.date_stencil import AvailableDates, EmptyIntervalError
 from autoflow.days import Days
-from autoflow.definitions import Concurrency, DataRule, Definitions, Trigger
+from autoflow.definitions import Concurrency, Definitions, Trigger
 from autoflow.errors import FlowapiError
-from autoflow.listed_dates import ListedDates
+from autoflow.listed_dates import DataRule, ListedDates
 from autoflow.run_reader import History
 from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
 from autoflow.settings import Token, read_token

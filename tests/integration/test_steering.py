@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from autoflow.definitions import DataRule, Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.errors import StoreError
 from autoflow.ledger import Ledger
-from autoflow.listed_dates import listed_at
+from autoflow.listed_dates import DataRule, listed_at
 from autoflow.model import APPLICATION_ID, RunStore, _create_tables, open_for_reading
 from autoflow.overview import DayState, Situation, explain
 from autoflow.runs import Failure, Run, RunState, build_run

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.definitions import DataRule
-from autoflow.listed_dates import ListedDates, listed_at
+from autoflow.listed_dates import DataRule, ListedDates, listed_at
 
 NOW = dt.datetime(2016, 1, 10, 12, tzinfo=dt.UTC)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
-from autoflow.definitions import Concurrency, DataRule, Keep, Notebook, Output, Retries
+from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries
 from autoflow.errors import DefinitionError
+from autoflow.listed_dates import DataRule
 from autoflow.parser import load_definitions
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"

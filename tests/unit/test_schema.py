@@ -14,8 +14,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from autoflow.definitions import CDR_TYPES
 from autoflow.durations import parse_duration
+from autoflow.listed_dates import CDR_TYPES
 from autoflow.schema import CdrType, FileModel, NotebookModel, RetriesModel, WorkflowModel, json_schema
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "inputs" / "workflows.yml"
