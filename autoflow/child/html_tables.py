@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from bs4 import BeautifulSoup, Tag
 
+from autoflow.child.asciidoc import literal
 from autoflow.child.table_layout import FEW_ROWS, NORMAL, Layout, Part, lay_out, measure
 
 NUMBER = re.compile(
@@ -49,14 +50,6 @@ def html_to_asciidoc(html: str) -> str | None:
             # what pandas says below a frame that it cut short
             blocks.append(f"[.small]#{literal(text)}#")
     return "\n\n".join(blocks) if soup.find("table") else None
-
-
-def literal(text: str) -> str:
-    """Write text so that asciidoc takes none of it for markup."""
-    flat = " ".join(text.split())
-    if re.fullmatch(r"[\w\s.,%/()'€$°-]*", flat) and not re.search(r"__|--|\.\.\.|\([CRT]M?\)", flat):
-        return flat
-    return "pass:c[" + flat.replace("]", "\\]") + "]"
 
 
 def _table(table: Tag) -> str:
@@ -235,7 +228,7 @@ def _row(line: Line, alignments: list[str], *, marked: bool, size: float) -> str
         style = "h" if marked and cell.is_header else ""
         # said for each cell: asciidoctor-pdf loses count of columns below a cell of several rows
         alignment = "^" if cell.columns > 1 else alignments[column]
-        text = literal(cell.text).replace("|", "\\|")
+        text = literal(cell.text)
         if size != NORMAL and text:
             text = f"[.{size_role(size)}]##{text}##"
         parts.append(f"{span + '+' if span else ''}{alignment}{style}|{text}")
@@ -248,4 +241,4 @@ def size_role(size: float) -> str:
 
 
 def _title(text: str) -> str:
-    return literal(text).lstrip(".") or "Table"
+    return literal(text) or "Table"

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoflow.child.asciidoc import literal, unspelled
 from autoflow.child.asciidoctor import PROGRAM, Line
-from autoflow.child.html_tables import literal, size_role
+from autoflow.child.html_tables import size_role
 from autoflow.child.markdown import on_headings
 from autoflow.child.table_layout import SMALLER
 from autoflow.resources import config_file
@@ -205,7 +206,7 @@ def to_html(source: Path, output: Path) -> list[str]:
         },
         *TO_HTML,
     )
-    text = output.read_text(encoding="utf-8")
+    text = unspelled(output.read_text(encoding="utf-8"))
     text = text.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
     # a table that is wider than the window scrolls on its own
     text = text.replace("<table ", '<div class="tables"><table ').replace("</table>", "</table></div>")

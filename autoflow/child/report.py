@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,14 +16,14 @@ from typing import Any
 import nbformat
 from jinja2 import DictLoader, TemplateError
 from nbconvert.exporters import ASCIIDocExporter
-from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 from traitlets.config import Config
 
 from autoflow.child.acceptance import BrokenReportError, Expected, check_html, check_pdf
+from autoflow.child.asciidoc import literal, literal_block, source_block
 from autoflow.child.asciidoctor import Line
 from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
-from autoflow.child.html_tables import html_to_asciidoc, literal
+from autoflow.child.html_tables import html_to_asciidoc
 from autoflow.child.manifest import sha256, write_manifest
 from autoflow.child.markdown import PandocError, convert_all, lookup, with_title
 from autoflow.child.maths import draw_formulas
@@ -196,20 +195,6 @@ def _exporter(template: Path) -> ASCIIDocExporter:
     exporter.register_filter("literal_block", literal_block)
     exporter.register_filter("source_block", source_block)
     return exporter
-
-
-def literal_block(text: str, mark: str = ".") -> str:
-    """Show text as it is, in letters of one width."""
-    plain = strip_ansi(text).rstrip()
-    longest = max((len(line) for line in re.findall(rf"^[{mark}]{{4,}}$", plain, re.MULTILINE)), default=3)
-    fence = mark * (longest + 1)
-    escaped = re.sub(r"^(include|ifdef|ifndef|ifeval|endif)::", r"\\\g<0>", plain, flags=re.MULTILINE)
-    return f"{fence}\n{escaped}\n{fence}" if plain else ""
-
-
-def source_block(code: str) -> str:
-    """Show code as it is."""
-    return f"[source]\n{literal_block(code, '-')}"
 
 
 def _html(html: str) -> str:
