@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from autoflow import __version__
 from autoflow.commands.arguments import add_commands
-from autoflow.errors import AutoflowError, ExitCode
+from autoflow.errors import AutoflowError, ExitCode, may_pass
 
 if TYPE_CHECKING:
     from autoflow.progress import Progress
@@ -39,6 +39,9 @@ exit codes:
   1  a run failed, or no daemon answers --health
   2  a mistake in the settings, in workflows.yml or in what was typed, or nobody said yes
   3  FlowAPI could not be asked
+ 75  what keeps AutoFlow from starting may pass by itself: the token has expired or is not there yet, the
+     inputs are not mounted yet, the record is held by another AutoFlow or busy, a port is in use, a disk is
+     full; the systemd unit tries again
 """
 
 WITHOUT_SETTINGS = ("schema", "init")
@@ -69,6 +72,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # who read has seen enough, as `head` does; nothing is to be said at the exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+    except Exception as error:
+        if not may_pass(error):
+            raise
+        # a disk that is full or fails, wherever that was noticed
+        print(f"autoflow: {told(error)}", file=sys.stderr)  # noqa: T201
+        return ExitCode.TRY_AGAIN
+
+
+def told(error: Exception) -> str:
+    """Say what the operating system or sqlite refused."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
 
 
 def open_missing_streams() -> None:

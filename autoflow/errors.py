@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Literal
 
 
@@ -17,6 +19,23 @@ class ExitCode(IntEnum):
     RUN_FAILED = 1
     USER_MISTAKE = 2
     FLOWAPI_UNREACHABLE = 3
+    TRY_AGAIN = 75
+    """EX_TEMPFAIL of sysexits.h: what kept AutoFlow from starting may pass by itself."""
+
+
+PASSING = frozenset(
+    {
+        *(errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN),
+        *(errno.EBUSY, errno.EINTR, errno.ENOLCK, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN),
+        *(errno.ETIMEDOUT, errno.ETXTBSY, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),
+        *(errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EADDRINUSE, errno.EADDRNOTAVAIL),
+    }
+)
+"""Errors of the operating system that come from the state that the machine is in, and not from what somebody wrote."""
+
+SQLITE_PASSING = frozenset({5, 6, 7, 8, 9, 10, 13, 14, 15})
+"""The same of sqlite, whose module is not imported for this: BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL,
+CANTOPEN, PROTOCOL."""
 
 
 @dataclass(frozen=True, order=True)
@@ -48,6 +67,12 @@ class AutoflowError(Exception):
 
     exit_code = ExitCode.USER_MISTAKE
 
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        """Take the message, and whether what it tells may pass by itself: then it is worth trying again."""
+        super().__init__(message)
+        if passing:
+            self.exit_code = ExitCode.TRY_AGAIN
+
 
 class SettingsError(AutoflowError):
     """A mistake in the environment variables, config.toml or a secret."""
@@ -60,8 +85,8 @@ class TokenError(SettingsError):
 class DefinitionError(AutoflowError):
     """All the mistakes found in one workflows.yml."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+    def __init__(self, problems: tuple[Problem, ...], *, passing: bool = False) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems), passing=passing)
         self.problems = problems
 
 
@@ -73,3 +98,24 @@ class FlowapiError(AutoflowError):
     """FlowAPI did not answer a poll with a list of available dates."""
 
     exit_code = ExitCode.FLOWAPI_UNREACHABLE
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether what the operating system or sqlite refuses it may grant later, with nothing mended."""
+    if isinstance(error, OSError):
+        return isinstance(error, TimeoutError) or error.errno in PASSING
+    # an extended code has the primary one in its lowest byte
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_PASSING
+
+
+def is_not_mounted(directory: Path) -> bool:
+    """Whether a directory looks as if its file system were not mounted yet: not there, or empty.
+
+    A directory that holds anything is there: what is missing in it is missing for good.
+    """
+    try:
+        return not any(entry.name != "lost+found" for entry in directory.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        return may_pass(error)

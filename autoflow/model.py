@@ -11,11 +11,11 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from autoflow.errors import StoreError
+from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.listed_dates import ListedDates
 from autoflow.messages import Message
 from autoflow.retention import Made, Removal
@@ -424,7 +424,8 @@ def _take_lock(path: Path) -> int:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StoreError(
-            f"{lock}: can not be opened ({error.strerror}); the database's directory must exist and be writable"
+            f"{lock}: cannot be opened ({error.strerror}); the database's directory must exist and be writable",
+            passing=may_pass(error) or (isinstance(error, FileNotFoundError) and is_not_mounted(path.parent)),
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -433,11 +434,14 @@ def _take_lock(path: Path) -> int:
         os.close(descriptor)
         raise StoreError(
             f"{path}: held by another AutoFlow ({holder}); stop that one, or give this one"
-            " its own AUTOFLOW_OUTPUTS_DIR or AUTOFLOW_DB_URI"
+            " its own AUTOFLOW_OUTPUTS_DIR or AUTOFLOW_DB_URI",
+            passing=True,
         ) from error
-    os.truncate(descriptor, 0)
     since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
+    # on a full disk it is held all the same
+    with suppress(OSError):
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
     return descriptor
 
 
@@ -455,9 +459,15 @@ def _open(path: Path) -> sqlite3.Connection:
             connection.close()
         if isinstance(error, StoreError):
             raise
+        passing = may_pass(error) and not path.is_dir()
         raise StoreError(
-            f"{path}: can not be used as AutoFlow's database ({error}); expected a sqlite file of AutoFlow's,"
-            " or none: move it away, or set AUTOFLOW_DB_URI to another file"
+            f"{path}: cannot be used as AutoFlow's database ({error}); "
+            + (
+                "look at the disk, and at who else uses the file"
+                if passing
+                else "expected a sqlite file of AutoFlow's, or none: move it away, or set AUTOFLOW_DB_URI to another"
+            ),
+            passing=passing,
         ) from error
     connection.row_factory = sqlite3.Row
     return connection

@@ -23,8 +23,9 @@ from urllib.parse import unquote, urlsplit
 
 from autoflow.address import Address, parse_address
 from autoflow.durations import parse_duration
-from autoflow.errors import SettingsError, TokenError
+from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
 from autoflow.resources import config_file
+from autoflow.wording import shortened
 
 T = TypeVar("T")
 
@@ -174,7 +175,8 @@ def check_directories(settings: Settings) -> None:
     """
     if not settings.inputs_dir.is_dir():
         raise SettingsError(
-            f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} is not a directory; it must hold workflows.yml"
+            f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} is not a directory; it must hold workflows.yml",
+            passing=is_not_mounted(settings.inputs_dir),
         )
     if not os.access(settings.inputs_dir, os.R_OK | os.X_OK):
         raise SettingsError(
@@ -188,8 +190,9 @@ def check_directories(settings: Settings) -> None:
             probe.unlink()
         except OSError as error:
             raise SettingsError(
-                f"AUTOFLOW_OUTPUTS_DIR: {directory} can not be written ({error.strerror});"
-                f" it must be writable for user id {os.getuid()}"
+                f"AUTOFLOW_OUTPUTS_DIR: {directory} cannot be written ({error.strerror});"
+                f" it must be writable for user id {os.getuid()}",
+                passing=may_pass(error),
             ) from error
 
 
@@ -231,7 +234,8 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
         places = ", ".join(str(path) for path in settings.token_files)
         raise TokenError(
             f"{TOKEN_NAME}: not found; set the environment variable, or put the token that FlowAuth gives"
-            f" into one of {places}"
+            f" into one of {places}",
+            passing=True,
         )
     value, source = found
     where = f"{TOKEN_NAME} (from {source})"
@@ -243,9 +247,10 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
     moment = now or dt.datetime.now(dt.UTC)
     starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
     if expires is not None and expires <= moment:
-        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; make a new one in FlowAuth")
+        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; make a new one in FlowAuth", passing=True)
     if starts is not None and starts > moment:
-        raise TokenError(f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?")
+        message = f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?"
+        raise TokenError(message, passing=True)
     return Token(value, source, expires)
 
 
@@ -259,7 +264,7 @@ def _find_token(settings: Settings) -> tuple[str, str] | None:
     try:
         found = _read_secret(settings.token_files, TOKEN_NAME)
     except SettingsError as error:
-        raise TokenError(str(error)) from error
+        raise TokenError(str(error), passing=error.exit_code is ExitCode.TRY_AGAIN) from error
     value = (settings.token_from_environment or "").strip()
     return found or ((value, "the environment") if value else None)
 
@@ -272,7 +277,8 @@ def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name}: {path} can not be read ({type(error).__name__})") from error
+            passing = isinstance(error, OSError) and may_pass(error)
+            raise SettingsError(f"{name}: {path} cannot be read ({type(error).__name__})", passing=passing) from error
         if value:
             return value, str(path)
     return None
@@ -305,9 +311,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: can not be read ({error.strerror}); AUTOFLOW_CONFIG names it") from error
+        passing = may_pass(error) or (isinstance(error, FileNotFoundError) and is_not_mounted(path.parent))
+        message = f"{path}: cannot be read ({error.strerror}); AUTOFLOW_CONFIG names it"
+        raise SettingsError(message, passing=passing) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is not valid TOML: {error}") from error
+
+
+class _NotThereYetError(ValueError):
+    """A file is missing, and so is all that should be beside it."""
 
 
 class _Reader:
@@ -318,10 +330,15 @@ class _Reader:
         self._content = content
         self._environment = environment
         self._mistakes: list[str] = []
+        self._passing = True
 
     def raise_mistakes(self) -> None:
         if self._mistakes:
-            raise SettingsError("\n".join(self._mistakes))
+            raise SettingsError("\n".join(self._mistakes), passing=self._passing)
+
+    def _note(self, mistake: str, *, passing: bool = False) -> None:
+        self._mistakes.append(mistake)
+        self._passing = self._passing and passing
 
     def text(self, key: str) -> str | None:
         """Give a value with the variables that it names; None when it, or one of them, is not set or empty."""
@@ -343,7 +360,7 @@ class _Reader:
         try:
             return convert(text)
         except ValueError as error:
-            self._mistakes.append(f"{self._named(key)}: {error}")
+            self._note(f"{self._named(key)}: {error}", passing=isinstance(error, _NotThereYetError))
             return None
 
     def secret(self, key: str, variable: str, directories: Iterable[Path], convert: Callable[[str], str]) -> str | None:
@@ -353,9 +370,9 @@ class _Reader:
             text = found[0] if found else (self.text(key) or self._environment.get(variable) or "").strip()
             return convert(text) if text else None
         except ValueError as error:
-            self._mistakes.append(f"{variable}: {error}")
+            self._note(f"{variable}: {error}")
         except SettingsError as error:
-            self._mistakes.append(str(error))
+            self._note(str(error), passing=error.exit_code is ExitCode.TRY_AGAIN)
         return None
 
     def required(self, key: str, variable: str, expected: str, convert: Callable[[str], str]) -> str:
@@ -366,9 +383,9 @@ class _Reader:
             try:
                 return convert(text)
             except ValueError as error:
-                self._mistakes.append(f"{variable}: {error}")
+                self._note(f"{variable}: {error}")
                 return ""
-        self._mistakes.append(f"{variable}: not set; expected {expected}")
+        self._note(f"{variable}: not set; expected {expected}")
         return ""
 
     def path(self, key: str, variable: str, expected: str) -> Path:
@@ -380,9 +397,7 @@ class _Reader:
         if not isinstance(value, list):
             return self.read(key, _days) or default
         if not all(type(day) is int and day > 0 for day in value):
-            self._mistakes.append(
-                f"{self._path}: {key}: found {value!r}, expected a list of days such as [14, 7, 3, 1]"
-            )
+            self._note(f"{self._path}: {key}: found {value!r}, expected a list of days such as [14, 7, 3, 1]")
             return default
         return tuple(sorted(value, reverse=True))
 
@@ -465,7 +480,16 @@ def _has_host(text: str, schemes: Collection[str]) -> bool:
 
 def _file(text: str) -> Path:
     path = Path(text).absolute()
-    if not path.is_file() or not os.access(path, os.R_OK):
+    try:
+        missing = not path.exists() and is_not_mounted(path.parent)
+        usable = path.is_file() and os.access(path, os.R_OK)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{shortened(text)} is no file that can be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
+    if missing:
+        raise _NotThereYetError(f"{path} is not there; {path.parent} is empty or not there either: is it mounted?")
+    if not usable:
         raise ValueError(f"{path} is no file that can be read")
     return path
 

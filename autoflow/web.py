@@ -24,7 +24,7 @@ from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandle
 
 from autoflow.address import Address
 from autoflow.context import Context
-from autoflow.errors import SettingsError
+from autoflow.errors import SettingsError, may_pass
 from autoflow.metrics import CONTENT_TYPE, Metrics
 from autoflow.pages import BusyError, PageError
 
@@ -107,7 +107,7 @@ class Web:
                 errno.EADDRNOTAVAIL: "is no address of this machine; 127.0.0.1 always is",
                 errno.EACCES: "may not be used by this user; ports from 1024 on may",
             }.get(error.errno or 0, f"can not be listened on ({error.strerror})")
-            raise SettingsError(f"AUTOFLOW_HTTP: {self._address} {why}") from error
+            raise SettingsError(f"AUTOFLOW_HTTP: {self._address} {why}", passing=may_pass(error)) from error
         logger.info("the page is at http://%s/", self._address)
         if not self._address.is_loopback:
             logger.warning(

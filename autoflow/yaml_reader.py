@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeGuard
 
 import yaml
 
-from autoflow.errors import DefinitionError, Problem
+from autoflow.errors import DefinitionError, Problem, is_not_mounted, may_pass
 from autoflow.wording import shortened, shown
 
 KeyPath = tuple[str | int, ...]
@@ -114,9 +114,14 @@ def _text(file: str, path: Path) -> str:
         place = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
         raise _fatal(file, "is not UTF-8 text; save it as UTF-8", place) from None
     except FileNotFoundError:
+        if is_not_mounted(path.parent):
+            message = f"not found; {path.parent} is empty or not there: is it mounted? AUTOFLOW_INPUTS_DIR names it"
+            raise _fatal(file, message, passing=True) from None
         raise _fatal(file, "not found; AUTOFLOW_INPUTS_DIR must hold a file of this name") from None
-    except (OSError, ValueError) as error:
-        raise _fatal(file, f"can not be read ({getattr(error, 'strerror', None) or error})") from None
+    except OSError as error:
+        raise _fatal(file, f"cannot be read ({error.strerror})", passing=may_pass(error)) from None
+    except ValueError as error:
+        raise _fatal(file, f"cannot be read ({error})") from None
 
 
 def _root(file: str, text: str) -> yaml.Node:
@@ -151,8 +156,8 @@ def _plain_words(error: yaml.MarkedYAMLError) -> str:
     return ": ".join(said)
 
 
-def _fatal(file: str, message: str, place: Place = (0, 0)) -> DefinitionError:
-    return DefinitionError((Problem(file, *place, "", message),))
+def _fatal(file: str, message: str, place: Place = (0, 0), *, passing: bool = False) -> DefinitionError:
+    return DefinitionError((Problem(file, *place, "", message),), passing=passing)
 
 
 class _Reader:

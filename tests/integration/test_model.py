@@ -166,7 +166,7 @@ def test_the_predecessors_successes_count_and_nothing_else_of_it(path: Path) -> 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_text("this is my shopping list" * 100)
-    with pytest.raises(StoreError, match="can not be used as AutoFlow's database"):
+    with pytest.raises(StoreError, match="cannot be used as AutoFlow's database"):
         RunStore(path)
     assert path.read_text().startswith("this is my shopping list")
 

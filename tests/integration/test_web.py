@@ -515,7 +515,7 @@ def test_a_port_that_is_taken_is_said_to_be(deployment: Deployment) -> None:
     deployment.write_simple("glues")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         outcome = deployment.run(AUTOFLOW_HTTP=str(taken.getsockname()[1]))
-    assert outcome.code == 2
+    assert outcome.code == 75
     assert "AUTOFLOW_HTTP" in outcome.log
     assert "is in use by another program" in outcome.log
     assert "Traceback" not in outcome.log

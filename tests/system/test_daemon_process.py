@@ -160,7 +160,8 @@ def test_a_second_autoflow_is_refused_and_told_who_is_there(
     until((deployment.outputs / "autoflow.db").exists)
     until(lambda: deployment.run("--health").code == 0)
     second = deployment.run(*arguments)
-    assert second.code == 2
+    # it may be about to end
+    assert second.code == 75
     assert f"held by another AutoFlow (pid {daemon.pid}, since " in second.log
     assert daemon.poll() is None
 

@@ -279,7 +279,7 @@ def test_a_file_of_another_kind_is_told(inputs: Path, content: bytes | None, wor
 
 def test_a_file_that_is_a_directory_is_told(inputs: Path) -> None:
     (inputs / "workflows.yml").mkdir()
-    with pytest.raises(DefinitionError, match="can not be read"):
+    with pytest.raises(DefinitionError, match="cannot be read"):
         load_definitions(inputs / "workflows.yml")
 
 

@@ -91,7 +91,9 @@ def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
         ("AUTOFLOW_LOG_LEVEL", "LOUD", "expected one of DEBUG, INFO"),
         ("FLOWAPI_URL", "flowapi.example.org", "is no web address"),
         ("FLOWAPI_URL", "https://me:geheim@flowapi.example.org", "has a user name or a password in it"),
-        ("SSL_CERTIFICATE_FILE", "/no/such/file.pem", "is no file that can be read"),
+        ("SSL_CERTIFICATE_FILE", "/etc/no-such-file.pem", "is no file that can be read"),
+        ("SSL_CERTIFICATE_FILE", "/etc", "is no file that can be read"),
+        ("SSL_CERTIFICATE_FILE", "/" + "c" * 300, "is no file that can be read (File name too long)"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable(
@@ -117,7 +119,7 @@ def test_a_config_that_is_no_toml_is_told(environment: dict[str, str], tmp_path:
     config.write_text("flowapi_url = \n")
     with pytest.raises(SettingsError, match="is not valid TOML"):
         load({**environment, "AUTOFLOW_CONFIG": str(config)}, tmp_path)
-    with pytest.raises(SettingsError, match="can not be read"):
+    with pytest.raises(SettingsError, match="cannot be read"):
         load({**environment, "AUTOFLOW_CONFIG": str(tmp_path / "none.toml")}, tmp_path)
 
 
@@ -211,7 +213,7 @@ def test_directories_of_outputs_are_made(environment: dict[str, str], tmp_path: 
 
 def test_outputs_that_can_not_be_written_are_told(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match="can not be written"):
+    with pytest.raises(SettingsError, match="cannot be written"):
         check_directories(load({**environment, "AUTOFLOW_OUTPUTS_DIR": str(tmp_path / "file" / "x")}, tmp_path))
     with pytest.raises(SettingsError, match="is not a directory; it must hold"):
         check_directories(load({**environment, "AUTOFLOW_INPUTS_DIR": str(tmp_path / "none")}, tmp_path))

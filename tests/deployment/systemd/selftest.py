@@ -252,6 +252,21 @@ def a_mistake_waits_for_a_person() -> None:
     check("a mistake in workflows.yml is not tried again", shown("NRestarts") == "0" and shown("ExecMainStatus") == "2")
 
 
+def what_may_pass_is_tried_again() -> None:
+    drop_in(NOW + "RestartSec=1s\n")
+    inputs = Path("/srv/autoflow/inputs")
+    aside = inputs.rename(inputs.with_name("inputs-aside"))
+    systemctl("start", "autoflow")
+    again = until(lambda: int(shown("NRestarts") or 0) >= 6)
+    check(
+        "inputs that are not mounted yet are tried for again and again",
+        again and "is it mounted" in shell("journalctl", "--unit=autoflow"),
+    )
+    aside.rename(inputs)
+    check("  and once they are there it starts", until(lambda: shown("ActiveState") == "active", 60))
+    systemctl("stop", "autoflow")
+
+
 def the_token_stays_secret() -> None:
     token = Path("/etc/autoflow/FLOWAPI_TOKEN").read_text().strip()
     journal = shell("journalctl", "--unit=autoflow")
@@ -271,6 +286,7 @@ def main() -> None:
             a_kill_is_followed_by_a_restart,
             a_starved_watchdog_is_followed_by_a_restart,
             a_failure_is_told,
+            what_may_pass_is_tried_again,
             a_mistake_waits_for_a_person,
             the_token_stays_secret,
         ):
