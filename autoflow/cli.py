@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
 import os
 import re
@@ -21,7 +22,7 @@ from autoflow.commands.arguments import add_commands
 from autoflow.errors import AutoflowError, ExitCode, may_pass
 
 if TYPE_CHECKING:
-    from autoflow.progress import Progress
+    from autoflow.log_writer import LogWriter
     from autoflow.settings import Settings
     from autoflow.warm_process import WarmProcess
 
@@ -62,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_command(options, os.environ)
         return command(options, os.environ)
     except AutoflowError as error:
-        # each line is a message of its own, as in a file of many mistakes
-        for line in str(error).splitlines():
-            print(f"autoflow: {line}", file=sys.stderr)  # noqa: T201
+        complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -73,11 +72,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
-        if not may_pass(error):
+        if may_pass(error):
+            # a disk that is full or fails, wherever that was noticed
+            complain(told(error))
+            return ExitCode.TRY_AGAIN
+        if not logging.getLogger().handlers:
             raise
-        # a disk that is full or fails, wherever that was noticed
-        print(f"autoflow: {told(error)}", file=sys.stderr)  # noqa: T201
-        return ExitCode.TRY_AGAIN
+        # redacted, and never waiting for who reads it
+        logging.getLogger("autoflow").critical("AutoFlow ends for a defect of its own", exc_info=True)
+        return ExitCode.RUN_FAILED
+
+
+def complain(message: str) -> None:
+    """Say why AutoFlow ends, after all that the log says; each line of it is a message of its own."""
+    from autoflow.log_writer import LogWriter, log_writer
+    from autoflow.wording import printable
+
+    writer = log_writer() or LogWriter(sys.stderr)
+    for line in message.splitlines():
+        writer.line(printable(f"autoflow: {line}"))
+    writer.flush()
 
 
 def told(error: Exception) -> str:
@@ -129,11 +143,10 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     name: str = options.command
     settings: Settings | None = None
     if name not in WITHOUT_SETTINGS:
-        from autoflow.progress import progress_for
         from autoflow.settings import load_settings
 
         settings = load_settings(environment, asks_flowapi=name in ASKING_FLOWAPI)
-        set_up_logging(settings, progress_for(sys.stderr))
+        set_up_logging(settings)
     module = import_module(f"autoflow.commands.{'steering' if name in STEERING else name}")
     code: ExitCode = module.run(options, settings)
     sys.stdout.flush()
@@ -150,9 +163,14 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     from autoflow.progress import progress_for
     from autoflow.settings import load_settings
 
+    if not options.health and not options.check:
+        from autoflow.signal_guard import guard, is_over
+
+        guard(ExitCode.RUN_FAILED if options.run_once else ExitCode.OK)
+        # the last thing but one that an interpreter does
+        atexit.register(is_over)
     settings = load_settings(environment)
-    progress = progress_for(sys.stderr)
-    set_up_logging(settings, progress)
+    progress = progress_for(set_up_logging(settings))
     if options.health:
         return health(settings)
     if options.check:
@@ -170,9 +188,17 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
         import asyncio  # noqa: F401
     from autoflow import app
 
-    if options.run_once:
-        return app.run_once(settings, environment, progress, warm_process)
-    return app.run_on_schedule(settings, environment, progress, now=options.now)
+    try:
+        if options.run_once:
+            return app.run_once(settings, environment, progress, warm_process)
+        return app.run_on_schedule(settings, environment, progress, now=options.now)
+    except Exception as error:
+        if not may_pass(error):
+            raise
+        from autoflow.outputs import unwritable
+
+        reasons = unwritable(settings.db_path.parent, settings.outputs_dir)
+        raise AutoflowError("\n".join(reasons or [told(error)]), passing=True) from error
 
 
 def check(settings: Settings) -> ExitCode:
@@ -204,21 +230,21 @@ def health(settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def set_up_logging(settings: Settings, progress: Progress) -> None:
+def set_up_logging(settings: Settings) -> LogWriter:
     """Log to standard error: one line a transition, never a secret."""
-    from autoflow.progress import TerminalHandler, TerminalProgress
+    from autoflow.log_writer import LogHandler, LogWriter
     from autoflow.redaction import RedactingFormatter, Redactor
     from autoflow.settings import current_secrets
 
-    handler: logging.Handler
-    if isinstance(progress, TerminalProgress):
-        handler = TerminalHandler(sys.stderr, progress)
+    writer = LogWriter(sys.stderr)
+    if writer.is_terminal:
         formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     else:
-        handler = logging.StreamHandler(sys.stderr)
         formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
+    handler = LogHandler(writer)
     handler.setFormatter(RedactingFormatter(formatter, lambda: Redactor.of(*current_secrets(settings))))
     # what libraries log goes the same way, so that it is redacted too
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     logging.getLogger("autoflow").setLevel(settings.log_level)
+    return writer

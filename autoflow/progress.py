@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TextIO
 
-CLEAR_LINE = "\r\x1b[K"
+from autoflow.log_writer import LogWriter
+from autoflow.wording import printable
 
 
 @dataclass(frozen=True)
@@ -70,44 +68,24 @@ class TerminalProgress(Progress):
 
     watched = True
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
         self._tasks: dict[Task, str] = {}
 
     def show(self, task: Task, text: str) -> None:
         self._tasks[task] = text
-        self.draw()
+        self._draw()
 
     def drop(self, task: Task) -> None:
         self._tasks.pop(task, None)
-        self.draw()
+        self._draw()
 
-    def erase(self) -> None:
-        """Make room for a line that stays."""
-        self._stream.write(CLEAR_LINE)
-
-    def draw(self) -> None:
-        """Draw the line as it is now."""
-        line = "  |  ".join(f"{task}: {text}" for task, text in self._tasks.items())
+    def _draw(self) -> None:
+        line = printable("  |  ".join(f"{task}: {text}" for task, text in self._tasks.items()))
         width = shutil.get_terminal_size().columns - 1
-        self._stream.write(CLEAR_LINE + (line if len(line) <= width else line[: width - 1] + "…"))
-        self._stream.flush()
+        self._writer.foot(line if len(line) <= width else line[: width - 1] + "…")
 
 
-class TerminalHandler(logging.StreamHandler[TextIO]):
-    """Prints log records above the progress line."""
-
-    def __init__(self, stream: TextIO, progress: TerminalProgress) -> None:
-        super().__init__(stream)
-        self._progress = progress
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._progress.erase()
-        super().emit(record)
-        self._progress.draw()
-
-
-def progress_for(stream: TextIO | None = None) -> Progress:
-    """Choose by where the output goes."""
-    stream = stream or sys.stderr
-    return TerminalProgress(stream) if stream.isatty() else Progress()
+def progress_for(writer: LogWriter | None) -> Progress:
+    """Choose by where the log goes."""
+    return TerminalProgress(writer) if writer is not None and writer.is_terminal else Progress()

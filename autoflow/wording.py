@@ -31,6 +31,26 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def printable(text: str, keep: str = "") -> str:
+    """Write out what moves a cursor, turns text around, or can not be encoded; white space becomes spaces.
+
+    Parameters
+    ----------
+    keep
+        Characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character in keep
+        else " "
+        if character.isspace()
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant, whatever its case."""
     # only who mistyped something pays for this import

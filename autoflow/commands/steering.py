@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -280,12 +279,15 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
             " a run that a crash left is taken up at the next start"
         )
     from autoflow.app import obey_here
+    from autoflow.log_writer import log_writer
     from autoflow.progress import progress_for
+    from autoflow.signal_guard import guard
 
+    guard(ExitCode.RUN_FAILED)
     if intent.order["do"] == "run":
         # what runs here has to know where FlowAPI is
         settings = load_settings(os.environ)
-    code = obey_here(settings, os.environ, progress_for(sys.stderr), intent.order)
+    code = obey_here(settings, os.environ, progress_for(log_writer()), intent.order)
     if options.json:
         print_json(_as_json(intent, len(intent.rows), None) | {"exit_code": int(code)})
     elif intent.order["do"] != "run":

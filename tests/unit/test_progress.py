@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import io
-
-from autoflow.progress import Progress, RememberedProgress, Task, TerminalProgress
+from autoflow.progress import Progress, RememberedProgress, Task
 
 TASK = Task(7, "w 2016-01-01", "glues")
 
@@ -20,13 +18,6 @@ def test_tasks_are_remembered_until_they_end() -> None:
     progress.drop(TASK)
     progress.drop(TASK)
     assert progress.tasks() == {}
-
-
-def test_a_terminal_is_told_all_the_same() -> None:
-    stream = io.StringIO()
-    progress = RememberedProgress(TerminalProgress(stream))
-    progress.show(TASK, "cell 3/7")
-    assert "w 2016-01-01 glues: cell 3/7" in stream.getvalue()
 
 
 def test_without_a_page_nothing_is_remembered_and_nothing_watched() -> None:

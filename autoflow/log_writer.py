@@ -1,0 +1,155 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The log, written by a thread of its own: a reader that has stopped reading holds nobody up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from typing import TextIO
+
+from autoflow.wording import printable
+
+MOST_WAITING = 4_000_000
+"""Characters that wait to be written; lines beyond are lost, and counted."""
+
+LONGEST_RECORD = 100_000
+"""Characters of one record, traceback and all."""
+
+LAST_PATIENCE = 2.0
+"""Seconds that the reader is given at the end."""
+
+CLEAR_LINE = "\r\x1b[K"
+
+
+class LogWriter:
+    """Writes to a stream in the order in which it is told to, and never waits for who reads there.
+
+    Parameters
+    ----------
+    stream
+        Where to: its descriptor is used, so that a write that hangs holds none of the stream's locks.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.is_terminal = stream.isatty()
+        self._descriptor = stream.fileno()
+        self._encoding = stream.encoding or "utf-8"
+        self._changed = threading.Condition()
+        self._waiting: deque[str] = deque()
+        self._size = 0
+        self._lost = 0
+        self._foot = self._drawn = ""
+        self._busy = False
+        self._thread: threading.Thread | None = None
+
+    def line(self, text: str) -> None:
+        """Have a line written, above the foot."""
+        with self._changed:
+            if self._size + len(text) > MOST_WAITING:
+                self._lost += 1
+                return
+            self._waiting.append(text)
+            self._size += len(text)
+            self._wake()
+
+    def foot(self, text: str) -> None:
+        """Have the last line of a terminal drawn over; what nobody has seen yet is not drawn at all."""
+        with self._changed:
+            self._foot = text
+            self._wake()
+
+    def flush(self, patience: float = LAST_PATIENCE) -> bool:
+        """Wait until all is written, but no longer than that; False when something is left."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._busy and not self._is_behind(), patience)
+
+    def _is_behind(self) -> bool:
+        return bool(self._waiting) or self._foot != self._drawn
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="log", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(self._is_behind)
+                self._busy = True
+                text, lines = self._next()
+            written = _write(self._descriptor, text.encode(self._encoding, "backslashreplace"))
+            if not written:
+                with self._changed:
+                    self._lost += lines
+                # nobody reads, or the disk is full: there may be room again
+                time.sleep(0.1)
+
+    def _next(self) -> tuple[str, int]:
+        """Take all that waits, and say how many lines it has."""
+        lines = list(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        if self._lost and lines:
+            lines.insert(0, f"{self._lost} lines of the log were lost: they could not be written in time")
+            self._lost = 0
+        text = "".join(f"{line}\n" for line in lines)
+        if self._foot or self._drawn:
+            text = f"{CLEAR_LINE}{text}{self._foot}"
+        self._drawn = self._foot
+        return text, len(lines)
+
+
+def _write(descriptor: int, data: bytes) -> bool:
+    """Write all of it, however long that takes; False when it cannot be written."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            # somebody who shares the stream has made it so
+            select.select([], [descriptor], [], 1.0)
+        except (OSError, ValueError):
+            return False
+    return True
+
+
+class LogHandler(logging.Handler):
+    """Gives log records to a writer."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self.writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+            if len(text) > LONGEST_RECORD:
+                text = f"{text[:LONGEST_RECORD]} ... ({len(text) - LONGEST_RECORD} more characters)"
+            # what FlowAPI or a notebook says may move a terminal's cursor, or turn the text around
+            self.writer.line(printable(text, keep="\n\t"))
+        except Exception:  # noqa: BLE001  # as all handlers do
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait for the writer, within bounds."""
+        self.writer.flush()
+
+
+def log_writer() -> LogWriter | None:
+    """Give the writer that the log goes to; None when logging is not set up."""
+    handlers = logging.getLogger().handlers
+    return next((handler.writer for handler in handlers if isinstance(handler, LogHandler)), None)
+
+
+def flush_log() -> None:
+    """Have the log written before anything else is."""
+    if (writer := log_writer()) is not None:
+        writer.flush()

@@ -1,0 +1,201 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What the machine does to AutoFlow: a log that nobody reads, signals without a meaning, disks that fail."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from examples.flowapi import FlowapiStandin
+from tests.conftest import ROOT, Deployment
+from tests.system.test_daemon_process import processes_of, running_a_cell, states, until
+from tests.system.test_start import mounted
+
+MEANINGLESS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGHUP, signal.SIGPROF)
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def with_its_log_in(deployment: Deployment, descriptor: int, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "autoflow", *arguments],
+        env={**deployment.environment, "AUTOFLOW_LOG_LEVEL": "DEBUG"},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=descriptor,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_log_that_nobody_reads_stops_nothing(
+    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]], gone: bool
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("glues")
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    # full before the first line
+    os.write(writing, b"x" * 4096)
+    daemon = with_its_log_in(deployment, writing, "--now")
+    started.append(daemon)
+    os.close(writing)
+    if gone:
+        os.close(reading)
+    until(lambda: deployment.run("--health").code == 0)
+    until(lambda: bool(deployment.made("notebooks/glues*")), 60)
+    until(lambda: states(deployment) == [("2016-01-01", "success")])
+    assert deployment.run("--health").code == 0
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(20) == 0
+    if not gone:
+        os.close(reading)
+
+
+def test_errors_are_told_to_nobody_in_bounded_time(
+    deployment: Deployment, started: list[subprocess.Popen[str]]
+) -> None:
+    deployment.write("workflows: 3\n")
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writing, b"x" * 4096)
+    process = with_its_log_in(deployment, writing, "--run-once")
+    started.append(process)
+    assert process.wait(20) == 2
+    os.close(reading)
+    os.close(writing)
+
+
+def catches(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    caught = next(line for line in status if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def test_signals_that_mean_nothing_end_nothing_at_any_time(
+    deployment: Deployment, started: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    deployment.write_simple("sleeps")
+    deployment.environment["AUTOFLOW_GRACE"] = "1s"
+    with (tmp_path / "log").open("wb") as file:
+        daemon = with_its_log_in(deployment, file.fileno(), "--now")
+    started.append(daemon)
+    until(lambda: catches(daemon.pid, signal.SIGUSR1))
+    starting = running_a_cell(deployment)
+    while not starting():
+        for number in MEANINGLESS:
+            daemon.send_signal(number)
+        assert daemon.poll() is None
+        time.sleep(0.02)
+    assert deployment.run("--health").code == 0
+    daemon.send_signal(signal.SIGQUIT)
+    end = time.monotonic() + 40
+    while daemon.poll() is None and time.monotonic() < end:
+        for number in MEANINGLESS:
+            daemon.send_signal(number)
+        time.sleep(0.002)
+    log = (tmp_path / "log").read_text()
+    assert daemon.wait(10) == 0, log
+    assert "SIGUSR1: ignored" in log
+    assert "SIGQUIT: stopping" in log
+    assert processes_of(deployment) == []
+    assert {state for _, state in states(deployment)} == {"interrupted"}
+    assert deployment.made(".autoflow/*/*") == []
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+def test_asked_to_stop_while_it_starts_it_leaves_nothing(
+    deployment: Deployment, started: list[subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    deployment.write_simple("sleeps")
+    run = deployment.start("--run-once", AUTOFLOW_GRACE="1s")
+    started.append(run)
+    until(lambda: catches(run.pid, signal.SIGUSR1))
+    run.send_signal(number)
+    log, _ = run.communicate(timeout=30)
+    assert run.returncode == (130 if number == signal.SIGINT else 1), log
+    assert "Traceback" not in log
+    until(lambda: processes_of(deployment) == [])
+
+
+needs_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount small file systems: disks NOT tried")
+
+
+@contextmanager
+def failing_disk(directory: Path, image: Path) -> Iterator[Path]:
+    """Mount a disk that turns read-only once something is written to the file that is given."""
+    with image.open("wb") as file:
+        file.truncate(64_000_000)
+    making = subprocess.run(["mkfs.ext4", "-q", str(image)], check=False)
+    mounting = ["mount", "-o", "loop,errors=remount-ro", str(image), str(directory)]
+    if making.returncode != 0 or subprocess.run(mounting, check=False).returncode != 0:
+        pytest.skip("no disk can be mounted from a file here: a disk that fails is NOT tried")
+    try:
+        device = subprocess.check_output(["findmnt", "-no", "SOURCE", str(directory)], text=True).strip()
+        yield Path("/sys/fs/ext4") / Path(device).name / "trigger_fs_error"
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def writable(directory: Path) -> bool:
+    try:
+        (directory / "probe").write_bytes(b"")
+    except OSError:
+        return False
+    return True
+
+
+@needs_mounts
+def test_a_file_system_that_turns_read_only_is_told_and_sigterm_ends_the_daemon(
+    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("glues")
+    deployment.outputs.mkdir(exist_ok=True)
+    with failing_disk(deployment.outputs, tmp_path / "disk.img") as trigger:
+        daemon = deployment.start("--now")
+        started.append(daemon)
+        until(lambda: bool(deployment.made("notebooks/glues*")), 60)
+        until(lambda: states(deployment) == [("2016-01-01", "success")])
+        trigger.write_text("it fails")
+        until(lambda: not writable(deployment.outputs))
+        daemon.send_signal(signal.SIGTERM)
+        log, _ = daemon.communicate(timeout=40)
+        assert "Traceback" not in log, log
+        assert daemon.returncode in (0, 75), log
+        again = deployment.run("--run-once")
+        assert again.code == 75, again.log
+        assert "Read-only file system" in again.log
+        assert "Traceback" not in again.log
+
+
+@needs_mounts
+@pytest.mark.parametrize("size", ["400k", "1m"])
+def test_a_disk_that_becomes_full_is_told_in_words(deployment: Deployment, size: str) -> None:
+    deployment.write_simple("glues", "fills_disk")
+    deployment.outputs.mkdir(exist_ok=True)
+    with mounted(deployment.outputs, f"size={size}"):
+        outcome = deployment.run("--run-once")
+        assert outcome.code in (1, 75), outcome.log
+        assert "space left" in outcome.log, outcome.log
+        assert processes_of(deployment) == []
