@@ -32,6 +32,8 @@ WARM_KINDS = ("notebook", "report", "page")
 MOST_WARM_PARENTS = 3
 """How many are started in the place of one that refused or ended, before jobs go without."""
 
+REPLY = "reply.json"
+
 LOG_LIMIT = 10_000_000
 """Bytes of a child's output that are kept on disk at most."""
 
@@ -43,8 +45,8 @@ class Reply:
     """How a job ended.
 
     ``done``: ``value`` is what the child answered. ``failed``: ``error`` is what it could not do.
-    ``timeout``: it was stopped, and may have left an ``error`` on its way out. ``died``: it ended
-    without a word, and ``how`` says by what.
+    ``timeout``: it was stopped, and may have left an ``error`` on its way out; what else it answered then
+    does not count. ``died``: it ended without a word, and ``how`` says by what.
     """
 
     cause: Literal["done", "failed", "timeout", "died"]
@@ -195,8 +197,11 @@ class Jobs:
         watch = _Watch(workspace, on_progress)
         timed_out = False
         try:
-            timed_out = not await watch.until_exit(process, timeout)
-            if timed_out:
+            # A reply that lies there when the time is over was made in time: all that is late is the end of
+            # processes. One that comes later is no success, whatever it says: a cell may take the
+            # interrupt for an ordinary exception, and go on.
+            if not await watch.until_exit(process, timeout) and not watch.replied():
+                timed_out = True
                 await self._stop(process, watch)
         except asyncio.CancelledError:
             with suppress(asyncio.CancelledError):
@@ -261,6 +266,7 @@ class _Watch:
 
     def __init__(self, workspace: Path, on_progress: Callable[[Mapping[str, Any]], None] | None) -> None:
         self._log = workspace / "log.txt"
+        self._reply = workspace / REPLY
         self._progress = workspace / "progress.json"
         self._on_progress = on_progress
         self._seen = ""
@@ -283,6 +289,10 @@ class _Watch:
         finally:
             waiter.cancel()
 
+    def replied(self) -> bool:
+        """Whether the child has done its work, and only has to end."""
+        return self._reply.exists()
+
     def _look(self) -> None:
         with suppress(OSError):
             if self._log.stat().st_size > LOG_LIMIT:
@@ -300,12 +310,12 @@ def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Rep
     log = _tail(workspace / "log.txt")
     reply: dict[str, Any] = {}
     with suppress(OSError, ValueError):
-        reply = json.loads((workspace / "reply.json").read_text())
+        reply = json.loads((workspace / REPLY).read_text())
     value, error = reply.get("value"), reply.get("error")
-    if value is not None:
-        return Reply("done", value, {}, "", log)
     if timed_out:
         return Reply("timeout", {}, error or {}, "stopped after its time was over", log)
+    if value is not None:
+        return Reply("done", value, {}, "", log)
     if error is not None:
         return Reply("failed", {}, error, "", log)
     return Reply("died", {}, {}, _how_it_died(returncode), log)

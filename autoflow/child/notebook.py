@@ -13,45 +13,33 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import nbformat
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_core.utils import ensure_event_loop
-from nbclient.exceptions import DeadKernelError
-from nbformat import NotebookNode, v4
+from nbformat import v4
 
+from autoflow.child.cells import Client, NotebookFailedError
 from autoflow.child.kernels import KernelManager, KernelNotReadyError
 from autoflow.child.papermill import (
+    ERROR_ANCHOR_MSG,
+    ERROR_MARKER_TAG,
+    ERROR_MESSAGE_TEMPLATE,
     NBClientEngine,
-    PapermillExecutionError,
-    PapermillNotebookClient,
     complete,
     execute_notebook,
+    papermill,
     papermill_engines,
-    strip_color,
 )
 from autoflow.child.spare_kernel import SpareKernel
-from autoflow.executed_notebook import cell_position
 from autoflow.redaction import Redactor
 from autoflow.token_scan import refuse_leak
 
 __all__ = ["complete", "prepare", "work"]
 
-OUTPUT_LIMIT = 10_000_000
-"""Characters of output that are kept of one cell."""
-
 SAVE_SECONDS = 0.2
 """How long a change of the notebook may wait until it is on disk."""
-
-
-class NotebookFailedError(Exception):
-    """A notebook did not get to its end; ``details`` are the reply's."""
-
-    def __init__(self, **details: Any) -> None:
-        super().__init__(details["message"])
-        self.details = details
 
 
 def prepare(notebook: str) -> None:
@@ -85,6 +73,8 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     """
     output = workspace / "notebook.ipynb"
     papermill_engines.register("autoflow", Engine)
+    # the engine has told by then, and knows which errors were expected
+    papermill.execute.raise_for_execution_errors = lambda *_: None
     try:
         execute_notebook(
             _literal(request["notebook"]),
@@ -96,16 +86,6 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
             progress=workspace / "progress.json",
             spare_kernel=spare_kernel,
         )
-    except PapermillExecutionError as error:
-        cells = json.loads(output.read_text(encoding="utf-8"))["cells"]
-        raise NotebookFailedError(
-            exception=error.ename,
-            message=strip_color(error.evalue),
-            cell=_failed_cell(cells),
-            traceback=strip_color("\n".join(error.traceback)),
-        ) from error
-    except DeadKernelError as error:
-        raise NotebookFailedError(exception="DeadKernelError", message=Engine.how_kernel_ended) from error
     except KernelNotReadyError as error:
         log = (workspace / "log.txt").read_text(errors="replace").splitlines()
         raise NotebookFailedError(
@@ -118,35 +98,8 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     return {}
 
 
-class Client(PapermillNotebookClient):  # type: ignore[misc]
-    """papermill's client, with an end to how much output a cell may leave."""
-
-    def output(
-        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
-    ) -> NotebookNode | None:
-        content = msg["content"]
-        size = len(content["text"]) if "text" in content else sum(len(str(v)) for v in content.get("data", {}).values())
-        before = self._sizes.get(cell_index, 0)
-        self._sizes[cell_index] = before + size
-        if before + size <= OUTPUT_LIMIT:
-            kept: NotebookNode | None = super().output(outs, msg, display_id, cell_index)
-            return kept
-        if before <= OUTPUT_LIMIT:
-            note = (
-                f"\n[AutoFlow: more than {OUTPUT_LIMIT // 1_000_000} MB of output in this cell; the rest is left out]\n"
-            )
-            outs.append(v4.new_output("stream", name="stderr", text=note))
-        return None
-
-    def reset_execution_trackers(self) -> None:
-        super().reset_execution_trackers()
-        self._sizes: dict[int, int] = {}
-
-
 class Engine(NBClientEngine):  # type: ignore[misc]
     """papermill's engine, with kernels of `autoflow.child.kernels` and progress for the parent."""
-
-    how_kernel_ended = ""
 
     @classmethod
     def execute_managed_notebook(
@@ -175,21 +128,10 @@ class Engine(NBClientEngine):  # type: ignore[misc]
             startup_timeout=start_timeout,
             on_cell_execute=report_progress,
         )
-        manager = client.create_kernel_manager()
-        manager.prefer(spare_kernel)
-
-        def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            """Turn the parent's wish to stop into a KeyboardInterrupt in the running cell."""
-            if manager.process is not None:
-                manager.process.send_signal(signal.SIGINT)
-
-        signal.signal(signal.SIGTERM, interrupt)
-        try:
-            with saving_seldom(nb_man):
-                client.execute()
-        except DeadKernelError:
-            cls.how_kernel_ended = _how_it_ended(manager.process.wait(timeout=5) if manager.process else None)
-            raise
+        client.create_kernel_manager().prefer(spare_kernel)
+        signal.signal(signal.SIGTERM, client.stop)
+        with saving_seldom(nb_man):
+            client.execute()
 
 
 @contextmanager
@@ -221,21 +163,6 @@ def saving_seldom(manager: Any) -> Iterator[None]:
             due.cancel()
 
 
-def _how_it_ended(returncode: int | None) -> str:
-    if returncode == -signal.SIGKILL:
-        return "the kernel was killed by signal 9, most likely because memory ran out"
-    if returncode is not None and returncode < 0:
-        return f"the kernel was killed by signal {-returncode} ({signal.strsignal(-returncode)})"
-    return f"the kernel ended by itself in the middle of a cell, with exit code {returncode}"
-
-
-def _failed_cell(cells: list[Mapping[str, Any]]) -> int | None:
-    for index, cell in enumerate(cells):
-        if any(output["output_type"] == "error" for output in cell.get("outputs", ())):
-            return cell_position(cells, index)
-    return None
-
-
 def _literal(path: str | Path) -> str:
     """Write a path so that papermill, which runs `str.format` over it, leaves it as it is."""
     return re.sub(r"[{}]", lambda match: match.group() * 2, str(path))
@@ -248,6 +175,17 @@ def _finish(output: Path, final: str) -> None:
     notebook = json.loads(output.read_text(encoding="utf-8"))
     notebook = Redactor.of(os.environ.get("FLOWAPI_TOKEN")).redact_json(notebook)
     notebook["metadata"]["papermill"]["output_path"] = final
+    _mark_failure(notebook["cells"])
     output.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if leak := refuse_leak(output, os.environ.get("FLOWAPI_TOKEN")):
         raise NotebookFailedError(exception="TokenFound", message=str(leak), cell=leak.cell)
+
+
+def _mark_failure(cells: list[dict[str, Any]]) -> None:
+    """Put in what papermill puts into a notebook that failed: a line at its top, with a link to the cell."""
+    for index, cell in enumerate(cells):
+        if cell["metadata"].get("papermill", {}).get("exception"):
+            top = ERROR_MESSAGE_TEMPLATE % cell.get("execution_count")
+            for position, text in ((index, ERROR_ANCHOR_MSG), (0, top)):
+                cells.insert(position, v4.new_markdown_cell(text, metadata={"tags": [ERROR_MARKER_TAG]}))
+            return

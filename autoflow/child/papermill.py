@@ -12,17 +12,22 @@ from contextlib import suppress
 from autoflow.imports import without
 
 with without("pyarrow.fs"):
+    import papermill.execute
     from papermill import execute_notebook, iorw
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
-    from papermill.exceptions import PapermillExecutionError, strip_color
+    from papermill.exceptions import strip_color
+    from papermill.execute import ERROR_ANCHOR_MSG, ERROR_MARKER_TAG, ERROR_MESSAGE_TEMPLATE
 
 __all__ = [
+    "ERROR_ANCHOR_MSG",
+    "ERROR_MARKER_TAG",
+    "ERROR_MESSAGE_TEMPLATE",
     "NBClientEngine",
-    "PapermillExecutionError",
     "PapermillNotebookClient",
     "complete",
     "execute_notebook",
+    "papermill",
     "papermill_engines",
     "strip_color",
 ]

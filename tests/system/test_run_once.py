@@ -33,6 +33,23 @@ available_dates_sensor:
       earliest_date: 2016-01-02
 """
 
+OVER_TIME = """
+workflows:
+  - name: late_notebook
+    notebooks:
+      n: &notebook {filename: swallows_interrupts.ipynb, timeout: 12s, output: {format: pdf},
+                    parameters: {reference_date: reference_date}}
+  - name: late_run
+    timeout: 12s
+    notebooks:
+      n: {<<: *notebook, timeout: none}
+available_dates_sensor:
+  schedule: "0 0 * * *"
+  workflows:
+    - {workflow_name: late_notebook, earliest_date: 2016-01-02}
+    - {workflow_name: late_run, earliest_date: 2016-01-02}
+"""
+
 
 def text_of(notebook: Path) -> str:
     cells = json.loads(notebook.read_text())["cells"]
@@ -309,3 +326,16 @@ def test_a_notebook_that_shows_the_token_in_disguise_is_not_kept(deployment: Dep
     assert outcome.code == 1
     assert "notebook encodes_token, cell 2: TokenFound: FlowAPI's token is in what cell 2 shows" in outcome.log
     assert deployment.made("notebooks/*") == []
+
+
+def test_who_is_over_a_time_out_has_failed_and_gets_no_report(deployment: Deployment) -> None:
+    deployment.write(OVER_TIME, "swallows_interrupts")
+    outcome = deployment.run("--run-once")
+    assert outcome.code == 1, outcome.log
+    assert "notebook n, cell 2: Timeout: took longer than the notebook's timeout of 12 s" in outcome.log
+    assert "took longer than the run's timeout of 12 s" in outcome.log
+    assert deployment.made("reports/*.pdf") == []
+    # what was executed until then is kept to look at, where the notebook was late and not the whole run
+    (kept,) = deployment.made("notebooks/*")
+    assert "__late_notebook_" in kept.name
+    assert text_of(kept) == ""

@@ -1,0 +1,79 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Hints where a notebook fails because a library no longer has what the notebook uses.
+
+The predecessor's notebooks were written for pandas 1, numpy 1 and what was current with these.
+"""
+
+from __future__ import annotations
+
+import re
+
+STYLER, FRAME = "'Styler' object has no attribute", "'(DataFrame|Series)' object has no attribute"
+KEYWORD = "unexpected keyword argument"
+
+REMOVED = (
+    (f"{STYLER} 'hide_index'", 'pandas 2.0 removed it; write .hide(axis="index")'),
+    (f"{STYLER} 'hide_columns'", 'pandas 2.0 removed it; write .hide(columns, axis="columns")'),
+    (f"{STYLER} 'set_precision'", "pandas 2.0 removed it; write .format(precision=...)"),
+    (f"{STYLER} 'set_na_rep'", "pandas 2.0 removed it; write .format(na_rep=...)"),
+    (f"{STYLER} 'render'", "pandas 2.0 removed it; write .to_html()"),
+    (f"{STYLER} 'applymap'|{FRAME} 'applymap'", "pandas 3.0 removed it; write .map(...)"),
+    (f"{FRAME} 'append'", "pandas 2.0 removed it; write pd.concat([first, second])"),
+    (f"{FRAME} 'iteritems'", "pandas 2.0 removed it; write .items()"),
+    (f"{FRAME} 'mad'", "pandas 2.0 removed it; write (data - data.mean()).abs().mean()"),
+    (f"{FRAME} 'ix'", "pandas 1.0 removed it; write .loc[...] or .iloc[...]"),
+    (f"{FRAME} 'is_monotonic'", "pandas 2.0 removed it; write .is_monotonic_increasing"),
+    (f"{FRAME} '(pad|backfill)'", "pandas 3.0 removed it; write .ffill() or .bfill()"),
+    (f"fillna\\(\\) got an {KEYWORD} 'method'", "pandas 3.0 removed it; write .ffill() or .bfill()"),
+    (f"groupby\\(\\) got an {KEYWORD} 'axis'", "pandas 3.0 removed it; group the transposed frame, .T"),
+    (f"{KEYWORD} 'level'", "pandas 2.0 removed it; write .groupby(level=...) before the method"),
+    (f"{KEYWORD} 'line_terminator'", "pandas 2.0 renamed it; write lineterminator="),
+    (f"{KEYWORD} '(error|warn)_bad_lines'", "pandas 2.0 removed it; write on_bad_lines="),
+    (f"{KEYWORD} 'squeeze'", 'pandas 2.0 removed it; write .squeeze("columns") after reading'),
+    (f"{KEYWORD} 'delim_whitespace'", 'pandas 3.0 removed it; write sep=r"\\s+"'),
+    (f"{KEYWORD} 'date_parser'", "pandas 3.0 removed it; write date_format="),
+    (
+        "(Datetime(Index|Properties))' object has no attribute 'week(ofyear)?'",
+        "pandas 2.0 removed it; write .isocalendar().week",
+    ),
+    (
+        "'pandas' has no attribute '(Panel|datetime|np|Int64Index|Float64Index|UInt64Index)'",
+        "pandas 2.0 removed it; import datetime and numpy themselves, and write pd.Index for an index",
+    ),
+    (
+        "Invalid frequency: ([A-Z]+)\\b",
+        "pandas 3.0 renamed frequencies; ME was M, QE was Q, YE was Y and A, h was H, min was T, s was S",
+    ),
+    (
+        "(DataFrame|Series)\\.\\w+\\(\\) takes .* positional argument",
+        "pandas 2.0 takes most arguments by name only; write their names",
+    ),
+    (
+        "'numpy' has no attribute '(float|int|bool|complex|object|str|unicode)'",
+        "numpy 1.24 removed it; write it without np. in front",
+    ),
+    (
+        "'numpy' has no attribute '(in1d|trapz|product|cumproduct|msort|math|asscalar)'",
+        "numpy 2 removed it; write np.isin, np.trapezoid, np.prod, np.cumprod, np.sort, import math, or .item()",
+    ),
+    ("compiled using NumPy 1|numpy.dtype size changed", "a library was built for numpy 1; install a newer one"),
+    ("'matplotlib.cm' has no attribute 'get_cmap'", "matplotlib 3.9 removed it; write matplotlib.colormaps[name]"),
+    ("'seaborn[\\w-]*' is not a valid", "matplotlib 3.8 renamed it; write seaborn-v0_8 for seaborn"),
+    ("geopandas.dataset", "geopandas 1.0 removed its data sets; read a file of your own"),
+    (f"sjoin\\(\\) got an {KEYWORD} 'op'", "geopandas 1.0 renamed it; write predicate="),
+    ("'Multi\\w+' object is not (iterable|subscriptable)", "shapely 2.0 changed it; write .geoms after the geometry"),
+    ("cannot import name '(Mapping|Sequence|Iterable|Callable)' from 'collections'", "import it from collections.abc"),
+    ("from 'IPython.core.display'", "IPython 9 removed it; import it from IPython.display"),
+)
+"""What an error says, as a pattern, and what to do. numpy 2 itself names the successor of most that is gone."""
+
+
+def hint_for(exception: str, message: str) -> str | None:
+    """Say what to do about an error whose cause is a known removal; None where it is none."""
+    text = f"{exception}: {message}"
+    for pattern, advice in REMOVED:
+        if re.search(pattern, text):
+            return f"Hint: {advice} (README.md, Old notebooks and today's libraries)."
+    return None
