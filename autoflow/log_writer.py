@@ -11,6 +11,7 @@ import select
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TextIO
 
 from autoflow.wording import printable
@@ -33,13 +34,15 @@ class LogWriter:
     Parameters
     ----------
     stream
-        Where to: its descriptor is used, so that a write that hangs holds none of the stream's locks.
+        Where to: its descriptor, if it has one, so that a write that hangs holds none of the stream's locks.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty()
-        self._descriptor = stream.fileno()
-        self._encoding = stream.encoding or "utf-8"
+        self._stream = stream
+        self._descriptor: int | None = None
+        with suppress(OSError):
+            self._descriptor = stream.fileno()
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque()
         self._size = 0
@@ -86,12 +89,17 @@ class LogWriter:
                 self._changed.wait_for(self._is_behind)
                 self._busy = True
                 text, lines = self._next()
-            written = _write(self._descriptor, text.encode(self._encoding, "backslashreplace"))
-            if not written:
+            if not self._write(text):
                 with self._changed:
                     self._lost += lines
                 # nobody reads, or the disk is full: there may be room again
                 time.sleep(0.1)
+
+    def _write(self, text: str) -> bool:
+        if self._descriptor is None:
+            self._stream.write(text)
+            return True
+        return _write(self._descriptor, text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
 
     def _next(self) -> tuple[str, int]:
         """Take all that waits, and say how many lines it has."""
