@@ -1,8 +1,36 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""A stand-in for FlowAPI: a real HTTP server with synthetic data, for the example and the tests."""
+"""A stand-in for FlowAPI: a real HTTP server with invented data, for the example, for tests and for trying things.
 
-from examples.flowapi.server import FlowapiStandin
+It answers as a real FlowAPI 1.34 with FlowMachine was recorded to, down to the messages, and does what that does where
+one would not expect it: a query that was asked before gives the rows of then, whatever has been ingested since; a
+query that failed stays failed; the list of dates may be two minutes old; a date is listed before its QA outcomes are
+there. Kinds of queries: flows, spatial_aggregate (of daily_location and modal_location), total_network_objects and
+unique_subscriber_counts, by admin0 to admin3. Left out: lon-lat, subsets of subscribers, samples other than everybody.
 
-__all__ = ["FlowapiStandin"]
+Start it with ``python -m examples.flowapi``, or in Python::
+
+    with FlowapiStandin(days=9) as flowapi:
+        print(flowapi.url, flowapi.token())
+
+FlowapiStandin: what goes wrong
+    ``set_fault``    one of `FAULTS`, or None; ``stuck`` and ``errored`` mark queries for good
+    ``start``, ``stop``    the server is there or not
+    ``token``        one with other scopes, several roles, or another lifetime
+FlowapiStandin: the data
+    ``set_days``, ``dates``    the days of data, by CDR type
+FlowapiStandin.flowmachine: the rest
+    ``restate``, ``drop``      ingest a date anew with fewer subscribers, or take it away
+    ``poll_seconds``           how long a query runs
+    ``dates_lag``              for how long the list of dates is kept (FlowMachine: 120 s; here none unless set)
+    ``checks_lag``             how long after its data a date's QA outcomes come (none unless set)
+    ``outcomes``               QA outcomes that are to be others: numbers, text, None
+    ``flush_redis``            forget all query ids; what was computed stays
+    ``reset_cache``            forget what was computed too
+    ``pass_time``              let seconds pass at once: for queries and both lags
+"""
+
+from examples.flowapi.server import FAULTS, FlowapiStandin
+
+__all__ = ["FAULTS", "FlowapiStandin"]

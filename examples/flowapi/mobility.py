@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 FIRST_DAY = dt.date(2016, 1, 1)
 FLOOD_DAY = dt.date(2016, 1, 15)
@@ -34,6 +34,7 @@ TRAVELLERS = 0.18
 SMALLEST_GROUP = 15
 """Rows with so few subscribers or fewer are left out of a result."""
 
+Key = TypeVar("Key", str, tuple[str, str])
 Flows = Mapping[tuple[str, str], float]
 
 
@@ -44,7 +45,7 @@ def places() -> Mapping[str, list[dict[str, Any]]]:
     return content
 
 
-def flows(day: dt.date, level: int, salt: str = "") -> dict[tuple[str, str], int]:
+def flows(day: dt.date, level: int, salt: str = "", share: float = 1.0) -> dict[tuple[str, str], int]:
     """Count subscribers by where they were before and where they are on a day.
 
     Parameters
@@ -55,6 +56,8 @@ def flows(day: dt.date, level: int, salt: str = "") -> dict[tuple[str, str], int
         Level of the places: 0 to 3.
     salt
         Anything that makes another query give slightly other counts.
+    share
+        The part of all subscribers that the data know of.
 
     Returns
     -------
@@ -66,15 +69,35 @@ def flows(day: dt.date, level: int, salt: str = "") -> dict[tuple[str, str], int
     for (origin, destination), people in _trips(day, salt).items():
         key = (_cut(origin, depth), _cut(destination, depth))
         counts[key] = counts.get(key, 0.0) + people
-    return {key: round(people) for key, people in sorted(counts.items()) if round(people) > SMALLEST_GROUP}
+    return _redacted(counts, share)
 
 
-def subscribers(day: dt.date, level: int, salt: str = "") -> dict[str, int]:
-    """Count subscribers by where they are on a day."""
-    counts: dict[str, int] = {}
-    for (_, destination), people in flows(day, level, salt).items():
-        counts[destination] = counts.get(destination, 0) + people
-    return counts
+def subscribers(day: dt.date, level: int, share: float = 1.0) -> dict[str, int]:
+    """Count subscribers by where they are on a day; small groups are left out."""
+    counts: dict[str, float] = {}
+    for (_, destination), people in _trips(day, "").items():
+        code = _cut(destination, level + 1)
+        counts[code] = counts.get(code, 0.0) + people
+    return _redacted(counts, share)
+
+
+def cells(day: dt.date, level: int) -> dict[str, int]:
+    """Count the towers that were heard of in each place on a day."""
+    return {
+        feature["properties"]["pcod"]: 3 + round(40 / 4**level + 2 * chance(f"cells {feature['id']} {day}"))
+        for feature in places()[f"admin{level}"]
+    }
+
+
+@cache
+def population() -> float:
+    """Count everybody."""
+    return sum(_usual_trips().values())
+
+
+def _redacted(counts: Mapping[Key, float], share: float) -> dict[Key, int]:
+    rounded = {key: round(counts[key] * share) for key in sorted(counts)}
+    return {key: people for key, people in rounded.items() if people > SMALLEST_GROUP}
 
 
 def _trips(day: dt.date, salt: str) -> Flows:
@@ -96,7 +119,7 @@ def _trips(day: dt.date, salt: str) -> Flows:
                 factor *= 1 - 0.35 * flood
             elif moving:
                 factor *= 1 - 0.1 * flood
-        trips[origin, destination] = people * factor * (0.97 + 0.06 * _chance(f"{day} {origin} {destination} {salt}"))
+        trips[origin, destination] = people * factor * (0.97 + 0.06 * chance(f"{day} {origin} {destination} {salt}"))
     return trips
 
 
@@ -105,7 +128,7 @@ def _usual_trips() -> Flows:
     towns = {
         place["properties"]["pcod"]: place["properties"]["centroid"]["coordinates"] for place in places()["admin3"]
     }
-    people = {code: 6000 + 90000 * _chance(f"people of {code}") ** 3 for code in towns}
+    people = {code: 6000 + 90000 * chance(f"people of {code}") ** 3 for code in towns}
     trips: dict[tuple[str, str], float] = {}
     for origin, here in towns.items():
         pull = {
@@ -127,6 +150,6 @@ def _cut(code: str, depth: int) -> str:
     return ".".join(code.split(".")[:depth])
 
 
-def _chance(text: str) -> float:
-    """A number in [0, 1) that depends on a text and nothing else."""
+def chance(text: str) -> float:
+    """Give a number in [0, 1) that depends on a text and nothing else."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

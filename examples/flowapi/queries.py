@@ -1,21 +1,31 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Queries: specifications as flowclient sends them, and the results that they give."""
+"""Queries: specifications as flowclient sends them, what they read, and the rows that they give.
+
+All of this is pure: what has been ingested and what is cached lies in `flowmachine`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from examples.flowapi import mobility
+from examples.flowapi.schemas import KINDS, LOCATIONS, problems_in
 
-KINDS = ("flows", "spatial_aggregate")
-METHODS = ("last", "most-common")
+DEFAULT_TYPES = ("calls", "sms")
+"""The CDR types that are read where a query names none."""
+
+COVERAGE = {"calls": 1.0, "sms": 0.5, "mds": 0.3, "topups": 0.3}
+"""The part of all subscribers of whom a day's data of a type know."""
+
+Reading = Mapping[tuple[str, dt.date], float]
+"""What a query found in the data: for each CDR type and day, the part of the usual subscribers that was there."""
 
 
 class SpecError(Exception):
@@ -27,31 +37,37 @@ class SpecError(Exception):
 
 
 @dataclass(frozen=True)
+class Window:
+    """A time of which a query reads CDR data: its result is a table of FlowMachine's cache."""
+
+    id: str
+    start: dt.datetime
+    end: dt.datetime
+    types: tuple[str, ...]
+
+    def covers(self, day: dt.date) -> bool:
+        """Tell whether a part of a day is in it."""
+        midnight = dt.datetime.combine(day, dt.time())
+        return self.start < midnight + dt.timedelta(days=1) and midnight < self.end
+
+
+@dataclass(frozen=True)
 class Query:
     """A query that can be run."""
 
     id: str
     kind: str
     unit: str
-    spec: Mapping[str, Any]
-    days: tuple[dt.date, ...]
-    """All days whose data it reads."""
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Compute the result."""
-        level = int(self.unit.removeprefix("admin"))
-        if self.kind == "flows":
-            arrival = _days(self.spec["to_location"])[-1]
-            counts = mobility.flows(arrival, level, salt=json.dumps(self.spec["from_location"], sort_keys=True))
-            return [
-                {"pcod_from": origin, "pcod_to": destination, "value": value}
-                for (origin, destination), value in counts.items()
-            ]
-        day = _days(self.spec["locations"])[-1]
-        return [{"pcod": code, "value": value} for code, value in mobility.subscribers(day, level).items()]
+    scopes: frozenset[str]
+    """What a token has to allow for it, besides ``run`` and ``get_result``."""
+    windows: tuple[Window, ...]
+    """What it reads, or its locations do, in order; a result is that of the last day."""
+    salt: str
+    """What makes its counts differ a little from those of another query."""
+    hours: frozenset[int]
 
 
-def read_query(body: Any, available: Collection[dt.date]) -> Query:
+def read_query(body: Any) -> Query:
     """Read what was sent to ``run``.
 
     Raises
@@ -61,32 +77,133 @@ def read_query(body: Any, available: Collection[dt.date]) -> Query:
     """
     if not isinstance(body, dict) or "query_kind" not in body:
         raise SpecError({"msg": "Could not parse query spec."})
-    kind = body["query_kind"]
-    if kind not in KINDS:
-        raise _invalid(body, {"query_kind": [f"Unsupported value: {kind}"]})
-    problems: dict[str, Any] = {}
-    names = ("from_location", "to_location") if kind == "flows" else ("locations",)
-    for name in names:
-        if name not in body:
-            problems[name] = ["Missing data for required field."]
-        elif not isinstance(body[name], dict):
-            problems[name] = {"_schema": f"Invalid data type: {body[name]}"}
-        elif not _is_location(body[name]):
-            problems[name] = {"query_kind": [f"Unsupported value: {body[name].get('query_kind')}"]}
+    problems = problems_in(body, tuple(KINDS))
     if problems:
         raise _invalid(body, problems)
-    locations = [body[name] for name in names]
-    units = {unit for location in locations for unit in _units(location)}
-    if len(units) != 1:
-        raise _invalid(body, {"_schema": ["Locations must have the same aggregation unit."]})
-    days = tuple(day for location in locations for day in _days(location))
-    for day in days:
-        if day not in available:
-            start, end = f"{day} 00:00:00", f"{day + dt.timedelta(days=1)} 00:00:00"
-            payload = {"exception": f"No data for date: {start} - {end}"}
-            raise SpecError({"msg": "Unable to create query object.", "payload": payload, "status": "Error"})
-    digest = hashlib.md5(json.dumps(body, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
-    return Query(digest, kind, units.pop(), body, days)
+    spec, kind = _normal(body), body["query_kind"]
+    locations = [spec[name] for name in KINDS[kind]] or [spec]
+    leaves = [leaf for location in locations for leaf in _leaves(location)]
+    unit = leaves[0]["aggregation_unit"]
+    return Query(
+        id=_digest(spec),
+        kind=kind,
+        unit=unit,
+        scopes=frozenset(scopes_of(unit, kind, _kinds(spec))),
+        windows=tuple(_window(leaf) for leaf in leaves),
+        salt=json.dumps(body["from_location"], sort_keys=True) if kind == "flows" else "",
+        hours=frozenset(hour for leaf in leaves for hour in leaf.get("hours", {}).values()),
+    )
+
+
+def scopes_of(unit: str, kind: str, nested: set[str] | None = None) -> list[str]:
+    """Name the scopes of a kind of query with some kinds within it, or with all that it may have."""
+    if nested is None:
+        nested = {kind, *(LOCATIONS if KINDS[kind] else ())}
+    return [f"{unit}:{kind}:{each}" for each in sorted(nested)]
+
+
+def rows(query: Query, tables: Mapping[str, Reading]) -> list[dict[str, Any]]:
+    """Compute a result from what was read when, by the ids of windows."""
+    level = int(query.unit.removeprefix("admin"))
+    readings = [tables[window.id] for window in query.windows]
+    share = min(_share(reading) for reading in readings)
+    days = sorted({day for _, day in readings[-1]})
+    if query.kind == "flows":
+        counts = mobility.flows(days[-1], level, query.salt, share)
+        return [{"pcod_from": a, "pcod_to": b, "value": value} for (a, b), value in counts.items()]
+    if query.kind == "total_network_objects":
+        return [
+            {"pcod": code, "value": value, "datetime": f"{day}T00:00:00+00:00"}
+            for day in days
+            for code, value in mobility.cells(day, level).items()
+        ]
+    return [{"pcod": code, "value": value} for code, value in mobility.subscribers(days[-1], level, share).items()]
+
+
+def columns(query: Query) -> list[str]:
+    """Name the columns of a result."""
+    if query.kind == "flows":
+        return ["pcod_from", "pcod_to", "value"]
+    return ["pcod", "value", "datetime"] if query.kind == "total_network_objects" else ["pcod", "value"]
+
+
+def features(query: Query, result: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Join a result to the places; flows become what comes into and what leaves each."""
+    places = {feature["properties"]["pcod"]: feature for feature in mobility.places()[query.unit]}
+    if query.kind == "flows":
+        codes = sorted({row[name] for row in result for name in ("pcod_from", "pcod_to")})
+        result = [
+            {
+                "pcod": code,
+                "outflows": {row["pcod_to"]: row["value"] for row in result if row["pcod_from"] == code},
+                "inflows": {row["pcod_from"]: row["value"] for row in result if row["pcod_to"] == code},
+            }
+            for code in codes
+        ]
+    else:
+        # FlowMachine puts the values first here
+        result = [{**{name: row[name] for name in row if name != "pcod"}, "pcod": row["pcod"]} for row in result]
+    for number, row in enumerate(result, start=1):
+        place = places[row["pcod"]]
+        yield {**place, "id": number, "properties": {**row, "centroid": place["properties"]["centroid"]}}
+
+
+def _share(reading: Reading) -> float:
+    """Tell of what part of all subscribers a reading knows: of those of its best type, day by day."""
+    days = {day for _, day in reading}
+    best = (max(COVERAGE[kind] * part for (kind, of), part in reading.items() if of == day) for day in days)
+    return sum(best) / len(days)
+
+
+def _normal(spec: Any) -> Any:
+    """Write a specification in one way, so that the same query has the same id."""
+    if isinstance(spec, list):
+        return [_normal(each) for each in spec]
+    if not isinstance(spec, dict):
+        return spec
+    known = {name: _normal(value) for name, value in spec.items() if value is not None}
+    if "query_kind" not in known:
+        return known
+    for name in {"date", "start_date", "end_date"} & set(known):
+        known[name] = _moment(known[name]).isoformat()
+    if "event_types" in known:
+        known["event_types"] = sorted(set(known["event_types"]))
+    defaults = {"flows": {"join_type": "inner"}, "total_network_objects": {"total_by": "day"}}
+    return {**defaults.get(known["query_kind"], {}), **known}
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def _leaves(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if spec["query_kind"] == "modal_location":
+        yield from spec["locations"]
+    else:
+        yield spec
+
+
+def _kinds(spec: Any) -> set[str]:
+    if isinstance(spec, list):
+        return {kind for each in spec for kind in _kinds(each)}
+    if not isinstance(spec, dict):
+        return set()
+    own = {spec["query_kind"]} if "query_kind" in spec else set()
+    return own.union(*(_kinds(spec[name]) for name in ("locations", "from_location", "to_location") if name in spec))
+
+
+def _window(leaf: Mapping[str, Any]) -> Window:
+    start = _moment(leaf["date"] if "date" in leaf else leaf["start_date"])
+    end = (
+        _moment(leaf["end_date"]) if "end_date" in leaf else start + min(dt.timedelta(days=1), dt.datetime.max - start)
+    )
+    # a sample is drawn from the table of all, which may be cached
+    whole = {name: value for name, value in leaf.items() if name != "sampling"}
+    return Window(_digest(whole), start, end, tuple(leaf.get("event_types", DEFAULT_TYPES)))
+
+
+def _digest(spec: Any) -> str:
+    return hashlib.md5(json.dumps(spec, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
 def _invalid(body: Mapping[str, Any], problems: Mapping[str, Any]) -> SpecError:
@@ -99,30 +216,3 @@ def _invalid(body: Mapping[str, Any], problems: Mapping[str, Any]) -> SpecError:
             f"Validation error messages:\n   {indented(problems)}.\n\n"
         }
     )
-
-
-def _is_location(spec: Mapping[str, Any]) -> bool:
-    if spec.get("query_kind") == "modal_location":
-        locations = spec.get("locations")
-        return isinstance(locations, list) and bool(locations) and all(_is_location(inner) for inner in locations)
-    try:
-        dt.date.fromisoformat(str(spec.get("date")))
-    except ValueError:
-        return False
-    return (
-        spec.get("query_kind") == "daily_location"
-        and spec.get("aggregation_unit") in mobility.places()
-        and spec.get("method") in METHODS
-    )
-
-
-def _days(location: Mapping[str, Any]) -> list[dt.date]:
-    if location["query_kind"] == "modal_location":
-        return [day for inner in location["locations"] for day in _days(inner)]
-    return [dt.date.fromisoformat(location["date"])]
-
-
-def _units(location: Mapping[str, Any]) -> set[str]:
-    if location["query_kind"] == "modal_location":
-        return {unit for inner in location["locations"] for unit in _units(inner)}
-    return {location["aggregation_unit"]}

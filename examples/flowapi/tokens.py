@@ -16,13 +16,19 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flowkit_jwt_generator.jwt import decompress_claims, generate_token
 
+from examples.flowapi.queries import scopes_of
+from examples.flowapi.schemas import KINDS
+
 AUDIENCE = "flowapi.stand-in"
 
 ALL_SCOPES = (
-    "available_dates",
-    "run",
+    "get_available_dates",
+    "get_qa_checks",
     "get_result",
-    *(f"admin{level}:{kind}" for level in range(4) for kind in ("flows", "spatial_aggregate", "geography")),
+    "run",
+    "lon-lat:geography:geography",
+    *(f"admin{level}:geography:geography" for level in range(4)),
+    *(scope for level in range(4) for kind in KINDS for scope in scopes_of(f"admin{level}", kind)),
 )
 """Every scope that the stand-in asks for; their shape has changed between releases of FlowKit."""
 
