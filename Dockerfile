@@ -59,8 +59,8 @@ ENV AUTOFLOW_INPUTS_DIR=/mounts/inputs \
 # AUTOFLOW_HTTP=0.0.0.0:8080 serves a page to look at; the container's loopback is nobody else's. Publish the port
 # with care: there is no password.
 #
-# A relative path in AUTOFLOW_DB_URI counts from here.
-WORKDIR /mounts/outputs
+# Not the outputs: Python would import what somebody leaves there.
+WORKDIR /
 
 # Any user will do (`--user 12345:0`) that can read the inputs and write the outputs.
 USER 1000:1000
@@ -74,4 +74,4 @@ STOPSIGNAL SIGTERM
 # The answer comes from the daemon's loop itself: a process that exists but is stuck does not pass.
 HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["autoflow", "--health"]
 ENTRYPOINT ["tini", "--"]
-CMD ["python", "-m", "autoflow"]
+CMD ["python", "-P", "-m", "autoflow"]

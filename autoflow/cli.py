@@ -164,9 +164,11 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     from autoflow.settings import load_settings
 
     if not options.health and not options.check:
+        from autoflow.processes import leave_no_core
         from autoflow.signal_guard import guard, is_over
 
         guard(ExitCode.RUN_FAILED if options.run_once else ExitCode.OK)
+        leave_no_core()
         # the last thing but one that an interpreter does
         atexit.register(is_over)
     settings = load_settings(environment)

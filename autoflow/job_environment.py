@@ -18,6 +18,9 @@ CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
 def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Give the environment of children: without secrets, and with a place for caches where there is no home."""
     passed = {name: value for name, value in environment.items() if name not in SECRET_NAMES}
+    # PYTHONPATH=$PYTHONPATH:/somewhere leaves an empty entry: the working directory, where others may write
+    if path := os.pathsep.join(filter(None, passed.pop("PYTHONPATH", "").split(os.pathsep))):
+        passed["PYTHONPATH"] = path
     if not os.access(environment.get("HOME") or "/nonexistent", os.W_OK):
         # kept from run to run: matplotlib takes seconds to find its fonts
         passed = {**_caches(settings), **passed}

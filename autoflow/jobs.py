@@ -101,7 +101,7 @@ class Jobs:
             shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
-        self._directory = directory
+        self._directory = directory.absolute()
         # unix sockets of kernels live here: their paths hold 107 bytes at most
         self._runtime = Path(tempfile.mkdtemp(prefix=prefix))
 
@@ -231,6 +231,8 @@ class Jobs:
         with (workspace / "log.txt").open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
+                # nothing is imported from where AutoFlow happens to run: others may write there
+                "-P",
                 "-m",
                 "autoflow.child",
                 str(workspace),
@@ -239,6 +241,7 @@ class Jobs:
                 stdout=output,
                 stderr=output,
                 env=environment,
+                cwd=workspace,
                 # Ctrl-C in a terminal is AutoFlow's to handle
                 start_new_session=True,
             )

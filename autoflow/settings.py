@@ -141,7 +141,7 @@ def load_settings(
         outputs_dir=outputs,
         notebooks_dir=Path(reader.text("outputs.notebooks_dir") or outputs / "notebooks").absolute(),
         reports_dir=Path(reader.text("outputs.reports_dir") or outputs / "reports").absolute(),
-        db_path=reader.read("db_uri", _database_path) or outputs / "autoflow.db",
+        db_path=_placed(reader.read("db_uri", _database_path) or Path("autoflow.db"), outputs),
         flowapi_url=reader.required("flowapi_url", "FLOWAPI_URL", "such as https://flowapi.example.org", _url)
         if asks_flowapi
         else "",
@@ -424,7 +424,12 @@ def _database_path(uri: str) -> Path:
     path = rest.removeprefix("/")
     if not rest.startswith("/") or not path or path == ":memory:":
         raise ValueError("names no file; expected sqlite:///relative/path or sqlite:////absolute/path")
-    return Path(path).absolute()
+    return Path(path)
+
+
+def _placed(path: Path, outputs: Path) -> Path:
+    """Say where a database is: a relative path counts from where AutoFlow runs if it is there, else from outputs."""
+    return path.absolute() if path.exists() else outputs / path
 
 
 def _days(text: str) -> tuple[int, ...]:

@@ -16,6 +16,11 @@ MARKER = "AUTOFLOW_JOB"
 """Environment variable that every process started for a job carries: ``<instance>/<job>/``."""
 
 
+START = "import sys; del sys.path[0]; from autoflow.child.__main__ import main; main()"
+"""Does as ``-P -m autoflow.child``: but kernels are forked from this process, and with that flag, which cannot be taken
+back, ipykernel would not let them import the modules beside a notebook."""
+
+
 @dataclass(frozen=True)
 class WarmProcess:
     """The process, and AutoFlow's end of the socket to it."""
@@ -43,13 +48,15 @@ def start_warm_process(environment: Mapping[str, str], instance: str) -> WarmPro
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "autoflow.child", "--warm", str(os.getpid())],
+            [sys.executable, "-c", START, "--warm", str(os.getpid())],
             stdin=theirs.fileno(),
             # what libraries print when they are imported is no message
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # longer than the marker of any job, which overwrites it
             env={**environment, MARKER: f"{instance}/warm-parent-of-jobs/"},
+            # nothing that it imports, reads or makes is where AutoFlow happens to run: others may write there
+            cwd="/",
             start_new_session=True,
         )
     return WarmProcess(process, ours)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.child.process import die_with_parent, keep_orphans
-from autoflow.processes import has_children, kill_descendants
+from autoflow.processes import has_children, kill_descendants, leave_no_core
 from autoflow.redaction import Redactor
 
 KINDS = ("available_dates", "message", "notebook", "page", "report", "template")
@@ -31,6 +31,7 @@ def main() -> None:
     """Be a job, or the warm parent that forks jobs, or a kernel below one."""
     what, parent = sys.argv[1], int(sys.argv[2])
     die_with_parent(parent)
+    leave_no_core()
     if what != "--warm":
         do_job(Path(what), {})
         return

@@ -99,8 +99,7 @@ class WarmParent:
         self._expects_reports = False
         self._asciidoctor: WarmAsciidoctor | None = None
         self._environment = dict(os.environ)
-        # what -m put first is where AutoFlow was started
-        self._fresh_path = tuple(sys.path if sys.flags.safe_path else sys.path[1:])
+        self._fresh_path = tuple(sys.path)
         self._wake, self._wakened = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> Job | None:
@@ -261,6 +260,7 @@ def wanted_by(notebook: str, preload: Iterable[str]) -> list[str]:
 def become_job(request: Mapping[str, Any]) -> None:
     """Make a forked process what a job's process is that was started from nothing."""
     os.setsid()
+    os.chdir(request["workspace"])
     log = os.open(f"{request['workspace']}/log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)

@@ -35,6 +35,8 @@ def options(service: dict[str, Any]) -> Iterator[str]:
             yield from (f"--cap-drop={name}" for name in value)
         elif key == "stop_grace_period":
             yield f"--stop-timeout={seconds(value)}"
+        elif key == "ulimits":
+            yield from (f"--ulimit={name}={limit(number)}" for name, number in value.items())
         elif key not in ELSEWHERE:
             raise SystemExit(f"docker-stack.yml: {key}: not known to be handed on by `docker stack deploy`")
 
@@ -43,6 +45,12 @@ def volume(value: dict[str, Any]) -> str:
     if value["type"] == "tmpfs":
         return f"--tmpfs={value['target']}"
     return f"--volume={value['source']}:{value['target']}{':ro' if value.get('read_only') else ''}"
+
+
+def limit(number: Any) -> str:
+    if not isinstance(number, dict):
+        return str(number)
+    return str(number["single"]) if "single" in number else f"{number['soft']}:{number['hard']}"
 
 
 def seconds(duration: str) -> int:

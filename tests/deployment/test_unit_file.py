@@ -26,7 +26,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
     # the program is not where the unit will find it; unknown keys and bad values are told, but are no error
     copy = tmp_path / "autoflow.service"
-    copy.write_text(UNIT.read_text().replace("/opt/autoflow/bin/autoflow", shutil.which("true") or "/bin/true"))
+    copy.write_text(UNIT.read_text().replace("/opt/autoflow/bin/python", shutil.which("true") or "/bin/true"))
     outcome = analyze("verify", str(copy))
     assert (outcome.returncode, outcome.stdout) == (0, "")
 

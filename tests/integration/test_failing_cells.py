@@ -240,3 +240,10 @@ def test_a_kernel_that_ends_after_the_last_cell_is_told(cells: Cells) -> None:
     assert reply.cause == "failed"
     assert "the kernel ended by itself" in reply.error["message"]
     assert "with exit code 4" in reply.error["message"]
+
+
+def test_modules_beside_a_notebook_are_imported_and_no_core_is_left(cells: Cells) -> None:
+    (cells.directory / "beside.py").write_text("import resource\nlimit = resource.getrlimit(resource.RLIMIT_CORE)[0]\n")
+    reply, executed = cells.run("import beside\nprint('limit', beside.limit)")
+    assert reply.cause == "done", reply
+    assert "limit 0" in json.dumps(executed)

@@ -110,8 +110,11 @@ def test_database_paths_are_relative_or_absolute(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for uri, path in (("sqlite:///sub/a.db", tmp_path / "sub/a.db"), ("sqlite:////var/a.db", Path("/var/a.db"))):
+    for uri, path in (("sqlite:///a.db", tmp_path / "outputs/a.db"), ("sqlite:////var/a.db", Path("/var/a.db"))):
         assert load({**environment, "AUTOFLOW_DB_URI": uri}, tmp_path).db_path == path
+    # as the predecessor has it
+    (tmp_path / "a.db").touch()
+    assert load({**environment, "AUTOFLOW_DB_URI": "sqlite:///a.db"}, tmp_path).db_path == tmp_path / "a.db"
 
 
 def test_a_config_that_is_no_toml_is_told(environment: dict[str, str], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 DROP_IN = Path("/run/systemd/system/autoflow.service.d/test.conf")
 STATE = Path("/var/lib/autoflow")
-NOW = "ExecStart=\nExecStart=/opt/autoflow/bin/autoflow --now\n"
+NOW = "ExecStart=\nExecStart=/opt/autoflow/bin/python -P -m autoflow --now\n"
 WEBHOOK = Path("/etc/autoflow/AUTOFLOW_WEBHOOK_URL")
 results: list[tuple[bool, str]] = []
 
