@@ -226,8 +226,8 @@ def health(settings: Settings) -> ExitCode:
     except (OSError, ValueError) as error:
         print(f"no answer from a daemon at {settings.control_socket} ({error})")  # noqa: T201
         return ExitCode.RUN_FAILED
-    print(f"pid {answer['pid']}: {answer['doing']}")  # noqa: T201
-    for problem in answer["problems"]:
+    print(f"pid {answer.get('pid')}: {answer.get('doing')}")  # noqa: T201
+    for problem in answer.get("problems", ()):
         print(problem)  # noqa: T201
     return ExitCode.OK
 

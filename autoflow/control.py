@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,13 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 
-LONGEST_LINE = 100_000_000
-"""Bytes that a question may have: an order for ten years of runs has a few millions."""
+LONGEST_LINE = 16_000_000
+"""Bytes that a question or an answer may have: an order for ten years of runs has a few millions."""
+
+AT_A_TIME, MOST_CONNECTIONS = 4, 32
+"""Questions that are read at a time, and connections: what all of them may hold is bounded."""
+
+CHUNK = 65_536
 
 PATIENCE = 5.0
 """Seconds that the other side may take."""
@@ -42,6 +48,8 @@ class Control:
         self._path = path
         self._give = answer
         self._server: asyncio.Server | None = None
+        self._connections = 0
+        self._reading = asyncio.Semaphore(AT_A_TIME)
 
     async def __aenter__(self) -> None:
         # the store's lock is held, so a socket that is there is a dead AutoFlow's
@@ -49,7 +57,7 @@ class Control:
         # from 3.13 on asyncio would remove the socket too, by a descriptor that may be another file's by then
         keep = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
         with _short(self._path) as address:
-            self._server = await asyncio.start_unix_server(self._answer, address, limit=LONGEST_LINE, **keep)
+            self._server = await asyncio.start_unix_server(self._answer, address, limit=CHUNK, **keep)
         self._path.chmod(0o600)
 
     async def __aexit__(
@@ -60,20 +68,43 @@ class Control:
         self._path.unlink(missing_ok=True)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= MOST_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._connections += 1
         try:
-            async with asyncio.timeout(PATIENCE):
-                question = json.loads(await reader.readline() or b"{}")
+            async with asyncio.timeout(2 * PATIENCE):
+                writer.write(json.dumps(await self._answered(reader)).encode() + b"\n")
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, TimeoutError):
+            # who asked does not read, or is gone
+            writer.transport.abort()
+        finally:
+            self._connections -= 1
+
+    async def _answered(self, reader: asyncio.StreamReader) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(PATIENCE), self._reading:
+                question = json.loads(await _line(reader) or b"{}")
             if not isinstance(question, dict):
                 raise ValueError(f"expected a mapping, found {type(question).__name__}")
-            answer = self._give(question)
-        except (OSError, ValueError, TimeoutError) as error:
-            answer = {"error": f"the question can not be read ({error})"}
+            return self._give(question)
+        except (OSError, ValueError, TimeoutError, RecursionError) as error:
+            return {"error": f"the question can not be read ({error or type(error).__name__})"}
         except Exception as error:
             # the daemon goes on, and who asked is told
             logger.exception("an order could not be obeyed")
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        writer.write(json.dumps(answer).encode() + b"\n")
-        writer.close()
+            return {"error": f"{type(error).__name__}: {error}"}
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n") and (chunk := await reader.read(CHUNK)):
+        line += chunk
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"it has more than {LONGEST_LINE:,} bytes")
+    return bytes(line)
 
 
 def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float = PATIENCE) -> dict[str, Any]:
@@ -86,12 +117,24 @@ def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float =
     ValueError
         When it answers nonsense.
     """
+    end = time.monotonic() + patience
     with _short(path) as address, socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(patience)
         connection.connect(address)
         connection.sendall(json.dumps(question or {}).encode() + b"\n")
-        with connection.makefile() as answer:
-            described: dict[str, Any] = json.loads(answer.readline())
+        answer = bytearray()
+        while not answer.endswith(b"\n") and (chunk := connection.recv(CHUNK)):
+            answer += chunk
+            if len(answer) > LONGEST_LINE:
+                raise ValueError(f"its answer has more than {LONGEST_LINE:,} bytes")
+            # each part may be quick where the whole has no end
+            connection.settimeout(max(end - time.monotonic(), 0.001))
+    try:
+        described = json.loads(answer)
+    except RecursionError:
+        raise ValueError("its answer is nested too deeply") from None
+    if not isinstance(described, dict):
+        raise ValueError(f"its answer is no mapping, but {type(described).__name__}")
     return described
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
 
 def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Give the environment of children: without secrets, and with a place for caches where there is no home."""
-    passed = {name: value for name, value in environment.items() if name not in SECRET_NAMES}
+    passed = {name: _readable(name, value) for name, value in environment.items() if name not in SECRET_NAMES}
     # PYTHONPATH=$PYTHONPATH:/somewhere leaves an empty entry: the working directory, where others may write
     if path := os.pathsep.join(filter(None, passed.pop("PYTHONPATH", "").split(os.pathsep))):
         passed["PYTHONPATH"] = path
@@ -25,6 +26,11 @@ def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[
         # kept from run to run: matplotlib takes seconds to find its fonts
         passed = {**_caches(settings), **passed}
     return passed
+
+
+def _readable(name: str, value: str) -> str:
+    """Take the brackets from IPv6 addresses that no proxy is for: httpx, and so flowclient, would refuse them."""
+    return re.sub(r"\[([0-9a-fA-F:]+)\](?=\s*(,|$))", r"\1", value) if name.lower() == "no_proxy" else value
 
 
 def make_caches(passed: Mapping[str, str], settings: Settings) -> None:

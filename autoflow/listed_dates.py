@@ -14,6 +14,7 @@ from operator import and_, or_
 from pathlib import Path
 from typing import Any, Literal
 
+from autoflow.bounded_file import LARGEST_DATES, read_bounded
 from autoflow.date_stencil import AvailableDates, as_date
 from autoflow.days import Days, Stretch
 from autoflow.errors import AutoflowError
@@ -185,7 +186,7 @@ def read_dates_file(path: Path, moment: dt.datetime) -> ListedDates:
         Naming the line or key, what was found and what was expected.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, LARGEST_DATES).decode("utf-8")
     except UnicodeDecodeError:
         raise AutoflowError(f"{path}: is not UTF-8 text; expected a recorded list of dates") from None
     except OSError as error:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoflow.bounded_file import LARGEST_NOTEBOOK, read_bounded
+
 ALWAYS_INSTALLED = "python3"
 """The kernel that comes with ipykernel, which AutoFlow brings."""
 
@@ -38,7 +40,7 @@ def read_notebook(path: Path) -> NotebookFile:
         When it can not be read.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(read_bounded(path, LARGEST_NOTEBOOK).decode("utf-8"))
     except UnicodeDecodeError:
         raise ValueError("is no notebook: it is not UTF-8 text") from None
     except json.JSONDecodeError as error:

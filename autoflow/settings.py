@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from autoflow.address import Address, parse_address
+from autoflow.bounded_file import LARGEST_CONFIG, LARGEST_SECRET, read_bounded
 from autoflow.durations import parse_duration
 from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
 from autoflow.resources import config_file
@@ -273,12 +274,13 @@ def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
     """Read the first of some files that has something in it, and say which that was."""
     for path in files:
         try:
-            value = path.read_text(encoding="utf-8").strip()
+            value = read_bounded(path, LARGEST_SECRET).decode("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, UnicodeDecodeError) as error:
             passing = isinstance(error, OSError) and may_pass(error)
-            raise SettingsError(f"{name}: {path} cannot be read ({type(error).__name__})", passing=passing) from error
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise SettingsError(f"{name}: {path} cannot be read ({why})", passing=passing) from error
         if value:
             return value, str(path)
     return None
@@ -309,13 +311,15 @@ def _moment(timestamp: Any) -> dt.datetime | None:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bounded(path, LARGEST_CONFIG).decode("utf-8"))
     except OSError as error:
         passing = may_pass(error) or (isinstance(error, FileNotFoundError) and is_not_mounted(path.parent))
         message = f"{path}: cannot be read ({error.strerror}); AUTOFLOW_CONFIG names it"
         raise SettingsError(message, passing=passing) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path}: is not valid TOML: {error}") from error
+    except RecursionError:
+        raise SettingsError(f"{path}: is not valid TOML: it is nested too deeply") from None
 
 
 class _NotThereYetError(ValueError):

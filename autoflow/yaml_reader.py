@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeGuard
 
 import yaml
 
+from autoflow.bounded_file import LARGEST_DEFINITIONS, read_bounded
 from autoflow.errors import DefinitionError, Problem, is_not_mounted, may_pass
 from autoflow.wording import shortened, shown
 
@@ -108,7 +109,7 @@ def read_yaml(path: Path) -> tuple[Document, list[Problem]]:
 
 def _text(file: str, path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_bounded(path, LARGEST_DEFINITIONS).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before: bytes = error.object[: error.start]
         place = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1

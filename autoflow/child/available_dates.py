@@ -10,18 +10,37 @@ it, takes longer than everything else in a tick. A test holds the two to the sam
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
+import re
 import ssl
+import zlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from autoflow.child import proxies
+from autoflow.hints import hint_for
 from autoflow.imports import without
+from autoflow.wording import printable
 
 # its command line, which nobody calls here, takes longer to import than all else
 with without("httpx._main"):
     import httpx
+
+
+LARGEST_ANSWER = 16_000_000
+"""Bytes of an answer, and those that it has when it is unpacked."""
+
+MOST_DATES = 200_000
+"""Dates of all CDR types: more than a hundred years of four types."""
+
+LONGEST_NAME, LONGEST_WORD = 100, 500
+"""Characters of a CDR type's name, and of what FlowAPI says."""
+
+UNPACKING = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""Encodings that are asked for, and the ``wbits`` with which zlib unpacks them."""
 
 
 class NoAnswerError(Exception):
@@ -46,32 +65,148 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, list[str]]:  
     NoAnswerError
         When FlowAPI can not be reached, refuses, or gives something else.
     """
-    certificate = request["ssl_certificate"]
+    url = f"{request['url']}/api/0/available_dates"
     try:
-        with httpx.Client(
-            base_url=f"{request['url']}/api/0/",
-            headers={"Authorization": f"Bearer {os.environ['FLOWAPI_TOKEN']}"},
+        with _client(request["ssl_certificate"]) as client, client.stream("GET", url) as answer:
+            body = _body(answer)
+    except NoAnswerError:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise NoAnswerError(f"it can not be reached: {_reason(error, url)}") from error
+    if answer.status_code != httpx.codes.OK:
+        raise NoAnswerError(_refusal(answer, body, url))
+    try:
+        return _dates(json.loads(body)["available_dates"])
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        if _is_page(answer, body):
+            raise NoAnswerError(f"it answered with a web page{_title(body)}; {NOT_FLOWAPI}") from error
+        what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+        raise NoAnswerError(f"its answer is no list of dates by CDR type ({_one_line(what)})") from error
+
+
+NOT_FLOWAPI = "is that FlowAPI, and not a login page or another server? FLOWAPI_URL leads there"
+
+
+def _client(certificate: str | None) -> httpx.Client:
+    """Make a client as flowclient does."""
+    try:
+        context: ssl.SSLContext | bool = ssl.create_default_context(cafile=certificate) if certificate else True
+    except OSError as error:
+        why = getattr(error, "reason", None) or error.strerror
+        raise NoAnswerError(f"SSL_CERTIFICATE_FILE: {certificate} holds no certificates ({why})") from error
+    try:
+        return httpx.Client(
+            # what is not asked for is not unpacked: a small answer may have a large one in it
+            headers={"Authorization": f"Bearer {os.environ['FLOWAPI_TOKEN']}", "Accept-Encoding": "gzip, deflate"},
             timeout=None,  # noqa: S113
             http2=find_spec("h2") is not None,
-            verify=ssl.create_default_context(cafile=certificate) if certificate else True,
-        ) as client:
-            answer = client.get("available_dates")
-    except (httpx.RequestError, OSError) as error:
-        raise NoAnswerError(f"it can not be reached: {error or type(error).__name__}") from error
-    if answer.status_code != httpx.codes.OK:
-        raise NoAnswerError(f"it answered with status {answer.status_code}: {_message(answer)}")
+            verify=context,
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        # httpx reads the proxies of the environment
+        raise NoAnswerError(proxies.complaint() or f"it can not be asked: {_one_line(str(error))}") from error
+
+
+def _body(answer: httpx.Response) -> bytes:
+    """Read what was answered, within bounds, and unpack it."""
+    packed = bytearray()
+    for chunk in answer.iter_raw():
+        packed += chunk
+        if len(packed) > LARGEST_ANSWER:
+            raise NoAnswerError(f"its answer has more than {LARGEST_ANSWER:,} bytes")
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return bytes(packed)
+    if encoding not in UNPACKING:
+        raise NoAnswerError(f"its answer is packed in a way that was not asked for ({_one_line(encoding)})")
     try:
-        return {
-            str(cdr_type): sorted({dt.date.fromisoformat(date).isoformat() for date in dates})
-            for cdr_type, dates in answer.json()["available_dates"].items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NoAnswerError(f"its answer is no list of dates by CDR type ({error})") from error
+        body = zlib.decompressobj(UNPACKING[encoding]).decompress(packed, LARGEST_ANSWER + 1)
+    except zlib.error:
+        try:
+            # "deflate" as some servers have it
+            body = zlib.decompressobj(-zlib.MAX_WBITS if encoding == "deflate" else 31).decompress(
+                packed, LARGEST_ANSWER + 1
+            )
+        except zlib.error as error:
+            raise NoAnswerError(f"its answer can not be unpacked ({error})") from error
+    if len(body) > LARGEST_ANSWER:
+        raise NoAnswerError(f"its answer has more than {LARGEST_ANSWER:,} bytes when it is unpacked")
+    return body
 
 
-def _message(answer: httpx.Response) -> str:
+def _dates(answer: Mapping[str, Any]) -> dict[str, list[str]]:
+    found = {}
+    for cdr_type, dates in answer.items():
+        if not cdr_type or not cdr_type.isprintable() or len(cdr_type) > LONGEST_NAME:
+            raise ValueError(f"the CDR type {printable(cdr_type[:LONGEST_NAME])!r} is no name")
+        if not isinstance(dates, list):
+            raise TypeError(f"the dates of {cdr_type} are no list")
+        found[cdr_type] = sorted({dt.date.fromisoformat(date).isoformat() for date in dates})
+    if (number := sum(map(len, found.values()))) > MOST_DATES:
+        raise ValueError(f"it has {number:,} dates, more than {MOST_DATES:,}")
+    return found
+
+
+def _refusal(answer: httpx.Response, body: bytes, url: str) -> str:
+    """Say what an answer means that is no list of dates."""
+    status = answer.status_code
+    said = f"it answered with status {status}: {_message(answer, body)}"
+    through = proxies.proxy_of(url)
+    if 300 <= status < 400:
+        place = re.match(r"\w+://[^/?#]*", answer.headers.get("Location", ""))
+        where = f" to {_one_line(place[0].rpartition('@')[2])}" if place else ""
+        hint = f"it leads on{where}, which is not followed; {NOT_FLOWAPI}"
+    elif status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED or (through and status in (502, 503, 504)):
+        hint = f"that may come from the proxy of {through or 'the environment'}"
+    elif status == httpx.codes.FORBIDDEN and not _is_page(answer, body):
+        hint = "the token lacks the scope get_available_dates: ask for it in FlowAuth, and make a new token"
+    elif _is_page(answer, body):
+        hint = {
+            400: "does FLOWAPI_URL begin with http:// where https:// is wanted?",
+            404: "there is no FlowAPI at FLOWAPI_URL: it ends before /api/0, and has no other path",
+            500: "FlowAPI itself failed, as it does for a token without claims; its log says why",
+            502: "a server in front of FlowAPI answers, and FlowAPI does not",
+            503: "a server in front of FlowAPI answers, and FlowAPI does not",
+            504: "a server in front of FlowAPI answers, and FlowAPI does not",
+        }.get(status, NOT_FLOWAPI)
+    else:
+        hint = hint_for(said) or ""
+    return f"{said}; {hint}" if hint else said
+
+
+def _reason(error: Exception, url: str) -> str:
+    """Say why there was no answer, and what may be wrong with FLOWAPI_URL or a proxy."""
+    said = _one_line(str(error)) or type(error).__name__
+    if through := proxies.proxy_of(url):
+        return f"{said}, through the proxy of {through}"
+    if "WRONG_VERSION_NUMBER" in said or "wrong version number" in said:
+        return f"{said}; there is no TLS: does FLOWAPI_URL begin with https:// where http:// is wanted?"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return f"{said}; SSL_CERTIFICATE_FILE names a file of certificates to trust"
+    if isinstance(error, httpx.RemoteProtocolError) and "location header" not in said and url.startswith("http://"):
+        return f"{said}; does FLOWAPI_URL begin with http:// where https:// is wanted?"
+    return said
+
+
+def _message(answer: httpx.Response, body: bytes) -> str:
     """Find what FlowAPI has to say about a refusal."""
     try:
-        return str(answer.json()["msg"])
-    except (KeyError, TypeError, ValueError):
-        return answer.reason_phrase or "without a word"
+        return _one_line(str(json.loads(body)["msg"]))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return _one_line(answer.reason_phrase) + _title(body) or "without a word"
+
+
+def _is_page(answer: httpx.Response, body: bytes) -> bool:
+    return "html" in answer.headers.get("Content-Type", "") or body[:200].lstrip().lower().startswith(
+        (b"<!doc", b"<htm")
+    )
+
+
+def _title(body: bytes) -> str:
+    found = re.search(rb"<title[^>]*>([^<]{1,200})", body[:20_000], re.IGNORECASE)
+    return f" ({_one_line(found[1].decode(errors='replace'))!r})" if found else ""
+
+
+def _one_line(text: str) -> str:
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= LONGEST_WORD else f"{line[: LONGEST_WORD - 1]}…"

@@ -20,10 +20,18 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import httpx
 
+from autoflow.child import proxies
 from autoflow.redaction import Redactor
+from autoflow.wording import printable
 
 PATIENCE = 20.0
 """Seconds that the other side may take for each answer."""
+
+LARGEST_REPLIES = 1_000_000
+"""Bytes of all that a mail server says."""
+
+MOST_REDIRECTS = 5
+LONGEST_REASON = 500
 
 SUBMISSION, SUBMISSION_TLS, RELAY = 587, 465, 25
 """Ports of mail servers: for those with a password, with TLS from the beginning, and for anybody."""
@@ -111,14 +119,44 @@ def _email(request: Mapping[str, Any]) -> Sequence[str]:
     return sorted(refused)
 
 
+class _BoundedReplies:
+    """What a mail server says, which may not go on for ever."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._size = 0
+
+    def readline(self, most: int) -> bytes:
+        line: bytes = self._file.readline(most)
+        self._size += len(line)
+        if self._size > LARGEST_REPLIES:
+            raise OSError("it says too much")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Smtp(smtplib.SMTP):
+    def getreply(self) -> tuple[int, bytes]:
+        # as smtplib would, and again after TLS has begun
+        if self.file is None and self.sock is not None:
+            self.file = _BoundedReplies(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _SmtpSsl(_Smtp, smtplib.SMTP_SSL):
+    """Speaks TLS from the beginning."""
+
+
 @contextmanager
 def _connected(url: SplitResult, port: int) -> Any:
     host = url.hostname or ""
     if url.scheme == "smtps":
         context = ssl.create_default_context()
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=PATIENCE, context=context)
+        server: smtplib.SMTP = _SmtpSsl(host, port, timeout=PATIENCE, context=context)
     else:
-        server = smtplib.SMTP(host, port, timeout=PATIENCE)
+        server = _Smtp(host, port, timeout=PATIENCE)
     try:
         server.ehlo_or_helo_if_needed()
         yield server
@@ -170,16 +208,32 @@ def _heartbeat(request: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG001
 def _ask(method: str, url: str, what: str, **content: Any) -> None:
     place = f"{what} at {urlsplit(url).hostname}"
     try:
-        # what is answered is of no interest, and may have any length
-        with httpx.stream(method, url, timeout=PATIENCE, follow_redirects=method == "GET", **content) as answer:
-            status = answer.status_code
+        status = _status(method, url, **content)
     except httpx.TimeoutException:
         raise NotSentError(f"{place} did not answer within {PATIENCE:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        reason = Redactor.of(url, urlsplit(url).path, urlsplit(url).query).redact(str(error))
-        raise NotSentError(f"{place} can not be reached: {reason or type(error).__name__}") from None
+    except (httpx.HTTPError, OSError) as error:
+        reason = Redactor.of(url, urlsplit(url).path, urlsplit(url).query).redact(str(error)) or type(error).__name__
+        through = proxies.proxy_of(url)
+        by = f", through the proxy of {through}" if through else ""
+        raise NotSentError(f"{place} can not be reached: {printable(reason)[:LONGEST_REASON]}{by}") from None
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # httpx reads the proxies of the environment; its words may hold a password
+        raise NotSentError(f"{place} can not be asked: {proxies.complaint() or 'its address is not usable'}") from None
     if not 200 <= status < 300:
         raise NotSentError(f"{place} answered with status {status}")
+
+
+def _status(method: str, url: str, **content: Any) -> int:
+    """Ask, follow where a GET is led, and give the status; what is answered may have any length, and is not read."""
+    with httpx.Client(timeout=PATIENCE) as client:
+        request = client.build_request(method, url, **content)
+        for _ in range(MOST_REDIRECTS):
+            answer = client.send(request, stream=True)
+            answer.close()
+            if method != "GET" or answer.next_request is None:
+                return answer.status_code
+            request = answer.next_request
+    raise httpx.TooManyRedirects(f"it leads on more than {MOST_REDIRECTS} times")
 
 
 def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
@@ -205,7 +259,7 @@ def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
 
 def _said(code: int, text: bytes | str) -> str:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return f"{code} {' '.join(words.split())}"[:200]
+    return f"{code} {printable(' '.join(words[:2000].split()))}"[:200]
 
 
 def _domain(sender: str) -> str:

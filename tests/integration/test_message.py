@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import smtplib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -239,7 +238,7 @@ def test_a_defect_tells_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     def stumble(*_: Any, **__: Any) -> Any:
         raise RuntimeError(f"at smtp://me:{PASSWORD}@host")
 
-    monkeypatch.setattr(smtplib, "SMTP", stumble)
+    monkeypatch.setattr("autoflow.child.message._Smtp", stumble)
     monkeypatch.setenv("AUTOFLOW_SMTP_URL", f"smtp://me:{QUOTED}@localhost")
     with pytest.raises(NotSentError, match=r"it can not be sent \(RuntimeError\)"):
         work(request("email"), tmp_path)

@@ -58,7 +58,7 @@ def test_the_dates_are_those_that_flowclient_gets(flowapi: FlowapiStandin) -> No
         ("403", "it answered with status 403: User claims verification failed"),
         ("500", "it answered with status 500: "),
         ("truncated", "it can not be reached: peer closed connection|its answer is no list of dates"),
-        ("nonsense", "its answer is no list of dates by CDR type"),
+        ("nonsense", "it answered with a web page"),
     ],
 )
 def test_it_fails_where_flowclient_fails(flowapi: FlowapiStandin, fault: str, message: str) -> None:

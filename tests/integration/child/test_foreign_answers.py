@@ -1,0 +1,299 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What is no FlowAPI, or an odd one: bounded in size, told in one line, with what to do about it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from autoflow.child import available_dates
+from autoflow.child.available_dates import NoAnswerError, work
+from autoflow.child.message import NotSentError
+from autoflow.child.message import work as send
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWAPI_TOKEN", "a.b.c")
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@contextmanager
+def server(say: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve on 127.0.0.1: each connection's request is read, and answered by a function."""
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(30)
+            connection.recv(65536)
+            say(connection)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def answered(body: bytes, status: str = "200 OK", *headers: str) -> Callable[[socket.socket], None]:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return lambda connection: connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+def complaint(say: Callable[[socket.socket], None]) -> str:
+    with server(say) as url, pytest.raises(NoAnswerError) as raised:
+        work({"url": url, "ssl_certificate": ""}, Path())
+    said = str(raised.value)
+    assert said.isprintable()
+    assert len(said) < 1200
+    return said
+
+
+def listing(**types: list[str]) -> bytes:
+    return json.dumps({"available_dates": types}).encode()
+
+
+def endless(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        connection.sendall(b" " * 65536)
+
+
+def endless_head(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X: " + b"x" * 65536 + b"\r\n")
+
+
+@cache
+def packed_zeros(encoding: str) -> bytes:
+    """Pack 400 MB."""
+    packer = zlib.compressobj(1, wbits={"gzip": 31, "deflate": 15}[encoding])
+    return b"".join(packer.compress(bytes(1_000_000)) for _ in range(400)) + packer.flush()
+
+
+def bomb(encoding: str) -> Callable[[socket.socket], None]:
+    def say(connection: socket.socket) -> None:
+        answered(packed_zeros(encoding), "200 OK", f"Content-Encoding: {encoding}")(connection)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("say", "words"),
+    [
+        (endless, "its answer has more than 16,000,000 bytes"),
+        (endless_head, "it can not be reached: "),
+        (bomb("gzip"), "its answer has more than 16,000,000 bytes when it is unpacked"),
+        (bomb("deflate"), "its answer has more than 16,000,000 bytes when it is unpacked"),
+        (answered(b"xxxx", "200 OK", "Content-Encoding: br"), "packed in a way that was not asked for (br)"),
+        (answered(b"xxxx", "200 OK", "Content-Encoding: gzip"), "can not be unpacked"),
+        (answered(b"[" * 1_000_000), "is no list of dates by CDR type"),
+        (answered(b'{"available_dates": ' + b"9" * 5000 + b"}"), "is no list of dates by CDR type"),
+        (answered(listing(calls=[f"{year:04}-01-01" for year in range(1, 9999)] * 2)), ""),
+        (answered(b'{"available_dates": {"\\ud800": []}}'), r"the CDR type '\\ud800' is no name"),
+        (answered(b'{"available_dates": {"\\u001b[2J": []}}'), "is no name"),
+        (answered(b'{"available_dates": {"\\u202eabc": []}}'), "is no name"),
+        (answered(listing(**{"x" * 1_000_000: []})), "is no name"),
+        (answered(listing(**{"": []})), "is no name"),
+        (answered(b'{"available_dates": {"calls": "2016-01-01"}}'), "the dates of calls are no list"),
+        (answered(b'{"available_dates": {"calls": ["2016-13-01"]}}'), "is no list of dates"),
+        (answered(b'{"available_dates": {"calls": [null]}}'), "is no list of dates"),
+        (answered(b'{"msg": "a\\u001b[2J\\nb\\u202e' + b"x" * 10_000 + b'"}', "500 X"), "500: a\\x1b[2J b\\u202exxx"),
+    ],
+)
+def test_an_answer_is_bounded_and_told_in_one_line(say: Callable[[socket.socket], None], words: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if words:
+        assert words in complaint(say)
+    else:
+        with server(say) as url:
+            assert len(work({"url": url, "ssl_certificate": ""}, Path())["calls"]) == 9998
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 200, f"{grown:.0f} MiB"
+
+
+def test_more_dates_than_there_can_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(available_dates, "MOST_DATES", 3)
+    dates = [f"2016-01-0{day}" for day in range(1, 5)]
+    assert "it has 4 dates, more than 3" in complaint(answered(listing(calls=dates)))
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda body: ("gzip", gzip.compress(body)),
+        lambda body: ("deflate", zlib.compress(body)),
+        lambda body: ("deflate", zlib.compress(body)[2:-4]),
+        lambda body: ("identity", body),
+    ],
+)
+def test_packed_answers_are_unpacked(pack: Callable[[bytes], tuple[str, bytes]]) -> None:
+    encoding, packed = pack(listing(calls=["0001-01-01", "9999-12-31"], sms=[]))
+    with server(answered(packed, "200 OK", f"Content-Encoding: {encoding}")) as url:
+        dates = work({"url": url, "ssl_certificate": ""}, Path())
+    assert dates == {"calls": ["0001-01-01", "9999-12-31"], "sms": []}
+
+
+HTML = "Content-Type: text/html"
+PAGE = b"<!doctype html><title>Log in\n here</title>"
+
+
+@pytest.mark.parametrize(
+    ("say", "words"),
+    [
+        (answered(b'{"msg": "Token has expired"}', "401 X"), "the token has expired: make a new one in FlowAuth"),
+        (answered(b'{"msg": "Signature verification failed"}', "422 X"), "the token is not for this FlowAPI"),
+        (answered(b'{"msg": "Audience doesn\'t match"}', "422 X"), "the token is not for this FlowAPI"),
+        (answered(b'{"msg": "Token is missing the \\"aud\\" claim"}', "422 X"), "the token is not for this FlowAPI"),
+        (answered(b'{"msg": "Not enough segments"}', "422 X"), "the token is damaged"),
+        (answered(b'{"msg": "User claims verification failed"}', "403 X"), "lacks the scope get_available_dates"),
+        (answered(PAGE, "200 OK", HTML), "a web page ('Log in here'); is that FlowAPI, and not a login page"),
+        (answered(PAGE, "404 Not Found", HTML), "404: Not Found ('Log in here'); there is no FlowAPI at FLOWAPI_URL"),
+        (answered(PAGE, "403 Forbidden", HTML), "is that FlowAPI, and not a login page"),
+        (answered(PAGE, "500 X", HTML), "FlowAPI itself failed"),
+        (answered(PAGE, "502 Bad Gateway", HTML), "a server in front of FlowAPI answers, and FlowAPI does not"),
+        (answered(PAGE, "400 Bad Request", HTML), "http:// where https:// is wanted"),
+        (
+            answered(b"", "302 Found", "Location: https://me:pw@login.example.org/a?secret=1"),
+            "302: Found; it leads on to login.example.org, which is not followed",
+        ),
+        (answered(b"", "302 Found", "Location: http://[::1"), "Invalid URL in location header"),
+        (lambda connection: connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46"), "http:// where https:// is wanted"),
+        (lambda connection: None, "http:// where https:// is wanted"),
+    ],
+)
+def test_what_to_do_is_told(say: Callable[[socket.socket], None], words: str) -> None:
+    said = complaint(say)
+    assert words in said
+    assert "secret" not in said
+    assert "pw" not in said
+
+
+def test_https_where_http_is_spoken_is_told() -> None:
+    with server(answered(b"{}", "400 Bad Request")) as url, pytest.raises(NoAnswerError) as raised:
+        work({"url": url.replace("http://", "https://"), "ssl_certificate": ""}, Path())
+    assert "https:// where http:// is wanted" in str(raised.value)
+
+
+def test_a_certificate_file_without_certificates_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("nothing of the kind\n")
+    with pytest.raises(NoAnswerError, match=r"SSL_CERTIFICATE_FILE: .*ca.pem holds no certificates"):
+        work({"url": "https://127.0.0.1:1", "ssl_certificate": str(path)}, Path())
+
+
+@pytest.mark.parametrize("url", ["http://exa mple.org", "http://" + "a" * 70 + ".org", "http://127.0.0.1:1/\ud800"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(NoAnswerError, match="it can not be reached"):
+        work({"url": url, "ssl_certificate": ""}, Path())
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ALL_PROXY": "socks5://me:geheim@127.0.0.1:1080"}, "ALL_PROXY (socks5://127.0.0.1:1080) names a SOCKS proxy"),
+        ({"http_proxy": "ftp://127.0.0.1"}, "http_proxy (ftp://127.0.0.1) is no address of a proxy"),
+        (
+            {"HTTP_PROXY": "http://me:geheim@127.0.0.1:1"},
+            "refused, through the proxy of HTTP_PROXY (http://127.0.0.1:1)",
+        ),
+        ({"ALL_PROXY": "http://127.0.0.1:1"}, "through the proxy of ALL_PROXY (http://127.0.0.1:1)"),
+        ({"NO_PROXY": "[::1"}, "NO_PROXY cannot be read ([::1)"),
+    ],
+)
+def test_a_proxy_in_the_way_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    monkeypatch.setenv("AUTOFLOW_HEARTBEAT_URL", "http://hooks.example.org/geheim")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(NoAnswerError) as refused:
+        work({"url": "http://flowapi.example.org", "ssl_certificate": ""}, Path())
+    with pytest.raises(NotSentError) as unsent:
+        send({"channel": "heartbeat"}, Path())
+    for said in (str(refused.value), str(unsent.value)):
+        assert words in said
+        assert "geheim" not in said
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "502 Bad Gateway", "503 X"])
+def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    with server(answered(b"", status)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        with pytest.raises(NoAnswerError) as raised:
+            work({"url": "http://flowapi.example.org", "ssl_certificate": ""}, Path())
+    assert f"that may come from the proxy of HTTP_PROXY ({proxy})" in str(raised.value)
+
+
+def test_hosts_that_no_proxy_is_for_are_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "example.org,127.0.0.1,::1")
+    with server(answered(listing(calls=["2016-01-01"]))) as url:
+        assert work({"url": url, "ssl_certificate": ""}, Path()) == {"calls": ["2016-01-01"]}
+    with pytest.raises(NoAnswerError) as raised:
+        work({"url": url, "ssl_certificate": ""}, Path())
+    assert "proxy" not in str(raised.value)
+
+
+@pytest.mark.parametrize("say", [endless, endless_head, bomb("gzip")])
+def test_a_heartbeat_that_is_led_in_circles_or_told_too_much_ends(
+    monkeypatch: pytest.MonkeyPatch, say: Callable[[socket.socket], None]
+) -> None:
+    def lead_on(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n")
+        while True:
+            connection.sendall(b" " * 65536)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with server(lead_on) as url:
+        monkeypatch.setenv("AUTOFLOW_HEARTBEAT_URL", url)
+        with pytest.raises(NotSentError, match="it leads on more than 5 times"):
+            send({"channel": "heartbeat"}, Path())
+    with server(say) as url:
+        monkeypatch.setenv("AUTOFLOW_HEARTBEAT_URL", url)
+        with suppress(NotSentError):
+            send({"channel": "heartbeat"}, Path())
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 100
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_mail_server_that_does_not_stop_talking_is_told(monkeypatch: pytest.MonkeyPatch, tls: bool) -> None:
+    def talk(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(b"220-welcome\r\n" * 1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                connection = listening.accept()[0]
+                with connection:
+                    talk(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        kind = "smtps" if tls else "smtp"
+        monkeypatch.setenv("AUTOFLOW_SMTP_URL", f"{kind}://127.0.0.1:{listening.getsockname()[1]}")
+        message = {"event": "failed", "subject": "s", "lines": [], "workflow": None, "dates": []}
+        request = {"channel": "email", "to": ["me@example.org"], "id": "1", "made": 0, "instance": "x", "host": "h"}
+        with pytest.raises(NotSentError) as raised:
+            send({**request, "message": message}, Path())
+    assert ("it says too much" in str(raised.value)) is not tls
