@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from autoflow.bounded_file import read_bounded
-from autoflow.definitions import CDR_TYPES
 from autoflow.errors import AutoflowError
-from autoflow.listed_dates import listed_at, read_dates_file
+from autoflow.listed_dates import CDR_TYPES, listed_at, read_dates_file
 from autoflow.notebook_file import read_notebook
 from autoflow.settings import load_settings
 from autoflow.yaml_reader import read_yaml
@@ -74,4 +73,4 @@ def test_the_ends_of_the_calendar_are_dates_as_others(tmp_path: Path) -> None:
     path = tmp_path / "dates"
     path.write_text("0001-01-01\r\n9999-12-31\n")
     ends = ["0001-01-01", "9999-12-31"]
-    assert read_dates_file(path, NOW) == listed_at({name: ends for name in CDR_TYPES}, NOW)
+    assert read_dates_file(path, NOW) == listed_at(dict.fromkeys(CDR_TYPES, ends), NOW)
