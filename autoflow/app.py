@@ -54,13 +54,14 @@ def open_context(
 ) -> Iterator[Context]:
     """Open the store and the doors, and put right what a crash left; close them at the end."""
     check_directories(settings)
-    store = RunStore(settings.db_path)
+    store = RunStore(settings.db_path, settings.places)
     try:
         passed = job_environment(environment, settings)
         make_caches(passed, settings)
         jobs = Jobs(settings.work_dir / settings.instance, settings.instance, passed, warm_process=warm_process)
         conditions, backlog = Conditions(), Backlog()
-        outputs = Outputs(settings.notebooks_dir, settings.reports_dir)
+        outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance)
+        outputs.sweep()
         pages = Pages(settings, store, jobs, progress, conditions)
         try:
             context = Context(

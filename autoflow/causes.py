@@ -36,7 +36,7 @@ FIRST_LINES = 6
 """Stretches of dates, and lines of an exception's message, that a message shows."""
 
 TOKEN_CONDITION = "token"  # noqa: S105  # a name
-UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ")
+UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ", "old files")
 """How those begin that are told as something else, that the messenger can not tell, or that may be as they should."""
 
 

@@ -187,10 +187,17 @@ def sweep(context: Context, definitions: Definitions) -> None:
     """Remove what workflows.yml does not want kept any longer."""
     try:
         directories = context.settings.notebooks_dir, context.settings.reports_dir
-        Sweeper(context.store, directories).sweep(definitions.workflows, context.now())
+        left = Sweeper(context.store, directories).sweep(definitions.workflows, context.now()).left
     except Exception:
         # old files are no reason to fail
         logger.exception("old files could not be removed")
+        return
+    if left:
+        first, why = next(iter(left.items()))
+        more = f", and {len(left) - 1} more are left too" if len(left) > 1 else ""
+        context.conditions.begin("old files", f"{first} {why}; it is not removed{more}", logging.WARNING)
+    else:
+        context.conditions.end("old files", "all old files could be removed")
 
 
 async def tick_or_stop(

@@ -96,7 +96,7 @@ class IndexPage:
     async def _publish(self, final: Path, limit: float) -> None:
         try:
             async with self._pages.made({"page": "index"}, limit) as (file, _):
-                self._outputs.publish(file, final)
+                await self._outputs.publish(file, final)
         except asyncio.CancelledError:
             # what it was to say is not said yet
             self._changed.set()

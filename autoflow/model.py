@@ -6,24 +6,26 @@
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import json
-import os
+import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.listed_dates import ListedDates
 from autoflow.messages import Message
+from autoflow.naming import OUTPUT_SUFFIXES
+from autoflow.places import Places
+from autoflow.record_lock import RecordLock
 from autoflow.retention import Made, Removal
-from autoflow.run_reader import Known, RecordedNotebook, RunReader, Skip, open_reader
+from autoflow.run_reader import Known, RecordedNotebook, RunReader, Skip, open_read_only
 from autoflow.runs import Failure, Run, RunKey, RunState
+from autoflow.tables import bring_up_to_date, check_owner, keep_copy, transaction, up_to_date_copy
 
-APPLICATION_ID = 0x4146_4C57
-"""Marks a sqlite file as AutoFlow's."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class RunStore:
     ----------
     path
         The file; made when missing. ``<path>.lock`` beside it says who holds it.
+    places
+        Where outputs are; by default beside the record.
 
     Raises
     ------
@@ -52,20 +56,21 @@ class RunStore:
         When another AutoFlow holds it, or the file is not a database that this version knows.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, places: Places | None = None) -> None:
         self.path = path
-        self._lock = _take_lock(path)
+        self._places = places or Places.below(path.absolute().parent)
+        self._lock = RecordLock(path)
         try:
-            self._connection = _open(path)
+            self._connection = _open(path, self._places)
         except BaseException:
-            os.close(self._lock)
+            self._lock.release()
             raise
-        self.read = RunReader(self._connection)
+        self.read = RunReader(self._connection, self._places)
 
     def close(self) -> None:
         """Close the file, then let others have it."""
         self._connection.close()
-        os.close(self._lock)
+        self._lock.release()
 
     @property
     def changes(self) -> int:
@@ -78,12 +83,35 @@ class RunStore:
             _attempt(row) for row in self._connection.execute("SELECT * FROM runs WHERE state = 'running' ORDER BY id")
         ]
         with self._transaction() as cursor:
+            self._put_names_right(cursor, [attempt.id for attempt in left])
             for table in ("runs", "notebooks"):
                 cursor.execute(
                     f"UPDATE {table} SET state = 'interrupted', ended = ? WHERE state = 'running'",  # noqa: S608
                     (_text(now),),
                 )
         return left
+
+    def _put_names_right(self, cursor: sqlite3.Cursor, run_ids: Sequence[int]) -> None:
+        """Forget the names of outputs that a crash kept from being there, and remove the half of a report's files."""
+        rows = cursor.execute(
+            "SELECT run_id, label, notebook, report FROM notebooks WHERE run_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(run_ids),),
+        ).fetchall()
+        for run_id, label, *texts in rows:
+            notebook, report = self._places.notebook(texts[0]), self._places.report(texts[1])
+            for column, path in (("notebook", notebook), ("report", report)):
+                if path is None or path.exists():
+                    continue
+                # what lies on a file system that is not mounted is not gone
+                if is_not_mounted(path.parent) and _has_others(cursor, column, run_ids):
+                    continue
+                if column == "report" and not _is_shared(cursor, texts[1]):
+                    for suffix in OUTPUT_SUFFIXES:
+                        path.with_suffix(suffix).unlink(missing_ok=True)
+                cursor.execute(
+                    f"UPDATE notebooks SET {column} = NULL WHERE run_id = ? AND label = ?",  # noqa: S608
+                    (run_id, label),
+                )
 
     def begin(self, run: Run, now: dt.datetime) -> Attempt:
         """Record that an attempt at a run starts.
@@ -115,7 +143,7 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute(
                 "UPDATE runs SET state = ?, ended = ?, error = ? WHERE id = ?",
-                (state, _text(now), _json(failure), attempt.id),
+                (state, _text(now), self._json(failure), attempt.id),
             )
             if state is RunState.SUCCESS:
                 # it was asked for and is done; a tick reads all that is not
@@ -144,27 +172,30 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute(
                 "UPDATE notebooks SET state = ?, ended = ?, notebook = ?, error = ? WHERE run_id = ? AND label = ?",
-                (state, _text(now), str(notebook) if notebook else None, _json(failure), attempt.id, label),
+                (state, _text(now), self._places.written(notebook), self._json(failure), attempt.id, label),
             )
 
-    def record_report(self, attempt: Attempt, label: str, report: Path) -> None:
-        """Record where the report of a notebook is."""
+    def record_notebook(self, attempt: Attempt, label: str, notebook: Path) -> None:
+        """Record the name that an executed notebook is about to get, so that no crash leaves it unknown."""
+        self._name(attempt, label, "notebook", notebook)
+
+    def record_report(self, attempt: Attempt, label: str, report: Path | None) -> None:
+        """Record the name that the first report of a notebook is about to get; None when it did not."""
+        self._name(attempt, label, "report", report)
+
+    def _name(self, attempt: Attempt, label: str, column: str, path: Path | None) -> None:
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE notebooks SET report = ? WHERE run_id = ? AND label = ?", (str(report), attempt.id, label)
+                f"UPDATE notebooks SET {column} = ? WHERE run_id = ? AND label = ?",  # noqa: S608
+                (self._places.written(path), attempt.id, label),
             )
 
     def reports_of(self, key: RunKey, label: str) -> list[Path]:
-        """List the reports of a notebook that earlier attempts at a run have made, the oldest first."""
-        rows = self._connection.execute(
-            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
-            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
-            (*key, label),
-        )
-        return [Path(report) for (report,) in rows]
+        """List the reports of a notebook that attempts at a run have made, the oldest first."""
+        return self.read.reports_of(key, label)
 
     def made_by(self, workflow: str) -> list[Made]:
-        """List what the attempts of a workflow that are over have made, and still have on disk."""
+        """List what the attempts of a workflow have made, and still have on disk."""
         return self.read.made_by(workflow)
 
     def forget(self, removals: Sequence[Removal]) -> None:
@@ -188,7 +219,7 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute(
                 "UPDATE notebooks SET state = 'failed', error = ? WHERE run_id = ? AND label = ?",
-                (_json(failure), attempt.id, label),
+                (self._json(failure), attempt.id, label),
             )
 
     def reuse_notebook(self, attempt: Attempt, notebook: RecordedNotebook, executed_by: int) -> None:
@@ -202,8 +233,8 @@ class RunStore:
                     notebook.label,
                     _text(notebook.started),
                     _text(notebook.ended) if notebook.ended else None,
-                    notebook.notebook,
-                    notebook.report,
+                    self._places.written(notebook.notebook),
+                    self._places.written(notebook.report),
                     notebook.reused_from or executed_by,
                 ),
             )
@@ -386,17 +417,26 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES ('last_tick', ?)", (_text(scheduled),))
 
+    def _json(self, failure: Failure | None) -> str | None:
+        if failure is None:
+            return None
+        return json.dumps(asdict(replace(failure, notebook=self._places.written(failure.notebook))))
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with _transaction(self._connection) as cursor:
+        with transaction(self._connection) as cursor:
             yield cursor
 
 
-def open_for_reading(path: Path, *, missing_is_empty: bool = False) -> RunReader:
+def open_for_reading(path: Path, places: Places | None = None, *, missing_is_empty: bool = False) -> RunReader:
     """Open a record for reading only: no lock is taken, and a daemon that holds it goes on.
+
+    That of an older version, or of the predecessor, is read as if it had been taken over already.
 
     Parameters
     ----------
+    places
+        Where outputs are; by default beside the record.
     missing_is_empty
         Whether a record that does not exist yet is read as one with nothing in it.
 
@@ -405,55 +445,32 @@ def open_for_reading(path: Path, *, missing_is_empty: bool = False) -> RunReader
     StoreError
         When there is no record, or not one that can be read.
     """
+    places = places or Places.below(path.absolute().parent)
     if missing_is_empty and not path.exists():
         connection = sqlite3.connect(":memory:", isolation_level=None)
-        _migrate(connection, path)
-        connection.row_factory = sqlite3.Row
-        return RunReader(connection)
-    return open_reader(path, len(MIGRATIONS))
+        bring_up_to_date(connection, path, places)
+    else:
+        connection = open_read_only(path)
+        try:
+            connection = up_to_date_copy(connection, path, places)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be read as AutoFlow's database ({error})") from error
+    connection.row_factory = sqlite3.Row
+    return RunReader(connection, places)
 
 
-def _take_lock(path: Path) -> int:
-    """Hold the file beside the database for the life of the process.
-
-    A lock of the operating system's ends with its process, however that dies; what is written in the
-    file only serves the message that a second AutoFlow gives.
-    """
-    lock = path.with_name(path.name + ".lock")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StoreError(
-            f"{lock}: cannot be opened ({error.strerror}); the database's directory must exist and be writable",
-            passing=may_pass(error) or (isinstance(error, FileNotFoundError) and is_not_mounted(path.parent)),
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
-        os.close(descriptor)
-        raise StoreError(
-            f"{path}: held by another AutoFlow ({holder}); stop that one, or give this one"
-            " its own AUTOFLOW_OUTPUTS_DIR or AUTOFLOW_DB_URI",
-            passing=True,
-        ) from error
-    since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    # on a full disk it is held all the same
-    with suppress(OSError):
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
-    return descriptor
-
-
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, places: Places) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+        # before anything is changed in it
+        check_owner(connection, path)
         # FULL: a run recorded as a success must still be one after a power cut
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
+        keep_copy(connection, path)
+        taken = bring_up_to_date(connection, path, places)
     except (sqlite3.Error, StoreError) as error:
         if connection is not None:
             connection.close()
@@ -469,196 +486,10 @@ def _open(path: Path) -> sqlite3.Connection:
             ),
             passing=passing,
         ) from error
+    if taken.new:
+        logger.info("%s: %s", path, taken)
     connection.row_factory = sqlite3.Row
     return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
-    cursor = connection.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    try:
-        yield cursor
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-    cursor.execute("COMMIT")
-
-
-def _create_tables(cursor: sqlite3.Cursor) -> None:
-    cursor.execute(
-        """
-        CREATE TABLE runs (
-            id INTEGER PRIMARY KEY,
-            workflow TEXT NOT NULL,
-            parameters_hash TEXT NOT NULL,
-            reference_date TEXT,  -- null, as parameters, for what the predecessor recorded
-            parameters TEXT,
-            attempt INTEGER NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ('running', 'success', 'failed', 'interrupted')),
-            started TEXT NOT NULL,
-            ended TEXT,
-            error TEXT
-        )
-        """
-    )
-    cursor.execute(
-        "CREATE UNIQUE INDEX runs_live ON runs (workflow, parameters_hash) WHERE state IN ('running', 'success')"
-    )
-    cursor.execute("CREATE INDEX runs_tried ON runs (workflow, parameters_hash, attempt)")
-    cursor.execute("CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended) WHERE state = 'failed'")
-    cursor.execute(
-        """
-        CREATE TABLE notebooks (
-            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-            label TEXT NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ('running', 'success', 'failed', 'interrupted')),
-            started TEXT NOT NULL,
-            ended TEXT,
-            notebook TEXT,
-            report TEXT,
-            error TEXT,
-            PRIMARY KEY (run_id, label)
-        ) WITHOUT ROWID
-        """
-    )
-    cursor.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
-
-
-def _add_steering(cursor: sqlite3.Cursor) -> None:
-    """Make room for what people ask for, and for the dates that the last poll found."""
-    cursor.execute("ALTER TABLE runs ADD COLUMN superseded TEXT")
-    cursor.execute("DROP INDEX runs_live")
-    cursor.execute(
-        "CREATE UNIQUE INDEX runs_live ON runs (workflow, parameters_hash)"
-        " WHERE state IN ('running', 'success') AND superseded IS NULL"
-    )
-    cursor.execute("DROP INDEX runs_failed")
-    cursor.execute(
-        "CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended)"
-        " WHERE state = 'failed' AND superseded IS NULL"
-    )
-    cursor.execute("CREATE INDEX runs_interrupted ON runs (workflow, parameters_hash) WHERE state = 'interrupted'")
-    # a calendar reads this alone, and not the rows with their parameters
-    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date, workflow, parameters_hash, state, superseded)")
-    cursor.execute(
-        "CREATE INDEX runs_settled ON runs (reference_date, workflow, parameters_hash)"
-        " WHERE state IN ('running', 'success') AND superseded IS NULL"
-    )
-    cursor.execute("ALTER TABLE notebooks ADD COLUMN reused_from INTEGER")
-    cursor.execute(
-        """
-        CREATE TABLE requests (
-            workflow TEXT NOT NULL,
-            parameters_hash TEXT NOT NULL,
-            reference_date TEXT NOT NULL,
-            parameters TEXT NOT NULL,
-            asked TEXT NOT NULL,
-            repairs INTEGER,
-            PRIMARY KEY (workflow, parameters_hash)
-        ) WITHOUT ROWID
-        """
-    )
-    cursor.execute(
-        """
-        CREATE TABLE skips (
-            workflow TEXT NOT NULL,
-            reference_date TEXT NOT NULL,
-            parameters_hash TEXT NOT NULL,  -- empty: every run of that date
-            reason TEXT NOT NULL,
-            since TEXT NOT NULL,
-            PRIMARY KEY (workflow, reference_date, parameters_hash)
-        ) WITHOUT ROWID
-        """
-    )
-    cursor.execute(
-        """
-        CREATE TABLE listed_dates (
-            cdr_type TEXT NOT NULL,
-            first TEXT NOT NULL,
-            days INTEGER NOT NULL,
-            appeared TEXT NOT NULL,
-            PRIMARY KEY (cdr_type, first)
-        ) WITHOUT ROWID
-        """
-    )
-
-
-def _add_messages(cursor: sqlite3.Cursor) -> None:
-    """Make room for what people were told, and for the messages that are to be sent."""
-    cursor.execute(
-        """
-        CREATE TABLE causes (
-            name TEXT PRIMARY KEY,
-            event TEXT NOT NULL,
-            what TEXT NOT NULL,
-            since TEXT NOT NULL,
-            told TEXT,  -- null: noticed, and not told yet
-            workflow TEXT,
-            runs TEXT NOT NULL
-        ) WITHOUT ROWID
-        """
-    )
-    # an id is never used again: it makes the Message-ID of an e-mail
-    cursor.execute(
-        """
-        CREATE TABLE outbox (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            channel TEXT NOT NULL,
-            made TEXT NOT NULL,
-            message TEXT NOT NULL
-        )
-        """
-    )
-    # unlike runs_failed also what a rerun has superseded: it failed all the same, until it succeeds
-    cursor.execute("CREATE INDEX runs_failures ON runs (workflow, parameters_hash, id) WHERE state = 'failed'")
-
-
-MIGRATIONS: tuple[Callable[[sqlite3.Cursor], None], ...] = (_create_tables, _add_steering, _add_messages)
-"""Steps from each version of the schema (``PRAGMA user_version``) to the next."""
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    with _transaction(connection) as cursor:
-        (version,) = cursor.execute("PRAGMA user_version").fetchone()
-        (application,) = cursor.execute("PRAGMA application_id").fetchone()
-        if version and application != APPLICATION_ID:
-            raise StoreError(
-                f"{path}: is the database of another program; set AUTOFLOW_DB_URI to a file of AutoFlow's own"
-            )
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"{path}: was written by a newer AutoFlow (schema {version}; this one knows {len(MIGRATIONS)});"
-                " install that version again, or restore the database from before the upgrade"
-            )
-        for migration in MIGRATIONS[version:]:
-            migration(cursor)
-        if version < len(MIGRATIONS):
-            cursor.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-            cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _take_over_history(cursor)
-
-
-def _take_over_history(cursor: sqlite3.Cursor) -> None:
-    """Count as done what the predecessor recorded as a success in the same file.
-
-    Its table stays as it is. What it left ``running`` or ``failed`` is due again.
-    """
-    present = cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'workflow_runs'").fetchone()
-    if present:
-        cursor.execute(
-            """
-            INSERT OR IGNORE INTO runs (workflow, parameters_hash, attempt, state, started, ended)
-            SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
-            FROM workflow_runs WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
-                AND timestamp NOT NULL
-                -- what was taken over before may have been superseded since
-                AND NOT EXISTS (
-                    SELECT 1 FROM runs WHERE attempt = 0 AND workflow = workflow_name
-                        AND runs.parameters_hash = workflow_runs.parameters_hash
-                )
-            """
-        )
 
 
 def _attempt(row: sqlite3.Row) -> Attempt:
@@ -691,5 +522,17 @@ def _text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
-def _json(failure: Failure | None) -> str | None:
-    return json.dumps(asdict(failure)) if failure else None
+def _has_others(cursor: sqlite3.Cursor, column: str, run_ids: Sequence[int]) -> bool:
+    """Whether other attempts have made such files."""
+    found = cursor.execute(
+        f"SELECT 1 FROM notebooks WHERE {column} NOT NULL"  # noqa: S608
+        " AND run_id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",
+        (json.dumps(run_ids),),
+    ).fetchone()
+    return found is not None
+
+
+def _is_shared(cursor: sqlite3.Cursor, report: str) -> bool:
+    """Whether more than one attempt names a report, as after a repair."""
+    (number,) = cursor.execute("SELECT count(*) FROM notebooks WHERE report = ?", (report,)).fetchone()
+    return bool(number > 1)

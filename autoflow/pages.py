@@ -165,6 +165,7 @@ class Pages:
                 "page",
                 {
                     "db": str(self._settings.db_path),
+                    "outputs_dir": str(self._settings.outputs_dir),
                     "notebooks_dir": str(self._settings.notebooks_dir),
                     "reports_dir": str(self._settings.reports_dir),
                     "now": outlook.now.isoformat(),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,16 +74,31 @@ async def make_reports(context: Context, making: Making, token: Token) -> list[P
                 return failure
             for warning in reply.value.get("warnings", ()):
                 logger.warning("run %d: report of notebook %s: %s", attempt.id, notebook.label, warning)
-            for path, final in reversed(list(zip(made, finals, strict=True))):
-                # the manifest first: no report is without
-                context.outputs.publish(path, final)
+            context.store.record_report(attempt, notebook.label, finals[0])
+            try:
+                for path, final in reversed(list(zip(made, finals, strict=True))):
+                    # the manifest first: no report is without
+                    await context.outputs.publish(path, final)
+            except BaseException:
+                _take_back(context, making, finals)
+                raise
     finally:
         for final in finals:
             context.outputs.release(final)
-    context.store.record_report(attempt, notebook.label, finals[0])
     for final in finals[:-1]:
         logger.info("run %d: report of notebook %s: %s", attempt.id, notebook.label, final)
     return finals
+
+
+def _take_back(context: Context, making: Making, finals: Sequence[Path]) -> None:
+    """Leave nothing of reports that could not all be given their names; the first is the last to get it."""
+    if finals[0].is_file():
+        return
+    with suppress(OSError, sqlite3.Error):
+        # what is left is known to the record, and goes when the next start puts it right
+        for final in finals:
+            final.unlink(missing_ok=True)
+        context.store.record_report(making.attempt, making.notebook.label, None)
 
 
 def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +25,7 @@ LONGEST_WRITE = dt.timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Made:
-    """What one attempt at a run made of one notebook."""
+    """What one attempt at a run made of one notebook, or took over from an attempt before it."""
 
     run_id: int
     label: str
@@ -38,21 +40,20 @@ class Made:
     notebook: Path | None
     reports: tuple[Path, ...] = ()
     """Reports and their manifest."""
+    in_use: bool = False
+    """Whether the attempt is under way, or is to be repaired: all of it stays."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes: files of a notebook in an attempt, and, for attempts, the record of it."""
+    """What the record lets go: files of a notebook in an attempt, and, for attempts, the record of it."""
 
     made: Made
     notebook: bool = False
     reports: bool = False
     record: bool = False
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        notebook = (self.made.notebook,) if self.notebook and self.made.notebook else ()
-        return (*notebook, *(self.made.reports if self.reports else ()))
+    files: tuple[Path, ...] = ()
+    """Those of the files that no other attempt names, and that go therefore."""
 
 
 def to_be_removed(made: Iterable[Made], keep: Keep, now: dt.datetime) -> list[Removal]:
@@ -61,51 +62,79 @@ def to_be_removed(made: Iterable[Made], keep: Keep, now: dt.datetime) -> list[Re
     Numbers count the newest of each notebook and set of parameters, by reference date and then by
     attempt; ages count from the end of the attempt. What the newest run that succeeded has made stays,
     and so does the record of failures of a run that has not succeeded yet: they say when it is tried again.
+    Attempts share what a repair has used again: such a file goes with the last of them.
 
     Parameters
     ----------
     made
-        What the workflow's attempts that are over have made.
+        What the workflow's attempts have made.
     keep
         How much is kept.
     now
         Ages count back from here.
     """
-    removals = []
-    for _, group in groupby(sorted(made, key=_history), key=_history):
-        newest_first = sorted(group, key=lambda each: (each.reference_date, each.run_id), reverse=True)
-        good = [each for each in newest_first if each.succeeded]
-        bad = [each for each in newest_first if not each.succeeded]
-        with_reports = [each for each in good if each.reports]
-        # a success after which the report is gone is not the newest good one that a link points at
-        safe = {each.run_id for each in (*good[:1], *with_reports[:1])}
-        old_notebooks = _beyond([each for each in good if each.notebook], keep.notebooks, now)
-        old_reports = _beyond(with_reports, keep.reports, now)
-        old_attempts = _beyond(bad, keep.attempts, now)
-        for each in newest_first:
-            removal = Removal(
-                each,
-                notebook=(each in old_notebooks and each.run_id not in safe)
-                or (each in old_attempts and each.notebook is not None),
-                reports=(each in old_reports and each.run_id not in safe)
-                or (each in old_attempts and bool(each.reports)),
-                record=each in old_attempts and each.replaced,
-            )
-            if removal.notebook or removal.reports or removal.record:
-                removals.append(removal)
-    return removals
+    made = list(made)
+    removals = [
+        removal
+        for _, group in groupby(sorted(made, key=_history), key=_history)
+        for removal in _let_go(list(group), keep, now)
+    ]
+    by_key = {(removal.made.run_id, removal.made.label): removal for removal in removals}
+    kept: set[Path] = set()
+    for each in made:
+        removal = by_key.get((each.run_id, each.label), Removal(each))
+        kept.update(_files(each, notebook=not removal.notebook, reports=not removal.reports))
+    return [
+        replace(
+            removal,
+            files=tuple(
+                path
+                for path in _files(removal.made, notebook=removal.notebook, reports=removal.reports)
+                if path not in kept
+            ),
+        )
+        for removal in removals
+    ]
+
+
+def _let_go(history: Sequence[Made], keep: Keep, now: dt.datetime) -> Iterator[Removal]:
+    """Decide what the attempts of one notebook and set of parameters let go."""
+    newest_first = sorted(history, key=lambda each: (each.reference_date, each.run_id), reverse=True)
+    over = [each for each in newest_first if not each.in_use]
+    good = [each for each in over if each.succeeded]
+    with_reports = [each for each in good if each.reports]
+    # a success after which the report is gone is not the newest good one that a link points at
+    safe = {each.run_id for each in (*good[:1], *with_reports[:1])}
+    old_notebooks = _beyond([each for each in good if each.notebook], keep.notebooks, now) - safe
+    old_reports = _beyond(with_reports, keep.reports, now) - safe
+    old_attempts = _beyond([each for each in over if not each.succeeded], keep.attempts, now)
+    for each in over:
+        failed = each.run_id in old_attempts
+        removal = Removal(
+            each,
+            notebook=each.run_id in old_notebooks or (failed and each.notebook is not None),
+            reports=each.run_id in old_reports or (failed and bool(each.reports)),
+            record=failed and each.replaced,
+        )
+        if removal.notebook or removal.reports or removal.record:
+            yield removal
+
+
+def _files(made: Made, *, notebook: bool, reports: bool) -> tuple[Path, ...]:
+    return (*((made.notebook,) if notebook and made.notebook else ()), *(made.reports if reports else ()))
 
 
 def _history(made: Made) -> tuple[str, str]:
     return made.label, made.parameters
 
 
-def _beyond(newest_first: Sequence[Made], amount: Amount, now: dt.datetime) -> list[Made]:
+def _beyond(newest_first: Sequence[Made], amount: Amount, now: dt.datetime) -> set[int]:
+    """Find the attempts that are more or older than is kept."""
     if amount is None:
-        return []
+        return set()
     if isinstance(amount, int):
-        return list(newest_first[amount:])
-    return [made for made in newest_first if now - made.ended > amount]
+        return {made.run_id for made in newest_first[amount:]}
+    return {made.run_id for made in newest_first if now - made.ended > amount}
 
 
 class Record(Protocol):
@@ -114,6 +143,15 @@ class Record(Protocol):
     def made_by(self, workflow: str) -> list[Made]: ...
 
     def forget(self, removals: Sequence[Removal]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep did."""
+
+    removed: int
+    left: Mapping[Path, str]
+    """Files that should have gone, and what they are that they did not."""
 
 
 @dataclass(frozen=True)
@@ -133,28 +171,50 @@ class Sweeper:
             for removal in to_be_removed(self.record.made_by(workflow.name), workflow.keep, now)
         ]
 
-    def sweep(self, workflows: Mapping[str, Workflow], now: dt.datetime) -> int:
-        """Remove what is to go, and count the files."""
+    def sweep(self, workflows: Mapping[str, Workflow], now: dt.datetime) -> Swept:
+        """Remove what is to go; what could not be removed stays in the record, and is tried again."""
         removals = self.decide(workflows, now)
-        count = sum(self._remove(path, removal.made.ended) for removal in removals for path in removal.files)
+        gone: set[Path] = set()
+        left: dict[Path, str] = {}
+        count = 0
+        for removal in removals:
+            for path in removal.files:
+                if path in gone or path in left:
+                    continue
+                count += os.path.lexists(path)
+                if why := self._remove(path, removal.made.ended):
+                    left[path] = why
+                    count -= 1
+                else:
+                    gone.add(path)
         if removals:
             # after the files: what a crash leaves is found again
-            self.record.forget(removals)
+            self.record.forget([_without(removal, left) for removal in removals])
         if count:
             logger.info("removed %d old files, as workflows.yml says under keep", count)
-        return count
+        return Swept(count, left)
 
-    def _remove(self, path: Path, ended: dt.datetime) -> bool:
-        """Remove a file, unless it is another than the one that was made."""
+    def _remove(self, path: Path, ended: dt.datetime) -> str | None:
+        """Remove a file, unless it is another than the one that was made; say why it is there still."""
         try:
-            if path.parent not in self.directories or path.is_symlink() or not path.is_file():
-                return False
-            written = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
-            if written > ended + LONGEST_WRITE:
-                logger.warning("%s has been changed since it was made; it is not removed", path)
-                return False
+            found = path.lstat()
+            if path.parent not in self.directories:
+                return "is not in the directories of outputs"
+            if not stat.S_ISREG(found.st_mode):
+                return "is not a file that AutoFlow has made"
+            if dt.datetime.fromtimestamp(found.st_mtime, dt.UTC) > ended + LONGEST_WRITE:
+                return "has been changed since it was made"
             path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
-            logger.warning("%s can not be removed (%s)", path, error.strerror)
-            return False
-        return True
+            return f"cannot be removed ({error.strerror})"
+        return None
+
+
+def _without(removal: Removal, left: Mapping[Path, str]) -> Removal:
+    """Let the record go on naming what is there still."""
+    made = removal.made
+    notebook = removal.notebook and made.notebook not in left
+    reports = removal.reports and not any(path in left for path in made.reports)
+    return replace(removal, notebook=notebook, reports=reports)

@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -19,6 +19,7 @@ from autoflow.errors import StoreError
 from autoflow.listed_dates import ListedDates
 from autoflow.messages import Message, Queued
 from autoflow.naming import OUTPUT_SUFFIXES
+from autoflow.places import Places
 from autoflow.retention import Made
 from autoflow.runs import Failure, RunKey, RunState
 
@@ -191,8 +192,9 @@ class RecordedRun:
 class RunReader:
     """Questions to the record, over a connection that is the writer's own or reads only."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, places: Places) -> None:
         self._connection = connection
+        self._places = places
 
     def close(self) -> None:
         self._connection.close()
@@ -477,7 +479,7 @@ class RunReader:
             f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608
             (*values, -1 if limit is None else limit),
         )
-        return [_recorded_run(row) for row in rows]
+        return [self._recorded_run(row) for row in rows]
 
     def run(self, run_id: int) -> RecordedRun | None:
         """Read one attempt."""
@@ -489,7 +491,7 @@ class RunReader:
         rows = self._connection.execute(
             "SELECT * FROM runs WHERE workflow = ? AND parameters_hash = ? ORDER BY id", key
         )
-        return [_recorded_run(row) for row in rows]
+        return [self._recorded_run(row) for row in rows]
 
     def notebooks(self, run_id: int) -> list[RecordedNotebook]:
         """Read the notebooks of an attempt, in the order in which they were started."""
@@ -500,9 +502,9 @@ class RunReader:
                 RunState(row["state"]),
                 _moment(row["started"]),
                 _moment(row["ended"]) if row["ended"] else None,
-                row["notebook"],
-                row["report"],
-                _failure(row["error"]),
+                _text(self._places.notebook(row["notebook"])),
+                _text(self._places.report(row["report"])),
+                self._failure(row["error"]),
                 row["reused_from"],
             )
             for row in rows
@@ -516,21 +518,29 @@ class RunReader:
         return (dt.date.fromisoformat(first), dt.date.fromisoformat(last)) if first else None
 
     def made_by(self, workflow: str) -> list[Made]:
-        """List what the attempts of a workflow that are over have made, and still have on disk."""
+        """List what the attempts of a workflow have made, and still have on disk."""
         rows = self._connection.execute(
             """
-            SELECT run_id, label, reference_date, parameters, runs.state AS state, runs.ended AS ended, notebook,
-                report, EXISTS (
+            SELECT run_id, label, reference_date, parameters, runs.state AS state,
+                coalesce(runs.ended, runs.started) AS ended, notebook, report, EXISTS (
                     SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
                     AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
-                ) AS replaced
+                ) AS replaced, runs.state = 'running' OR runs.id IN (SELECT repairs FROM requests) AS in_use
             FROM notebooks JOIN runs ON runs.id = run_id
-            WHERE workflow = ? AND runs.state != 'running' AND runs.ended NOT NULL
-                AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
+            WHERE workflow = ? AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
             """,
             (workflow,),
         )
-        return [_made(row) for row in rows]
+        return [self._made(row) for row in rows]
+
+    def reports_of(self, key: RunKey, label: str) -> list[Path]:
+        """List the reports of a notebook that attempts at a run have made, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
+            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
+            (*key, label),
+        )
+        return [report for (text,) in rows if (report := self._places.report(text))]
 
     def workflows(self) -> list[str]:
         """List the names of the workflows that the record knows."""
@@ -564,7 +574,7 @@ class RunReader:
             (number,),
         ).fetchall()
         runs = {run.id: run for run in self.runs(ids=[run_id for run_id, _, _ in rows])} if rows else {}
-        return [(runs[run_id], label, report) for run_id, label, report in rows]
+        return [(runs[run_id], label, str(self._places.report(report))) for run_id, label, report in rows]
 
     def durations(self, workflow: str) -> float | None:
         """Give the median length in seconds of a workflow's last successes; None when there are none."""
@@ -583,36 +593,52 @@ class RunReader:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
+    def _made(self, row: sqlite3.Row) -> Made:
+        parameters = json.loads(row["parameters"] or "{}")
+        own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+        report = self._places.report(row["report"])
+        return Made(
+            run_id=row["run_id"],
+            label=row["label"],
+            reference_date=row["reference_date"] or "",
+            parameters=json.dumps(own, sort_keys=True),
+            succeeded=row["state"] == RunState.SUCCESS,
+            replaced=bool(row["replaced"]),
+            ended=dt.datetime.fromisoformat(row["ended"]),
+            notebook=self._places.notebook(row["notebook"]),
+            reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
+            in_use=bool(row["in_use"]),
+        )
 
-def _made(row: sqlite3.Row) -> Made:
-    parameters = json.loads(row["parameters"] or "{}")
-    own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
-    report = Path(row["report"]) if row["report"] else None
-    return Made(
-        run_id=row["run_id"],
-        label=row["label"],
-        reference_date=row["reference_date"] or "",
-        parameters=json.dumps(own, sort_keys=True),
-        succeeded=row["state"] == RunState.SUCCESS,
-        replaced=bool(row["replaced"]),
-        ended=dt.datetime.fromisoformat(row["ended"]),
-        notebook=Path(row["notebook"]) if row["notebook"] else None,
-        reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
-    )
+    def _recorded_run(self, row: sqlite3.Row) -> RecordedRun:
+        return RecordedRun(
+            id=row["id"],
+            workflow=row["workflow"],
+            reference_date=dt.date.fromisoformat(row["reference_date"]) if row["reference_date"] else None,
+            parameters=json.loads(row["parameters"]) if row["parameters"] else None,
+            parameters_hash=row["parameters_hash"],
+            attempt=row["attempt"],
+            state=RunState(row["state"]),
+            started=_moment(row["started"]),
+            ended=_moment(row["ended"]) if row["ended"] else None,
+            failure=self._failure(row["error"]),
+            superseded=_moment(row["superseded"]) if row["superseded"] else None,
+        )
+
+    def _failure(self, text: str | None) -> Failure | None:
+        if not text:
+            return None
+        failure = Failure(**json.loads(text))
+        return replace(failure, notebook=_text(self._places.notebook(failure.notebook)))
 
 
-def open_reader(path: Path, version: int) -> RunReader:
-    """Open a record for reading only: no lock is taken, and a daemon that holds it goes on.
-
-    Parameters
-    ----------
-    version
-        The version of the schema that is understood.
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a sqlite file for reading only: no lock is taken, and a daemon that holds it goes on.
 
     Raises
     ------
     StoreError
-        When there is no record, or not one that can be read.
+        When there is none, or it cannot be read.
     """
     if not path.exists():
         raise StoreError(
@@ -620,26 +646,16 @@ def open_reader(path: Path, version: int) -> RunReader:
             " or see whether AUTOFLOW_OUTPUTS_DIR and AUTOFLOW_DB_URI are those of the AutoFlow that you mean"
         )
     uri = path.absolute().as_uri()
-    connection: sqlite3.Connection | None = None
     try:
         try:
-            connection = _connect(f"{uri}?mode=ro")
+            return _connect(f"{uri}?mode=ro")
         except sqlite3.OperationalError:
-            # where nothing can be written, sqlite can not share memory with a writer: fine, if there is none
+            # where nothing can be written, sqlite cannot share memory with a writer: fine, if there is none
             if path.with_name(path.name + "-wal").exists():
                 raise
-            connection = _connect(f"{uri}?immutable=1")
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+            return _connect(f"{uri}?immutable=1")
     except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise StoreError(f"{path}: can not be read as AutoFlow's database ({error})") from error
-    if found != version:
-        connection.close()
-        older = "an older AutoFlow; start this one once, which brings it up to date"
-        newer = f"a newer AutoFlow (schema {found}; this one knows {version}); use that version"
-        raise StoreError(f"{path}: was written by {older if found < version else newer}")
-    return RunReader(connection)
+        raise StoreError(f"{path}: cannot be read as AutoFlow's database ({error})") from error
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -649,28 +665,11 @@ def _connect(uri: str) -> sqlite3.Connection:
     except sqlite3.Error:
         connection.close()
         raise
-    connection.row_factory = sqlite3.Row
     return connection
 
 
-def _recorded_run(row: sqlite3.Row) -> RecordedRun:
-    return RecordedRun(
-        id=row["id"],
-        workflow=row["workflow"],
-        reference_date=dt.date.fromisoformat(row["reference_date"]) if row["reference_date"] else None,
-        parameters=json.loads(row["parameters"]) if row["parameters"] else None,
-        parameters_hash=row["parameters_hash"],
-        attempt=row["attempt"],
-        state=RunState(row["state"]),
-        started=_moment(row["started"]),
-        ended=_moment(row["ended"]) if row["ended"] else None,
-        failure=_failure(row["error"]),
-        superseded=_moment(row["superseded"]) if row["superseded"] else None,
-    )
-
-
-def _failure(text: str | None) -> Failure | None:
-    return Failure(**json.loads(text)) if text else None
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _moment(text: str) -> dt.datetime:

@@ -25,6 +25,7 @@ from autoflow.address import Address, parse_address
 from autoflow.bounded_file import LARGEST_CONFIG, LARGEST_SECRET, read_bounded
 from autoflow.durations import parse_duration
 from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
+from autoflow.places import Places
 from autoflow.resources import config_file
 from autoflow.wording import shortened
 
@@ -80,6 +81,11 @@ class Settings:
     @property
     def workflows_file(self) -> Path:
         return self.inputs_dir / "workflows.yml"
+
+    @property
+    def places(self) -> Places:
+        """Where what the record names is."""
+        return Places(self.outputs_dir, self.notebooks_dir, self.reports_dir)
 
     @property
     def work_dir(self) -> Path:

@@ -137,6 +137,8 @@ def _reuse(execution: _Execution, repairs: int) -> None:
         if not path.is_file():
             logger.warning("run %d: %s is gone: notebook %s is executed again", execution.attempt.id, path, label)
             continue
+        if notebook.report and not Path(notebook.report).is_file():
+            notebook = replace(notebook, report=None)
         execution.executed[label] = path
         execution.reused[label] = notebook
         context.store.reuse_notebook(execution.attempt, notebook, repairs)
@@ -238,7 +240,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
         execution.sources[notebook.label] = _sha256(context.settings.inputs_dir / notebook.filename)
         logger.info("run %d: notebook %s started", attempt.id, notebook.label)
-        state, failure, kept = RunState.INTERRUPTED, None, False
+        state, failure = RunState.INTERRUPTED, None
         try:
             with context.jobs.workspace() as workspace:
                 reply = await context.jobs.call(
@@ -262,15 +264,15 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
                 if made.exists() and reply.cause in ("timeout", "died"):
                     failure = await asyncio.to_thread(_secure, made, execution.token, failure)
                 if made.exists():
-                    context.outputs.publish(made, final)
-                    kept = True
+                    context.store.record_notebook(attempt, notebook.label, final)
+                    await context.outputs.publish(made, final)
                     failure = replace(failure, notebook=str(final)) if failure else None
         finally:
             context.outputs.release(final)
             context.progress.drop(_task(execution, notebook))
-            context.store.finish_notebook(
-                attempt, notebook.label, state, context.now(), notebook=final if kept else None, failure=failure
-            )
+            # who was cancelled meanwhile may have made it all the same
+            kept = final if final.is_file() else None
+            context.store.finish_notebook(attempt, notebook.label, state, context.now(), notebook=kept, failure=failure)
         if failure:
             logger.error("run %d: %s: %s", attempt.id, run, failure)
             return failure

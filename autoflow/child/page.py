@@ -31,6 +31,7 @@ from markupsafe import Markup
 from autoflow.definitions import Definitions
 from autoflow.model import open_for_reading
 from autoflow.overview import Situation
+from autoflow.places import Places
 from autoflow.redaction import Redactor
 from autoflow.run_reader import RunReader
 
@@ -107,7 +108,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     request
         ``page``: ``status`` or ``index`` (the same as a file), ``run`` (with ``run``, its id), ``why`` (with
         ``workflow`` or ``trigger``, a number, and ``date``) or ``notebook`` (with ``notebook``, its path in
-        the directory of notebooks); ``db``, ``notebooks_dir``, ``reports_dir``; ``now``, ``doing``,
+        the directory of notebooks); ``db``, ``outputs_dir``, ``notebooks_dir``, ``reports_dir``; ``now``, ``doing``,
         ``next_tick``, ``problems`` and ``progress`` are what the daemon knows.
     workspace
         ``definitions.pickle`` in it are the daemon's; ``page.html`` is made.
@@ -128,7 +129,8 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         directory, name = Path(request["notebooks_dir"]), request["notebook"]
         text, policy, status = *notebook_page(directory / name, name), 200
     else:
-        reader = open_for_reading(Path(request["db"]))
+        outputs, notebooks, reports = (Path(request[f"{name}_dir"]) for name in ("outputs", "notebooks", "reports"))
+        reader = open_for_reading(Path(request["db"]), Places(outputs, notebooks, reports))
         depth = {"index": None, "run": "../"}.get(request["page"], "./")
         links = Links(Path(request["notebooks_dir"]), Path(request["reports_dir"]), depth)
         asked = Asked(request, reader, definitions, dt.datetime.fromisoformat(request["now"]), links)

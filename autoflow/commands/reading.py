@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @contextmanager
 def record(settings: Settings, *, missing_is_empty: bool = False) -> Iterator[RunReader]:
     """Open the record for reading."""
-    reader = open_for_reading(settings.db_path, missing_is_empty=missing_is_empty)
+    reader = open_for_reading(settings.db_path, settings.places, missing_is_empty=missing_is_empty)
     try:
         yield reader
     finally:

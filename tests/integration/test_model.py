@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,9 +16,10 @@ import pytest
 
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
-from autoflow.model import APPLICATION_ID, RunStore
+from autoflow.model import RunStore, open_for_reading
 from autoflow.retention import Removal
 from autoflow.runs import Failure, Run, RunKey, RunState, build_run
+from autoflow.tables import APPLICATION_ID
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
@@ -225,3 +227,85 @@ def test_what_was_made_is_listed_for_sweeping_and_forgotten_after(path: Path, tm
     assert settled(store) == {a_run().key}
     assert store.read.history().failed == {}
     store.close()
+
+
+@pytest.mark.parametrize("name", ["linked.db", "hard.db", "elsewhere/autoflow.db"])
+def test_a_record_is_held_by_whatever_name_its_file_has(path: Path, name: str) -> None:
+    store = RunStore(path)
+    other = path.parent / name
+    if name == "linked.db":
+        other.symlink_to(path)
+    else:
+        other.parent.mkdir(exist_ok=True)
+        other.hardlink_to(path)
+    with pytest.raises(StoreError, match="held by another AutoFlow"):
+        RunStore(other)
+    # that somebody tried has not let go of what sqlite holds
+    store.begin(a_run(), NOW)
+    locked = pytest.raises(sqlite3.OperationalError, match="locked")
+    with closing(sqlite3.connect(path, timeout=0)) as connection, store._transaction(), locked:
+        connection.execute("DELETE FROM runs")
+    store.close()
+    RunStore(path).close()
+
+
+@pytest.mark.parametrize("wal", [False, True])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TABLE runs (id INTEGER)"],
+        ["CREATE TABLE shopping (what)", "INSERT INTO shopping VALUES ('milk')"],
+        ["CREATE TABLE workflow_runs (id INTEGER, something_else TEXT)"],
+        ["CREATE TABLE workflow_runs (workflow_name, parameters_hash, state, timestamp)", "CREATE TABLE mine (x)"],
+        ["CREATE VIEW seen AS SELECT 1"],
+    ],
+)
+def test_a_foreign_database_is_refused_unchanged(path: Path, statements: list[str], wal: bool) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        if wal:
+            connection.execute("PRAGMA journal_mode = WAL")
+        for statement in statements:
+            connection.execute(statement)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        RunStore(path)
+    assert path.read_bytes() == before
+    assert {each.name for each in path.parent.iterdir()} == {path.name, f"{path.name}.lock"}
+
+
+def test_an_empty_file_is_adopted_and_what_is_no_file_is_refused(path: Path) -> None:
+    path.touch()
+    RunStore(path).close()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="it is not a file"):
+        RunStore(path)
+
+
+def test_the_take_over_says_what_it_took_and_what_it_left(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [
+        ("w", "1", "success", "2021-05-01 00:00:00"),
+        ("w", "1", "success", "2021-05-02 00:00:00"),
+        ("w", "2", "success", "2021-05-01 00:00:00"),
+        ("w", "2", "failed", "2021-05-02 00:00:00"),
+        ("w", "3", "running", "2021-05-01 00:00:00"),
+        ("w", "3", "failed", "2021-05-02 00:00:00"),
+        ("w", "4", "running", "2021-05-01 00:00:00"),
+        ("w", None, "success", "2021-05-01 00:00:00"),
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE workflow_runs (workflow_name, parameters_hash, state, timestamp)")
+        connection.executemany("INSERT INTO workflow_runs VALUES (?, ?, ?, ?)", rows)
+    before = path.read_bytes()
+    reader = open_for_reading(path)
+    assert len(reader.runs()) == 2
+    reader.close()
+    assert path.read_bytes() == before
+    with caplog.at_level("INFO"):
+        RunStore(path).close()
+        RunStore(path).close()
+    (said,) = [line for line in caplog.messages if "taken over" in line]
+    assert said.endswith(
+        "2 runs that succeeded are taken over from the Prefect-based AutoFlow; left are 1 that failed, which are due"
+        " again, 1 that never ended, which are due again, 1 without a workflow, a hash or a time"
+    )

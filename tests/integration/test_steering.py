@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.errors import StoreError
 from autoflow.ledger import Ledger
 from autoflow.listed_dates import DataRule, listed_at
-from autoflow.model import APPLICATION_ID, RunStore, _create_tables, open_for_reading
+from autoflow.model import RunStore, open_for_reading
 from autoflow.overview import DayState, Situation, explain
+from autoflow.places import Places
 from autoflow.runs import Failure, Run, RunState, build_run
 from autoflow.sensor import Decision, due_runs, ready_days
 from autoflow.steering import Steering
+from autoflow.tables import APPLICATION_ID, MIGRATIONS
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -249,7 +250,7 @@ def test_reading_needs_no_lock_and_can_not_write(store: RunStore, path: Path) ->
 
 def test_a_record_of_before_is_brought_up_to_date_with_all_that_is_in_it(path: Path) -> None:
     connection = sqlite3.connect(path)
-    _create_tables(connection.cursor())
+    MIGRATIONS[0](connection.cursor(), Places.below(path.parent))
     connection.execute(
         "INSERT INTO runs (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended)"
         " VALUES (?, ?, '2016-01-03', '{}', 1, 'success', ?, ?)",
@@ -259,8 +260,11 @@ def test_a_record_of_before_is_brought_up_to_date_with_all_that_is_in_it(path: P
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match="was written by an older AutoFlow; start this one once"):
-        open_for_reading(path)
+    before = path.read_bytes()
+    reader = open_for_reading(path)
+    assert [run.state for run in reader.runs()] == [RunState.SUCCESS]
+    reader.close()
+    assert path.read_bytes() == before
     store = RunStore(path)
     assert due(store) == [4]
     store.close()

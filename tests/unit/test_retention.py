@@ -121,7 +121,7 @@ def sweep(reports: Path, *files: Path) -> int:
         made(2, "2016-01-02", notebook=None, reports=(reports / "new.pdf",)),
     ]
     workflow = Workflow("w", (Notebook("report", "r.ipynb"),), keep=Keep(reports=1))
-    return Sweeper(Shelf(content), (reports,)).sweep({"w": workflow}, NOW)
+    return Sweeper(Shelf(content), (reports,)).sweep({"w": workflow}, NOW).removed
 
 
 def write(path: Path, when: dt.datetime) -> Path:
