@@ -87,7 +87,7 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
     DefinitionError
         With every problem found, in the order of the file.
     """
-    document, unreadable = read_yaml(path)
+    document, unreadable = read_yaml(path, _is_parameter)
     model: FileModel | None = None
     mistakes: list[ErrorDetails] = []
     try:
@@ -103,6 +103,11 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
     if errors or model is None:
         raise DefinitionError(tuple(errors))
     return _definitions(model), tuple(sorted(problems))
+
+
+def _is_parameter(path: KeyPath) -> bool:
+    """Tell whether a path leads to or into a trigger's parameter, whose values the predecessor did not look at."""
+    return len(path) > 4 and path[:2] == ("available_dates_sensor", "workflows") and path[3] == "parameters"
 
 
 def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable: Collection[str]) -> Iterator[Problem]:
@@ -188,6 +193,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
     content = _mapping(document.content)
     sensor = _mapping(content.get("available_dates_sensor"))
     triggers = _list(sensor.get("workflows"))
+    yield from _empty_problems(document)
     used = [_mapping(trigger).get("workflow_name") for trigger in triggers]
     by_name: dict[str, list[int]] = {}
     outlines: list[Workflow] = []
@@ -209,7 +215,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
         yield from _data_problems(document, path, _mapping(trigger), sensor)
         yield from _date_problems(document, path, _mapping(trigger))
         name = _mapping(trigger).get("workflow_name")
-        if not isinstance(name, str) or not by_name:
+        if not isinstance(name, str) or (not by_name and content.get("workflows") != []):
             continue
         if name not in by_name:
             hint = did_you_mean(name, by_name)
@@ -218,6 +224,16 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             at = by_name[name][0]
             yield from _trigger_problems(document, path, trigger, outlines[at], whole=("workflows", at) not in faulty)
         yield from _twin_problems(document, path, trigger, seen)
+
+
+def _empty_problems(document: Document) -> Iterator[Problem]:
+    """Find lists that may be empty, as in the predecessor, and leave nothing to do."""
+    content = _mapping(document.content)
+    if content.get("workflows") == []:
+        yield document.problem(("workflows",), "an empty list: there is no workflow to run", severity="warning")
+    if _mapping(content.get("available_dates_sensor")).get("workflows") == []:
+        message = "an empty list: nothing is run, whatever dates there are"
+        yield document.problem(("available_dates_sensor", "workflows"), message, severity="warning")
 
 
 def _outline(raw: Mapping[str, Any]) -> Workflow:

@@ -98,13 +98,16 @@ def build_run(workflow: Workflow, trigger: Trigger, reference_date: dt.date) -> 
     )
 
 
-def recorded_run(workflow: Workflow, parameters: Mapping[str, Any]) -> Run:
-    """Build a run again from its parameters as they were recorded."""
+def recorded_run(workflow: Workflow, parameters: Mapping[str, Any], parameters_hash: str) -> Run:
+    """Build a run again from its parameters and their hash as they were recorded.
+
+    The hash is that of the values that YAML gave; keys that were numbers have another order as JSON's text.
+    """
     return Run(
         workflow=workflow,
         reference_date=dt.date.fromisoformat(parameters["reference_date"]),
         parameters=dict(parameters),
-        parameters_hash=parameters_hash(parameters),
+        parameters_hash=parameters_hash,
     )
 
 

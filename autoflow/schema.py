@@ -294,7 +294,7 @@ class SensorModel(Model):
     preload: list[Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]] = Field(
         list(PRELOAD), description="Modules that it imports, where a notebook imports them."
     )
-    workflows: list[TriggerModel] = Field(description="What to run.", min_length=1)
+    workflows: list[TriggerModel] = Field(description="What to run.")
 
 
 EmailAddress = Annotated[
@@ -324,7 +324,7 @@ class NotifyModel(Model):
 class FileModel(Model):
     """The whole of workflows.yml."""
 
-    workflows: list[WorkflowModel] = Field(description="The workflows.", min_length=1)
+    workflows: list[WorkflowModel] = Field(description="The workflows.")
     available_dates_sensor: SensorModel = Field(description="When they run.")
     notify: NotifyModel = Field(
         default_factory=NotifyModel.model_construct,

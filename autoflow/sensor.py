@@ -243,7 +243,7 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
         skip = history.skips.of(key, request.reference_date)
         if workflow is None or key in history.settled or (skip is not None and is_skipped(skip, request)):
             continue
-        run, failures = recorded_run(workflow, request.parameters), history.failed.get(key)
+        run, failures = recorded_run(workflow, request.parameters, key[1]), history.failed.get(key)
         if failures is None or is_asked_for(request, failures):
             due.append(run)
         elif is_given_up(workflow.retries, failures):

@@ -15,7 +15,7 @@ from typing import Any
 from autoflow.definitions import Workflow
 from autoflow.model import Attempt, RunStore
 from autoflow.run_reader import Skip
-from autoflow.runs import recorded_run
+from autoflow.runs import Run, parameters_hash, recorded_run
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Steering:
         return answer
 
     def _run(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
-        runs = [recorded_run(Workflow(each["workflow"], ()), each["parameters"]) for each in order["runs"]]
+        runs = [_run_of(each) for each in order["runs"]]
         asked = self._store.ask_for(runs, now, order.get("repairs"))
         logger.info("%d runs were asked for: %s", len(asked), _first_few(list(map(str, asked))))
         return {"done": len(asked)}
@@ -108,6 +108,11 @@ class Steering:
         logger.info("run %d: cancelling: %s", run_id, reason)
         self._tasks[run_id].cancel()
         return {"done": 1}
+
+
+def _run_of(asked: Mapping[str, Any]) -> Run:
+    parameters = asked["parameters"]
+    return recorded_run(Workflow(asked["workflow"], ()), parameters, asked.get("hash") or parameters_hash(parameters))
 
 
 def _first_few(names: list[str]) -> str:

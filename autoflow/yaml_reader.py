@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
@@ -82,8 +82,16 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def read_yaml(path: Path) -> tuple[Document, list[Problem]]:
+def read_yaml(path: Path, is_free: Callable[[KeyPath], bool] = lambda _: False) -> tuple[Document, list[Problem]]:
     """Read one YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    is_free
+        Whether what is at a path is a value of the user's, which may have all that Python's JSON can write:
+        infinite numbers, and keys that are no text.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def read_yaml(path: Path) -> tuple[Document, list[Problem]]:
     """
     file = str(path)
     root = _root(file, _text(file, path))
-    reader = _Reader(file)
+    reader = _Reader(file, is_free)
     try:
         content = reader.value(root, ())
     except RecursionError:
@@ -164,8 +172,9 @@ def _fatal(file: str, message: str, place: Place = (0, 0), *, passing: bool = Fa
 class _Reader:
     """Walks over the nodes of one document."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, is_free: Callable[[KeyPath], bool]) -> None:
         self._file = file
+        self._is_free = is_free
         self._nodes = 0
         self._open: set[yaml.Node] = set()
         self._said: set[tuple[Place, str]] = set()
@@ -189,28 +198,35 @@ class _Reader:
         finally:
             self._open.discard(node)
 
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = {}
+        paths: dict[Any, KeyPath] = {}
         merged: list[yaml.Node] = []
         for key_node, value_node in node.value:
             if key_node.tag == TAG + "merge":
                 merged.append(value_node)
                 continue
-            key = self._key(key_node, path)
-            if key is None:
+            found = self._key(key_node, path)
+            if found is None:
                 continue
-            here = (*path, key)
+            key, here = found
             if key in mapping:
-                line = self.keys[here][0]
+                line = self.keys[paths[key]][0]
                 self._problem(key_node, here, f"this key is there twice, first in line {line}; keep one of them")
                 continue
             self.keys[here] = _place(key_node.start_mark)
-            mapping[key] = self.value(value_node, here)
+            mapping[key], paths[key] = self.value(value_node, here), here
         for key_node, value_node in self._inherited(merged, path):
-            key = self._key(key_node, path)
-            if key is not None and key not in mapping:
-                self.keys[*path, key] = _place(key_node.start_mark)
-                mapping[key] = self.value(value_node, (*path, key))
+            found = self._key(key_node, path)
+            if found is not None and found[0] not in mapping:
+                key, here = found
+                self.keys[here] = _place(key_node.start_mark)
+                mapping[key] = self.value(value_node, here)
+        try:
+            sorted(mapping)
+        except TypeError:
+            self._problem(node, path, "found keys of different kinds, which have no order; put all of them in quotes")
+            return {str(key): value for key, value in mapping.items()}
         return mapping
 
     def _inherited(self, merged: list[yaml.Node], path: KeyPath) -> Iterator[tuple[yaml.Node, yaml.Node]]:
@@ -230,16 +246,21 @@ class _Reader:
                     else:
                         yield key_node, value_node
 
-    def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        """Read a key; one that is no text is a problem, and is taken by what is written."""
+    def _key(self, node: yaml.Node, path: KeyPath) -> tuple[Any, KeyPath] | None:
+        """Read a key, with the path of its value; one that is no possible key is a problem, and taken as written."""
         if not isinstance(node, yaml.ScalarNode):
             self._problem(node, path, "found a list or mapping as a key, expected text")
             return None
-        if node.tag != TAG + "str":
-            message = f"found the key {shortened(node.value) or 'null'}, which is no text in YAML; put it in quotes"
-            self._problem(node, (*path, node.value), message)
-            return str(node.value)
-        return str(self._scalar(node, path) or "")
+        here = (*path, node.value)
+        if node.tag == TAG + "str":
+            return str(self._scalar(node, path) or ""), here
+        if self._is_free(path) and node.tag in PLAIN - {TAG + "timestamp"}:
+            key = self._scalar(node, here)
+            if _unfit(key) is None:
+                return key, here
+        message = f"found the key {shortened(node.value) or 'null'}, which is no text in YAML; put it in quotes"
+        self._problem(node, here, message)
+        return str(node.value), here
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
         if node.tag not in PLAIN or not isinstance(node, yaml.ScalarNode):
@@ -259,7 +280,7 @@ class _Reader:
             hint = f" ({error})" if kind == "date" else ""
             self._problem(node, path, f"found {shortened(node.value)}, which is no possible {kind}{hint}")
             return None
-        if complaint := _unfit(value):
+        if (complaint := _unfit(value)) and not (isinstance(value, float) and self._is_free(path)):
             self._problem(node, path, f"found {shown(node.value)}, {complaint}")
             return None
         return value

@@ -98,7 +98,7 @@ def _again(definitions: Definitions, reader: RunReader, run_ids: Iterable[int]) 
                 f"run {run_id} was taken over from the Prefect-based AutoFlow, which recorded no parameters;"
                 f" use --workflow {found.workflow} with --from, --to and --state succeeded"
             )
-        run = recorded_run(definitions.workflows[found.workflow], found.parameters)
+        run = recorded_run(definitions.workflows[found.workflow], found.parameters, found.parameters_hash)
         newest = reader.attempts(run.key)[-1]
         if newest.state is RunState.RUNNING:
             left_out.append(f"{run}: run {newest.id} is running")
@@ -156,7 +156,7 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         )
     if found.state is RunState.RUNNING:
         raise AutoflowError(f"run {found.id} is running")
-    run, rows = recorded_run(workflow, found.parameters), []
+    run, rows = recorded_run(workflow, found.parameters, found.parameters_hash), []
     for notebook in workflow.notebooks:
         before = recorded.get(notebook.label)
         state = before.state.value if before else "not started"
@@ -328,7 +328,7 @@ def _to_run(runs: list[Run], rows: list[dict[str, Any]], question: str, left_out
 
 
 def _order_of(run: Run) -> dict[str, Any]:
-    return {"workflow": run.workflow.name, "parameters": run.parameters}
+    return {"workflow": run.workflow.name, "parameters": run.parameters, "hash": run.parameters_hash}
 
 
 def _row(run: Run, state: str, note: str) -> dict[str, Any]:

@@ -212,6 +212,25 @@ def test_what_the_predecessor_did_is_not_done_again(deployment: Deployment) -> N
     assert [path.name.split("_")[3] for path in deployment.made("notebooks/*")] == ["2016-01-02"]
 
 
+def test_values_that_only_pythons_json_can_write_reach_the_notebook_and_a_rerun(
+    deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("glues")
+    file = deployment.inputs / "workflows.yml"
+    text = file.read_text().replace("reference_date: reference_date", "reference_date: unit")
+    file.write_text(
+        text.replace("workflow_name: w", "workflow_name: w, parameters: {unit: {10: .inf, 2: [.nan, yes]}}")
+    )
+    assert deployment.run("--run-once").code == 0
+    again = deployment.run("rerun", "1", "--yes")
+    assert "w 2016-01-01 [104aabb5] started, attempt 2" in again.log
+    # the predecessor's hash, for which the keys are in the order of numbers
+    (first, second) = deployment.made("notebooks/*104aabb53a9470b8d7cd749346bd2b47*")
+    for path in (first, second):
+        assert """{\\"10\\": float('inf'), \\"2\\": [float('nan'), True]}""" in path.read_text()
+
+
 def test_a_wanted_type_without_dates_is_warned_about(deployment: Deployment, flowapi: FlowapiStandin) -> None:
     flowapi.dates = {"calls": [], "sms": ["2016-01-01"]}
     deployment.write_simple("glues", sensor="  cdr_types: [calls, sms, mds]\n")

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
@@ -23,6 +25,7 @@ from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries
 from autoflow.errors import DefinitionError
 from autoflow.listed_dates import DataRule
 from autoflow.parser import load_definitions
+from autoflow.runs import build_run, key_maker, recorded_run
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "inputs"
@@ -175,8 +178,8 @@ def test_limits_are_read(inputs: Path) -> None:
          ["available_date_sensor: unknown key; did you mean 'available_dates_sensor'?"]),
         ("available_dates_sensor:\n", "available_dates_sensor:\n  cdr_types: [call]\n",
          ["cdr_types[0]: found 'call'; did you mean 'calls'?"]),
-        ("  workflows:\n    - workflow_name: flows\n", "  workflows: []\n",
-         ["available_dates_sensor.workflows: found an empty list, expected at least one entry"]),
+        ("  workflows:\n    - workflow_name: flows\n", "  workflows:\n",
+         ["available_dates_sensor.workflows: found nothing, expected a list"]),
         ("  - name: flows\n", "  - name: flows\n    timeout: 30\n", ["did you mean '30s'?"]),
         ("  - name: flows\n", "  - name: flows\n    concurrency: true\n", ["found true, expected a whole number"]),
         ("  - name: flows\n", "  - name: flows\n    name: flows\n",
@@ -358,8 +361,11 @@ def test_workflows_of_one_name_are_told_with_both_lines(inputs: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("value", [".nan", "!!set {a}", "!!binary aGk=", "{1: 2}", "[.inf]", "2016-02-30"])
-def test_parameters_are_what_json_knows_and_dates(inputs: Path, value: str) -> None:
+@pytest.mark.parametrize(
+    "value",
+    ["!!set {a}", "!!binary aGk=", "2016-02-30", "{2016-01-01: 1}", "{.nan: 1}", "{1: a, b: c}", "{null: 1, 2: 3}"],
+)
+def test_parameters_are_what_json_can_write_and_dates(inputs: Path, value: str) -> None:
     text = GOOD.replace("{reference_date: reference_date}", "{reference_date: unit}")
     (error,) = errors_of(inputs, text + f"      parameters: {{unit: {value}}}\n")
     assert error.startswith("workflows.yml:14:")
@@ -370,6 +376,72 @@ def test_parameters_keep_the_types_that_yaml_gave_them(inputs: Path) -> None:
     load(inputs, text + "      parameters: {unit: [2016-01-01, '2016-01-01', 1, 1.5, yes, null, {a: b}]}\n")
     (trigger,) = load_definitions(inputs / "workflows.yml")[0].triggers
     assert trigger.parameters == {"unit": [dt.date(2016, 1, 1), "2016-01-01", 1, 1.5, True, None, {"a": "b"}]}
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.dates()
+    | st.text("ab1é %\n", max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("ab1", max_size=3), inner, max_size=3)
+        | st.dictionaries(st.integers(-20, 20) | st.floats(-20, 20) | st.booleans(), inner, max_size=3)
+        | st.dictionaries(st.none(), inner, max_size=1)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(value=JSON_VALUES)
+@example(value=float("inf"))
+@example(value={"a": [float("nan")]})
+@example(value={10: "a", 2: "b", True: float("-inf")})
+@example(value={None: {1.5: "x"}})
+def test_whatever_the_predecessor_could_hash_has_its_hash(inputs: Path, value: Any) -> None:
+    text = GOOD.replace("{reference_date: reference_date}", "{reference_date: unit}")
+    written = yaml.safe_dump({"unit": value}, default_flow_style=True, width=10**6).replace("\n", "\n        ")
+    load(inputs, f"{text}      parameters: {written}")
+    definitions, _ = load_definitions(inputs / "workflows.yml")
+    (trigger,), day = definitions.triggers, dt.date(2016, 1, 7)
+    # the predecessor's formula over what PyYAML alone gives
+    theirs = {**yaml.safe_load(written), "reference_date": day, "date_ranges": [(day, day + dt.timedelta(days=1))]}
+    expected = hashlib.md5(json.dumps(theirs, sort_keys=True, default=str).encode()).hexdigest()
+    run = build_run(definitions.workflows["flows"], trigger, day)
+    assert run.parameters_hash == key_maker(trigger)(day)[1] == expected
+    # what is recorded is JSON, and the run that is made of it again has the same key
+    assert recorded_run(run.workflow, json.loads(json.dumps(run.parameters)), run.parameters_hash).key == run.key
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("{1: a, 1.0: b}", "unit.1.0: this key is there twice, first in line 14; keep one of them"),
+        ("{yes: a, on: b}", "unit.on: this key is there twice, first in line 14; keep one of them"),
+        ("{1: a, b: c}", "unit: found keys of different kinds, which have no order; put all of them in quotes"),
+        ("{2016-01-01: a}", "unit.2016-01-01: found the key 2016-01-01, which is no text in YAML; put it in quotes"),
+    ],
+)
+def test_keys_that_have_no_hash_are_told(inputs: Path, keys: str, problem: str) -> None:
+    text = GOOD.replace("{reference_date: reference_date}", "{reference_date: unit}")
+    (error,) = errors_of(inputs, f"{text}      parameters: {{unit: {keys}}}\n")
+    assert error.endswith(f"available_dates_sensor.workflows[0].parameters.{problem}")
+
+
+def test_lists_that_leave_nothing_to_run_are_warned_about(inputs: Path) -> None:
+    head, _, _ = GOOD.partition("  workflows:\n    - workflow_name")
+    assert [each.partition(": ")[2] for each in load(inputs, f"{head}  workflows: []\n")] == [
+        "warning: workflows[0].name: no trigger under available_dates_sensor.workflows runs 'flows'",
+        "warning: available_dates_sensor.workflows: an empty list: nothing is run, whatever dates there are",
+    ]
+    sensor = GOOD[GOOD.index("available_dates_sensor") :]
+    (error,) = errors_of(inputs, f"workflows: []\n{sensor}")
+    assert "there is no workflow 'flows'" in error
+    nothing = f"workflows: []\n{sensor.partition('  workflows')[0]}  workflows: []\n"
+    assert len(load(inputs, nothing)) == 2
 
 
 def test_empty_parameters_are_no_parameters(inputs: Path) -> None:

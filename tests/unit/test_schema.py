@@ -93,11 +93,16 @@ SENSOR = "available_dates_sensor"
 TRIGGER = (SENSOR, "workflows", 0)
 
 
+@pytest.mark.parametrize("path", [("workflows",), (SENSOR, "workflows")])
+def test_editors_and_autoflow_take_lists_that_are_empty(path: tuple[str, ...]) -> None:
+    assert by_model(changed(path, []))
+    assert by_schema(changed(path, []))
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
         (("extra",), 1),
-        (("workflows",), []),
         (("workflows", 0, "name"), ""),
         (("workflows", 0, "name"), 3),
         (("workflows", 0, "notebooks"), {}),
@@ -133,7 +138,6 @@ TRIGGER = (SENSOR, "workflows", 0)
         ((SENSOR, "cdr_types"), ["call"]),
         ((SENSOR, "order"), "random"),
         ((SENSOR, "concurrency", "runs"), -1),
-        ((SENSOR, "workflows"), []),
         ((*TRIGGER, "workflow_name"), None),
         ((*TRIGGER, "earliest_date"), 20160101),
         ((*TRIGGER, "earliest_date"), True),
