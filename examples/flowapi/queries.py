@@ -47,8 +47,7 @@ class Window:
 
     def covers(self, day: dt.date) -> bool:
         """Tell whether a part of a day is in it."""
-        midnight = dt.datetime.combine(day, dt.time())
-        return self.start < midnight + dt.timedelta(days=1) and midnight < self.end
+        return self.start.date() <= day and dt.datetime.combine(day, dt.time()) < self.end
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _normal(spec: Any) -> Any:
         return [_normal(each) for each in spec]
     if not isinstance(spec, dict):
         return spec
-    known = {name: _normal(value) for name, value in spec.items() if value is not None}
+    known = {name: value if name == "sampling" else _normal(value) for name, value in spec.items() if value is not None}
     if "query_kind" not in known:
         return known
     for name in {"date", "start_date", "end_date"} & set(known):

@@ -333,6 +333,12 @@ def test_groups_of_15_subscribers_or_fewer_are_left_out(flowapi: FlowapiStandin)
     assert ask(flowapi, f"/api/0/get/{nothing}.geojson").json()["features"] == []
 
 
+@pytest.mark.parametrize("sampling", [{"query_kind": []}, {"query_kind": "daily_location", "date": 3}])
+def test_the_last_day_there_is_and_odd_samples_are_read(flowapi: FlowapiStandin, sampling: Any) -> None:
+    flowapi.dates = {"calls": ["9999-12-31"]}
+    assert run(flowapi, spatial("9999-12-31", sampling=sampling)).status_code == 202
+
+
 def test_network_objects_have_a_time(flowapi: FlowapiStandin) -> None:
     spec = {**counts("2016-01-01", "2016-01-03", "admin1"), "query_kind": "total_network_objects", "total_by": "day"}
     rows = result(flowapi, spec)
