@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from autoflow.wording import shown
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -46,6 +48,7 @@ def parse_address(text: str) -> Address:
         usable = False
     if parts is None or not usable:
         raise ValueError(
-            f"found {text!r}, expected an IP address and a port such as 127.0.0.1:8080 or [::1]:8080, or a port alone"
+            f"found {shown(text)}, expected an IP address and a port such as 127.0.0.1:8080 or [::1]:8080,"
+            " or a port alone"
         )
     return Address(host, int(parts["port"]))

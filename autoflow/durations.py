@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import re
 
+from autoflow.wording import shown
+
+LONGEST_DAYS = 3650
+"""Nothing needs more, and no moment so far from now is beyond the calendar."""
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -21,20 +26,25 @@ def parse_duration(text: str) -> float:
     Returns
     -------
     float
-        Seconds; more than 0.
+        Seconds; more than 0, and no more than 3650 days.
 
     Raises
     ------
     ValueError
         Saying what was found and what was expected.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text)
-    if not parts or re.sub(r"\d+(?:\.\d+)?\s*[smhd]|\s", "", text):
-        hint = f"; did you mean '{text.strip()}s'?" if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text) else ""
-        raise ValueError(f"found {text!r}, expected a duration with units, such as 90s, 30m, 2h or 1d{hint}")
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text, re.ASCII)
+    found = f"found {shown(text)}, expected a duration"
+    if not parts or re.sub(r"\d+(?:\.\d+)?\s*[smhd]|\s", "", text, flags=re.ASCII):
+        hint = (
+            f"; did you mean '{text.strip()}s'?" if re.fullmatch(r"\s*\d{1,9}(\.\d{1,9})?\s*", text, re.ASCII) else ""
+        )
+        raise ValueError(f"{found} with units, such as 90s, 30m, 2h or 1d{hint}")
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
     if seconds <= 0:
-        raise ValueError(f"found {text!r}, expected a duration of more than 0")
+        raise ValueError(f"{found} of more than 0")
+    if seconds > LONGEST_DAYS * UNITS["d"]:
+        raise ValueError(f"{found} of no more than {LONGEST_DAYS}d")
     return seconds
 
 

@@ -153,6 +153,8 @@ def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Proble
         choices = [choice.strip("' ") for choice in str(details["ctx"]["expected"]).replace(" or ", ",").split(",")]
         hint = did_you_mean(found, choices) if isinstance(found, str) else f"expected {', '.join(choices)}"
         yield document.problem(path, f"found {shown(found)}; {hint}")
+    elif kind == "less_than_equal":
+        yield document.problem(path, f"found {shown(found)}, expected a number of no more than {details['ctx']['le']}")
     elif path and path[-1] == "[key]":
         expected = EXPECTED.get(kind, details["msg"])
         yield document.problem(path[:-1], f"found the key {shown(found)}, expected {expected}", at_key=True)

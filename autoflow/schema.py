@@ -14,15 +14,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval, as_date, parse_intervals
 from autoflow.definitions import EVENTS, PRELOAD, Event, Notebook, Retries, Workflow
-from autoflow.durations import parse_duration
+from autoflow.durations import LONGEST_DAYS, parse_duration
 from autoflow.wording import shown
 
 CdrType = Literal["calls", "sms", "mds", "topups"]
 
 NO_LIMIT = "none"
 
-LONGEST_LAG = dt.timedelta(days=3650)
-"""Nothing needs more, and no moment is beyond the calendar."""
+LONGEST_LAG = dt.timedelta(days=LONGEST_DAYS)
+
+MOST_AT_A_TIME, MOST_ATTEMPTS, MOST_KEPT = 1_000, 1_000_000, 1_000_000
 EMAIL_ADDRESS = r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$"
 WEB_ADDRESS = r"^https?://[^\s/]\S*$"
 
@@ -65,12 +66,15 @@ def _matching(pattern: str, expected: str) -> BeforeValidator:
 
 
 def _amount(raw: Any) -> int | dt.timedelta:
-    if isinstance(raw, int) and not isinstance(raw, bool) and raw > 0:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 < raw <= MOST_KEPT:
         return raw
     if isinstance(raw, str):
         with suppress(ValueError, OverflowError):
             return dt.timedelta(seconds=parse_duration(raw))
-    raise ValueError(f"found {shown(raw)}, expected a number such as 30 (the newest 30), or an age such as 90d")
+    raise ValueError(
+        f"found {shown(raw)}, expected a number such as 30 (the newest 30), or an age such as 90d,"
+        f" and no more than {MOST_KEPT} or {LONGEST_DAYS}d"
+    )
 
 
 def _lag(raw: Any) -> dt.timedelta:
@@ -107,7 +111,7 @@ Limit = Annotated[
 Amount = Annotated[
     int | dt.timedelta | None,
     BeforeValidator(_amount),
-    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, DURATION_SCHEMA]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0, "maximum": MOST_KEPT}, DURATION_SCHEMA]}),
 ]
 Date = Annotated[dt.date, BeforeValidator(_date), WithJsonSchema(DATE_SCHEMA)]
 Stencil = Annotated[
@@ -182,7 +186,9 @@ class NotebookModel(Model):
 class RetriesModel(Model):
     """When a failed run is tried again."""
 
-    attempts: Annotated[int, Field(gt=0)] | None = Field(None, description="Give up after so many attempts.")
+    attempts: Annotated[int, Field(gt=0, le=MOST_ATTEMPTS)] | None = Field(
+        None, description="Give up after so many attempts."
+    )
     pause: Duration = Field(
         Retries.pause,
         description="Pause after the first failure; each one is twice the one before.",
@@ -216,7 +222,7 @@ class WorkflowModel(Model):
         description="When a failed run is tried again.",
         json_schema_extra={"default": {}},
     )
-    concurrency: Annotated[int, Field(gt=0)] | None = Field(
+    concurrency: Annotated[int, Field(gt=0, le=MOST_AT_A_TIME)] | None = Field(
         None, description="How many runs of this workflow may go on at a time."
     )
     keep: KeepModel = Field(
@@ -269,8 +275,10 @@ class TriggerModel(Model):
 class ConcurrencyModel(Model):
     """How much goes on at a time."""
 
-    runs: Annotated[int, Field(gt=0)] | None = Field(None, description="Runs at a time.")
-    notebooks: Annotated[int, Field(gt=0)] | None = Field(None, description="Notebooks at a time, over all runs.")
+    runs: Annotated[int, Field(gt=0, le=MOST_AT_A_TIME)] | None = Field(None, description="Runs at a time.")
+    notebooks: Annotated[int, Field(gt=0, le=MOST_AT_A_TIME)] | None = Field(
+        None, description="Notebooks at a time, over all runs."
+    )
 
 
 class SensorModel(Model):

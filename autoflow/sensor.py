@@ -126,7 +126,7 @@ def warn_of_expiry(context: Context, token: Token) -> None:
         context.conditions.begin(
             "token",
             f"FLOWAPI_TOKEN expires at {token.expires:%Y-%m-%d %H:%M} UTC, in less than {min(passed)} days;"
-            " make a new one in FlowAuth",
+            f" {token.renewal}",
             logging.WARNING,
         )
     else:

@@ -23,15 +23,17 @@ from urllib.parse import unquote, urlsplit
 
 from autoflow.address import Address, parse_address
 from autoflow.bounded_file import LARGEST_CONFIG, LARGEST_SECRET, read_bounded
-from autoflow.durations import parse_duration
+from autoflow.durations import LONGEST_DAYS, parse_duration
 from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
 from autoflow.places import Places
 from autoflow.resources import config_file
-from autoflow.wording import shortened
+from autoflow.wording import shortened, shown
 
 T = TypeVar("T")
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+ENVIRONMENT = "the environment"
+SYSTEMD_CREDENTIALS = Path("/run/credentials")
 DOCKER_SECRETS = Path("/run/secrets")
 TOKEN_NAME = "FLOWAPI_TOKEN"  # noqa: S105  # the name, not the token
 SECRET_NAMES = (
@@ -110,6 +112,11 @@ class Token:
     value: str = field(repr=False)
     source: str
     expires: dt.datetime | None
+
+    @property
+    def renewal(self) -> str:
+        """How to renew it, in words."""
+        return _renewal(self.source)
 
 
 def load_settings(
@@ -254,7 +261,7 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
     moment = now or dt.datetime.now(dt.UTC)
     starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
     if expires is not None and expires <= moment:
-        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; make a new one in FlowAuth", passing=True)
+        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; {_renewal(source)}", passing=True)
     if starts is not None and starts > moment:
         message = f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?"
         raise TokenError(message, passing=True)
@@ -273,7 +280,17 @@ def _find_token(settings: Settings) -> tuple[str, str] | None:
     except SettingsError as error:
         raise TokenError(str(error), passing=error.exit_code is ExitCode.TRY_AGAIN) from error
     value = (settings.token_from_environment or "").strip()
-    return found or ((value, "the environment") if value else None)
+    return found or ((value, ENVIRONMENT) if value else None)
+
+
+def _renewal(source: str) -> str:
+    if source == ENVIRONMENT:
+        return (
+            f"make a new one in FlowAuth, set {TOKEN_NAME} to it and restart AutoFlow, which reads its environment once"
+        )
+    if source.startswith(str(SYSTEMD_CREDENTIALS)):
+        return "make a new one in FlowAuth, put it where LoadCredential= of the unit points, and restart the unit"
+    return f"make a new one in FlowAuth and put it into {source}, which AutoFlow reads anew at each tick"
 
 
 def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
@@ -355,12 +372,21 @@ class _Reader:
         value = self._found(key)
         if value is None:
             return None
-        names = re.findall(r"\$(?:(\w+)|\{(\w+)\})", str(value))
+        try:
+            value = str(value)
+        except ValueError:
+            self._note(f"{self._path}: {key}: found a number with too many digits")
+            return None
+        names = re.findall(r"\$(?:(\w+)|\{(\w+)\})", value)
         if any(not self._environment.get(plain or braced) for plain, braced in names):
             return None
         text = re.sub(
-            r"\$(?:(\w+)|\{(\w+)\})", lambda match: self._environment[match.group(1) or match.group(2)], str(value)
+            r"\$(?:(\w+)|\{(\w+)\})", lambda match: self._environment[match.group(1) or match.group(2)], value
         )
+        if not _is_text(text):
+            # it would be in the record, in notebooks and on pages, which all are UTF-8
+            self._note(f"{self._named(key)}: is not UTF-8, or has a control character in it")
+            return None
         return text or None
 
     def read(self, key: str, convert: Callable[[str], T]) -> T | None:
@@ -406,8 +432,9 @@ class _Reader:
         value = self._found(key)
         if not isinstance(value, list):
             return self.read(key, _days) or default
-        if not all(type(day) is int and day > 0 for day in value):
-            self._note(f"{self._path}: {key}: found {value!r}, expected a list of days such as [14, 7, 3, 1]")
+        if not all(type(day) is int and 0 < day <= LONGEST_DAYS for day in value):
+            expected = f"a list of days such as [14, 7, 3, 1], none more than {LONGEST_DAYS}"
+            self._note(f"{self._path}: {key}: found {_listed(value)}, expected {expected}")
             return default
         return tuple(sorted(value, reverse=True))
 
@@ -421,6 +448,10 @@ class _Reader:
         """Name the variable that a value comes from, where it is one, since that is what people set."""
         named = re.fullmatch(r"\$\{?(\w+)\}?", str(self._found(key)))
         return named.group(1) if named else f"{self._path}: {key}"
+
+
+def _is_text(text: str) -> bool:
+    return not re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text.strip())
 
 
 def _database_path(uri: str) -> Path:
@@ -444,8 +475,18 @@ def _placed(path: Path, outputs: Path) -> Path:
 
 def _days(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", text, re.ASCII):
-        raise ValueError(f"found {text!r}, expected days such as 14,7,3,1")
-    return tuple(sorted(map(int, text.split(",")), reverse=True))
+        raise ValueError(f"found {shown(text)}, expected days such as 14,7,3,1")
+    days = [int(part) if len(part.strip()) <= 4 else LONGEST_DAYS + 1 for part in text.split(",")]
+    if max(days) > LONGEST_DAYS:
+        raise ValueError(f"found {shown(text)}, expected days such as 14,7,3,1, none more than {LONGEST_DAYS}")
+    return tuple(sorted(days, reverse=True))
+
+
+def _listed(value: list[Any]) -> str:
+    try:
+        return shortened(str(value))
+    except (ValueError, RecursionError):
+        return "a list of what can not be written out"
 
 
 def _url(text: str) -> str:
@@ -511,5 +552,5 @@ def _file(text: str) -> Path:
 
 def _log_level(text: str) -> str:
     if text.upper() not in LOG_LEVELS:
-        raise ValueError(f"found {text!r}, expected one of {', '.join(LOG_LEVELS)}")
+        raise ValueError(f"found {shown(text)}, expected one of {', '.join(LOG_LEVELS)}")
     return text.upper()

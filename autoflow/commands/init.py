@@ -40,6 +40,9 @@ available_dates_sensor:
   schedule: "0 * * * *"
   # timezone: Africa/Accra  # that the schedule is read in; UTC if not said
   # cdr_types: [calls, sms]  # a date counts when any of these has data; all types if not said
+  # Recommended, with the types that your queries read: a date counts when all of them have it. Else SMS alone make a
+  # report of half a day, and FlowMachine keeps that result when the calls arrive.
+  # require: all
   workflows:
     - workflow_name: first_look
       parameters:

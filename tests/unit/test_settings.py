@@ -21,6 +21,7 @@ from autoflow.redaction import RedactingFormatter, Redactor
 from autoflow.settings import (
     SECRET_NAMES,
     Settings,
+    Token,
     check_directories,
     current_secrets,
     current_token,
@@ -151,7 +152,10 @@ def test_a_token_is_looked_for_in_credentials_then_secrets_then_the_environment(
         ("not-a-token-at-all", "can not be decoded"),
         ("aaaa.bbbb.cccc", "can not be decoded"),
         (a_token(sub=None), "names no user"),
-        (a_token(exp=1479859200), "expired at 2016-11-23 00:00 UTC"),
+        (
+            a_token(exp=1479859200),
+            "expired at 2016-11-23 00:00 UTC; make a new one in FlowAuth, set FLOWAPI_TOKEN to it and restart",
+        ),
         (a_token(nbf=1893456000), "is not valid before 2030-01-01 00:00 UTC"),
     ],
 )
@@ -266,3 +270,14 @@ def test_libraries_keep_their_files_with_the_outputs_where_there_is_no_home(
     at_home = job_environment({"HOME": str(tmp_path)}, settings)
     assert at_home.keys().isdisjoint(CACHES)
     make_caches(at_home, settings)
+
+
+def test_a_token_that_has_expired_says_how_it_is_renewed_where_it_is(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    file = tmp_path / "secrets" / "FLOWAPI_TOKEN"
+    file.write_text(a_token(exp=1479859200))
+    with pytest.raises(SettingsError, match=r"and put it into .*, which AutoFlow reads anew at each tick"):
+        read_token(load(environment, tmp_path), NOW)
+    assert "restart the unit" in Token("", "/run/credentials/autoflow.service/FLOWAPI_TOKEN", None).renewal
