@@ -8,13 +8,12 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 # hadolint ignore=DL3006
 FROM ${BASE}
 
-# pandoc and asciidoctor-pdf make the reports. tini reaps what notebooks leave behind and hands signals on.
+# asciidoctor-pdf makes the reports. tini reaps what notebooks leave behind and hands signals on.
 # tzdata: the `timezone` of a schedule.
 # The newest of the distribution is wanted, security fixes among it, so no versions:
 # hadolint ignore=DL3008
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        pandoc \
         ruby-asciidoctor-pdf \
         tini \
         tzdata \

@@ -19,6 +19,7 @@ test: $(VENV)/.stamp-test tools test-tools ## run the tests
 	@"$(BIN)/python" -m pytest --numprocesses 2 --dist worksteal
 
 bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for half an hour (ARGUMENTS=--quick: minutes)
+	@command -v pandoc >/dev/null || .ci/apt-install pandoc
 	@"$(BIN)/python" -m benchmarks $(ARGUMENTS)
 
 lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
@@ -45,7 +46,6 @@ $(VENV)/bin/python:
 	@"$(PYTHON)" -m venv "$(VENV)" || { rm -f "$@"; exit 1; }
 
 tools:
-	@command -v pandoc >/dev/null || .ci/apt-install pandoc
 	@command -v asciidoctor-pdf >/dev/null || .ci/apt-install ruby-asciidoctor-pdf
 
 test-tools:

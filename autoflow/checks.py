@@ -10,7 +10,7 @@ import shutil
 from autoflow.definitions import Definitions
 from autoflow.errors import SettingsError
 
-PDF_TOOLS = {"pandoc": "pandoc", "asciidoctor-pdf": "ruby-asciidoctor-pdf"}
+PDF_TOOLS = {"asciidoctor-pdf": "ruby-asciidoctor-pdf"}
 """Programs that make a PDF, and the Debian packages that have them."""
 
 

@@ -4,7 +4,7 @@
 """Text to asciidoc, so that no character of it is syntax.
 
 Whatever asciidoc may read as syntax is written as a numeric character reference, which it reads as that
-character and nothing else. `config/markdown.lua` does the same with what pandoc has read.
+character and nothing else.
 """
 
 from __future__ import annotations
@@ -25,6 +25,19 @@ SYNTAX = re.compile(
 Points, commas and hyphens of numbers, dates and sentences are never syntax where a word or a digit touches them;
 a page of numbers is made half as long again where they are spelled.
 """
+
+DIRECTIVE = re.compile(r"^\\?(?:include|ifdef|ifndef|ifeval|endif)::", re.MULTILINE)
+
+LONG_BLOCK = 90
+"""Lines from which on a text is long."""
+LINE = 110
+"""Letters that a line of a page has room for, about."""
+ROW = 10
+"""Lines that are kept together in a long text."""
+CUT = ROW * LINE
+"""Letters of a line after which it is cut, where it is long."""
+BORDER = "\ue0ff"
+"""What separates rows, which is no character of anybody's."""
 
 REFERENCE = re.compile(r"&#(\d{2,5});")
 
@@ -56,14 +69,48 @@ def literal(text: str) -> str:
 
 
 def literal_block(text: str, mark: str = ".") -> str:
-    """Show text as it is, in letters of one width."""
-    plain = strip_ansi(text).rstrip()
-    longest = max((len(line) for line in re.findall(rf"^[{mark}]{{4,}}$", plain, re.MULTILINE)), default=3)
-    fence = mark * (longest + 1)
-    escaped = re.sub(r"^(include|ifdef|ifndef|ifeval|endif)::", r"\\\g<0>", plain, flags=re.MULTILINE)
-    return f"{fence}\n{escaped}\n{fence}" if plain else ""
+    """Show text as it is, in letters of one width.
+
+    asciidoctor-pdf looks at all that is left of a block again on each page, and lays out a block of one page twice:
+    a long text is rows of a table there.
+    """
+    plain = clean(strip_ansi(text).expandtabs()).rstrip()
+    if not plain:
+        return ""
+    block = _fenced(plain, mark)
+    lines = plain.split("\n")
+    if len(lines) <= LONG_BLOCK and len(plain) <= LONG_BLOCK * LINE:
+        return block
+    return f"ifdef::backend-pdf[]\n{_rows(lines)}\nendif::[]\nifndef::backend-pdf[]\n{block}\nendif::[]"
 
 
 def source_block(code: str) -> str:
     """Show code as it is."""
-    return f"[source]\n{literal_block(code, '-')}"
+    block = literal_block(code, "-")
+    return f"[source]\n{block}" if block.startswith("[subs") else block
+
+
+def _fenced(plain: str, mark: str) -> str:
+    longest = max((len(line) for line in re.findall(rf"^[{mark}]{{4,}}$", plain, re.MULTILINE)), default=3)
+    fence = mark * (longest + 1)
+    text = re.sub(r"[&<]", lambda match: f"&#{ord(match.group())};", plain)
+    # what is read before anything is known of blocks
+    text = DIRECTIVE.sub(lambda match: match.group().replace(":", "&#58;"), text)
+    return f"[subs=none]\n{fence}\n{text}\n{fence}"
+
+
+def _rows(lines: list[str]) -> str:
+    """Write lines as a table of one column, a few in each row: rows stay together on a page."""
+    pieces = [line[start : start + CUT] for line in lines for start in range(0, max(len(line), 1), CUT)]
+    rows: list[list[str]] = [[]]
+    height = 0
+    for piece in pieces:
+        needed = len(piece) // LINE + 1
+        if height + needed > ROW and rows[-1]:
+            rows.append([])
+            height = 0
+        rows[-1].append(DIRECTIVE.sub("\u200b\\g<0>", piece).replace(BORDER, ""))
+        height += needed
+    body = "\n".join(BORDER + "\n".join(row) for row in rows)
+    said = f'cols="1l",frame="none",grid="none",stripes="all",role="printed",separator="{BORDER}"'
+    return f"[{said}]\n|===\n{body}\n|==="

@@ -21,7 +21,7 @@ INTERACTIVE = re.compile(r"application/vnd\.(plotly|vega|vegalite|bokehjs|jupyte
 
 PROGRAM = re.compile(r"<(script|iframe|canvas|video|audio|object|embed)\b", re.IGNORECASE)
 
-BLOCK = re.compile(r"p|div|br|hr|li|ul|ol|h[1-6]|tr|td|th|table|pre|blockquote|section|summary|dt|dd|figure")
+BLOCK = re.compile(r"^(p|div|br|hr|li|ul|ol|h[1-6]|tr|td|th|table|pre|blockquote|section|summary|dt|dd|figure)$")
 
 OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>|\[<matplotlib.*>\]", re.DOTALL)
 """How Python shows a plot's object: no content next to the plot itself."""

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-FORMULA = re.compile(r"image:autoflow-math-(inline|display)-([0-9a-f]*)\[image\]")
+FORMULA = re.compile(r"image:autoflow-math-(inline|display)-([0-9a-f]*)\[\]")
 ALONE = re.compile(rf"^{FORMULA.pattern}$", re.MULTILINE)
 
 SIZE = 10.5
@@ -23,7 +23,7 @@ ET.register_namespace("", "http://www.w3.org/2000/svg")
 
 
 def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[str]]:
-    """Draw the formulas that `config/markdown.lua` has named, and refer to their pictures.
+    """Draw the formulas that `autoflow.child.markdown` has named, and refer to their pictures.
 
     Returns
     -------

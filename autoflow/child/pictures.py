@@ -175,7 +175,7 @@ def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
 
 
 def bring_files(body: str, directory: Path, root: Path, workspace: Path) -> str:
-    """Bring the pictures that markdown refers to, as `config/markdown.lua` names them, into the workspace.
+    """Bring the pictures that markdown refers to, as `autoflow.child.markdown` names them, into the workspace.
 
     Parameters
     ----------

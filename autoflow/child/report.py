@@ -25,7 +25,7 @@ from autoflow.child.asciidoctor import Line
 from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
 from autoflow.child.html_tables import html_to_asciidoc
 from autoflow.child.manifest import sha256, write_manifest
-from autoflow.child.markdown import PandocError, convert_all, lookup, with_title
+from autoflow.child.markdown import convert_all, lookup, with_title
 from autoflow.child.maths import draw_formulas
 from autoflow.child.pages import ConversionError, Heading, document, to_html, to_pdf
 from autoflow.child.pictures import REFERENCE, PictureError, bring_attachments, bring_files, prepare_outputs
@@ -83,7 +83,7 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
                 documents[manner] = write_document(request, directory, *manner)
                 warnings += documents[manner].warnings
             made.append(_make(documents[manner], output, scan, warnings, line))
-    except (PandocError, PictureError, ConversionError, BrokenReportError) as error:
+    except (PictureError, ConversionError, BrokenReportError) as error:
         raise ReportError(str(error)) from error
     if request.get("manifest"):
         files = {key: next((each[key] for each in request["outputs"] if each.get(key)), None) for key in FILES}
@@ -136,7 +136,7 @@ def write_document(request: Mapping[str, Any], directory: Path, template: str | 
     warnings = keep_content(notebook, code=code)
     prepare_outputs(notebook)
     bring_attachments(notebook, directory)
-    converted = convert_all(_markdown_of(notebook))
+    converted = convert_all(_markdown_of(notebook), _html)
     body = to_asciidoc(notebook, converted, template, directory)
     inputs = Path(request["inputs_dir"])
     body, undrawn = draw_formulas(body, directory)
@@ -168,7 +168,7 @@ def to_asciidoc(notebook: NotebookNode, converted: Mapping[str, str], template: 
     path = Path(template) if template else config_file(TEMPLATE)
     try:
         exporter = _exporter(path)
-        exporter.register_filter("markdown2asciidoc", lookup(converted))
+        exporter.register_filter("markdown2asciidoc", lookup(converted, _html))
         body, resources = exporter.from_notebook_node(notebook)
     except TemplateError as error:
         number = getattr(error, "lineno", None)

@@ -30,7 +30,7 @@ workflows:
           reference_date: reference_date  # AutoFlow's: the date that a run is for
           flowapi_url: flowapi_url        # AutoFlow's: where FlowAPI is
           greeting: greeting              # the workflow's: its value is below, with the trigger
-        # makes a report; needs pandoc and asciidoctor-pdf (apt-get install pandoc ruby-asciidoctor-pdf)
+        # makes a report; needs asciidoctor-pdf (apt-get install ruby-asciidoctor-pdf)
         # output: {format: pdf}
     # a failed run is tried again after 10 minutes, 20, 40, ... at most a day; uncomment to give up after 5
     # retries: {attempts: 5}

@@ -154,7 +154,7 @@ rebuild_after_a_change() {
     echo "# changed $(date +%s%N)" >>"$SCRATCH/source/autoflow/cli.py"
     build >"$SCRATCH/rebuild.log" 2>&1 || { cat "$SCRATCH/rebuild.log"; return 1; }
     cat "$SCRATCH/rebuild.log"
-    ! grep -qE 'Setting up pandoc|Collecting pandas' "$SCRATCH/rebuild.log"
+    ! grep -qE 'Setting up ruby-asciidoctor-pdf|Collecting pandas' "$SCRATCH/rebuild.log"
 }
 
 # contained NAME OPTIONS...: what running takes without an engine, in a container of a machine of any kind

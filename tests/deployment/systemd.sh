@@ -49,7 +49,7 @@ root=$work/root
 if [ ! -e "$work/base.tar" ]; then
     echo "making a Debian ..."
     mmdebstrap --variant=apt --mode=root \
-        --include=python3,python3-venv,ca-certificates,systemd,systemd-sysv,dbus,procps,pandoc,ruby-asciidoctor-pdf \
+        --include=python3,python3-venv,ca-certificates,systemd,systemd-sysv,dbus,procps,ruby-asciidoctor-pdf \
         bookworm "$work/base.tar" "$sources" >"$work/base.log" 2>&1 \
         || skip "no Debian could be made: $(tail -n 1 "$work/base.log")"
 fi
