@@ -14,6 +14,8 @@ from html import escape
 
 from nbconvert.filters import strip_ansi
 
+from autoflow.child.printed import last_state
+
 SYNTAX = re.compile(
     r"(?!(?<=[0-9A-Za-z])[.,](?=[0-9A-Za-z])"
     r"|(?<=[A-Za-z]{2})[.,](?= |$)"
@@ -38,6 +40,9 @@ CUT = ROW * LINE
 """Letters of a line after which it is cut, where it is long."""
 BORDER = "\ue0ff"
 """What separates rows, which is no character of anybody's."""
+
+LINK = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+"""How programs tell a terminal of a link, or give it a title."""
 
 REFERENCE = re.compile(r"&#(\d{2,5});")
 
@@ -74,7 +79,7 @@ def literal_block(text: str, mark: str = ".") -> str:
     asciidoctor-pdf looks at all that is left of a block again on each page, and lays out a block of one page twice:
     a long text is rows of a table there.
     """
-    plain = clean(strip_ansi(text).expandtabs()).rstrip()
+    plain = clean(last_state(strip_ansi(LINK.sub("", text)))).expandtabs().rstrip()
     if not plain:
         return ""
     block = _fenced(plain, mark)

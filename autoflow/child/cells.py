@@ -18,10 +18,14 @@ from nbformat import NotebookNode, v4
 from autoflow.child.hints import hint_for
 from autoflow.child.no_terminal import without_terminal
 from autoflow.child.papermill import PapermillNotebookClient, strip_color
+from autoflow.child.printed import settled
 from autoflow.executed_notebook import cell_position
 
 OUTPUT_LIMIT = 10_000_000
 """Characters of output that are kept of one cell."""
+
+LONGEST_PIECE = 100_000
+"""Characters of something printed that are looked at again when more is printed."""
 
 OUTPUT_PATIENCE = 60
 """Seconds in which what a cell has printed arrives after its end; nbclient's 4 are few on a busy machine."""
@@ -152,6 +156,13 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
     ) -> NotebookNode | None:
         content = msg["content"]
+        if self.clear_before_next_output:
+            self._sizes[cell_index] = 0
+        elif _writes_over(outs, content):
+            text = outs[-1]["text"]
+            outs[-1]["text"] = settled(text + content["text"])
+            self._sizes[cell_index] = self._sizes.get(cell_index, 0) + len(outs[-1]["text"]) - len(text)
+            return None
         size = len(content["text"]) if "text" in content else sum(len(str(v)) for v in content.get("data", {}).values())
         before = self._sizes.get(cell_index, 0)
         self._sizes[cell_index] = before + size
@@ -165,9 +176,26 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             outs.append(v4.new_output("stream", name="stderr", text=note))
         return None
 
+    def clear_output(self, outs: list[NotebookNode], msg: dict[str, Any], cell_index: int) -> None:
+        super().clear_output(outs, msg, cell_index)
+        if not outs:
+            # what is left counts, not what there was
+            self._sizes[cell_index] = 0
+
     def reset_execution_trackers(self) -> None:
         super().reset_execution_trackers()
         self._sizes: dict[int, int] = {}
+
+
+def _writes_over(outs: list[NotebookNode], content: Mapping[str, Any]) -> bool:
+    """Whether something printed goes back to the beginning of a line, as a progress bar does."""
+    return bool(
+        outs
+        and "\r" in content.get("text", "")
+        and outs[-1]["output_type"] == "stream"
+        and outs[-1]["name"] == content.get("name")
+        and len(outs[-1]["text"]) < LONGEST_PIECE
+    )
 
 
 CRASHES = frozenset(-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE))

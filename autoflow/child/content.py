@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from bs4 import BeautifulSoup
@@ -28,6 +30,11 @@ OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>
 
 DISPLAYED = re.compile(r"<IPython\.core\.display\.\w+ object>")
 """How IPython names what it was to display."""
+
+FORMULA = re.compile(
+    r"\$|\\\[|\\\(|\\begin\{(equation|align|gather|multline|eqnarray|aligned|gathered|math|displaymath)\*?\}"
+)
+"""What LaTeX has to have to be a formula; tables and code in LaTeX are for paper that TeX makes."""
 
 HIDES_CELL = frozenset({"remove-cell", "remove_cell", "hide-cell", "hide_cell"})
 HIDES_INPUT = frozenset({"remove-input", "remove_input", "hide-input", "hide_input"})
@@ -97,6 +104,7 @@ def _keep_outputs(cell: NotebookNode, number: int) -> list[str]:
         and output.get("name") != "stderr"
         and not (has_plot and set(output.get("data", ())) == {"text/plain"} and OBJECT.fullmatch(_text(output)))
     ]
+    cell.outputs = list(_with_prints_joined(cell.outputs))
     warnings = []
     for output in list(cell.outputs):
         data = output.get("data")
@@ -114,6 +122,17 @@ def _keep_outputs(cell: NotebookNode, number: int) -> list[str]:
     return warnings
 
 
+def _with_prints_joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """Join what was printed in one go, which kernels send in pieces: a piece may write over the one before."""
+    for printed, group in groupby(outputs, lambda output: output.output_type == "stream"):
+        first, *others = group
+        if printed:
+            first.text = "".join(output.text for output in (first, *others))
+            yield first
+        else:
+            yield from (first, *others)
+
+
 def _settle(data: dict[str, Any]) -> None:
     """Leave HTML and LaTeX only where a page can show them, or where there is nothing else."""
     html = data.get("text/html")
@@ -128,7 +147,7 @@ def _settle(data: dict[str, Any]) -> None:
         if others or programmed or not visible_text(html):
             del data["text/html"]
     latex = data.get("text/latex")
-    if latex is not None and re.search(r"\\begin\{(tabular|longtable|table)", latex) and "text/plain" in data:
+    if latex is not None and not FORMULA.search(latex) and "text/plain" in data:
         del data["text/latex"]
     if interactive and not any(kind in data for kind in SHOWN_OUTPUTS):
         data["autoflow/lost"] = True

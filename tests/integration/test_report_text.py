@@ -30,7 +30,7 @@ from autoflow.child.markdown import LineReader
 
 HAZARDS = [
     *Path(__file__).with_name("hazards.txt").read_text(encoding="utf-8").split(),
-    *("\u00a0", "\u200b", "\u00ad", "e\u0301", "\t", "a\u00a0b", "\u2028", "x" * 150),
+    *("\u00a0", "\u200b", "\u00ad", "e\u0301", "\t", "a\u00a0b", "\u2028", "x" * 60),
 ]
 """What asciidoc, markdown, HTML, templates and tables read as syntax, beside what people write."""
 BREAKS = [
@@ -116,8 +116,8 @@ def draw(rng: random.Random, *, breaks: bool = False) -> str:
     for _ in range(rng.randint(1, 9)):
         strange = "".join(rng.choices(rng.choice([COMMON, COMMON, LETTERS]), k=rng.randint(1, 4)))
         fragment = rng.choice([rng.choice(HAZARDS), rng.choice(HAZARDS), rng.choice(WORDS.split()), strange])
-        # two dollars that touch something would be a formula, in Jupyter too
-        glued = rng.random() < 0.25 and "$" not in fragment + text
+        # dollars that touch something would be a formula, a bracket behind a mark of exclamation a picture
+        glued = rng.random() < 0.25 and "$" not in fragment + text and "![" not in text[-1:] + fragment
         text += fragment if glued else f" {fragment}"
         if breaks and rng.random() < 0.06:
             text += rng.choice(BREAKS)
