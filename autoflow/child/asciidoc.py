@@ -82,11 +82,10 @@ def literal_block(text: str, mark: str = ".") -> str:
     plain = clean(last_state(strip_ansi(LINK.sub("", text)))).expandtabs().rstrip()
     if not plain:
         return ""
-    block = _fenced(plain, mark)
     lines = plain.split("\n")
-    if len(lines) <= LONG_BLOCK and len(plain) <= LONG_BLOCK * LINE:
-        return block
-    return f"ifdef::backend-pdf[]\n{_rows(lines)}\nendif::[]\nifndef::backend-pdf[]\n{block}\nendif::[]"
+    is_long = len(lines) > LONG_BLOCK or len(plain) > LONG_BLOCK * LINE
+    # for pages of HTML too: asciidoctor runs out of stack where it leaves thousands of lines out
+    return _rows(lines) if is_long else _fenced(plain, mark)
 
 
 def source_block(code: str) -> str:

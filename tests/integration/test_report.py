@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from nbformat import NotebookNode, v4
 
 from autoflow.child import report
+from autoflow.child.content import visible_text
 from autoflow.child.report import ReportError
 
 mpl.use("Agg")
@@ -123,6 +124,21 @@ def test_plots_fit_the_page(tmp_path: Path, kind: str) -> None:
     listing = subprocess.run(["pdfimages", "-list", pages.path], capture_output=True, text=True, check=True).stdout
     width, dots_per_inch = int(listing.splitlines()[2].split()[3]), int(listing.splitlines()[2].split()[12])
     assert width / dots_per_inch < 7.0  # inches between the margins of A4
+
+
+def test_long_printed_text_is_whole_in_both_formats(tmp_path: Path) -> None:
+    lines = [f"{number}: <b> & include::x[] | {'~' * (number % 50)}" for number in range(400)]
+    lines[7] = "include::/etc/passwd[]"
+    pieces = ["\n".join(lines[:150]) + "\n", "\n".join(lines[150:]) + "\n", "10%\r99%\r", "100%\n" + "word " * 3000]
+    printed = [v4.new_output("stream", name="stdout", text=text) for text in pieces]
+    pages = convert(tmp_path, markdown("# T"), v4.new_code_cell("", outputs=printed), html=True)
+    page = visible_text(pages.path.with_suffix(".html").read_text().partition("<body")[2])
+    for text in (pages.text, page):
+        squeezed = re.sub(r"[\s\u200b]", "", re.sub(r"(?m)^.* \d+ / \d+$", "", text))
+        assert re.sub(r"\s", "", "".join(lines[:30])) in squeezed
+        assert all(f"{number}:<b>" in squeezed for number in range(400) if number != 7)
+        assert squeezed.count("word") == 3000
+        assert "10%" not in squeezed.replace("100%", "")
 
 
 def test_svg_plots_are_drawn(tmp_path: Path) -> None:
