@@ -20,11 +20,13 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from autoflow.processes import kill_marked, kill_tree
+from autoflow.redaction import REDACTED, Redactor
+from autoflow.token_scan import TokenScan
 from autoflow.warm_parent import NotWarmError, Process, WarmParent
 from autoflow.warm_process import MARKER, WarmProcess, start_warm_process
 
@@ -216,7 +218,7 @@ class Jobs:
             if strays:
                 logger.warning("killed %d processes that a %s job left running", strays, kind)
             shutil.rmtree(runtime, ignore_errors=True)
-        return _read_reply(workspace, process.returncode, timed_out)
+        return _redacted(_read_reply(workspace, process.returncode, timed_out), secrets or {})
 
     async def _start(
         self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]
@@ -322,6 +324,17 @@ def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Rep
     if error is not None:
         return Reply("failed", {}, error, "", log)
     return Reply("died", {}, {}, _how_it_died(returncode), log)
+
+
+def _redacted(reply: Reply, secrets: Mapping[str, str]) -> Reply:
+    """Take secrets out of what a child has left on its way out: one that died could not do it itself."""
+    redactor = Redactor.of(*secrets.values())
+    log, error = redactor.redact(reply.log), redactor.redact_json(reply.error)
+    if reply.cause != "done":
+        scan = TokenScan.of(secrets.get("FLOWAPI_TOKEN"))
+        log = REDACTED if scan.is_in(log) else log
+        error = {name: REDACTED if scan.is_in(str(said)) else said for name, said in error.items()}
+    return replace(reply, log=log, error=error)
 
 
 def _how_it_died(returncode: int | None) -> str:

@@ -35,6 +35,7 @@ from autoflow.errors import DefinitionError, Problem
 from autoflow.notebook_file import kernel_is_installed, read_notebook
 from autoflow.schedule import Schedule, check_schedule, check_timezone
 from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, WorkflowModel
+from autoflow.token_scan import looks_like_token
 from autoflow.wording import closest, did_you_mean, shortened, shown
 from autoflow.yaml_reader import Document, KeyPath, read_yaml
 
@@ -470,6 +471,15 @@ def _trigger_problems(
         else:
             continue
         yield document.problem((*path, "parameters", parameter), message, at_key=True)
+    for parameter, value in given.items():
+        if looks_like_token(value):
+            # the value is not shown
+            message = (
+                "this looks like a token, and would be in the record, in notebooks and in reports; have notebooks"
+                """ read it from their environment, as FlowAPI's by environ["FLOWAPI_TOKEN"] (README.md, "Writing"""
+                ' notebooks")'
+            )
+            yield document.problem((*path, "parameters", parameter), message, at_key=True)
     if not isinstance(trigger.get("parameters", {}), dict | None):
         return
     for parameter in sorted(wanted - given.keys()):

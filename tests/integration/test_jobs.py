@@ -23,6 +23,7 @@ from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Jobs, Reply
 from autoflow.warm_process import MARKER
 
+LONG_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
@@ -139,6 +140,19 @@ def test_secrets_are_for_their_own_child_and_leave_it_redacted(jobs: Jobs, warm:
     assert reply.error["message"] == "[redacted]"
     assert "very-secret-token" not in json.dumps(executed)
     assert "[redacted]" in json.dumps(executed)
+
+
+@pytest.mark.parametrize("said", ["it is {token}", "it is {token_reversed}"])
+def test_the_log_of_a_child_that_died_is_redacted(jobs: Jobs, said: str) -> None:
+    async def call() -> Reply:
+        with jobs.workspace() as workspace:
+            text = said.format(token=LONG_TOKEN, token_reversed=LONG_TOKEN[::-1])
+            (workspace / "log.txt").write_text(f"{text}\n")
+            return await jobs.call("notebook", {}, workspace, timeout=30, secrets={"FLOWAPI_TOKEN": LONG_TOKEN})
+
+    reply = asyncio.run(call())
+    assert "[redacted]" in reply.log
+    assert not {LONG_TOKEN, LONG_TOKEN[::-1]} & set(reply.log.split())
 
 
 @pytest.mark.parametrize("name", ["sleeps", "holds_gil"])

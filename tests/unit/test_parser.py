@@ -46,6 +46,8 @@ available_dates_sensor:
     - workflow_name: flows
 """
 
+WEB_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"
+
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
@@ -159,6 +161,9 @@ def test_limits_are_read(inputs: Path) -> None:
         ("{reference_date: reference_date}", "{reference_date: reprt}", ["or is the notebook 'report' meant?"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {unit: admin2}",
          ["no notebook of 'flows' uses this parameter"]),
+        ("- workflow_name: flows", f"- workflow_name: flows\n      parameters: {{unit: [{WEB_TOKEN}]}}",
+         ["workflows.yml:14:20: available_dates_sensor.workflows[0].parameters.unit: this looks like a token",
+          'by environ["FLOWAPI_TOKEN"] (README.md, "Writing notebooks")']),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {run: admin2}",
          ["'run' is the label of a notebook of 'flows'; rename one of them"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {reference_date: x}",
