@@ -29,11 +29,11 @@ RUN python -m venv /opt/autoflow \
 # The dependencies, before the source: they change rarely and are nearly all of the size. setup.cfg lists them, and
 # nothing else of AutoFlow has a part in this layer.
 WORKDIR /usr/src/autoflow
-COPY setup.cfg ./
+COPY setup.cfg config/constraints.txt ./
 RUN python -c 'import configparser; setup = configparser.ConfigParser(); setup.read("setup.cfg"); \
         print(setup["options"]["install_requires"], setup["options.extras_require"]["examples"])' > /tmp/requirements.txt \
-    && pip install --no-cache-dir --requirement /tmp/requirements.txt \
-    && rm /tmp/requirements.txt
+    && pip install --no-cache-dir --constraint constraints.txt --requirement /tmp/requirements.txt \
+    && rm /tmp/requirements.txt constraints.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY config config

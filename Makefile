@@ -4,10 +4,12 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
+CONSTRAINTS ?= config/constraints.txt
+PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check \
+	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example test bench lint deployment clean tools test-tools
+.PHONY: help example test bench lint deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -31,11 +33,18 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
 	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done
 
+constraints: ## write config/constraints.txt anew, with the newest version of everything
+	@"$(PYTHON)" -m venv --clear "$(VENV)-newest"
+	@"$(VENV)-newest/bin/python" -m pip install --quiet --disable-pip-version-check ".[test,apprise]"
+	@{ sed -n '/^#/p' config/constraints.txt; "$(VENV)-newest/bin/python" -m pip freeze --exclude autoflow; } \
+		> "$(VENV)-newest/constraints.txt" && mv "$(VENV)-newest/constraints.txt" config/constraints.txt
+	@rm -rf "$(VENV)-newest" build *.egg-info
+
 clean: ## remove the virtual environment and what the example made
 	rm -rf "$(VENV)" examples/outputs build *.egg-info
 
 # one environment for all: the extras differ, and a changed setup.cfg installs anew
-$(VENV)/.stamp-%: setup.cfg pyproject.toml $(VENV)/bin/python
+$(VENV)/.stamp-%: setup.cfg pyproject.toml $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing AutoFlow[$*] into $(VENV), which takes a minute ..."
 	@$(PIP_INSTALL) --editable ".[$*]"
 	@touch "$@"
