@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 from autoflow import sensor
@@ -19,9 +20,10 @@ from autoflow.checks import check_tools
 from autoflow.conditions import Conditions
 from autoflow.context import Context
 from autoflow.control import Control
-from autoflow.daemon import Agenda, answer, done_or_stopped, serve, sweep, tick_or_stop
+from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
+from autoflow.executor import Executor, preload_of
 from autoflow.index_page import IndexPage
 from autoflow.job_environment import job_environment, make_caches
 from autoflow.jobs import Jobs
@@ -77,6 +79,7 @@ def open_context(
                 pages=pages,
                 index=IndexPage(pages, outputs, conditions, backlog),
             )
+            store.set_right(context.now())
             for attempt in store.recover(context.now()):
                 logger.warning(
                     "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be tried again",
@@ -167,54 +170,61 @@ async def _tell(context: Context, definitions: Definitions) -> None:
 
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
     messenger = Messenger(context, lambda: definitions)
-    async with _reachable(context, definitions) as signals:
+    async with _working(context, definitions) as (executor, signals):
         try:
-            outcome = await tick_or_stop(context, definitions, signals, patient=False)
+            # the modules that kernels need are imported while FlowAPI is asked
+            async with context.jobs.warmth(preload_of(definitions), at_once=True):
+                decision = await done_or_stopped(sensor.tick(context, definitions, executor, patient=False), signals)
+                await done_or_stopped(executor.idle(), signals, context.settings.grace)
         except FlowapiError as error:
             context.conditions.begin("tick", str(error))
             code = error.exit_code
         else:
             context.conditions.end("tick", "FlowAPI answers again")
-            if outcome is not None:
+            if decision is not None:
                 sweep(context, definitions)
                 messenger.ticked()
-            code = _summed_up(outcome)
+            code = ExitCode.RUN_FAILED if decision is None else _summed_up(executor)
         if not signals.stop.is_set():
             await messenger.finish(MESSAGES_PATIENCE, signals.stop)
     return code
 
 
 async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
-    async with _reachable(context, definitions) as signals:
-        outcome = await done_or_stopped(sensor.run_asked(context, definitions, signals.stop), context, signals)
-    return _summed_up(outcome)
+    async with _working(context, definitions) as (executor, signals):
+        sensor.take_asked(context, definitions, executor)
+        await done_or_stopped(executor.idle(), signals, context.settings.grace)
+    return _summed_up(executor)
 
 
 @asynccontextmanager
-async def _reachable(context: Context, definitions: Definitions) -> AsyncIterator[Signals]:
-    """Hear signals, and orders over the control socket, for the length of one tick."""
+async def _working(context: Context, definitions: Definitions) -> AsyncIterator[tuple[Executor, Signals]]:
+    """Hear signals, and obey orders over the control socket, until all that is due is done."""
     agenda = Agenda(context.now(), definitions, doing="running once")
     context.pages.follow(lambda: Outlook(context.now(), definitions))
+    context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        async with Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)):
-            yield signals
+        executor = Executor(context, signals.stop)
+        async with (
+            Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
+            beside(obey_orders(context, executor, lambda: definitions)),
+        ):
+            yield executor, signals
             if not signals.stop.is_set():
                 await context.index.settle()
 
 
-def _summed_up(outcome: sensor.Outcome | None) -> ExitCode:
-    if outcome is None:
-        return ExitCode.RUN_FAILED
-    states = outcome.states
-    if not states and not outcome.not_started:
+def _summed_up(executor: Executor) -> ExitCode:
+    states, not_started = executor.states, len(executor.waiting)
+    if not states and not not_started:
         logger.info("nothing was due")
     else:
         logger.info(
             "%d runs succeeded, %d failed, %d were interrupted, %d were not started",
-            states.get(RunState.SUCCESS, 0),
-            states.get(RunState.FAILED, 0),
-            states.get(RunState.INTERRUPTED, 0),
-            outcome.not_started,
+            states[RunState.SUCCESS],
+            states[RunState.FAILED],
+            states[RunState.INTERRUPTED],
+            not_started,
         )
-    undone = states.get(RunState.FAILED, 0) + states.get(RunState.INTERRUPTED, 0) + outcome.not_started
+    undone = states[RunState.FAILED] + states[RunState.INTERRUPTED] + not_started
     return ExitCode.RUN_FAILED if undone else ExitCode.OK

@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +44,7 @@ class Control:
         Gives the answer to a question; an empty mapping asks how the daemon is.
     """
 
-    def __init__(self, path: Path, answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, path: Path, answer: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]) -> None:
         self._path = path
         self._give = answer
         self._server: asyncio.Server | None = None
@@ -89,7 +89,7 @@ class Control:
                 question = json.loads(await _line(reader) or b"{}")
             if not isinstance(question, dict):
                 raise ValueError(f"expected a mapping, found {type(question).__name__}")
-            return self._give(question)
+            return await self._give(question)
         except (OSError, ValueError, TimeoutError, RecursionError) as error:
             return {"error": f"the question can not be read ({error or type(error).__name__})"}
         except Exception as error:

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The daemon's life: sleep until the next tick, tick, and sleep again."""
+"""The daemon's life: sleep until the next tick, tick, and sleep again, while runs go on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import datetime as dt
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine, Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from autoflow import sensor
 from autoflow.checks import check_tools
@@ -22,11 +24,13 @@ from autoflow.context import Context
 from autoflow.control import Control
 from autoflow.definitions import Definitions
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError, TokenError
+from autoflow.executor import Executor
 from autoflow.messenger import Messenger
 from autoflow.notifier import Notifier
 from autoflow.outputs import unwritable
 from autoflow.pages import Outlook
 from autoflow.parser import load_definitions
+from autoflow.recording import recorded
 from autoflow.retention import Sweeper
 from autoflow.schedule import Schedule, next_tick
 from autoflow.signals import Signals
@@ -34,7 +38,15 @@ from autoflow.signals import Signals
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """Seconds before a tick that could not be made is tried again; each pause is twice the one before."""
 
+RECORD_PATIENCE = 0.05
+"""Seconds that the loop stands still for while another process writes to the record."""
+
+CLOCK_STEP = dt.timedelta(seconds=1)
+"""What the clock may be set back by without a look at the record."""
+
 STARTING = "starting"
+
+Done = TypeVar("Done")
 
 logger = logging.getLogger(__name__)
 
@@ -47,22 +59,43 @@ class Agenda:
     definitions: Definitions
     """Those that are used, whatever has become of workflows.yml."""
     retry_at: dt.datetime | None = None
-    """When what failed, a tick or a run, may be tried again."""
+    """When a tick that could not be made is tried again."""
     failed_ticks: int = 0
     doing: str = STARTING
     """In words, for people and service managers."""
+    unsettled: bool = False
+    """Whether there is something to be put in order once no run is under way."""
+    seen: dt.datetime | None = None
+    """What the clock showed when it was last looked at."""
 
-    def next(self, now: dt.datetime) -> dt.datetime:
+    def next(self, now: dt.datetime, retry_at: dt.datetime | None = None) -> dt.datetime:
         """Give the time of the next tick; one in the past was missed, and happens at once.
 
         A last tick in the future means that the clock was set back: the schedule goes on from now.
+
+        Parameters
+        ----------
+        retry_at
+            When a failed run can be tried again.
         """
         scheduled = next_tick(schedule_of(self.definitions), min(self.last_tick, now))
-        return scheduled if self.retry_at is None else min(scheduled, self.retry_at)
+        return min(time for time in (scheduled, self.retry_at, retry_at) if time is not None)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What the daemon's loop has at hand."""
+
+    context: Context
+    agenda: Agenda
+    executor: Executor
+    signals: Signals
+    messenger: Messenger
+    notifier: Notifier
 
 
 async def serve(context: Context, definitions: Definitions, notifier: Notifier, *, now: bool = False) -> ExitCode:
-    """Tick on schedule until told to stop.
+    """Tick on schedule, and execute what is due, until told to stop.
 
     Parameters
     ----------
@@ -70,44 +103,29 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
         Whether the first tick is at once.
     """
     agenda = Agenda(first_tick(context, now=now), definitions)
-    context.pages.follow(lambda: outlook(context, agenda))
+    context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        feeding = asyncio.create_task(feed_watchdog(notifier))
+        executor = Executor(context, signals.stop)
+        context.pages.follow(lambda: outlook(context, agenda, executor))
+
+        def fresh() -> Definitions:
+            agenda.definitions = reload(context, agenda.definitions)
+            return agenda.definitions
+
         async with (
-            Messenger(context, lambda: agenda.definitions) as messenger,
-            Control(context.settings.control_socket, lambda asked: answer(context, agenda, asked)),
-            page(context, agenda),
+            Messenger(context, lambda: agenda.definitions, lambda: executor.busy) as messenger,
+            Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
+            page(context, agenda, executor),
+            beside(feed_watchdog(notifier)),
+            beside(obey_orders(context, executor, fresh)),
         ):
+            life = Life(context, agenda, executor, signals, messenger, notifier)
             notifier.ready()
             while not signals.stop.is_set():
-                moment = agenda.next(context.now())
-                overdue = moment <= context.now()
-                say(notifier, agenda, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
-                give_memory_back()
-                if await sleep_until(moment, signals, context):
-                    agenda.definitions = reload(context, agenda.definitions)
-                    say(notifier, agenda, "ticking")
-                    with messenger.working():
-                        if await one_tick(context, agenda, signals):
-                            messenger.ticked()
-                    if not signals.stop.is_set():
-                        context.index.settle_soon()
-                elif signals.reload.is_set():
-                    signals.reload.clear()
-                    notifier.reloading()
-                    agenda.definitions = reload(context, agenda.definitions)
-                    messenger.look()
-                    notifier.ready()
-                elif context.steering.changed.is_set() and not signals.stop.is_set():
-                    agenda.definitions = reload(context, agenda.definitions)
-                    say(notifier, agenda, "running what was asked for")
-                    # also what is only to be skipped is seen at once
-                    context.index.changed()
-                    with messenger.working():
-                        await between_ticks(context, agenda, signals)
+                await turn(life)
             notifier.stopping()
+            await done_or_stopped(executor.idle(), signals, context.settings.grace)
             await context.index.close()
-        feeding.cancel()
     logger.info("stopped")
     return ExitCode.OK
 
@@ -118,69 +136,115 @@ def first_tick(context: Context, *, now: bool) -> dt.datetime:
     if last is None:
         last = context.now()
         context.store.record_tick(last)
-    return dt.datetime.min.replace(tzinfo=dt.UTC) if now else last
+    at_once = now or context.store.read.unfinished()
+    return dt.datetime.min.replace(tzinfo=dt.UTC) if at_once else last
 
 
-async def one_tick(context: Context, agenda: Agenda, signals: Signals) -> bool:
-    """Tick, and note when to come back; what keeps a tick from being made is said once.
+async def turn(life: Life) -> None:
+    """Sleep until there is something to do, and do it."""
+    context, agenda, executor = life.context, life.agenda, life.executor
+    executor.news.clear()
+    if agenda.unsettled and not executor.busy:
+        settle(life)
+    moment = agenda.next(context.now(), executor.retry_at)
+    overdue = moment <= context.now()
+    say(life, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC{_under_way(executor)}")
+    if not executor.busy:
+        give_memory_back()
+    if await sleep_until(moment, life):
+        agenda.definitions = reload(context, agenda.definitions)
+        say(life, f"ticking{_under_way(executor)}")
+        await tick(life)
+    elif life.signals.reload.is_set():
+        life.signals.reload.clear()
+        life.notifier.reloading()
+        agenda.definitions = reload(context, agenda.definitions)
+        life.messenger.look()
+        life.notifier.ready()
 
-    Returns
-    -------
-    bool
-        Whether the tick was made.
-    """
-    definitions, began = agenda.definitions, context.now()
-    agenda.last_tick, agenda.retry_at = began, None
-    until = next_tick(schedule_of(definitions), began)
+
+def _under_way(executor: Executor) -> str:
+    if not executor.busy:
+        return ""
+    running, waiting = len(executor.running), len(executor.waiting)
+    return f"; {running} run{' is' if running == 1 else 's are'} under way, {waiting} wait"
+
+
+async def tick(life: Life) -> None:
+    """Tick, and note when to come back; what keeps a tick from being made is said once."""
+    context, agenda, executor, stop = life.context, life.agenda, life.executor, life.signals.stop
+    began = context.now()
+    agenda.last_tick, agenda.retry_at, executor.retry_at = began, None, None
+    still_busy = executor.busy
     try:
-        # a store that could not be written, on a full disk perhaps, leaves runs that are not running
-        context.store.recover(began)
-        outcome = await tick_or_stop(context, definitions, signals, until=until)
-        ended = outcome is not None and not signals.stop.is_set()
-        if ended:
-            # one that was ended is not recorded, so that the next start takes up at once what was left
-            context.store.record_tick(began)
-    except Exception as error:
-        if isinstance(error, (FlowapiError, SettingsError)):
-            context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
-        else:
-            logger.exception("this tick could not be made")
-            context.conditions.begin("defect", f"ticks can not be made: {type(error).__name__}: {error}")
-        pause = min(FIRST_PAUSE * 2**agenda.failed_ticks, LONGEST_PAUSE)
-        agenda.failed_ticks = min(agenda.failed_ticks + 1, 32)
-        agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
-        return False
+        # a run whose end could not be recorded is left as one that is running
+        await recorded(context.conditions, stop, lambda: context.store.recover(began, context.steering.running()))
+        decision = await done_or_stopped(sensor.tick(context, agenda.definitions, executor), life.signals)
+        if decision is None:
+            # it is not recorded, so that the next start makes it at once
+            return
+        tick_made = partial(context.store.record_tick, began, unfinished=executor.busy)
+        await recorded(context.conditions, stop, tick_made)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is said, and the next tick is made
+        missed(life, error)
+        return
     context.conditions.end("tick", "FlowAPI answers again")
     context.conditions.end("defect", "ticks can be made again")
-    agenda.failed_ticks = 0
-    if outcome is None or not ended:
-        return False
-    agenda.retry_at = outcome.retry_at
-    sweep(context, definitions)
-    if context.now() >= until:
-        logger.warning(
-            "this tick took %s and ran into the next one; %d runs are left for that",
-            dt.timedelta(seconds=round((context.now() - began).total_seconds())),
-            outcome.not_started,
-        )
-    return True
+    agenda.failed_ticks, agenda.unsettled = 0, True
+    life.messenger.ticked()
+    if still_busy:
+        # there may be no moment in which nothing is under way
+        sweep(context, agenda.definitions)
+        context.index.settle_soon()
 
 
-async def between_ticks(context: Context, agenda: Agenda, signals: Signals) -> None:
-    """Run what somebody has asked for; what can not be made now is left for the next tick."""
-    definitions, until = agenda.definitions, agenda.next(context.now())
-    context.steering.changed.clear()
-    try:
-        running = sensor.run_asked(context, definitions, signals.stop, until=until)
-        outcome = await done_or_stopped(running, context, signals)
-    except SettingsError as error:
+def missed(life: Life, error: Exception) -> None:
+    """Say why a tick could not be made, and try it again after a pause."""
+    context, agenda = life.context, life.agenda
+    if isinstance(error, (FlowapiError, SettingsError)):
         context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
-        return
-    except Exception:
-        logger.exception("what was asked for could not be run; the next tick tries again")
-        return
-    if outcome is not None and outcome.retry_at is not None:
-        agenda.retry_at = min(outcome.retry_at, agenda.retry_at or outcome.retry_at)
+    else:
+        logger.error("this tick could not be made", exc_info=error)
+        context.conditions.begin("defect", f"ticks can not be made: {type(error).__name__}: {error}")
+    pause = min(FIRST_PAUSE * 2**agenda.failed_ticks, LONGEST_PAUSE)
+    agenda.failed_ticks = min(agenda.failed_ticks + 1, 32)
+    agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
+
+
+def settle(life: Life) -> None:
+    """Put in order what is left when nothing is under way any more."""
+    life.agenda.unsettled = False
+    with suppress(sqlite3.Error):
+        # else the next start only ticks at once
+        life.context.store.record_unfinished(unfinished=False)
+    sweep(life.context, life.agenda.definitions)
+    life.messenger.look()
+    life.context.index.settle_soon()
+
+
+async def obey_orders(context: Context, executor: Executor, fresh: Callable[[], Definitions]) -> None:
+    """Act on what people ask for as soon as it is recorded, also while a tick is being made.
+
+    Parameters
+    ----------
+    fresh
+        Gives the definitions as they are now.
+    """
+    changed = context.steering.changed
+    while True:
+        await changed.wait()
+        changed.clear()
+        context.index.changed()
+        try:
+            sensor.take_asked(context, fresh(), executor)
+            if executor.busy:
+                unfinished = partial(context.store.record_unfinished, unfinished=True)
+                await recorded(context.conditions, executor.stop, unfinished)
+        except Exception:
+            logger.exception("what was asked for could not be run; the next tick tries again")
+        # what is only to be skipped is seen at once too
+        executor.news.set()
+        context.index.settle_soon()
 
 
 def sweep(context: Context, definitions: Definitions) -> None:
@@ -200,48 +264,44 @@ def sweep(context: Context, definitions: Definitions) -> None:
         context.conditions.end("old files", "all old files could be removed")
 
 
-async def tick_or_stop(
-    context: Context,
-    definitions: Definitions,
-    signals: Signals,
-    *,
-    until: dt.datetime | None = None,
-    patient: bool = True,
-) -> sensor.Outcome | None:
-    """Tick; once told to stop, give what is running the grace time, then end it.
+async def done_or_stopped(work: Coroutine[Any, Any, Done], signals: Signals, grace: float = 0.0) -> Done | None:
+    """Wait for some work; once told to stop, give it a grace time, then end it.
 
     Returns
     -------
-    sensor.Outcome or None
-        None when the tick had to be ended.
+    object or None
+        None when it had to be ended.
     """
-    ticking = sensor.tick(context, definitions, signals.stop, until=until, patient=patient)
-    return await done_or_stopped(ticking, context, signals)
-
-
-async def done_or_stopped(
-    work: Coroutine[Any, Any, sensor.Outcome], context: Context, signals: Signals
-) -> sensor.Outcome | None:
-    """Wait for a tick or the like; once told to stop, give what is running the grace time, then end it."""
-    ticking = asyncio.create_task(work)
+    doing = asyncio.create_task(work)
     stopping = asyncio.create_task(signals.stop.wait())
     killing = asyncio.create_task(signals.kill.wait())
     try:
-        await asyncio.wait({ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({ticking, killing}, timeout=context.settings.grace, return_when=asyncio.FIRST_COMPLETED)
-        ticking.cancel()
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({doing, killing}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        doing.cancel()
         # being cancelled it interrupts kernels; a second time it kills them
-        await asyncio.wait({ticking, killing}, return_when=asyncio.FIRST_COMPLETED)
-        while not ticking.done():
-            # in turns with the tick: two cancellations at a stroke count as one
-            ticking.cancel()
-            await asyncio.wait({ticking}, timeout=0.5)
-        return await ticking
+        await asyncio.wait({doing, killing}, return_when=asyncio.FIRST_COMPLETED)
+        while not doing.done():
+            # in turns with the work: two cancellations at a stroke count as one
+            doing.cancel()
+            await asyncio.wait({doing}, timeout=0.5)
+        return await doing
     except asyncio.CancelledError:
         return None
     finally:
         stopping.cancel()
         killing.cancel()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something without end for as long as the context lasts."""
+    doing = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
 
 
 def reload(context: Context, definitions: Definitions) -> Definitions:
@@ -275,27 +335,41 @@ def schedule_of(definitions: Definitions) -> Schedule:
     return Schedule(definitions.schedule, definitions.timezone)
 
 
-async def sleep_until(moment: dt.datetime, signals: Signals, context: Context) -> bool:
+async def sleep_until(moment: dt.datetime, life: Life) -> bool:
     """Sleep in naps, so that a clock that is set or a suspended machine is noticed.
 
     Returns
     -------
     bool
-        Whether the moment has come; False when a signal or an order came first.
+        Whether the moment has come; False when something else came first.
     """
-    while (left := (moment - context.now()).total_seconds()) > 0:
-        events = (signals.stop, signals.reload, context.steering.changed)
+    context, signals = life.context, life.signals
+    events = (signals.stop, signals.reload, life.executor.news)
+    while not set_back(life) and (left := (moment - context.now()).total_seconds()) > 0:
         if any(event.is_set() for event in events):
             return False
-        began = context.now()
         waiters = {asyncio.create_task(event.wait()) for event in events}
         await asyncio.wait(waiters, timeout=min(left, context.longest_nap), return_when=asyncio.FIRST_COMPLETED)
         for waiter in waiters:
             waiter.cancel()
-        if context.now() < began:
-            logger.warning("the clock was set back by %s", began - context.now())
-            return False
-    return not signals.stop.is_set()
+    return moment <= context.now() and not signals.stop.is_set()
+
+
+def set_back(life: Life) -> bool:
+    """Notice that the clock was set back; nothing in the record may lie later than now, or it would be waited for."""
+    context, agenda, now = life.context, life.agenda, life.context.now()
+    step, agenda.seen = (agenda.seen or now) - now, now
+    if step <= dt.timedelta():
+        return False
+    logger.warning("the clock was set back by %s", step)
+    if step > CLOCK_STEP:
+        with suppress(sqlite3.Error):
+            context.store.set_right(now)
+        if life.executor.retry_at is not None:
+            life.executor.retry_at = sensor.first_retry(agenda.definitions, context.store.read.history())
+        agenda.retry_at = agenda.retry_at and min(agenda.retry_at, now + dt.timedelta(seconds=LONGEST_PAUSE))
+        life.messenger.look()
+    return True
 
 
 def give_memory_back() -> None:
@@ -313,22 +387,26 @@ async def feed_watchdog(notifier: Notifier) -> None:
         await asyncio.sleep(notifier.watchdog / 3)
 
 
-def say(notifier: Notifier, agenda: Agenda, text: str) -> None:
+def say(life: Life, text: str) -> None:
     """Say what comes next, to the log and to systemd, when it is news."""
+    agenda = life.agenda
     if text != agenda.doing:
         # a line in the log for the first tick alone: a month of them says nothing
         logger.log(logging.INFO if agenda.doing == STARTING else logging.DEBUG, "%s", text)
         agenda.doing = text
-        notifier.status(text)
+        life.notifier.status(text)
 
 
-def answer(context: Context, agenda: Agenda, asked: Mapping[str, Any]) -> dict[str, Any]:
+async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
-    return context.steering.obey(asked, context.now()) if asked else health(context, agenda)
+    if not asked:
+        return health(context, agenda, executor)
+    obey = partial(context.steering.obey, asked, context.now())
+    return await recorded(context.conditions, executor.stop, obey)
 
 
 @asynccontextmanager
-async def page(context: Context, agenda: Agenda) -> AsyncIterator[None]:
+async def page(context: Context, agenda: Agenda, executor: Executor) -> AsyncIterator[None]:
     """Serve the page for as long as the context lasts, where the settings want it."""
     if context.settings.http is None:
         yield
@@ -336,32 +414,36 @@ async def page(context: Context, agenda: Agenda) -> AsyncIterator[None]:
     # nobody else pays for its libraries
     from autoflow.web import Web
 
-    async with Web(context, context.settings.http, lambda: {**health(context, agenda), **fitness(context, agenda)}):
+    async with Web(context, context.settings.http, lambda: state(context, agenda, executor)):
         yield
 
 
-def outlook(context: Context, agenda: Agenda) -> Outlook:
+def outlook(context: Context, agenda: Agenda, executor: Executor) -> Outlook:
     """Say what pages are to know of the daemon."""
     now = context.now()
-    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(now))
+    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(now, executor.retry_at))
 
 
-def fitness(context: Context, agenda: Agenda) -> dict[str, Any]:
-    """Say whether the daemon can do what it is for; a failed run is no fault of its own."""
+def state(context: Context, agenda: Agenda, executor: Executor) -> dict[str, Any]:
+    """Say how the daemon is, and whether it can do what it is for; a failed run is no fault of its own."""
     # that a token is near its end is no fault yet
-    kinds = ("tick", "workflows.yml", *(("token", "defect") if agenda.failed_ticks else ()))
+    kinds = ("tick", "record", "workflows.yml", *(("token", "defect") if agenda.failed_ticks else ()))
     present = context.conditions.by_name
     reasons = [present[kind] for kind in kinds if kind in present]
     reasons += unwritable(context.settings.db_path.parent, context.settings.outputs_dir)
-    return {"healthy": not reasons, "reasons": reasons}
+    return {**health(context, agenda, executor), "healthy": not reasons, "reasons": reasons}
 
 
-def health(context: Context, agenda: Agenda) -> dict[str, Any]:
+def health(context: Context, agenda: Agenda, executor: Executor) -> dict[str, Any]:
     """Describe the daemon for those who ask it over its socket."""
+    polled, silence = context.store.read.last_poll(), context.store.read.silence()
     return {
         "pid": os.getpid(),
         "doing": agenda.doing,
         "last_tick": agenda.last_tick.isoformat(),
+        "last_poll": polled.isoformat() if polled else None,
+        "polls_fail_since": silence.since.isoformat() if silence else None,
         "running": context.steering.running(),
+        "due": len(executor.waiting),
         "problems": context.conditions.present(),
     }

@@ -91,6 +91,7 @@ class Jobs:
         self._interrupt_grace = interrupt_grace
         self._count = 0
         self._preload: Sequence[str] | None = None
+        self._warmths = 0
         self._warm_parents: list[WarmParent] = []
         self._warming = asyncio.Lock()
         self._warm_process = warm_process
@@ -127,26 +128,34 @@ class Jobs:
             shutil.rmtree(path, ignore_errors=True)
 
     @asynccontextmanager
-    async def warmth(self, preload: Sequence[str], *, at_once: bool = False) -> AsyncIterator[None]:
-        """Fork jobs from a process that has imported what they need, for as long as the context lasts.
+    async def warmth(self, preload: Sequence[str] | None, *, at_once: bool = False) -> AsyncIterator[None]:
+        """Fork jobs from a process that has imported what they need, for as long as such a context lasts.
 
         Parameters
         ----------
         preload
-            Modules that are imported ahead where a notebook imports them.
+            Modules that are imported ahead where a notebook imports them; None lets jobs start from nothing.
         at_once
             Whether that process is started before there is a job, which then waits the less.
         """
-        self._preload = preload
+        self._warmths += 1
+        self.keep_warm(preload)
         try:
-            if at_once:
+            if at_once and preload is not None:
                 await self._warm_parent()
             yield
         finally:
-            self._preload = None
-            parents, self._warm_parents = self._warm_parents, []
-            for parent in parents:
-                await parent.close()
+            self._warmths -= 1
+            if not self._warmths:
+                self._preload = None
+                parents, self._warm_parents = self._warm_parents, []
+                for parent in parents:
+                    await parent.close()
+
+    def keep_warm(self, preload: Sequence[str] | None) -> None:
+        """Change what is imported ahead while `warmth` lasts; None lets jobs start from nothing."""
+        if self._warmths:
+            self._preload = preload
 
     async def call(
         self,

@@ -17,7 +17,7 @@ import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Self
 
 from autoflow.causes import GATHER, News, Scene, news, next_late, not_done
@@ -47,6 +47,9 @@ MOST_AN_HOUR = 20
 MOST_FAILING, FEWEST_FAILING = 2000, 20
 """Failing runs, the newest, that are looked at beside those that people know of: of all, of each workflow."""
 
+LONGEST_WORK = dt.timedelta(hours=1)
+"""How long runs may be under way before people are told of all that is late, over or in trouble all the same."""
+
 HOUR = dt.timedelta(hours=1)
 NAPS = 10
 """How many naps of the daemon the messenger sleeps at a stretch, where it waits for a time."""
@@ -63,12 +66,18 @@ class Messenger:
         Where what is wrong is found.
     definitions
         Gives those that are used at the time: what people want to be told is in them.
+    busy
+        Says whether runs are under way: what can be told only when they are over is held back meanwhile, but not for
+        ever, since one of them may hang.
     """
 
-    def __init__(self, context: Context, definitions: Callable[[], Definitions]) -> None:
+    def __init__(
+        self, context: Context, definitions: Callable[[], Definitions], busy: Callable[[], bool] = lambda: False
+    ) -> None:
         self._definitions = definitions
         self._context = context
-        self._working = False
+        self._busy = busy
+        self._busy_since: dt.datetime | None = None
         self._woken = asyncio.Event()
         self._made: deque[dt.datetime] = deque()
         self._look_at: dt.datetime | None = None
@@ -90,17 +99,6 @@ class Messenger:
             self._life.cancel()
             with suppress(asyncio.CancelledError):
                 await self._life
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Hold back, while the context lasts, what can be told only when the work is over; then look."""
-        self._working = True
-        self._woken.set()
-        try:
-            yield
-        finally:
-            self._working = False
-            self._woken.set()
 
     def look(self) -> None:
         """Look for something to look at soon."""
@@ -171,6 +169,7 @@ class Messenger:
         """Put what is new into the outbox, and note when to look again."""
         channels = [channel for channel in self._channels() if channel != HEARTBEAT]
         self._look_at, now = None, self._context.now()
+        working = self._is_working(now)
         if not channels:
             return
         # those in the future were made before the clock was set back
@@ -179,16 +178,16 @@ class Messenger:
             self._look_at = self._made[0] + HOUR
             return
         definitions = self._definitions()
-        late = await self._late(definitions, now)
+        late = [] if working else await self._late(definitions, now)
         reader = self._context.store.read
         known = {**reader.known(), **self._known}
-        scene = self._scene(definitions, now, known, late)
+        scene = replace(self._scene(definitions, now, known, late), working=working)
         found = news(scene, known, reader.succeeded_since)
-        times = [found.due, None if self._working else next_late(scene.listed, definitions, now)]
+        times = [found.due, None if working else next_late(scene.listed, definitions, now)]
         self._look_at = min((time for time in times if time is not None), default=None)
-        if self._working and self._look_at is None:
-            # the first failure of a tick under way may come at any time
-            self._look_at = now + GATHER
+        if self._busy():
+            # the first failure of those under way may come at any time
+            self._look_at = min(now + GATHER, self._look_at or now + GATHER)
         messages = self._finished(found.messages)
         if messages or found.known or found.over or self._known:
             self._record(messages, channels, found, now)
@@ -196,11 +195,19 @@ class Messenger:
         for message in messages:
             logger.info("to be told: %s", message.subject)
 
+    def _is_working(self, now: dt.datetime) -> bool:
+        """Say whether what is under way is to be waited for."""
+        if not self._busy():
+            self._busy_since = None
+            return False
+        self._busy_since = min(self._busy_since or now, now)
+        return now - self._busy_since < LONGEST_WORK
+
     async def _late(self, definitions: Definitions, now: dt.datetime) -> list[Days]:
         """Find the days of each trigger that could have been done long enough ago, and are not."""
         context = self._context
         reader, limit = context.store.read, definitions.notify.not_done_after
-        if limit is None or self._working:
+        if limit is None:
             return []
         then, skips, late = now - dt.timedelta(seconds=limit), reader.skips(), []
         ready = ready_days(definitions, reader.listed_dates().as_of(then), then)
@@ -229,8 +236,7 @@ class Messenger:
             late,
             dict(context.conditions.by_name),
             frozenset(context.conditions.over),
-            self._working,
-            most,
+            most_failing=most,
         )
 
     def _finished(self, messages: Sequence[Message]) -> list[Message]:

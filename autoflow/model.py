@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from autoflow.messages import Message
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.places import Places
 from autoflow.record_lock import RecordLock
+from autoflow.recorded_times import set_right
 from autoflow.retention import Made, Removal
 from autoflow.run_reader import Known, RecordedNotebook, RunReader, Skip, open_read_only
 from autoflow.runs import Failure, Run, RunKey, RunState
@@ -77,17 +78,24 @@ class RunStore:
         """How many rows have been changed since it was opened: another number, once there is something new."""
         return self._connection.total_changes
 
-    def recover(self, now: dt.datetime) -> list[Attempt]:
-        """Record what a dead AutoFlow left running as interrupted, and return those attempts."""
-        left = [
-            _attempt(row) for row in self._connection.execute("SELECT * FROM runs WHERE state = 'running' ORDER BY id")
-        ]
+    def recover(self, now: dt.datetime, under_way: Collection[int] = ()) -> list[Attempt]:
+        """Record as interrupted what a dead AutoFlow left running, and return those attempts.
+
+        Parameters
+        ----------
+        under_way
+            Ids of attempts that do run.
+        """
+        rows = self._connection.execute("SELECT * FROM runs WHERE state = 'running' ORDER BY id")
+        left = [_attempt(row) for row in rows if row["id"] not in under_way]
+        running = json.dumps(sorted(under_way))
         with self._transaction() as cursor:
             self._put_names_right(cursor, [attempt.id for attempt in left])
-            for table in ("runs", "notebooks"):
+            for table, key in (("runs", "id"), ("notebooks", "run_id")):
                 cursor.execute(
-                    f"UPDATE {table} SET state = 'interrupted', ended = ? WHERE state = 'running'",  # noqa: S608
-                    (_text(now),),
+                    f"UPDATE {table} SET state = 'interrupted', ended = ? WHERE state = 'running'"  # noqa: S608
+                    f" AND {key} NOT IN (SELECT value FROM json_each(?))",
+                    (_text(now), running),
                 )
         return left
 
@@ -358,6 +366,7 @@ class RunStore:
             if since is not None:
                 noted["first_poll"] = _text(since)
             cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted.items())
+            cursor.execute("DELETE FROM meta WHERE key = 'silence'")
         return ListedDates(by_type, now, since)
 
     def tell(
@@ -412,10 +421,38 @@ class RunStore:
         """Read the time for which the newest tick was scheduled; None in a new installation."""
         return self.read.last_tick()
 
-    def record_tick(self, scheduled: dt.datetime) -> None:
-        """Remember the newest tick, so that one missed while AutoFlow is down can be told."""
+    def record_tick(self, scheduled: dt.datetime, *, unfinished: bool = False) -> None:
+        """Remember the newest tick, so that one missed while AutoFlow is down can be told.
+
+        Parameters
+        ----------
+        unfinished
+            Whether there is something left to do, so that the next start takes it up at once.
+        """
         with self._transaction() as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES ('last_tick', ?)", (_text(scheduled),))
+            _note_unfinished(cursor, unfinished=unfinished)
+
+    def record_unfinished(self, *, unfinished: bool) -> None:
+        """Remember whether there is something left to do, so that the next start takes it up at once."""
+        with self._transaction() as cursor:
+            _note_unfinished(cursor, unfinished=unfinished)
+
+    def record_silence(self, why: str, now: dt.datetime) -> None:
+        """Remember that FlowAPI gave no list of dates, until it does again."""
+        before = self.read.silence()
+        silence = {"since": _text(before.since if before else now), "last": _text(now), "why": why}
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('silence', ?)", (json.dumps(silence),))
+
+    def set_right(self, now: dt.datetime) -> None:
+        """Let nothing that is recorded lie later than now: the clock was ahead, and has been set right."""
+        with self._transaction() as cursor:
+            set_right(cursor, _text(now))
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Say how long a write waits for another process to let go of the file; a loop waits elsewhere."""
+        self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def _json(self, failure: Failure | None) -> str | None:
         if failure is None:
@@ -490,6 +527,12 @@ def _open(path: Path, places: Places) -> sqlite3.Connection:
         logger.info("%s: %s", path, taken)
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _note_unfinished(cursor: sqlite3.Cursor, *, unfinished: bool) -> None:
+    cursor.execute("DELETE FROM meta WHERE key = 'unfinished'")
+    if unfinished:
+        cursor.execute("INSERT INTO meta VALUES ('unfinished', '1')")
 
 
 def _attempt(row: sqlite3.Row) -> Attempt:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from autoflow.settings import Token
 
 REPORT_TIMEOUT = 1800.0
 """Seconds that one conversion may take; only a wedged tool comes near."""
+
+Record = Callable[[Callable[[], None]], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +46,20 @@ class Making:
     """ISO dates of each CDR type that FlowAPI listed."""
 
 
-async def make_reports(context: Context, making: Making, token: Token) -> list[Path] | Failure:
+async def make_reports(context: Context, making: Making, token: Token, record: Record) -> list[Path] | Failure:
     """Convert an executed notebook to each format that is wanted.
+
+    Parameters
+    ----------
+    record
+        Writes to the record, once that can be written.
 
     Returns
     -------
     list of Path or Failure
         The reports, the first first, then the manifest; or why there are none.
     """
-    run, attempt, notebook = making.run, making.attempt, making.notebook
+    attempt, notebook = making.attempt, making.notebook
     source = making.executed[notebook.label]
     suffixes = [f".{output.format}" for output in notebook.outputs]
     finals = context.outputs.reserve_all(context.outputs.reports, source.stem, [*suffixes, MANIFEST])
@@ -68,13 +76,10 @@ async def make_reports(context: Context, making: Making, token: Token) -> list[P
             )
             if reply.cause != "done":
                 message = reply.error.get("message") or f"the conversion stopped: {reply.how}. {reply.log}"
-                failure = Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
-                context.store.fail_notebook(attempt, notebook.label, failure)
-                logger.error("run %d: %s: %s", attempt.id, run, failure)
-                return failure
+                return Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
             for warning in reply.value.get("warnings", ()):
                 logger.warning("run %d: report of notebook %s: %s", attempt.id, notebook.label, warning)
-            context.store.record_report(attempt, notebook.label, finals[0])
+            await record(partial(context.store.record_report, attempt, notebook.label, finals[0]))
             try:
                 for path, final in reversed(list(zip(made, finals, strict=True))):
                     # the manifest first: no report is without

@@ -148,6 +148,16 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """Polls that FlowAPI did not answer with a list of dates, one after the other."""
+
+    since: dt.datetime
+    last: dt.datetime
+    why: str
+    """What the last of them came to."""
+
+
+@dataclass(frozen=True)
 class RecordedNotebook:
     """One notebook of an attempt."""
 
@@ -425,6 +435,14 @@ class RunReader:
         polled = self._meta("last_poll")
         return _moment(polled) if polled else None
 
+    def silence(self) -> Silence | None:
+        """Read since when FlowAPI gives no list of dates; None when the last poll was a good one."""
+        text = self._meta("silence")
+        if text is None:
+            return None
+        found = json.loads(text)
+        return Silence(_moment(found["since"]), _moment(found["last"]), found["why"])
+
     def appeared(self, date: dt.date) -> dt.datetime | None:
         """Read when FlowAPI first listed a date, for whichever CDR type; None when it does not list it."""
         (first,) = self._connection.execute(
@@ -439,6 +457,10 @@ class RunReader:
         """Read the time for which the newest tick was scheduled; None in a new installation."""
         text = self._meta("last_tick")
         return _moment(text) if text else None
+
+    def unfinished(self) -> bool:
+        """Read whether there was something left to do when AutoFlow was last seen."""
+        return self._meta("unfinished") is not None
 
     def runs(
         self,

@@ -1,33 +1,31 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""One tick: ask FlowAPI for dates, decide which runs are due, and execute them."""
+"""One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import logging
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
-from functools import reduce
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
 from operator import or_
 
 from autoflow.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.cadence import reference_days
 from autoflow.context import Context
-from autoflow.date_stencil import AvailableDates, EmptyIntervalError
+from autoflow.date_stencil import AvailableDates
 from autoflow.days import Days
-from autoflow.definitions import Concurrency, Definitions, Trigger
+from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import FlowapiError
+from autoflow.executor import Executor, Work, names_of
 from autoflow.listed_dates import DataRule, ListedDates
+from autoflow.recording import recorded
 from autoflow.run_reader import History
-from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
+from autoflow.runs import Run, RunKey, build_run, recorded_run
 from autoflow.settings import Token, read_token
-from autoflow.workflows import execute
 
 logger = logging.getLogger(__name__)
 
@@ -43,33 +41,11 @@ class Decision:
     """Failed runs that have had all their attempts."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a tick did."""
-
-    states: Mapping[RunState, int] = field(default_factory=dict)
-    not_started: int = 0
-    """Runs that were due but were left for a later tick."""
-    retry_at: dt.datetime | None = None
-
-
-async def tick(
-    context: Context,
-    definitions: Definitions,
-    stop: asyncio.Event,
-    *,
-    until: dt.datetime | None = None,
-    patient: bool = True,
-) -> Outcome:
-    """Poll once and execute what is due.
+async def tick(context: Context, definitions: Definitions, executor: Executor, *, patient: bool = True) -> Decision:
+    """Poll once, and hand what is due to the executor.
 
     Parameters
     ----------
-    stop
-        Once set, no further run starts.
-    until
-        Time of the next tick: runs that have not started by then are left for it, so that newer data
-        has its turn.
     patient
         Whether a failed run waits until its pause is over.
 
@@ -82,37 +58,27 @@ async def tick(
     """
     token = read_token(context.settings, context.now())
     warn_of_expiry(context, token)
-    # who does not wait has come because there is something to do
-    async with _warmth(context, definitions, at_once=not patient):
-        return await _tick(context, definitions, token, stop, until, patient=patient)
-
-
-async def _tick(
-    context: Context,
-    definitions: Definitions,
-    token: Token,
-    stop: asyncio.Event,
-    until: dt.datetime | None,
-    *,
-    patient: bool,
-) -> Outcome:
-    listed = await poll(context, definitions, token)
-    ready = ready_days(definitions, listed, context.now())
-    context.backlog.waiting = waiting_dates(definitions, listed, context.now(), ready)
+    listed = await poll(context, definitions, token, executor.stop)
+    now = context.now()
+    ready = ready_days(definitions, listed, now)
+    context.backlog.waiting = waiting_dates(definitions, listed, now, ready)
     unsettled = context.ledger.unsettled(definitions, ready)
-    decision = due_runs(definitions, unsettled, context.store.read.history(), context.now(), patient=patient)
+    decision = due_runs(definitions, unsettled, context.store.read.history(), now, patient=patient)
+    tell_of_given_up(context, decision)
+    if decision.due:
+        logger.info("%d runs are due", len(decision.due))
+    executor.take_up(Work(definitions, decision.due, listed, decision.retry_at))
+    return decision
+
+
+def tell_of_given_up(context: Context, decision: Decision) -> None:
+    """Let people know of runs that are not tried any more."""
     if decision.given_up:
-        names = ", ".join(str(run) for run in decision.given_up[:3])
-        more = "" if len(decision.given_up) <= 3 else ", ..."
-        message = f"{len(decision.given_up)} runs have had all their attempts: {names}{more}"
+        number, names = len(decision.given_up), names_of(decision.given_up)
+        message = f"{number} runs have had all their attempts: {names}"
         context.conditions.begin("given up", message, logging.WARNING)
     else:
         context.conditions.end("given up", "no run has had all its attempts any more")
-    if decision.due:
-        logger.info("%d runs are due", len(decision.due))
-    states = await _execute_all(context, definitions, decision.due, listed, token, stop, until)
-    retry_at = _look_ahead(context, definitions, decision)
-    return Outcome(states, len(context.backlog.due), retry_at)
 
 
 def warn_of_expiry(context: Context, token: Token) -> None:
@@ -133,8 +99,20 @@ def warn_of_expiry(context: Context, token: Token) -> None:
         context.conditions.end("token", f"FLOWAPI_TOKEN is good until {token.expires:%Y-%m-%d %H:%M} UTC")
 
 
-async def poll(context: Context, definitions: Definitions, token: Token) -> ListedDates:
-    """Ask FlowAPI for the dates that have data, and warn of CDR types that count somewhere and have none."""
+async def poll(context: Context, definitions: Definitions, token: Token, stop: asyncio.Event) -> ListedDates:
+    """Ask FlowAPI for the dates that have data, and record them; that it gives none is recorded too."""
+    try:
+        by_type = await _ask_flowapi(context, token)
+    except FlowapiError as error:
+        await recorded(context.conditions, stop, partial(context.store.record_silence, str(error), context.now()))
+        raise
+    listed = await recorded(context.conditions, stop, partial(context.store.record_poll, by_type, context.now()))
+    warn_of_types(context, definitions, by_type, listed)
+    logger.debug("%d dates are listed", len(reduce(or_, listed.days.values(), Days())))
+    return listed
+
+
+async def _ask_flowapi(context: Context, token: Token) -> Mapping[str, list[str]]:
     settings = context.settings
     with context.jobs.workspace() as workspace:
         reply = await context.jobs.call(
@@ -150,7 +128,13 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> List
         what = reply.error.get("message") or f"{reply.how}. {reply.log}"
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
     by_type: Mapping[str, list[str]] = reply.value
-    listed = context.store.record_poll(by_type, context.now())
+    return by_type
+
+
+def warn_of_types(
+    context: Context, definitions: Definitions, by_type: Mapping[str, list[str]], listed: ListedDates
+) -> None:
+    """Warn of CDR types that count somewhere and have no dates."""
     rules = [definitions.data_rule(trigger) for trigger in definitions.triggers]
     for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or {**by_type, **listed.by_type}):
         name = f"no dates of {cdr_type}"
@@ -158,8 +142,6 @@ async def poll(context: Context, definitions: Definitions, token: Token) -> List
             context.conditions.end(name, f"FlowAPI lists dates for CDR type {cdr_type} again")
         else:
             context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
-    logger.debug("%d dates are listed", len(reduce(or_, listed.days.values(), Days())))
-    return listed
 
 
 def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
@@ -255,145 +237,25 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
     return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
 
 
-def _look_ahead(context: Context, definitions: Definitions, decision: Decision) -> dt.datetime | None:
-    """Find when the first failed run may be tried again, and tell of those that may not."""
+def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
+    """Put what somebody has just asked for first, and leave out what is to be skipped, with no look at FlowAPI."""
     history = context.store.read.history()
-    # what was asked for meanwhile may have failed too, and its pause may be over already
-    asked = asked_runs(definitions, history, dt.datetime.min.replace(tzinfo=dt.UTC))
-    times = [time for time in (decision.retry_at, asked.retry_at) if time is not None]
-    for run in decision.due:
-        failed = history.failed.get(run.key)
-        if failed is None:
-            continue
-        if is_given_up(run.workflow.retries, failed):
-            logger.error("%s: given up after %d failed attempts", run, failed.attempts)
-        else:
-            times.append(next_try(run.workflow.retries, failed))
-    return min(times, default=None)
-
-
-async def run_asked(
-    context: Context, definitions: Definitions, stop: asyncio.Event, *, until: dt.datetime | None = None
-) -> Outcome:
-    """Execute what somebody has asked for, with no look at FlowAPI's dates.
-
-    Raises
-    ------
-    SettingsError
-        When there is no usable token.
-    """
-    token = read_token(context.settings, context.now())
-    decision = asked_runs(definitions, context.store.read.history(), context.now())
-    listed = context.store.read.listed_dates()
-    async with _warmth(context, definitions):
-        states = await _execute_all(context, definitions, decision.due, listed, token, stop, until)
-    return Outcome(states, len(context.backlog.due), _look_ahead(context, definitions, decision))
-
-
-def _warmth(context: Context, definitions: Definitions, *, at_once: bool = False) -> AbstractAsyncContextManager[None]:
-    """Have warm kernels where these are wanted."""
-    return context.jobs.warmth(definitions.preload, at_once=at_once) if definitions.warm else nullcontext()
-
-
-async def _execute_all(
-    context: Context,
-    definitions: Definitions,
-    runs: Iterable[Run],
-    listed: ListedDates,
-    token: Token,
-    stop: asyncio.Event,
-    until: dt.datetime | None,
-) -> Counter[RunState]:
-    """Execute runs in order, and keep the page beside the reports up to date meanwhile."""
-    async with context.index.kept():
-        return await _in_order(context, definitions, runs, listed, token, stop, until)
-
-
-async def _in_order(
-    context: Context,
-    definitions: Definitions,
-    runs: Iterable[Run],
-    listed: ListedDates,
-    token: Token,
-    stop: asyncio.Event,
-    until: dt.datetime | None,
-) -> Counter[RunState]:
-    """Execute as many runs at a time as is allowed in all and for each workflow."""
-    limit = concurrency_of(definitions)
-    slots = asyncio.Semaphore(limit.notebooks)
-    waiting = list(runs)
-    running: dict[asyncio.Task[RunState], Run] = {}
-    states: Counter[RunState] = Counter()
-    changed = context.steering.changed
-    try:
-        while True:
-            if changed.is_set():
-                changed.clear()
-                waiting = _reconsidered(context, definitions, waiting, running.values())
-            context.backlog.due = waiting
-            while len(running) < limit.runs and not stop.is_set() and (until is None or context.now() < until):
-                run = _first_allowed(waiting, running.values())
-                if run is None:
-                    break
-                waiting.remove(run)
-                seen = listed.listed(_cdr_types_of(definitions, run))
-                running[asyncio.create_task(execute(context, run, token, slots, stop, seen))] = run
-            if not running:
-                return states
-            steered = asyncio.create_task(changed.wait())
-            try:
-                await asyncio.wait({*running, steered}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                steered.cancel()
-            for task in [task for task in running if task.done()]:
-                context.ledger.forget(running.pop(task))
-                context.index.changed()
-                states[task.result()] += 1
-    finally:
-        for task, run in running.items():
-            context.ledger.forget(run)
-            context.index.changed()
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-def _reconsidered(
-    context: Context, definitions: Definitions, waiting: Iterable[Run], running: Iterable[Run]
-) -> list[Run]:
-    """Put what somebody has just asked for first, and leave out what is to be skipped."""
-    history = context.store.read.history()
-    asked = {run.key: run for run in asked_runs(definitions, history, context.now()).due}
-    under_way = {run.key for run in running}
+    asked = asked_runs(definitions, history, context.now())
     kept = [
         run
-        for run in waiting
-        if run.key not in asked
-        and run.key not in history.requests
-        and history.skips.of(run.key, run.reference_date) is None
+        for run in executor.waiting
+        if run.key not in history.requests and history.skips.of(run.key, run.reference_date) is None
     ]
-    return [*(run for key, run in asked.items() if key not in under_way), *kept]
+    times = [time for time in (asked.retry_at, executor.retry_at) if time is not None]
+    work = Work(definitions, (*asked.due, *kept), context.store.read.listed_dates(), min(times, default=None))
+    executor.take_up(work)
 
 
-def _cdr_types_of(definitions: Definitions, run: Run) -> tuple[str, ...] | None:
-    """Find the CDR types that count for a run: those of the trigger that it is of, if there still is one."""
-    for trigger in definitions.triggers:
-        if trigger.workflow_name == run.workflow.name:
-            with suppress(EmptyIntervalError):
-                if key_maker(trigger)(run.reference_date) == run.key:
-                    return definitions.data_rule(trigger).cdr_types
-    return definitions.cdr_types
-
-
-def _first_allowed(waiting: list[Run], running: Iterable[Run]) -> Run | None:
-    """Find the first run whose workflow is not at its own limit."""
-    under_way = Counter(run.workflow.name for run in running)
-    for run in waiting:
-        if run.workflow.concurrency is None or under_way[run.workflow.name] < run.workflow.concurrency:
-            return run
-    return None
-
-
-def concurrency_of(definitions: Definitions) -> Concurrency:
-    """Give how much goes on at a time, on this machine where workflows.yml does not say."""
-    cores = min(len(os.sched_getaffinity(0)), 4)
-    return definitions.concurrency or Concurrency(runs=cores, notebooks=cores)
+def first_retry(definitions: Definitions, history: History) -> dt.datetime | None:
+    """Find when the first of the failed runs may be tried again."""
+    times = [
+        next_try(workflow.retries, failures)
+        for (name, _), failures in history.failed.items()
+        if (workflow := definitions.workflows.get(name)) and not is_given_up(workflow.retries, failures)
+    ]
+    return min(times, default=None)

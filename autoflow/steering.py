@@ -49,8 +49,13 @@ class Steering:
         try:
             yield
         finally:
-            del self._tasks[attempt.id], self._attempts[attempt.id]
-            self._cancelled.pop(attempt.id, None)
+            self.ending(attempt)
+            del self._attempts[attempt.id]
+
+    def ending(self, attempt: Attempt) -> None:
+        """Note that only its end is still to be recorded: there is nothing left to be cancelled."""
+        self._tasks.pop(attempt.id, None)
+        self._cancelled.pop(attempt.id, None)
 
     def cancelled(self, attempt: Attempt) -> str | None:
         """Give the reason for which somebody cancelled an attempt; None when nobody did."""
@@ -58,7 +63,7 @@ class Steering:
 
     def running(self) -> list[int]:
         """List the ids of the attempts under way."""
-        return sorted(self._tasks)
+        return sorted(self._attempts)
 
     def obey(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         """Do what an order says.

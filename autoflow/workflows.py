@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from graphlib import TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
@@ -21,11 +23,13 @@ from autoflow.jobs import Reply
 from autoflow.model import Attempt
 from autoflow.naming import latest_stem, output_stem
 from autoflow.progress import Task
+from autoflow.recording import Written, recorded
 from autoflow.redaction import Redactor
 from autoflow.reports import Making, make_reports
 from autoflow.run_reader import RecordedNotebook
 from autoflow.runs import Failure, Run, RunState
 from autoflow.settings import Token
+from autoflow.slots import Slots
 from autoflow.token_scan import refuse_leak
 
 logger = logging.getLogger(__name__)
@@ -39,7 +43,8 @@ class _Execution:
     run: Run
     attempt: Attempt
     token: Token
-    slots: asyncio.Semaphore
+    slots: Slots
+    stop: asyncio.Event
     executed: dict[str, Path] = field(default_factory=dict)
     """Executed notebooks by label, for those that read them."""
     reused: dict[str, RecordedNotebook] = field(default_factory=dict)
@@ -50,12 +55,16 @@ class _Execution:
     reports: dict[str, list[Path]] = field(default_factory=dict)
     """Reports and manifests by label."""
 
+    async def record(self, write: Callable[[], Written]) -> Written:
+        """Write to the record, and wait while it cannot be written."""
+        return await recorded(self.context.conditions, self.stop, write)
+
 
 async def execute(
     context: Context,
     run: Run,
     token: Token,
-    slots: asyncio.Semaphore,
+    slots: Slots,
     stop: asyncio.Event,
     availability: Mapping[str, Sequence[str]] | None = None,
 ) -> RunState:
@@ -78,53 +87,84 @@ async def execute(
     -------
     RunState
         How the attempt ended, as recorded.
+
+    Raises
+    ------
+    StoreError, sqlite3.Error
+        When the record refuses it. What was recorded so far is put right by `RunStore.recover`.
     """
-    repairs = context.store.read.repairs(run.key)
-    attempt = context.store.begin(run, context.now())
+    store = context.store
+
+    def begin() -> tuple[Attempt, int | None]:
+        # what is to be repaired is known no more once the attempt has begun
+        repairs = store.read.repairs(run.key)
+        return store.begin(run, context.now()), repairs
+
+    attempt, repairs = await recorded(context.conditions, stop, begin)
     logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
-    execution = _Execution(context, run, attempt, token, slots, availability=availability or {})
-    with context.steering.under_way(attempt):
-        return await _attempted(execution, stop, repairs)
-
-
-async def _attempted(execution: _Execution, stop: asyncio.Event, repairs: int | None) -> RunState:
-    context, run, attempt = execution.context, execution.run, execution.attempt
+    execution = _Execution(context, run, attempt, token, slots, stop, availability=availability or {})
     state, failure = RunState.INTERRUPTED, None
+    with context.steering.under_way(attempt):
+        try:
+            state, failure = await _attempted(execution, repairs)
+        finally:
+            # it stays under way, and so is not taken for one that a crash left, until its end is recorded
+            context.steering.ending(attempt)
+            await execution.record(partial(store.finish, attempt, state, context.now(), failure))
+            level = logging.ERROR if state is RunState.FAILED else logging.INFO
+            how = "was cancelled" if state is RunState.INTERRUPTED and failure else _PAST_TENSE[state]
+            logger.log(level, "run %d: %s %s", attempt.id, run, how)
+    return state
+
+
+async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunState, Failure | None]:
+    """Do what an attempt consists of, and say how it ended."""
+    context, run, attempt = execution.context, execution.run, execution.attempt
+    limit = asyncio.timeout(run.workflow.timeout)
     try:
         if repairs is not None:
-            _reuse(execution, repairs)
-        async with asyncio.timeout(run.workflow.timeout):
-            failures, complete = await _run_notebooks(execution, stop)
+            await _reuse(execution, repairs)
+        async with limit:
+            failures, complete = await _run_notebooks(execution)
         if failures:
-            state, failure = RunState.FAILED, failures[0]
-        elif complete:
-            state = RunState.SUCCESS
+            return RunState.FAILED, failures[0]
+        if complete:
             _point_at_latest(execution)
-    except TimeoutError:
-        state, failure = RunState.FAILED, Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
-        logger.error("run %d: %s: %s", attempt.id, run, failure)
+        return RunState.SUCCESS if complete else RunState.INTERRUPTED, None
     except asyncio.CancelledError:
         reason = context.steering.cancelled(attempt)
         if reason is None:
             raise
-        # it was this one run that somebody wanted to end: the tick goes on
+        # it was this one run that somebody wanted to end: the others go on
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        failure = Failure(f"cancelled: {reason}")
+        return RunState.INTERRUPTED, Failure(f"cancelled: {reason}")
+    except sqlite3.Error:
+        # it ends as interrupted, if that can be recorded, and is tried again
+        raise
     except Exception as error:
-        # a defect of AutoFlow's own must not stop the other dates
-        state, failure = RunState.FAILED, Failure(f"internal error: {type(error).__name__}: {error}")
-        logger.exception("run %d: %s: internal error", attempt.id, run)
-    finally:
-        ended = context.now()
-        context.store.finish(attempt, state, ended, failure)
-        level = logging.ERROR if state is RunState.FAILED else logging.INFO
-        ended_how = "was cancelled" if context.steering.cancelled(attempt) is not None else _PAST_TENSE[state]
-        logger.log(level, "run %d: %s %s", attempt.id, run, ended_how)
-    return state
+        # some errors of the operating system are a TimeoutError too
+        if isinstance(error, TimeoutError) and limit.expired():
+            failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+        elif isinstance(error, OSError):
+            failure = Failure(_of_system(error))
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+        else:
+            # a defect of AutoFlow's own must not stop the other dates
+            failure = Failure(f"internal error: {type(error).__name__}: {error}")
+            logger.exception("run %d: %s: internal error", attempt.id, run)
+        return RunState.FAILED, failure
 
 
-def _reuse(execution: _Execution, repairs: int) -> None:
+def _of_system(error: OSError) -> str:
+    """Say what the operating system refused, and of which file."""
+    files = " to ".join(str(name) for name in (error.filename, error.filename2) if name)
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{files}: {what}" if files else what
+
+
+async def _reuse(execution: _Execution, repairs: int) -> None:
     """Take over what an earlier attempt has executed, as far as all that it read is taken over too."""
     context, workflow = execution.context, execution.run.workflow
     recorded = {notebook.label: notebook for notebook in context.store.read.notebooks(repairs)}
@@ -134,14 +174,14 @@ def _reuse(execution: _Execution, repairs: int) -> None:
         if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys():
             continue
         path = Path(notebook.notebook or "")
-        if not path.is_file():
+        if not await asyncio.to_thread(path.is_file):
             logger.warning("run %d: %s is gone: notebook %s is executed again", execution.attempt.id, path, label)
             continue
-        if notebook.report and not Path(notebook.report).is_file():
+        if notebook.report and not await asyncio.to_thread(Path(notebook.report).is_file):
             notebook = replace(notebook, report=None)
         execution.executed[label] = path
         execution.reused[label] = notebook
-        context.store.reuse_notebook(execution.attempt, notebook, repairs)
+        await execution.record(partial(context.store.reuse_notebook, execution.attempt, notebook, repairs))
         logger.info("run %d: notebook %s used again: %s", execution.attempt.id, label, path)
 
 
@@ -185,7 +225,7 @@ def _point_at_latest(execution: _Execution) -> None:
     context.conditions.end("latest", "links to the newest reports can be made again")
 
 
-async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[list[Failure], bool]:
+async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:
     """Execute notebooks, each as soon as those it reads are done; independent ones go on after a failure.
 
     Returns
@@ -202,7 +242,7 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
     failures: list[Failure] = []
     try:
         while True:
-            if not stop.is_set():
+            if not execution.stop.is_set():
                 ready = list(sorter.get_ready())
                 while ready:
                     label = ready.pop(0)
@@ -234,70 +274,88 @@ async def _run_notebooks(execution: _Execution, stop: asyncio.Event) -> tuple[li
 
 async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Failure:
     context, run, attempt = execution.context, execution.run, execution.attempt
+    store, label = context.store, notebook.label
     async with execution.slots:
-        context.store.begin_notebook(attempt, notebook.label, context.now())
+        await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
-        execution.sources[notebook.label] = _sha256(context.settings.inputs_dir / notebook.filename)
-        logger.info("run %d: notebook %s started", attempt.id, notebook.label)
+        logger.info("run %d: notebook %s started", attempt.id, label)
         state, failure = RunState.INTERRUPTED, None
         try:
-            with context.jobs.workspace() as workspace:
-                reply = await context.jobs.call(
-                    "notebook",
-                    {
-                        "notebook": str(context.settings.inputs_dir / notebook.filename),
-                        "parameters": _values(execution, notebook),
-                        "final": str(final),
-                        "warm": notebook.warm,
-                        # what will be made of this run's notebooks can be got ready meanwhile
-                        "formats": [output.format for each in run.workflow.notebooks for output in each.outputs],
-                    },
-                    workspace,
-                    timeout=notebook.timeout,
-                    secrets={"FLOWAPI_TOKEN": execution.token.value},
-                    on_progress=_progress(execution, notebook),
-                )
-                failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
-                state = RunState.FAILED if failure else RunState.SUCCESS
-                made = workspace / "notebook.ipynb"
-                if made.exists() and reply.cause in ("timeout", "died"):
-                    failure = await asyncio.to_thread(_secure, made, execution.token, failure)
-                if made.exists():
-                    context.store.record_notebook(attempt, notebook.label, final)
-                    await context.outputs.publish(made, final)
-                    failure = replace(failure, notebook=str(final)) if failure else None
+            failure = await _execute_notebook(execution, notebook, final)
+            state = RunState.FAILED if failure else RunState.SUCCESS
+        except OSError as error:
+            state, failure = RunState.FAILED, Failure(_of_system(error), label)
         finally:
             context.outputs.release(final)
             context.progress.drop(_task(execution, notebook))
             # who was cancelled meanwhile may have made it all the same
             kept = final if final.is_file() else None
-            context.store.finish_notebook(attempt, notebook.label, state, context.now(), notebook=kept, failure=failure)
+            ended = context.now()
+            finish = partial(store.finish_notebook, attempt, label, state, ended, notebook=kept, failure=failure)
+            await execution.record(finish)
         if failure:
             logger.error("run %d: %s: %s", attempt.id, run, failure)
             return failure
-        logger.info("run %d: notebook %s done: %s", attempt.id, notebook.label, final)
+        logger.info("run %d: notebook %s done: %s", attempt.id, label, final)
         return final
 
 
-async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
+async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Path) -> Failure | None:
+    """Execute a notebook, and give its final name to what was made of it, also when it failed."""
     context = execution.context
+    source = context.settings.inputs_dir / notebook.filename
+    execution.sources[notebook.label] = _sha256(source)
+    with context.jobs.workspace() as workspace:
+        reply = await context.jobs.call(
+            "notebook",
+            {
+                "notebook": str(source),
+                "parameters": _values(execution, notebook),
+                "final": str(final),
+                "warm": notebook.warm,
+                # what will be made of this run's notebooks can be got ready meanwhile
+                "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
+            },
+            workspace,
+            timeout=notebook.timeout,
+            secrets={"FLOWAPI_TOKEN": execution.token.value},
+            on_progress=_progress(execution, notebook),
+        )
+        failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
+        made = workspace / "notebook.ipynb"
+        if made.exists() and reply.cause in ("timeout", "died"):
+            failure = await asyncio.to_thread(_secure, made, execution.token, failure)
+        if not made.exists():
+            return failure
+        await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))
+        await context.outputs.publish(made, final)
+        return replace(failure, notebook=str(final)) if failure else None
+
+
+async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context, attempt = execution.context, execution.attempt
     async with execution.slots:
         context.progress.show(_task(execution, notebook), "report")
         try:
             making = Making(
                 run=execution.run,
-                attempt=execution.attempt,
+                attempt=attempt,
                 notebook=notebook,
                 executed=execution.executed,
                 sources=execution.sources,
                 availability=execution.availability,
             )
-            made = await make_reports(context, making, execution.token)
+            made = await make_reports(context, making, execution.token, execution.record)
+        except OSError as error:
+            source = str(execution.executed[notebook.label])
+            made = Failure(f"report: {_of_system(error)}", notebook.label, notebook=source, of_report=True)
         finally:
             context.progress.drop(_task(execution, notebook))
-    if isinstance(made, Failure):
-        return made
+        if isinstance(made, Failure):
+            await execution.record(partial(context.store.fail_notebook, attempt, notebook.label, made))
+            logger.error("run %d: %s: %s", attempt.id, execution.run, made)
+            return made
     execution.reports[notebook.label] = made
     return made[0]
 

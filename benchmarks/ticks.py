@@ -22,6 +22,7 @@ from pathlib import Path
 from autoflow.app import open_context
 from autoflow.context import Context
 from autoflow.definitions import Definitions
+from autoflow.executor import Executor
 from autoflow.listed_dates import listed_at
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
@@ -134,13 +135,13 @@ def decide(context: Context, definitions: Definitions, dates: int) -> int:
 
 
 async def _ticks(context: Context, definitions: Definitions) -> list[float]:
-    seconds = []
+    seconds, executor = [], Executor(context, asyncio.Event())
     for _ in range(1 + LATER_TICKS):
         began = time.perf_counter()
-        outcome = await tick(context, definitions, asyncio.Event())
+        decision = await tick(context, definitions, executor)
         seconds.append(time.perf_counter() - began)
-        if outcome.states:
-            raise RuntimeError(f"something was due: {outcome}")
+        if decision.due:
+            raise RuntimeError(f"something was due: {decision}")
     return seconds
 
 

@@ -18,12 +18,14 @@ import pytest
 
 from autoflow.app import open_context
 from autoflow.context import Context
-from autoflow.daemon import Agenda, serve
+from autoflow.control import ask
+from autoflow.daemon import Agenda, beside, obey_orders, serve
+from autoflow.executor import Executor
 from autoflow.notifier import Notifier
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import build_run
-from autoflow.sensor import run_asked
+from autoflow.sensor import take_asked
 from autoflow.settings import load_settings
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
@@ -265,7 +267,7 @@ def test_a_run_that_fails_is_tried_again_after_its_pause(
 def test_a_backlog_lets_newer_data_pass(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A tick ends when the next one is due, and that one looks for newer dates first."""
+    """What a tick decides takes the place of what still waits."""
     flowapi.set_days(6)
     hourly(deployment, "glues", concurrency=1)
     path = deployment.inputs / "workflows.yml"
@@ -276,12 +278,143 @@ def test_a_backlog_lets_newer_data_pass(
         async def steps() -> None:
             await life.until(lambda: life.count("succeeded") == 1)
             flowapi.set_days(7)
-            await life.until(lambda: life.count("ran into the next one") >= 1)
             await life.until(lambda: life.count("succeeded") == 7, 60)
 
         asyncio.run(while_serving(life, steps, now=True))
         order = [message.split()[3] for message in life.messages() if "started, attempt" in message]
         assert order.index("2016-01-07") < order.index("2016-01-01")
+
+
+def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    hourly(deployment, "hangs_on_one_date", retries={"pause": "1h"})
+    deployment.environment["AUTOFLOW_GRACE"] = "1s"
+    with living(deployment, caplog, speed=300.0) as life:
+        context = life.context
+
+        def of(date: str) -> list[str]:
+            runs = context.store.read.runs(first=dt.date.fromisoformat(date), last=dt.date.fromisoformat(date))
+            return [run.state.value for run in runs]
+
+        async def steps() -> None:
+            await life.until(lambda: of("2016-01-01") == ["running"])
+            flowapi.set_days(2)
+            asked = polls(flowapi)
+            await life.until(lambda: of("2016-01-02") == ["success"])
+            # the next tick it was, and not a later one
+            assert polls(flowapi) == asked + 1
+            assert of("2016-01-01") == ["running"]
+            answer = await asyncio.to_thread(ask, context.settings.control_socket)
+            assert "1 run is under way, 0 wait" in answer["doing"]
+            assert answer["running"] == [1]
+            # when FlowAPI fails meanwhile, people can see since when
+            flowapi.set_fault("500")
+            await life.until(lambda: context.store.read.silence() is not None)
+            polled = (await asyncio.to_thread(ask, context.settings.control_socket))["last_poll"]
+            flowapi.set_fault(None)
+            await life.until(lambda: context.store.read.silence() is None)
+            assert context.store.read.last_poll() > dt.datetime.fromisoformat(polled)  # type: ignore[operator]
+            assert of("2016-01-01") == ["running"]
+
+        asyncio.run(while_serving(life, steps, now=True))
+        assert of("2016-01-01") == ["interrupted"]
+        # the next start takes it up at once
+        assert context.store.read.unfinished()
+
+
+def test_orders_are_obeyed_while_a_notebook_hangs_and_flowapi_too(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    hourly(deployment, "hangs_on_one_date")
+    deployment.environment |= {"AUTOFLOW_POLL_TIMEOUT": "60s", "AUTOFLOW_GRACE": "1s"}
+    with living(deployment, caplog, speed=900.0) as life:
+        context = life.context
+        definitions = read_definitions(context.settings.workflows_file)
+        (trigger,) = definitions.triggers
+
+        def order(do: str, **more: object) -> dict[str, object]:
+            return ask(context.settings.control_socket, {"do": do, **more})
+
+        async def steps() -> None:
+            await life.until(lambda: context.steering.running() == [1])
+            flowapi.set_fault("hang")
+            asked = polls(flowapi)
+            await life.until(lambda: polls(flowapi) > asked)
+            run = build_run(definitions.workflows["w"], trigger, dt.date(2016, 1, 2))
+            runs = [{"workflow": "w", "parameters": run.parameters}]
+            assert await asyncio.to_thread(order, "run", runs=runs) == {"done": 1}
+            await life.until(lambda: life.count("2016-01-02") and life.count("succeeded") == 1)
+            assert await asyncio.to_thread(order, "cancel", run=1, reason="it hangs") == {"done": 1}
+            await life.until(lambda: life.count("was cancelled") == 1)
+            assert polls(flowapi) == asked + 1
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_a_retry_that_becomes_due_while_another_run_hangs_is_made(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(2)
+    text = """
+workflows:
+  - {name: hangs, notebooks: {a: {filename: hangs_on_one_date.ipynb, parameters: {reference_date: reference_date}}}}
+  - name: raises
+    notebooks: {a: {filename: raises_on_one_date.ipynb, parameters: {reference_date: reference_date}}}
+    retries: {pause: 30m}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  concurrency: {runs: 2}
+  workflows: [{workflow_name: hangs}, {workflow_name: raises}]
+"""
+    deployment.write(text, "hangs_on_one_date", "raises_on_one_date")
+    deployment.environment["AUTOFLOW_GRACE"] = "1s"
+    with living(deployment, caplog, speed=600.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("raises 2016-01-02") and life.count("attempt 2") == 1)
+            assert len(life.context.steering.running()) >= 1
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_concurrency_and_definitions_that_change_count_for_what_is_decided_next(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(3)
+    hourly(deployment, "hangs_on_one_date", retries={"attempts": 1})
+    path = deployment.inputs / "workflows.yml"
+    one = path.read_text()
+    path.write_text(one + "  concurrency: {runs: 1}\n")
+    deployment.environment["AUTOFLOW_GRACE"] = "1s"
+    with living(deployment, caplog, speed=900.0) as life:
+
+        async def steps() -> None:
+            asked = polls(flowapi)
+            await life.until(lambda: life.context.steering.running() == [1] and polls(flowapi) > asked + 1)
+            assert life.count("succeeded") == 0
+            path.write_text(one + "  concurrency: {runs: 2}\n")
+            await life.until(lambda: life.count("succeeded") == 2)
+            assert life.context.steering.running() == [1]
+
+        asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_what_a_crash_left_half_done_is_taken_up_at_the_next_start(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("glues")
+    with living(deployment, caplog, speed=1.0) as life:
+        life.context.store.record_tick(START, unfinished=True)
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("succeeded") == 1)
+            await life.until(lambda: not life.context.store.read.unfinished())
+
+        asyncio.run(while_serving(life, steps))
 
 
 def test_a_token_near_its_end_is_warned_about_once_for_each_threshold(
@@ -305,26 +438,28 @@ def test_a_token_near_its_end_is_warned_about_once_for_each_threshold(
 def test_what_can_not_be_recorded_is_tried_again_and_not_forgotten(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A store that fails for a while, as on a full disk, stops no daemon and loses no date."""
+    """A store that fails for a while, as on a full disk, stops no daemon, loses no date and does none twice."""
     flowapi.set_days(1)
     hourly(deployment, "glues")
-    with living(deployment, caplog, speed=60.0) as life:
+    with living(deployment, caplog, speed=240.0) as life:
         store = life.context.store
 
         async def steps() -> None:
             await life.until(lambda: life.count("notebook glues started") == 1)
             store._connection.execute("PRAGMA query_only = ON")
-            await life.until(lambda: life.count("this tick could not be made") == 1)
+            await life.until(lambda: life.count("the record cannot be written (attempt to write a readonly") == 1)
+            # while ticks go on, nobody takes it for one that a crash left
+            asked = polls(flowapi)
             store._connection.execute("PRAGMA query_only = OFF")
             await life.until(lambda: life.count("succeeded") == 1, 50)
+            await life.until(lambda: polls(flowapi) > asked, 50)
 
         asyncio.run(while_serving(life, steps, now=True))
-        assert len(deployment.made("notebooks/*")) <= 2
+        assert len(deployment.made("notebooks/*")) == 1
+        assert life.count("started, attempt") == 1
 
 
 def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
-    from autoflow.control import ask
-
     deployment.write_simple("glues")
     with living(deployment, caplog, speed=1.0) as life:
         socket = life.context.settings.control_socket
@@ -362,12 +497,14 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
 
         async def asked() -> None:
             ask_for("2016-01-01")
-            running = asyncio.create_task(run_asked(context, definitions, asyncio.Event()))
-            await life.until(lambda: context.steering.running() == [1])
-            ask_for("2016-01-02")
-            outcome = await running
-            assert (outcome.states, outcome.not_started) == ({"success": 1, "failed": 1}, 0)
+            executor = Executor(context, asyncio.Event())
+            take_asked(context, definitions, executor)
+            async with beside(obey_orders(context, executor, lambda: definitions)):
+                await life.until(lambda: context.steering.running() == [1])
+                ask_for("2016-01-02")
+                await executor.idle()
+            assert (executor.states, executor.waiting) == ({"success": 1, "failed": 1}, [])
             (failures,) = context.store.read.history().failed.values()
-            assert outcome.retry_at == failures.last + HOUR
+            assert executor.retry_at == failures.last + HOUR
 
         asyncio.run(asked())
