@@ -132,7 +132,7 @@ def obey_here(
         check_tools(definitions)
         read_token(settings)
     with open_context(settings, environment, progress) as context:
-        answered = context.steering.obey(order, context.now())
+        answered = context.steering.obey(order, context.now(), definitions)
         if "error" in answered:
             raise AutoflowError(answered["error"])
         return asyncio.run(_run_asked(context, definitions)) if order["do"] == "run" else ExitCode.OK

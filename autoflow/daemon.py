@@ -310,7 +310,8 @@ def reload(context: Context, definitions: Definitions) -> Definitions:
     try:
         fresh, _ = load_definitions(file)
         check_tools(fresh)
-        schedule_of(fresh)
+        if definitions.schedule is not None:
+            schedule_of(fresh)
     except (DefinitionError, SettingsError) as error:
         context.conditions.begin("workflows.yml", f"{error}\nthe definitions read before go on")
         return definitions
@@ -401,7 +402,8 @@ async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Ma
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
     if not asked:
         return health(context, agenda, executor)
-    obey = partial(context.steering.obey, asked, context.now())
+    agenda.definitions = reload(context, agenda.definitions)
+    obey = partial(context.steering.obey, asked, context.now(), agenda.definitions)
     return await recorded(context.conditions, executor.stop, obey)
 
 

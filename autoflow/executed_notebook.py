@@ -18,6 +18,23 @@ def cell_position(cells: Sequence[Mapping[str, Any]], index: int) -> int:
     return sum(ADDED_BY_PAPERMILL.isdisjoint(cell["metadata"].get("tags", ())) for cell in cells[: index + 1])
 
 
+def executed_with(path: Path) -> Mapping[str, Any]:
+    """Read the parameters that an executed notebook was given.
+
+    Raises
+    ------
+    OSError, ValueError
+        When the file is missing or no executed notebook.
+    """
+    try:
+        parameters: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"][
+            "parameters"
+        ]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: is not a notebook that papermill has executed") from error
+    return parameters
+
+
 def record_cause(path: Path, exception: str, message: str) -> int | None:
     """Write into an unfinished notebook why it ended, as an error of the cell that was running.
 

@@ -47,7 +47,12 @@ def output_stem(filename: str, run: Run, now: dt.datetime) -> str:
     """
     time = now.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     tag = f"{_safe(run.workflow.name)}_{run.reference_date}_{run.parameters_hash}"
-    return f"{_safe(PurePath(filename).stem)}__{tag}__{time}"
+    return f"{source_stem(filename)}__{tag}__{time}"
+
+
+def source_stem(filename: str) -> str:
+    """Write a notebook's file name as it stands at the beginning of `output_stem`."""
+    return _safe(PurePath(filename).stem)
 
 
 def latest_stem(run: Run, label: str) -> str:

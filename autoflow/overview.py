@@ -23,7 +23,7 @@ from autoflow.days import Days
 from autoflow.definitions import Definitions, Trigger
 from autoflow.durations import duration_text
 from autoflow.listed_dates import DataRule, ListedDates, Require
-from autoflow.run_reader import Failures, Latest, Request, Skip, Standing
+from autoflow.run_reader import Failures, Latest, Request, Silence, Skip, Standing
 from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 
 DAY = dt.timedelta(days=1)
@@ -246,6 +246,24 @@ def spans(dates: Iterable[dt.date]) -> str:
 def moment(time: dt.datetime) -> str:
     """Write a time to the minute, in UTC."""
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def list_age(polled: dt.datetime | None, silence: Silence | None, now: dt.datetime) -> list[str]:
+    """Say how old FlowAPI's list of dates is, and since when there is no newer one to be had."""
+    lines = []
+    if polled is not None:
+        lines.append(f"dates as FlowAPI listed them at {moment(polled)}, {_ago(now - polled)}")
+    if silence is not None:
+        lines.append(f"FlowAPI gives no list since {moment(silence.since)}: {silence.why}")
+    return lines
+
+
+def _ago(length: dt.timedelta) -> str:
+    minutes = max(int(length.total_seconds() // 60), 0)
+    for number, unit in ((minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute")):
+        if number:
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 def _with_reason(situation: Situation, answer: Answer, available: AvailableDates, newest: Latest | None) -> Answer:

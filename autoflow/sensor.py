@@ -21,6 +21,7 @@ from autoflow.days import Days
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import FlowapiError
 from autoflow.executor import Executor, Work, names_of
+from autoflow.fitting import WHAT_TO_DO, misfit
 from autoflow.listed_dates import DataRule, ListedDates
 from autoflow.recording import recorded
 from autoflow.run_reader import History
@@ -39,6 +40,8 @@ class Decision:
     """When the first of the failed runs that are not due yet will be; None when there are none."""
     given_up: tuple[Run, ...] = ()
     """Failed runs that have had all their attempts."""
+    misfits: tuple[str, ...] = ()
+    """Why some of the runs that somebody asked for cannot be made as workflows.yml is now."""
 
 
 async def tick(context: Context, definitions: Definitions, executor: Executor, *, patient: bool = True) -> Decision:
@@ -65,9 +68,10 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     unsettled = context.ledger.unsettled(definitions, ready)
     decision = due_runs(definitions, unsettled, context.store.read.history(), now, patient=patient)
     tell_of_given_up(context, decision)
-    if decision.due:
-        logger.info("%d runs are due", len(decision.due))
+    tell_of_misfits(context, decision)
     executor.take_up(Work(definitions, decision.due, listed, decision.retry_at))
+    if executor.waiting:
+        logger.info("%d runs are due", len(executor.waiting))
     return decision
 
 
@@ -79,6 +83,16 @@ def tell_of_given_up(context: Context, decision: Decision) -> None:
         context.conditions.begin("given up", message, logging.WARNING)
     else:
         context.conditions.end("given up", "no run has had all its attempts any more")
+
+
+def tell_of_misfits(context: Context, decision: Decision) -> None:
+    """Let people know of what was asked for and cannot be run."""
+    if decision.misfits:
+        more = f" (and {len(decision.misfits) - 1} more)" if len(decision.misfits) > 1 else ""
+        message = f"what was asked for cannot be run: {decision.misfits[0]}{more}; {WHAT_TO_DO}"
+        context.conditions.begin("misfits", message, logging.WARNING)
+    else:
+        context.conditions.end("misfits", "nothing is asked for any more that cannot be run")
 
 
 def warn_of_expiry(context: Context, token: Token) -> None:
@@ -211,7 +225,7 @@ def due_runs(
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
     # what somebody asked for is waited for
-    return Decision((*asked.due, *in_order), min(retry_at, default=None), tuple(given_up.values()))
+    return Decision((*asked.due, *in_order), min(retry_at, default=None), tuple(given_up.values()), asked.misfits)
 
 
 def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, patient: bool = True) -> Decision:
@@ -219,11 +233,15 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
     due: list[Run] = []
     given_up: list[Run] = []
     retry_at: list[dt.datetime] = []
+    misfits: list[str] = []
     for key, request in history.requests.items():
+        skip = history.skips.of(key, request.reference_date)
         # a workflow that is gone may come back
         workflow = definitions.workflows.get(request.workflow)
-        skip = history.skips.of(key, request.reference_date)
         if workflow is None or key in history.settled or (skip is not None and is_skipped(skip, request)):
+            continue
+        if why := misfit(definitions, request.workflow, request.parameters):
+            misfits.append(f"{request.workflow} {request.reference_date}: {why}")
             continue
         run, failures = recorded_run(workflow, request.parameters, key[1]), history.failed.get(key)
         if failures is None or is_asked_for(request, failures):
@@ -234,7 +252,7 @@ def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, 
             retry_at.append(again)
         else:
             due.append(run)
-    return Decision(tuple(due), min(retry_at, default=None), tuple(given_up))
+    return Decision(tuple(due), min(retry_at, default=None), tuple(given_up), tuple(misfits))
 
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
@@ -246,6 +264,7 @@ def take_asked(context: Context, definitions: Definitions, executor: Executor) -
         for run in executor.waiting
         if run.key not in history.requests and history.skips.of(run.key, run.reference_date) is None
     ]
+    tell_of_misfits(context, asked)
     times = [time for time in (asked.retry_at, executor.retry_at) if time is not None]
     work = Work(definitions, (*asked.due, *kept), context.store.read.listed_dates(), min(times, default=None))
     executor.take_up(work)

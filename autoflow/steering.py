@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from autoflow.definitions import Workflow
+from autoflow.definitions import Definitions, Workflow
+from autoflow.fitting import WHAT_TO_DO, changed_notebooks, misfit
 from autoflow.model import Attempt, RunStore
 from autoflow.run_reader import Skip
 from autoflow.runs import Run, parameters_hash, recorded_run
@@ -65,8 +66,15 @@ class Steering:
         """List the ids of the attempts under way."""
         return sorted(self._attempts)
 
-    def obey(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+    def obey(
+        self, order: Mapping[str, Any], now: dt.datetime, definitions: Definitions | None = None
+    ) -> dict[str, Any]:
         """Do what an order says.
+
+        Parameters
+        ----------
+        definitions
+            Those that are used now: what they have no place for is refused.
 
         Returns
         -------
@@ -74,6 +82,8 @@ class Steering:
             How many things were done, as ``done``; or ``error``, in words for a person.
         """
         try:
+            if definitions is not None and order["do"] == "run" and (why := self._misfit(order, definitions)):
+                return {"error": why}
             do = {"run": self._run, "skip": self._skip, "unskip": self._unskip, "cancel": self._cancel}[order["do"]]
             answer = do(order, now)
         except (KeyError, TypeError, ValueError) as error:
@@ -81,6 +91,21 @@ class Steering:
         if "error" not in answer:
             self.changed.set()
         return answer
+
+    def _misfit(self, order: Mapping[str, Any], definitions: Definitions) -> str | None:
+        """Say why what is asked for cannot be run; workflows.yml may have changed since it was shown."""
+        for each in order["runs"]:
+            if why := misfit(definitions, each["workflow"], each["parameters"]):
+                hint = f"; {WHAT_TO_DO}" if each["workflow"] in definitions.workflows else ""
+                return f"{each['workflow']} {each['parameters']['reference_date']}: {why}{hint}"
+        if repairs := order.get("repairs"):
+            recorded = [notebook.label for notebook in self._store.read.notebooks(repairs)]
+            workflow = definitions.workflows[order["runs"][0]["workflow"]]
+            if why := changed_notebooks(workflow, recorded):
+                return (
+                    f"run {repairs} cannot be repaired: {why}; `autoflow rerun {repairs}` runs all of it as it is now"
+                )
+        return None
 
     def _run(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         runs = [_run_of(each) for each in order["runs"]]

@@ -18,7 +18,8 @@ from typing import Any
 
 from autoflow.context import Context
 from autoflow.definitions import Notebook
-from autoflow.executed_notebook import record_cause
+from autoflow.executed_notebook import executed_with, record_cause
+from autoflow.fitting import changed_inputs
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
 from autoflow.naming import latest_stem, output_stem
@@ -174,8 +175,8 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
         if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys():
             continue
         path = Path(notebook.notebook or "")
-        if not await asyncio.to_thread(path.is_file):
-            logger.warning("run %d: %s is gone: notebook %s is executed again", execution.attempt.id, path, label)
+        if why := await asyncio.to_thread(_why_not_reused, execution, label, path):
+            logger.warning("run %d: %s: notebook %s is executed again", execution.attempt.id, why, label)
             continue
         if notebook.report and not await asyncio.to_thread(Path(notebook.report).is_file):
             notebook = replace(notebook, report=None)
@@ -183,6 +184,16 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
         execution.reused[label] = notebook
         await execution.record(partial(context.store.reuse_notebook, execution.attempt, notebook, repairs))
         logger.info("run %d: notebook %s used again: %s", execution.attempt.id, label, path)
+
+
+def _why_not_reused(execution: _Execution, label: str, path: Path) -> str | None:
+    """Say what keeps a notebook of before from being used; workflows.yml may have changed since somebody asked."""
+    try:
+        return changed_inputs(execution.run.workflow, label, executed_with(path), execution.run.parameters)
+    except OSError:
+        return f"{path} is gone"
+    except ValueError as error:
+        return str(error)
 
 
 _PAST_TENSE = {

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from autoflow.attempts import is_given_up, next_try
 from autoflow.child.page import Asked, Links, short
-from autoflow.overview import DayState, Row, Situation, calendar, span
+from autoflow.overview import DayState, Row, Situation, calendar, list_age, span
 from autoflow.run_reader import RecordedNotebook, RecordedRun, Standing
 from autoflow.runs import RunState
 from autoflow.wording import parameters_text, seconds_text
@@ -86,6 +86,7 @@ def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         "doing": request["doing"],
         "next_tick": dt.datetime.fromisoformat(next_tick) if next_tick else None,
         "polled": reader.last_poll(),
+        "list_age": list_age(reader.last_poll(), reader.silence(), asked.now),
         "problems": request["problems"],
         "running": [_running(asked, run) for run in running],
         "failures": [_failure(asked, run) for run in failed[:MOST_FAILURES]],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoflow.attempts import is_asked_for
@@ -18,9 +18,9 @@ from autoflow.errors import AutoflowError, ExitCode
 from autoflow.executor import concurrency_of
 from autoflow.ledger import Ledger
 from autoflow.listed_dates import ListedDates, read_dates_file
-from autoflow.overview import moment
+from autoflow.overview import list_age, moment
 from autoflow.retention import to_be_removed
-from autoflow.run_reader import History, RunReader
+from autoflow.run_reader import History, RecordedRun, RunReader
 from autoflow.runs import Run, RunKey
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import due_runs, ready_days
@@ -28,6 +28,7 @@ from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
 
 MOST_ROWS = 40
+MOST_RUNNING = 10
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
         ]
         decision = due_runs(definitions, Ledger(reader).unsettled(definitions, ready), history, now)
+        silence, running = reader.silence(), reader.runs(states=["running"])
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [
             {
@@ -70,6 +72,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             {
                 "as_of": now,
                 "last_poll": listed.polled,
+                "polls_fail_since": silence.since if silence else None,
+                "under_way": [run.id for run in running],
                 "next_tick": tick,
                 "runs": rows,
                 "expected_seconds": expected,
@@ -89,8 +93,17 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line()
     if lagging is not None:
         print_line(f"dates that are listed wait for the lag of a trigger to be over, the first until {moment(lagging)}")
-    for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up), tick, options, listed):
+    for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up)):
         print_line(line)
+    for line in _under_way(running, dt.datetime.now(dt.UTC)):
+        print_line(line)
+    if options.dates:
+        print_line(f"dates from {options.dates}")
+    else:
+        for line in list_age(listed.polled, silence, dt.datetime.now(dt.UTC)):
+            print_line(line)
+    if tick is not None and options.at is None:
+        print_line(f"next tick at {moment(tick)}")
     if files := sum(len(removal.files) for removal in removals):
         print_line(f"then {files} old files are removed, as workflows.yml says under keep; --json lists them")
     return ExitCode.OK
@@ -136,9 +149,6 @@ def _summary(
     at_a_time: int,
     retry_at: dt.datetime | None,
     given_up: int,
-    tick: dt.datetime | None,
-    options: argparse.Namespace,
-    listed: ListedDates,
 ) -> list[str]:
     lines = []
     if rows:
@@ -152,10 +162,14 @@ def _summary(
         lines.append(
             f"{given_up} run{'s have' if given_up > 1 else ' has'} had all attempts; `autoflow calendar` shows where"
         )
-    if options.dates:
-        lines.append(f"dates from {options.dates}")
-    elif listed.polled is not None:
-        lines.append(f"dates as FlowAPI listed them at {moment(listed.polled)}")
-    if tick is not None and options.at is None:
-        lines.append(f"next tick at {moment(tick)}")
     return lines
+
+
+def _under_way(running: Sequence[RecordedRun], now: dt.datetime) -> list[str]:
+    """Say which runs are under way, the oldest first: they keep their slots until they end."""
+    lines = [
+        f"run {run.id} is under way: {run.workflow} {run.reference_date}, since {moment(run.started)}"
+        f" ({seconds_text(max((now - run.started).total_seconds(), 0.0))})"
+        for run in reversed(running)
+    ]
+    return [*lines[:MOST_RUNNING], *([f"... and {len(lines) - MOST_RUNNING} more"] if lines[MOST_RUNNING:] else [])]

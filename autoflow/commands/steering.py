@@ -26,10 +26,12 @@ from autoflow.commands.reading import (
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
 from autoflow.control import ask
-from autoflow.definitions import Definitions
+from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
+from autoflow.executed_notebook import executed_with
+from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.overview import DayState, Situation, available_for, calendar, explain, span, why_no_data
-from autoflow.run_reader import RunReader, Standing
+from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader, Standing
 from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.wording import parameters_text
@@ -98,6 +100,7 @@ def _again(definitions: Definitions, reader: RunReader, run_ids: Iterable[int]) 
                 f"run {run_id} was taken over from the Prefect-based AutoFlow, which recorded no parameters;"
                 f" use --workflow {found.workflow} with --from, --to and --state succeeded"
             )
+        _check_fit(definitions, found)
         run = recorded_run(definitions.workflows[found.workflow], found.parameters, found.parameters_hash)
         newest = reader.attempts(run.key)[-1]
         if newest.state is RunState.RUNNING:
@@ -156,11 +159,16 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         )
     if found.state is RunState.RUNNING:
         raise AutoflowError(f"run {found.id} is running")
+    _check_fit(definitions, found)
+    if why := changed_notebooks(workflow, recorded):
+        raise _not_repaired(found, why)
     run, rows = recorded_run(workflow, found.parameters, found.parameters_hash), []
     for notebook in workflow.notebooks:
         before = recorded.get(notebook.label)
         state = before.state.value if before else "not started"
         kept = before is not None and before.executed and before.notebook and Path(before.notebook).is_file()
+        if kept and before and (why := _changed_inputs(workflow, before, found)):
+            raise _not_repaired(found, why)
         plan = "used again" if kept else "executed"
         rows.append({"notebook": notebook.label, "state": state, "plan": plan})
     rows = _with_dependents(workflow.dependencies(), rows)
@@ -354,6 +362,24 @@ def _with_dependents(dependencies: Mapping[str, set[str]], rows: list[dict[str, 
 def _gone(run_id: int, workflow: str, definitions: Definitions) -> AutoflowError:
     error = unknown_workflow(workflow, definitions.workflows)
     return AutoflowError(f"run {run_id} was of a workflow that workflows.yml has no longer: {error}")
+
+
+def _check_fit(definitions: Definitions, found: RecordedRun) -> None:
+    if why := misfit(definitions, found.workflow, found.parameters or {}):
+        raise AutoflowError(f"run {found.id} ({found.workflow} {found.reference_date}): {why}; {WHAT_TO_DO}")
+
+
+def _changed_inputs(workflow: Workflow, before: RecordedNotebook, found: RecordedRun) -> str | None:
+    """Say how a notebook that would be used again differs from what workflows.yml has now."""
+    try:
+        executed = executed_with(Path(before.notebook or ""))
+    except (OSError, ValueError):
+        return f"{before.notebook} is no executed notebook any more"
+    return changed_inputs(workflow, before.label, executed, found.parameters or {})
+
+
+def _not_repaired(found: RecordedRun, why: str) -> AutoflowError:
+    return AutoflowError(f"run {found.id} cannot be repaired: {why}; `autoflow rerun {found.id}` runs all of it anew")
 
 
 def _counted(number: int, word: str) -> str:

@@ -14,11 +14,14 @@ from autoflow.commands.reading import definitions_of, record, situation_of, trig
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
-from autoflow.overview import Answer, DayState, explain, moment, spans
+from autoflow.overview import Answer, DayState, explain, list_age, moment, spans
 from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader
 from autoflow.runs import RunState
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
+
+WAITING = {DayState.DUE, DayState.NOT_AVAILABLE, DayState.WAITING, DayState.FAILED}
+"""States of which it may matter what else is under way, and how old the list of dates is."""
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -26,7 +29,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings) as reader:
-        situation = situation_of(definitions, reader, dt.datetime.now(dt.UTC), options.date, options.date)
+        now = dt.datetime.now(dt.UTC)
+        situation = situation_of(definitions, reader, now, options.date, options.date)
         answers = [explain(situation, trigger, options.date) for trigger in triggers]
         if options.json:
             print_json([_as_json(answer, reader) for answer in answers])
@@ -35,7 +39,19 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             if number:
                 print_line()
             _print(answer, reader)
+        if any(answer.state in WAITING for answer in answers):
+            print_line()
+            for line in [*_under_way(reader), *list_age(situation.listed.polled, reader.silence(), now)]:
+                print_line(line)
     return ExitCode.OK
+
+
+def _under_way(reader: RunReader) -> list[str]:
+    running = reader.runs(states=["running"])
+    oldest = f"run {running[-1].id} since {moment(running[-1].started)}" if running else ""
+    if len(running) > 1:
+        return [f"{len(running)} runs are under way, the oldest {oldest}"]
+    return [f"under way: {oldest}"] if running else []
 
 
 def _print(answer: Answer, reader: RunReader) -> None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import errno
 import logging
+import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +25,7 @@ from autoflow.control import ask
 from autoflow.daemon import Agenda, beside, obey_orders, serve
 from autoflow.executor import Executor
 from autoflow.notifier import Notifier
+from autoflow.outputs import Outputs
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import build_run
@@ -61,7 +65,7 @@ class Life:
     def count(self, words: str) -> int:
         return sum(words in message for message in self.messages())
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "\n".join(self.messages())
@@ -88,10 +92,9 @@ async def while_serving(life: Life, steps: Callable[[], object], now: bool = Fal
     definitions = read_definitions(life.context.settings.workflows_file)
     serving = asyncio.create_task(serve(life.context, definitions, Notifier({}), now=now))
     try:
-        await asyncio.wait_for(steps(), 60)  # type: ignore[arg-type]
+        await asyncio.wait_for(steps(), 100)  # type: ignore[arg-type]
         assert not serving.done()
     finally:
-        import os
         import signal
 
         os.kill(os.getpid(), signal.SIGTERM)
@@ -255,7 +258,7 @@ def test_a_run_that_fails_is_tried_again_after_its_pause(
     with living(deployment, caplog, speed=200.0) as life:
 
         async def steps() -> None:
-            await life.until(lambda: life.count("given up after 2 failed attempts") == 1, 50)
+            await life.until(lambda: life.count("given up after 2 failed attempts") == 1)
             assert life.count("attempt 1") == 1
             assert life.count("attempt 2") == 1
             failures = next(iter(life.context.store.read.history().failed.values()))
@@ -278,7 +281,7 @@ def test_a_backlog_lets_newer_data_pass(
         async def steps() -> None:
             await life.until(lambda: life.count("succeeded") == 1)
             flowapi.set_days(7)
-            await life.until(lambda: life.count("succeeded") == 7, 60)
+            await life.until(lambda: life.count("succeeded") == 7)
 
         asyncio.run(while_serving(life, steps, now=True))
         order = [message.split()[3] for message in life.messages() if "started, attempt" in message]
@@ -451,12 +454,111 @@ def test_what_can_not_be_recorded_is_tried_again_and_not_forgotten(
             # while ticks go on, nobody takes it for one that a crash left
             asked = polls(flowapi)
             store._connection.execute("PRAGMA query_only = OFF")
-            await life.until(lambda: life.count("succeeded") == 1, 50)
-            await life.until(lambda: polls(flowapi) > asked, 50)
+            await life.until(lambda: life.count("succeeded") == 1)
+            await life.until(lambda: polls(flowapi) > asked)
 
         asyncio.run(while_serving(life, steps, now=True))
         assert len(deployment.made("notebooks/*")) == 1
         assert life.count("started, attempt") == 1
+
+
+def test_while_another_process_holds_the_record_the_loop_turns_and_nothing_is_done_twice(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(2)
+    hourly(deployment, "glues", concurrency=1)
+    with living(deployment, caplog, speed=1.0) as life:
+        socket, store = life.context.settings.control_socket, life.context.store
+        other = sqlite3.connect(store.path, isolation_level=None)
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("notebook glues started") == 1)
+            other.execute("BEGIN IMMEDIATE")
+            answers = 0
+            while not life.count("the record cannot be written (database is locked)"):
+                began = time.monotonic()
+                await asyncio.to_thread(ask, socket)
+                assert time.monotonic() - began < 2
+                answers += 1
+                await asyncio.sleep(0.2)
+            assert answers > 5
+            other.execute("ROLLBACK")
+            await life.until(lambda: life.count("succeeded") == 2)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        other.close()
+        assert [run.state.value for run in store.read.runs()] == ["success", "success"]
+        assert len(deployment.made("notebooks/*")) == 2
+
+
+def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_the_next_tick(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(2)
+    hourly(deployment, "glues", concurrency=2)
+    with living(deployment, caplog, speed=240.0) as life:
+        store = life.context.store
+        store._connection.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON runs WHEN NEW.reference_date = '2016-01-01'"
+            " AND NEW.state = 'success' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        )
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("2016-01-01 [1e6bbce8] could not be run") >= 1)
+            await life.until(lambda: life.count("succeeded") == 1)
+            store._connection.execute("DROP TRIGGER no")
+            await life.until(lambda: life.count("succeeded") == 2)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        states = [(run.reference_date.day, run.attempt, run.state.value) for run in store.read.runs()]  # type: ignore[union-attr]
+        assert sorted(states)[-2:] == [(1, 2, "success"), (2, 1, "success")]
+        assert sorted(states)[0] == (1, 1, "interrupted")
+
+
+class SlowShare(Outputs):
+    """Outputs on a share that gives up on one date."""
+
+    def publish(self, source: Path, final: Path) -> None:
+        if "2016-01-01" in final.name:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), str(final))
+        super().publish(source, final)
+
+
+@pytest.mark.parametrize("limit", ["none", "1h"])
+def test_a_file_system_that_times_out_is_not_taken_for_a_run_that_took_too_long(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture, limit: str
+) -> None:
+    hourly(deployment, "glues", timeout=limit, retries={"attempts": 1})
+    with living(deployment, caplog, speed=1.0) as life:
+        directories = life.context.outputs.notebooks, life.context.outputs.reports
+        life.context = replace(life.context, outputs=SlowShare(*directories))
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("given up after 1 failed attempts") == 1)
+            await life.until(lambda: life.count("succeeded") == 1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        (failed,) = life.context.store.read.runs(states=["failed"])
+        assert str(failed.failure).endswith("Connection timed out")
+        assert "took longer" not in str(failed.failure)
+
+
+def test_what_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    hourly(deployment, "raises", retries={"pause": "20m"})
+    year = dt.timedelta(days=365)
+    with living(deployment, caplog, start=START + year, speed=120.0) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("raises, cell") >= 1 and not life.context.steering.running())
+            life.clock.set(-year)
+            await life.until(lambda: life.count("the clock was set back by") == 1)
+            await life.until(lambda: life.count("attempt 2") == 1)
+            assert life.clock() < START + 4 * HOUR
+
+        asyncio.run(while_serving(life, steps, now=True))
 
 
 def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,19 +8,24 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.fitting import changed_inputs
 from autoflow.ledger import Ledger
 from autoflow.listed_dates import DataRule, listed_at
+from autoflow.messages import Message
 from autoflow.model import RunStore, open_for_reading
 from autoflow.overview import DayState, Situation, explain
 from autoflow.places import Places
+from autoflow.recorded_times import TIMES
+from autoflow.run_reader import Known, Silence, Skip
 from autoflow.runs import Failure, Run, RunState, build_run
-from autoflow.sensor import Decision, due_runs, ready_days
+from autoflow.sensor import Decision, asked_runs, due_runs, ready_days
 from autoflow.steering import Steering
 from autoflow.tables import APPLICATION_ID, MIGRATIONS
 
@@ -85,6 +90,107 @@ def test_what_is_asked_for_goes_first_and_stays_asked_for_after_a_restart(path: 
     finish(store, 1, RunState.SUCCESS)
     assert due(store) == [4, 3]
     store.close()
+
+
+def changed(**keys: Any) -> Definitions:
+    notebook = replace(WORKFLOW.notebooks[0], **keys)
+    return replace(DEFINITIONS, workflows={"flows": replace(WORKFLOW, notebooks=(notebook,))})
+
+
+@pytest.mark.parametrize(
+    ("definitions", "words"),
+    [
+        (
+            changed(parameters={"area": "region"}),
+            "takes the workflow's parameter 'region' now, which",
+        ),
+        (replace(DEFINITIONS, triggers=(Trigger("flows"),)), "made with the parameter 'unit', which no trigger"),
+        (replace(DEFINITIONS, workflows={}, triggers=()), "no workflow 'flows' any more"),
+    ],
+)
+def test_what_workflows_yml_has_no_place_for_any_more_is_refused_and_not_tried(
+    store: RunStore, definitions: Definitions, words: str
+) -> None:
+    steering = Steering(store)
+    assert words in steering.obey(order("run", 3), NOW, definitions)["error"]
+    assert not steering.changed.is_set()
+    assert not store.read.requests()
+    # the file changes after it was asked for, and is changed back
+    assert steering.obey(order("run", 3), NOW, DEFINITIONS) == {"done": 1}
+    assert asked_runs(definitions, store.read.history(), NOW).due == ()
+    assert [run.reference_date.day for run in asked_runs(DEFINITIONS, store.read.history(), NOW).due] == [3]
+
+
+def test_a_repair_is_refused_when_a_notebook_of_the_attempt_is_gone(store: RunStore) -> None:
+    attempt = store.begin(a_run(3), NOW)
+    store.begin_notebook(attempt, "a", NOW)
+    store.finish(attempt, RunState.FAILED, NOW, Failure("no"))
+    refused = Steering(store).obey(order("run", 3, repairs=attempt.id), NOW, changed(label="b"))
+    assert "has no notebook 'a' any more (it has 'b'); `autoflow rerun 1` runs" in refused["error"]
+
+
+def test_a_notebook_is_used_again_only_if_it_would_be_given_the_same(store: RunStore) -> None:
+    notebooks = (Notebook("a", "x/first.ipynb"), Notebook("b", "b.ipynb", {"read": "a", "unit": "unit"}))
+    workflow, run = replace(WORKFLOW, notebooks=notebooks), {"unit": "admin2"}
+    executed = {"read": "/elsewhere/first__flows_2016-01-01_0__1.ipynb", "unit": "admin2"}
+    assert changed_inputs(workflow, "b", executed, run) is None
+    for given, words in (
+        ({"read": executed["read"]}, "takes 'unit' now"),
+        ({**executed, "more": 1}, "executed with 'more'"),
+        ({**executed, "unit": "admin3"}, "takes 'unit' from 'unit' now, and was given 'admin3'"),
+        ({**executed, "read": "/elsewhere/other__flows.ipynb"}, "reads notebook 'a' now"),
+    ):
+        assert words in (changed_inputs(workflow, "b", given, run) or "")
+
+
+def test_nothing_that_is_recorded_stays_later_than_now_when_the_clock_is_set_right(store: RunStore) -> None:
+    ahead = NOW + dt.timedelta(days=365)
+    store.record_tick(ahead)
+    finish(store, 4, RunState.FAILED, ahead)
+    store.record_poll({"calls": DATES}, ahead + HOUR)
+    store.record_silence("no", ahead + HOUR)
+    Steering(store).obey(order("run", 3, 1), ahead + HOUR)
+    Steering(store).obey(order("skip", 1, reason="after that"), ahead + 2 * HOUR)
+    cause = Known("x", "late", "late", ahead, ahead)
+    store.tell([Message("late", "late")], ["email"], ahead + HOUR, known=[cause])
+    store.set_right(NOW)
+    read = store.read
+    assert read.last_tick() == NOW - 2 * HOUR
+    assert read.last_poll() == NOW - HOUR
+    assert read.silence() == Silence(NOW, NOW, "no")
+    # what came first still does: it was skipped after it was asked for
+    assert due(store, NOW) == [3]
+    (failures,) = read.history().failed.values()
+    assert failures.last == NOW - 2 * HOUR
+    assert read.known()["x"].told == NOW - 2 * HOUR
+    assert read.outbox()[0].made == NOW - HOUR
+    assert max(max(dates.values()) for dates in read.listed_dates().by_type.values()) == NOW - HOUR
+    store.set_right(NOW)
+    assert read.last_poll() == NOW - HOUR
+
+
+def test_every_column_that_holds_a_time_is_known(path: Path) -> None:
+    """A new one that is forgotten would let something wait for years."""
+    names = {"started", "ended", "superseded", "asked", "since", "appeared", "told", "made"}
+    RunStore(path).close()
+    connection = sqlite3.connect(path)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        assert columns & names == set(TIMES.get(table, ())), table
+    connection.close()
+
+
+def test_an_error_that_sqlite_has_rolled_back_itself_is_the_one_that_is_told(store: RunStore) -> None:
+    store.wait_at_most(0.05)
+    store._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.skip(
+            Skip("flows", dt.date(2016, 1, 1) + day * dt.timedelta(days=1), "", "x" * 1000, NOW) for day in range(99)
+        )
+    assert not store._connection.in_transaction
+    store._connection.execute("PRAGMA max_page_count = 100000")
+    assert due(store) == [3, 4]
 
 
 def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store: RunStore) -> None:
