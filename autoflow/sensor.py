@@ -23,10 +23,14 @@ from autoflow.errors import FlowapiError
 from autoflow.executor import Executor, Work, names_of
 from autoflow.fitting import WHAT_TO_DO, misfit
 from autoflow.listed_dates import DataRule, ListedDates
+from autoflow.overview import moment
 from autoflow.recording import recorded
 from autoflow.run_reader import History
 from autoflow.runs import Run, RunKey, build_run, recorded_run
 from autoflow.settings import Token, read_token
+
+LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
+"""When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     decision = due_runs(definitions, unsettled, context.store.read.history(), now, patient=patient)
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
+    tell_of_long_runs(context)
     executor.take_up(Work(definitions, decision.due, listed, decision.retry_at))
     if executor.waiting:
         logger.info("%d runs are due", len(executor.waiting))
@@ -93,6 +98,26 @@ def tell_of_misfits(context: Context, decision: Decision) -> None:
         context.conditions.begin("misfits", message, logging.WARNING)
     else:
         context.conditions.end("misfits", "nothing is asked for any more that cannot be run")
+
+
+def tell_of_long_runs(context: Context) -> None:
+    """Let people know of runs that take far longer than usual: a query that FlowMachine has lost is waited for."""
+    read, now = context.store.read, context.now()
+    long = []
+    for run in read.runs(states=["running"]):
+        took = now - run.started
+        if took >= LONG:
+            usual = read.durations(run.workflow)
+            if took >= (LONG_UNKNOWN if usual is None else LONGER_THAN_USUAL * dt.timedelta(seconds=usual)):
+                long.append(f"run {run.id} ({run.workflow} {run.reference_date}) since {moment(run.started)}")
+    if long:
+        message = (
+            f"under way for far longer than usual: {', '.join(sorted(long))}; a query that FlowMachine has lost, as"
+            " when it was restarted, is executing for ever: `autoflow cancel` ends a run, `autoflow rerun` makes it again"
+        )
+        context.conditions.begin("long runs", message, logging.WARNING)
+    else:
+        context.conditions.end("long runs", "no run takes far longer than usual any more")
 
 
 def warn_of_expiry(context: Context, token: Token) -> None:

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from autoflow import queries
 from autoflow.context import Context
 from autoflow.definitions import Notebook
 from autoflow.executed_notebook import executed_with, record_cause
@@ -128,7 +129,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         async with limit:
             failures, complete = await _run_notebooks(execution)
         if failures:
-            return RunState.FAILED, failures[0]
+            return RunState.FAILED, _with_hint(execution, failures[0])
         if complete:
             _point_at_latest(execution)
         return RunState.SUCCESS if complete else RunState.INTERRUPTED, None
@@ -158,6 +159,17 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         return RunState.FAILED, failure
 
 
+def _with_hint(execution: _Execution, failure: Failure) -> Failure:
+    """Add what to do about it, where FlowKit is the cause."""
+    attempts = execution.context.store.read.attempts(execution.run.key)
+    before = next((each.failure for each in reversed(attempts) if each.id < execution.attempt.id), None)
+    hint = queries.hint(failure, before)
+    if hint is None:
+        return failure
+    logger.error("run %d: %s: %s", execution.attempt.id, execution.run, hint)
+    return replace(failure, message=f"{failure.message}; {hint}")
+
+
 def _of_system(error: OSError) -> str:
     """Say what the operating system refused, and of which file."""
     files = " to ".join(str(name) for name in (error.filename, error.filename2) if name)
@@ -170,9 +182,13 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
     context, workflow = execution.context, execution.run.workflow
     recorded = {notebook.label: notebook for notebook in context.store.read.notebooks(repairs)}
     dependencies = workflow.dependencies()
+    again = queries.to_make_again(dependencies, recorded.values())
     for label in TopologicalSorter(dependencies).static_order():
         notebook = recorded.get(label)
-        if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys():
+        if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys() - again:
+            continue
+        if label in again:
+            logger.info("run %d: notebook %s is executed again, for the queries of it", execution.attempt.id, label)
             continue
         path = Path(notebook.notebook or "")
         if why := await asyncio.to_thread(_why_not_reused, execution, label, path):

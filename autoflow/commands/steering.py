@@ -30,6 +30,7 @@ from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.executed_notebook import executed_with
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
+from autoflow.queries import to_make_again
 from autoflow.overview import DayState, Situation, available_for, calendar, explain, span, why_no_data
 from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader, Standing
 from autoflow.runs import Run, RunState, build_run, recorded_run
@@ -162,6 +163,7 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
     _check_fit(definitions, found)
     if why := changed_notebooks(workflow, recorded):
         raise _not_repaired(found, why)
+    again = to_make_again(workflow.dependencies(), recorded.values())
     run, rows = recorded_run(workflow, found.parameters, found.parameters_hash), []
     for notebook in workflow.notebooks:
         before = recorded.get(notebook.label)
@@ -169,7 +171,7 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         kept = before is not None and before.executed and before.notebook and Path(before.notebook).is_file()
         if kept and before and (why := _changed_inputs(workflow, before, found)):
             raise _not_repaired(found, why)
-        plan = "used again" if kept else "executed"
+        plan = "used again" if kept and notebook.label not in again else "executed"
         rows.append({"notebook": notebook.label, "state": state, "plan": plan})
     rows = _with_dependents(workflow.dependencies(), rows)
     if all(row["plan"] == "used again" for row in rows):
