@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from types import MappingProxyType
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,11 @@ class Conditions:
     def __init__(self) -> None:
         self._present: dict[str, str] = {}
         self._over: set[str] = set()
+        self._tell: Callable[[], None] = lambda: None
+
+    def follow(self, tell: Callable[[], None]) -> None:
+        """Let somebody know from now on when one begins or is over."""
+        self._tell = tell
 
     def begin(self, name: str, message: str, level: int = logging.ERROR) -> None:
         """Log a condition, unless it was logged with the same words and has not ended since."""
@@ -25,6 +30,7 @@ class Conditions:
         if self._present.get(name) != message:
             self._present[name] = message
             logger.log(level, "%s", message)
+            self._tell()
 
     def present(self) -> list[str]:
         """List what is wrong now."""
@@ -45,3 +51,4 @@ class Conditions:
         self._over.add(name)
         if self._present.pop(name, None) is not None:
             logger.info("%s", message)
+            self._tell()

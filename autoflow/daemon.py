@@ -41,6 +41,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 RECORD_PATIENCE = 0.05
 """Seconds that the loop stands still for while another process writes to the record."""
 
+LONGEST_FAREWELL = 5.0
+"""Seconds that a poll may go on for when AutoFlow is to stop."""
+
 CLOCK_STEP = dt.timedelta(seconds=1)
 """What the clock may be set back by without a look at the record."""
 
@@ -155,6 +158,7 @@ async def turn(life: Life) -> None:
         agenda.definitions = reload(context, agenda.definitions)
         say(life, f"ticking{_under_way(executor)}")
         await tick(life)
+        life.messenger.look()
     elif life.signals.reload.is_set():
         life.signals.reload.clear()
         life.notifier.reloading()
@@ -179,8 +183,12 @@ async def tick(life: Life) -> None:
     try:
         # a run whose end could not be recorded is left as one that is running
         await recorded(context.conditions, stop, lambda: context.store.recover(began, context.steering.running()))
-        decision = await done_or_stopped(sensor.tick(context, agenda.definitions, executor), life.signals)
-        if decision is None:
+        ticking = sensor.tick(context, agenda.definitions, executor)
+        decision = await done_or_stopped(ticking, life.signals, min(context.settings.grace, LONGEST_FAREWELL))
+        if decision is not None:
+            context.conditions.end("tick", "FlowAPI answers again")
+            context.conditions.end("defect", "ticks can be made again")
+        if decision is None or stop.is_set():
             # it is not recorded, so that the next start makes it at once
             return
         tick_made = partial(context.store.record_tick, began, unfinished=executor.busy)
@@ -188,8 +196,6 @@ async def tick(life: Life) -> None:
     except Exception as error:  # noqa: BLE001  # whatever it is, it is said, and the next tick is made
         missed(life, error)
         return
-    context.conditions.end("tick", "FlowAPI answers again")
-    context.conditions.end("defect", "ticks can be made again")
     agenda.failed_ticks, agenda.unsettled = 0, True
     life.messenger.ticked()
     if still_busy:

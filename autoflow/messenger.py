@@ -92,6 +92,7 @@ class Messenger:
 
     async def __aenter__(self) -> Self:
         self._life = asyncio.create_task(self._live())
+        self._context.conditions.follow(self.look)
         return self
 
     async def __aexit__(self, *_: object) -> None:

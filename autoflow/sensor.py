@@ -113,7 +113,7 @@ def tell_of_long_runs(context: Context) -> None:
     if long:
         message = (
             f"under way for far longer than usual: {', '.join(sorted(long))}; a query that FlowMachine has lost, as"
-            " when it was restarted, is executing for ever: `autoflow cancel` ends a run, `autoflow rerun` makes it again"
+            " when it was restarted, is executing for ever: `autoflow cancel` ends a run, `autoflow rerun` asks anew"
         )
         context.conditions.begin("long runs", message, logging.WARNING)
     else:
