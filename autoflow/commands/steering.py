@@ -30,8 +30,8 @@ from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.executed_notebook import executed_with
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
-from autoflow.queries import to_make_again
 from autoflow.overview import DayState, Situation, available_for, calendar, explain, span, why_no_data
+from autoflow.queries import to_make_again
 from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader, Standing
 from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings

@@ -518,10 +518,10 @@ def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_t
 class SlowShare(Outputs):
     """Outputs on a share that gives up on one date."""
 
-    def publish(self, source: Path, final: Path) -> None:
+    async def publish(self, source: Path, final: Path) -> None:
         if "2016-01-01" in final.name:
             raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), str(final))
-        super().publish(source, final)
+        await super().publish(source, final)
 
 
 @pytest.mark.parametrize("limit", ["none", "1h"])
