@@ -9,14 +9,16 @@ import asyncio
 import errno
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
-from tornado.http1connection import HTTP1Connection
+from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
@@ -24,6 +26,7 @@ from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandle
 
 from autoflow.address import Address
 from autoflow.context import Context
+from autoflow.date_stencil import as_date
 from autoflow.errors import SettingsError, may_pass
 from autoflow.metrics import CONTENT_TYPE, Metrics
 from autoflow.pages import BusyError, PageError
@@ -71,7 +74,8 @@ class Web:
     def __init__(self, context: Context, address: Address, health: Callable[[], Mapping[str, Any]]) -> None:
         self._address = address
         self._pages = context.pages
-        shared = {"context": context, "guarded": address.is_loopback}
+        answering: WeakSet[IOStream] = WeakSet()
+        shared = {"context": context, "guarded": address.is_loopback, "answering": answering}
         notebooks, reports = context.settings.notebooks_dir, context.settings.reports_dir
         application = Application(
             [
@@ -91,6 +95,7 @@ class Web:
         )
         self._server = _Server(
             application,
+            answering=answering,
             idle_connection_timeout=SILENCE,
             body_timeout=SILENCE,
             max_header_size=LARGEST_HEAD,
@@ -129,21 +134,36 @@ class Web:
 
 
 class _Server(HTTPServer):
-    """Has so many connections and no more, none of them for ever."""
+    """Has so many connections and no more, none of them for ever; who has not asked yet makes room for who comes."""
 
-    _open = 0
+    answering: WeakSet[IOStream]
+    """Those whose question is there, and whose answer is under way."""
+
+    def initialize(self, *arguments: Any, answering: WeakSet[IOStream], **named: Any) -> None:  # type: ignore[override]
+        super().initialize(*arguments, **named)
+        self.answering = answering
+        self._ends: dict[IOStream, asyncio.TimerHandle] = {}
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
-        if self._open >= MOST_CONNECTIONS:
-            stream.close()
-            return
-        self._open += 1
-        asyncio.get_running_loop().call_later(LONGEST_CONNECTION, stream.close)
+        if len(self._ends) >= MOST_CONNECTIONS:
+            silent = next((each for each in self._ends if each not in self.answering), None)
+            if silent is None:
+                stream.close()
+                return
+            self._forget(silent)
+            silent.close()
+        self._ends[stream] = asyncio.get_running_loop().call_later(LONGEST_CONNECTION, stream.close)
         super().handle_stream(stream, address)
 
     def on_close(self, server_conn: object) -> None:
-        self._open -= 1
         super().on_close(server_conn)
+        if isinstance(server_conn, HTTP1ServerConnection):
+            self._forget(server_conn.stream)
+
+    def _forget(self, stream: IOStream) -> None:
+        """Let its timer go, which would hold it for minutes."""
+        if (end := self._ends.pop(stream, None)) is not None:
+            end.cancel()
 
 
 class _Handler(RequestHandler):
@@ -151,9 +171,10 @@ class _Handler(RequestHandler):
 
     SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = ("GET", "HEAD")  # type: ignore[misc]
 
-    def initialize(self, context: Context, guarded: bool, **_: Any) -> None:
+    def initialize(self, context: Context, guarded: bool, answering: WeakSet[IOStream], **_: Any) -> None:
         self.context = context
         self.guarded = guarded
+        self.answering = answering
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -165,6 +186,8 @@ class _Handler(RequestHandler):
         self.set_header("Cache-Control", "no-cache")
 
     def prepare(self) -> Awaitable[None] | None:
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.answering.add(self.request.connection.stream)
         # a name that somebody lets point at 127.0.0.1 must not make a browser ask here
         if self.guarded and not _is_loopback(self.request.host):
             raise HTTPError(421, reason="Misdirected Request")
@@ -173,6 +196,10 @@ class _Handler(RequestHandler):
     def head(self, *path: str, **named: str) -> Awaitable[None] | None:
         # the answer to GET, without its body, which tornado leaves out
         return self.get(*path, **named)
+
+    def on_finish(self) -> None:
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.answering.discard(self.request.connection.stream)
 
     def flush(self, include_footers: bool = False) -> asyncio.Future[None]:
         sent = super().flush(include_footers)
@@ -218,6 +245,9 @@ class _Status(_Handler):
 
 class _Run(_Handler):
     async def get(self, run: str) -> None:
+        # no process is started for what is not there
+        if self.context.store.read.run(int(run)) is None:
+            raise HTTPError(404, reason="There is no such run")
         await self._show(page="run", run=int(run))
 
 
@@ -225,6 +255,14 @@ class _Why(_Handler):
     async def get(self) -> None:
         """Answer for a workflow, or for the trigger of a number, and a date."""
         asked = {name: self.get_query_argument(name, "")[:500] for name in ("workflow", "trigger", "date")}
+        outlook = self.context.pages.outlook
+        triggers = outlook.definitions.triggers if outlook else ()
+        names = {trigger.workflow_name for trigger in triggers}
+        number = asked["trigger"]
+        known = int(number) < len(triggers) if re.fullmatch(r"[0-9]{1,9}", number) else asked["workflow"] in names
+        # no process is started for what is not there
+        if outlook and (not known or as_date(asked["date"]) is None):
+            raise HTTPError(404, reason="There is no such workflow, or no such date")
         await self._show(page="why", **asked)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.child import proxies
-from autoflow.hints import hint_for
+from autoflow.child.hints import refusal_hint
 from autoflow.imports import without
 from autoflow.wording import printable
 
@@ -170,7 +170,7 @@ def _refusal(answer: httpx.Response, body: bytes, url: str) -> str:
             504: "a server in front of FlowAPI answers, and FlowAPI does not",
         }.get(status, NOT_FLOWAPI)
     else:
-        hint = hint_for(said) or ""
+        hint = refusal_hint(said) or ""
     return f"{said}; {hint}" if hint else said
 
 

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Hints where a notebook fails because a library no longer has what the notebook uses.
+"""Hints: where a library no longer has what a notebook uses, and where FlowAPI refuses.
 
 The predecessor's notebooks were written for pandas 1, numpy 1 and what was current with these.
 """
@@ -70,10 +70,45 @@ REMOVED = (
 """What an error says, as a pattern, and what to do. numpy 2 itself names the successor of most that is gone."""
 
 
+EXPIRED = "the token has expired: make a new one in FlowAuth, or renew it there"
+ANOTHER_SERVER = "the token is not for this FlowAPI: make a new one in FlowAuth, for this server"
+
+FLOWAPI = (
+    (r"Token has expired", EXPIRED),
+    (r"Missing Authorization Header|Bad Authorization header", "FlowAPI found no token: look at FLOWAPI_TOKEN"),
+    (
+        r"Signature verification failed|Audience doesn't match|Invalid audience|missing the \"?aud\"? claim"
+        r"|specified alg value is not allowed",
+        ANOTHER_SERVER,
+    ),
+    (
+        r"Not enough segments|Invalid header string|Invalid payload string|Invalid crypto padding|Missing claim: sub",
+        "the token is damaged: copy it whole from FlowAuth",
+    ),
+    (r"token is not yet valid", "the clock of FlowAPI or of FlowAuth is wrong, or the token is for later"),
+    (
+        r"User claims verification failed",
+        "the token lacks a scope. Notebooks need run, get_result, <unit>:<kind>:<nested kind> of each query (such as"
+        " admin3:flows:daily_location), <unit>:geography:geography, get_available_dates, and get_qa_checks for QA, all"
+        " in one role: ask FlowAuth's administrator, then make a new token",
+    ),
+    (r"Could not get reply for message", "FlowAPI answers, and FlowMachine behind it does not: tell its administrator"),
+    (r"No data for date", "FlowMachine has no data for a date that the query reads: has it been taken out again?"),
+)
+"""What FlowAPI says, and flowclient after it; in regular expressions."""
+
+
 def hint_for(exception: str, message: str) -> str | None:
-    """Say what to do about an error whose cause is a known removal; None where it is none."""
+    """Say what to do about an error of a notebook whose cause is known; None where it is not."""
     text = f"{exception}: {message}"
     for pattern, advice in REMOVED:
         if re.search(pattern, text):
             return f"Hint: {advice} (README.md, Old notebooks and today's libraries)."
+    if refused := refusal_hint(message):
+        return f"Hint: {refused} (README.md, When something is wrong)."
     return None
+
+
+def refusal_hint(message: str) -> str | None:
+    """Say what to do about what FlowAPI, or flowclient after it, says; None where that is not known."""
+    return next((advice for pattern, advice in FLOWAPI if re.search(pattern, message)), None)

@@ -14,6 +14,8 @@ from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
 from autoflow.child.page import TEMPLATES, environment
+from autoflow.notebook_file import read_notebook
+from autoflow.wording import shortened
 
 LARGEST = 50_000_000
 """Bytes from which on a notebook is only there to be downloaded."""
@@ -43,8 +45,8 @@ def notebook_page(path: Path, name: str) -> tuple[str, str]:
             message = f"It has more than {LARGEST // 1_000_000} MB, and is not shown here."
         else:
             body = _body(path)
-    except (OSError, ValueError, nbformat.ValidationError) as error:
-        message = f"It can not be shown ({type(error).__name__}: {error})."
+    except Exception as error:  # noqa: BLE001  # a notebook may have anything in it, in any place
+        message = f"It can not be shown: {_complaint(path) or shortened(f'{type(error).__name__}: {error}')}."
     page = (
         environment()
         .get_template("notebook.html")
@@ -66,6 +68,17 @@ def _body(path: Path) -> str:
     )
     body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
     return str(body)
+
+
+def _complaint(path: Path) -> str | None:
+    """Say what is wrong with the file itself."""
+    try:
+        read_notebook(path)
+    except OSError as error:
+        return f"it can not be read ({error.strerror})"
+    except ValueError as error:
+        return f"it {error}"
+    return None
 
 
 def _style() -> str:
