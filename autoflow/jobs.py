@@ -36,6 +36,9 @@ MOST_WARM_PARENTS = 3
 
 REPLY = "reply.json"
 
+LONGEST_RUNTIME_PLACE = 40
+"""Bytes that leave enough for the names of an installation, a job and a socket."""
+
 LOG_LIMIT = 10_000_000
 """Bytes of a child's output that are kept on disk at most."""
 
@@ -99,14 +102,13 @@ class Jobs:
         strays = kill_marked(MARKER, f"{instance}/", spared)
         if strays:
             logger.warning("killed %d processes that an earlier AutoFlow left behind", strays)
-        prefix = f"autoflow-{instance}-"
-        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for place in _runtime_places():
+            for left in Path(place).glob(f"autoflow-{instance}-*"):
+                shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
         self._directory = directory.absolute()
-        # unix sockets of kernels live here: their paths hold 107 bytes at most
-        self._runtime = Path(tempfile.mkdtemp(prefix=prefix))
+        self._runtime = _make_runtime(instance)
 
     def close(self) -> None:
         """Remove what jobs left on disk, and kill what they left running."""
@@ -121,7 +123,8 @@ class Jobs:
         """Make a private directory for one job, removed afterwards."""
         self._count += 1
         path = self._directory / f"job-{self._count}"
-        path.mkdir(mode=0o700)
+        # its parent too, which somebody may have cleaned away
+        path.mkdir(mode=0o700, parents=True)
         try:
             yield path
         finally:
@@ -190,6 +193,9 @@ class Jobs:
             However the child ended. Cancellation asks the child to stop, a second one kills it.
         """
         job = f"{self._instance}/{workspace.name}/"
+        if not self._runtime.is_dir():
+            # cleaned away, as by systemd-tmpfiles, which takes what is old
+            self._runtime = _make_runtime(self._instance)
         runtime = self._runtime / workspace.name
         runtime.mkdir(mode=0o700)
         (workspace / "request.json").write_text(json.dumps({"kind": kind, **request}))
@@ -273,6 +279,27 @@ class Jobs:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         await watch.until_exit(process, self._interrupt_grace)
+
+
+def _runtime_places() -> list[str]:
+    """List where unix sockets of kernels may be, the best first: their paths hold 107 bytes at most."""
+    places = list(dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"]))  # noqa: S108
+    return sorted(places, key=lambda place: len(place) > LONGEST_RUNTIME_PLACE)
+
+
+def _make_runtime(instance: str) -> Path:
+    """Make a directory of our own for what kernels need while they run.
+
+    Raises
+    ------
+    OSError
+        When there is no place for it.
+    """
+    *others, last = _runtime_places()
+    for place in others:
+        with suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix=f"autoflow-{instance}-", dir=place))
+    return Path(tempfile.mkdtemp(prefix=f"autoflow-{instance}-", dir=last))
 
 
 class _Watch:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import time
 from pathlib import Path
 from queue import Empty
@@ -22,6 +21,7 @@ from autoflow.child.process import be_killed_first, die_with_parent
 from autoflow.child.spare_kernel import ForkedProcess, Launch, SpareKernel
 
 LONGEST_SOCKET_DIRECTORY = 90
+"""Bytes that leave enough of the 107 which a unix socket's path holds; beyond that kernels listen on TCP ports."""
 RECONNECT_MILLISECONDS = 5
 """Pause before another attempt to reach a socket that a starting kernel has not made yet."""
 
@@ -126,9 +126,10 @@ class KernelManager(AsyncKernelManager):
         # else it goes to /tmp, and stays there, key and all, when the job is killed
         self.connection_file = f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel.json"
         spec = self.kernel_spec
-        if spec is not None and spec.language == "python":
+        directory = os.environ["JUPYTER_RUNTIME_DIR"]
+        if spec is not None and spec.language == "python" and len(os.fsencode(directory)) <= LONGEST_SOCKET_DIRECTORY:
             self.transport = "ipc"
-            self.ip = f"{_socket_directory()}/k"
+            self.ip = f"{directory}/k"
         if spec is not None and "kernel_provisioner" not in spec.metadata:
             self.provisioner = Provisioner(kernel_id="autoflow", kernel_spec=spec, parent=self)
 
@@ -146,9 +147,3 @@ class KernelManager(AsyncKernelManager):
     async def _async_wait(self, pollinterval: float = 0.1) -> None:  # noqa: ARG002
         if self.provisioner is not None:
             await self.provisioner.wait()
-
-
-def _socket_directory() -> str:
-    directory = os.environ["JUPYTER_RUNTIME_DIR"]
-    # a unix socket's path holds 107 bytes
-    return directory if len(directory) <= LONGEST_SOCKET_DIRECTORY else tempfile.mkdtemp(prefix="autoflow-", dir="/tmp")

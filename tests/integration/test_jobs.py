@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -256,3 +258,33 @@ def test_the_cause_is_written_into_a_notebook_that_was_cut_off(tmp_path: Path) -
     path.write_text('{"cells": [')
     with pytest.raises(ValueError, match="Expecting value"):
         record_cause(path, "Timeout", "took too long")
+
+
+def leftovers() -> set[Path]:
+    return {
+        path for place in ("/tmp", "/var/tmp", "/dev/shm") for path in Path(place).glob(f"autoflow-*{os.getpid()}*")
+    }
+
+
+def test_a_long_place_for_temporary_files_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: bool
+) -> None:
+    place = tmp_path / ("long" * 20)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    before = set(Path("/tmp").glob("autoflow-*"))
+    jobs = Jobs(tmp_path / "work", f"long{os.getpid()}", {**os.environ, "TMPDIR": str(place)})
+    reply, _ = execute(jobs, "glues", warm=warm)
+    jobs.close()
+    assert reply.cause == "done"
+    assert leftovers() == set()
+    # those of others come and go
+    assert [path for path in set(Path("/tmp").glob("autoflow-*")) - before if len(path.name) == 17] == []
+
+
+def test_directories_that_are_cleaned_away_are_made_again(jobs: Jobs, tmp_path: Path) -> None:
+    assert execute(jobs, "glues")[0].cause == "done"
+    shutil.rmtree(tmp_path / "work {x}")
+    for runtime in leftovers():
+        shutil.rmtree(runtime)
+    assert execute(jobs, "glues")[0].cause == "done"
