@@ -323,6 +323,12 @@ def _content_problems(
     except OSError as error:
         yield document.problem((*path, "filename"), f"{file.name} can not be read ({error.strerror})")
         return
+    if content.token_cell:
+        message = (
+            f"cell {content.token_cell} of {file.name} has what looks like a token; each executed notebook will show it"
+        )
+        hint = """read FlowAPI's by environ["FLOWAPI_TOKEN"]"""
+        yield document.problem((*path, "filename"), f"{message}; {hint}", severity="warning")
     if content.kernel is None or content.language is None:
         message = f"{file.name} names no {'language' if content.kernel else 'kernel'}"
         yield document.problem((*path, "filename"), f"{message}; open it in Jupyter, choose a kernel and save it")

@@ -33,6 +33,7 @@ from autoflow.child.papermill import (
     papermill_engines,
 )
 from autoflow.child.spare_kernel import SpareKernel
+from autoflow.notebook_file import read_content
 from autoflow.redaction import Redactor
 from autoflow.token_scan import refuse_leak
 
@@ -71,17 +72,21 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     NotebookFailedError
         When a cell raised, or the kernel could not start or died.
     """
-    output = workspace / "notebook.ipynb"
+    notebook, output, source = Path(request["notebook"]), workspace / "notebook.ipynb", workspace / "source.ipynb"
+    try:
+        source.write_text(json.dumps(read_content(notebook), ensure_ascii=False), encoding="utf-8")
+    except ValueError as error:
+        raise NotebookFailedError(exception="NotNotebook", message=f"{notebook.name} {error}") from error
     papermill_engines.register("autoflow", Engine)
     # the engine has told by then, and knows which errors were expected
     papermill.execute.raise_for_execution_errors = lambda *_: None
     try:
         execute_notebook(
-            _literal(request["notebook"]),
+            _literal(source),
             _literal(output),
             parameters=dict(request["parameters"]),
             engine_name="autoflow",
-            cwd=str(Path(request["notebook"]).parent),
+            cwd=str(notebook.parent),
             progress_bar=False,
             progress=workspace / "progress.json",
             spare_kernel=spare_kernel,
@@ -94,7 +99,7 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     finally:
         if spare_kernel is not None:
             spare_kernel.dismiss()
-        _finish(output, request["final"])
+        _finish(output, notebook, request["final"])
     return {}
 
 
@@ -168,13 +173,13 @@ def _literal(path: str | Path) -> str:
     return re.sub(r"[{}]", lambda match: match.group() * 2, str(path))
 
 
-def _finish(output: Path, final: str) -> None:
-    """Take out what must not leave this process: the token, and a path that will not exist."""
+def _finish(output: Path, source: Path, final: str) -> None:
+    """Take out what must not leave this process: the token, and paths that will not exist."""
     if not output.exists():
         return
     notebook = json.loads(output.read_text(encoding="utf-8"))
     notebook = Redactor.of(os.environ.get("FLOWAPI_TOKEN")).redact_json(notebook)
-    notebook["metadata"]["papermill"]["output_path"] = final
+    notebook["metadata"]["papermill"].update(input_path=str(source), output_path=final)
     _mark_failure(notebook["cells"])
     output.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if leak := refuse_leak(output, os.environ.get("FLOWAPI_TOKEN")):
