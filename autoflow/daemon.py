@@ -222,7 +222,7 @@ def settle(life: Life) -> None:
     life.agenda.unsettled = False
     with suppress(sqlite3.Error):
         # else the next start only ticks at once
-        life.context.store.record_unfinished(unfinished=False)
+        life.context.store.record_unfinished(unfinished=bool(life.executor.waiting))
     sweep(life.context, life.agenda.definitions)
     life.messenger.look()
     life.context.index.settle_soon()

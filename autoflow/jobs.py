@@ -32,7 +32,7 @@ from autoflow.warm_process import MARKER, WarmProcess, start_warm_process
 
 WARM_KINDS = ("notebook", "report", "page")
 MOST_WARM_PARENTS = 3
-"""How many are started in the place of one that refused or ended, before jobs go without."""
+"""How many are started one after the other that fork nothing, before jobs go without."""
 
 REPLY = "reply.json"
 
@@ -95,6 +95,7 @@ class Jobs:
         self._count = 0
         self._preload: Sequence[str] | None = None
         self._warmths = 0
+        self._in_vain = 0
         self._warm_parents: list[WarmParent] = []
         self._warming = asyncio.Lock()
         self._warm_process = warm_process
@@ -150,7 +151,7 @@ class Jobs:
         finally:
             self._warmths -= 1
             if not self._warmths:
-                self._preload = None
+                self._preload, self._in_vain = None, 0
                 parents, self._warm_parents = self._warm_parents, []
                 for parent in parents:
                     await parent.close()
@@ -242,7 +243,10 @@ class Jobs:
         warm = self._preload is not None and kind in WARM_KINDS and request.get("warm", True)
         while warm and (parent := await self._warm_parent()):
             try:
-                return await parent.fork(kind, {**request, "preload": self._preload}, workspace, environment)
+                fork = await parent.fork(kind, {**request, "preload": self._preload}, workspace, environment)
+                # what the others before came to nothing for has passed
+                self._in_vain = 0
+                return fork
             except NotWarmError as error:
                 logger.info("a job could not be forked, and starts anew: %s", error)
         with (workspace / "log.txt").open("ab") as output:
@@ -267,8 +271,9 @@ class Jobs:
         """Give the warm parent, started when there is none; None when too many have come to nothing."""
         async with self._warming:
             if not self._warm_parents or self._warm_parents[-1].retired:
-                if len(self._warm_parents) == MOST_WARM_PARENTS:
+                if self._in_vain == MOST_WARM_PARENTS:
                     return None
+                self._in_vain += 1
                 early, self._warm_process = self._warm_process, None
                 process = early or start_warm_process(self._environment, self._instance)
                 self._warm_parents.append(WarmParent(process))

@@ -10,6 +10,7 @@ import datetime as dt
 import errno
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +25,13 @@ from autoflow.context import Context
 from autoflow.control import ask
 from autoflow.daemon import Agenda, beside, obey_orders, serve
 from autoflow.executor import Executor
+from autoflow.model import Attempt
 from autoflow.notifier import Notifier
 from autoflow.outputs import Outputs
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs import build_run
-from autoflow.sensor import take_asked
+from autoflow.runs import RunState, build_run
+from autoflow.sensor import take_asked, tell_of_long_runs
 from autoflow.settings import load_settings
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
@@ -559,6 +561,71 @@ def test_what_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
             assert life.clock() < START + 4 * HOUR
 
         asyncio.run(while_serving(life, steps, now=True))
+
+
+def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment.write_simple("glues")
+    with living(deployment, caplog, speed=1.0) as life:
+        context, store = life.context, life.context.store
+        definitions = read_definitions(context.settings.workflows_file)
+        (trigger,) = definitions.triggers
+
+        def begin(day: int, ago: dt.timedelta) -> Attempt:
+            run = build_run(definitions.workflows["w"], trigger, dt.date(2016, 1, day))
+            return store.begin(run, START - ago)
+
+        def told() -> bool:
+            tell_of_long_runs(context)
+            return "long runs" in context.conditions.by_name
+
+        hangs = begin(1, 2 * HOUR)
+        # nobody knows yet what is usual
+        assert not told()
+        store.finish(begin(2, HOUR), RunState.SUCCESS, START - HOUR / 2)
+        assert told()
+        assert "run 1 (w 2016-01-01) since 2027-03-01 10:30 UTC" in context.conditions.by_name["long runs"]
+        store.finish(hangs, RunState.INTERRUPTED, START)
+        assert not told()
+
+
+def test_a_repair_makes_again_the_queries_that_flowmachine_has_forgotten(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    flowapi.set_days(1)
+    text = """
+workflows:
+  - name: w
+    retries: {attempts: 1}
+    notebooks:
+      asks: {filename: glues.ipynb, parameters: {reference_date: reference_date}}
+      gets: {filename: raises.ipynb, parameters: {previous: asks}}
+      other: {filename: another.ipynb, parameters: {reference_date: reference_date}}
+available_dates_sensor: {schedule: "0 0 1 1 *", workflows: [{workflow_name: w}]}
+"""
+    deployment.write(text, "glues", "raises")
+    notebook = deployment.inputs / "raises.ipynb"
+    cell = "raise ValueError('no such place')"
+    assert cell in notebook.read_text()
+    forgotten = "raise FileNotFoundError('http://flowapi/api/0/poll/d34e9d5fc9e6 not found.')"
+    notebook.write_text(notebook.read_text().replace(cell, forgotten))
+    shutil.copy(deployment.inputs / "glues.ipynb", deployment.inputs / "another.ipynb")
+    with living(deployment, caplog, speed=1.0) as life:
+        context = life.context
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("given up") >= 1)
+            (run,) = context.store.read.runs()
+            assert "goes back to the notebooks that may have made it" in str(run.failure)
+            notebook.write_text(notebook.read_text().replace(forgotten, "pass"))
+            order = {"do": "run", "runs": [{"workflow": "w", "parameters": run.parameters}], "repairs": run.id}
+            assert await asyncio.to_thread(ask, context.settings.control_socket, order, 60.0) == {"done": 1}
+            await life.until(lambda: life.count("succeeded") == 1)
+
+        asyncio.run(while_serving(life, steps, now=True))
+        made = {each.label: each.reused_from for each in context.store.read.notebooks(2)}
+        assert made == {"asks": None, "gets": None, "other": 1}
 
 
 def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:

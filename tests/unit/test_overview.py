@@ -18,8 +18,8 @@ from autoflow.cadence import why_excluded
 from autoflow.date_stencil import DateStencil
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.listed_dates import ListedDates, listed_at
-from autoflow.overview import DAY, DayState, Situation, available_for, calendar, explain, span, spans
-from autoflow.run_reader import Failures, Latest, Request, Skip, Skips, Standing
+from autoflow.overview import DAY, DayState, Situation, available_for, calendar, explain, list_age, moment, span, spans
+from autoflow.run_reader import Failures, Latest, Request, Silence, Skip, Skips, Standing
 from autoflow.runs import RunKey, build_run, key_maker
 from autoflow.sensor import ready_days
 
@@ -302,3 +302,17 @@ def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() ->
     # until somebody asks for it
     asked_for, trigger = restricted(situation(**failed, requests=asked(2, NOW)), dates="* * mon")
     assert explain(asked_for, trigger, day(2)).state is DayState.DUE
+
+
+def test_the_age_of_the_list_and_the_time_without_one_are_told() -> None:
+    polled = NOW - dt.timedelta(hours=3, minutes=5)
+    silence = Silence(NOW - dt.timedelta(hours=1), NOW, "it answered with status 500")
+    assert list_age(polled, None, NOW) == [f"dates as FlowAPI listed them at {moment(polled)}, 3 hours ago"]
+    assert list_age(None, silence, NOW) == [
+        f"FlowAPI gives no list since {moment(silence.since)}: it answered with status 500"
+    ]
+    assert len(list_age(polled, silence, NOW)) == 2
+    for length, words in ((dt.timedelta(days=2), "2 days ago"), (dt.timedelta(minutes=1), "1 minute ago")):
+        assert list_age(NOW - length, None, NOW)[0].endswith(words)
+    # a clock that is behind
+    assert list_age(NOW + dt.timedelta(hours=1), None, NOW)[0].endswith("just now")
