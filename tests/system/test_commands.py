@@ -114,6 +114,20 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     plan = [line.split() for line in refused.log.splitlines()[1:4]]
     assert [(line[0], line[-1]) for line in plan] == [("first", "again"), ("second", "executed"), ("third", "executed")]
 
+    # workflows.yml has changed since: what is recorded has no place in it, and what to do is said
+    file = deployment.inputs / "workflows.yml"
+    given = "{filename: glues.ipynb, parameters: {reference_date: reference_date}}"
+    for changed, words in (
+        (CHAIN.replace("first:", "start:"), "has no notebook 'first' any more"),
+        (CHAIN.replace(given, given.replace("}}", ", more: reference_date}}")), "'first' takes 'more' now"),
+        (CHAIN.replace("reference_date}", "area}").replace(": chain}", ": chain, parameters: {area: x}}"), "takes the"),
+        (CHAIN.replace("name: chain", "name: other").replace("_name: chain", "_name: other"), "has no longer"),
+    ):
+        file.write_text(changed)
+        refused = typed("repair", "1", "--yes")
+        assert (refused.code, words in refused.log) == (2, True), refused.log
+    file.write_text(CHAIN)
+
     source = deployment.inputs / "raises_on_one_date.ipynb"
     source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
     repaired = deployment.run("repair", "1", "--yes")
