@@ -79,7 +79,6 @@ def open_context(
                 pages=pages,
                 index=IndexPage(pages, outputs, conditions, backlog),
             )
-            store.set_right(context.now())
             for attempt in store.recover(context.now()):
                 logger.warning(
                     "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be tried again",
@@ -202,6 +201,7 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
     """Hear signals, and obey orders over the control socket, until all that is due is done."""
     agenda = Agenda(context.now(), definitions, doing="running once")
     context.pages.follow(lambda: Outlook(context.now(), definitions))
+    context.store.set_right(context.now())
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
         executor = Executor(context, signals.stop)

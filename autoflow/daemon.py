@@ -105,6 +105,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     now
         Whether the first tick is at once.
     """
+    # the clock may have been ahead before this start
+    context.store.set_right(context.now())
     agenda = Agenda(first_tick(context, now=now), definitions)
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
