@@ -34,6 +34,7 @@ from autoflow.notifier import Notifier
 from autoflow.outputs import Outputs
 from autoflow.pages import Outlook, Pages
 from autoflow.parser import read_definitions
+from autoflow.presence import Presence
 from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import RunState
 from autoflow.settings import Settings, check_directories, read_token
@@ -57,15 +58,19 @@ def open_context(
     """Open the store and the doors, and put right what a crash left; close them at the end."""
     check_directories(settings)
     store = RunStore(settings.db_path, settings.places)
+    presence = None
     try:
+        made_again = {settings.notebooks_dir, settings.reports_dir} - {settings.outputs_dir}
+        presence = Presence(settings.db_path, settings.outputs_dir, made_again)
         passed = job_environment(environment, settings)
         make_caches(passed, settings)
         jobs = Jobs(settings.work_dir / settings.instance, settings.instance, passed, warm_process=warm_process)
         conditions, backlog = Conditions(), Backlog()
-        outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance)
-        outputs.sweep()
         pages = Pages(settings, store, jobs, progress, conditions)
         try:
+            presence.watch(settings.work_dir / settings.instance)
+            outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance, presence.check)
+            outputs.sweep()
             context = Context(
                 settings=settings,
                 store=store,
@@ -90,6 +95,8 @@ def open_context(
         finally:
             jobs.close()
     finally:
+        if presence:
+            presence.release()
         store.close()
 
 
@@ -186,6 +193,7 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
             code = ExitCode.RUN_FAILED if decision is None else _summed_up(executor)
         if not signals.stop.is_set():
             await messenger.finish(MESSAGES_PATIENCE, signals.stop)
+    context.outputs.check()
     return code
 
 

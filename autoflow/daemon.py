@@ -23,7 +23,7 @@ from autoflow.checks import check_tools
 from autoflow.context import Context
 from autoflow.control import Control
 from autoflow.definitions import Definitions
-from autoflow.errors import DefinitionError, ExitCode, FlowapiError, SettingsError, TokenError
+from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
 from autoflow.executor import Executor
 from autoflow.messenger import Messenger
 from autoflow.notifier import Notifier
@@ -127,7 +127,12 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
             life = Life(context, agenda, executor, signals, messenger, notifier)
             notifier.ready()
             while not signals.stop.is_set():
-                await turn(life)
+                try:
+                    await turn(life)
+                except OutputsLostError:
+                    signals.stop.set()
+                    await done_or_stopped(executor.idle(), signals)
+                    raise
             notifier.stopping()
             await done_or_stopped(executor.idle(), signals, context.settings.grace)
             await context.index.close()
@@ -148,6 +153,7 @@ def first_tick(context: Context, *, now: bool) -> dt.datetime:
 async def turn(life: Life) -> None:
     """Sleep until there is something to do, and do it."""
     context, agenda, executor = life.context, life.agenda, life.executor
+    context.outputs.check()
     executor.news.clear()
     if agenda.unsettled and not executor.busy:
         settle(life)
@@ -157,6 +163,7 @@ async def turn(life: Life) -> None:
     if not executor.busy:
         give_memory_back()
     if await sleep_until(moment, life):
+        context.outputs.check()
         agenda.definitions = reload(context, agenda.definitions)
         say(life, f"ticking{_under_way(executor)}")
         await tick(life)

@@ -94,6 +94,12 @@ class StoreError(AutoflowError):
     """The run store can not be used: locked, damaged, newer than known, or not a database."""
 
 
+class OutputsLostError(AutoflowError):
+    """The record or the outputs are not where they were when AutoFlow started."""
+
+    exit_code = ExitCode.TRY_AGAIN
+
+
 class FlowapiError(AutoflowError):
     """FlowAPI did not answer a poll with a list of available dates."""
 

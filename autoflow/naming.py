@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
@@ -55,22 +56,36 @@ def source_stem(filename: str) -> str:
     return _safe(PurePath(filename).stem)
 
 
-def latest_stem(run: Run, label: str) -> str:
-    """Name, without extension, of what always points at the newest report of a notebook.
+def latest_stems(run: Run, label: str) -> tuple[str, str]:
+    """Name, without extension, what always points at the newest report of a notebook.
 
     There is one for each set of parameters, the dates left out.
+
+    Returns
+    -------
+    plain : str
+        What people expect; two workflows, labels or sets of parameters may come to the same.
+    own : str
+        What no other has.
     """
-    values = [value for name, value in sorted(run.parameters.items()) if name not in ("reference_date", "date_ranges")]
+    own = own_parameters(run.parameters)
+    values = [value for _, value in sorted(own.items())]
     parts = [_safe(run.workflow.name), _safe(label)]
     if values:
         words = "_".join(str(value) for value in values)
         plain = len(values) == 1 and isinstance(values[0], str) and _safe(words)[:LONGEST_PARAMETERS] == words
         parts.append(words if plain else f"{_safe(words)[:LONGEST_PARAMETERS]}-{_digest(values)}")
-    return "__".join(parts)
+    stem = "__".join(parts)
+    return stem, f"{stem}-{_digest([run.workflow.name, label, own], 12)}"
 
 
-def _digest(values: list[Any]) -> str:
-    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:6]
+def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave the dates out of parameters."""
+    return {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+
+
+def _digest(values: list[Any], length: int = 6) -> str:
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:length]
 
 
 def _safe(part: str) -> str:

@@ -13,11 +13,12 @@ import os
 import shutil
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from autoflow.naming import MANIFEST
+from autoflow.naming import MANIFEST, own_parameters
 
 LATEST = "latest"
 """Directory in the reports' own, of links to the newest."""
@@ -33,7 +34,11 @@ NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
 class Outputs:
     """The two directories of outputs, and the names in them that are promised to runs under way."""
 
-    def __init__(self, notebooks: Path, reports: Path, instance: str = "") -> None:
+    def __init__(
+        self, notebooks: Path, reports: Path, instance: str = "", check: Callable[[], None] = lambda: None
+    ) -> None:
+        self.check = check
+        """Sees that the outputs are where they were; raises when they are not."""
         self._instance = instance
         self.notebooks = notebooks
         self.reports = reports
@@ -68,6 +73,7 @@ class Outputs:
             self.release(final)
 
     def _publish(self, source: Path, final: Path) -> None:
+        self.check()
         _sync(source)
         try:
             source.replace(final)
@@ -100,8 +106,17 @@ class Outputs:
                 with suppress(OSError):
                     left.unlink()
 
-    def point(self, name: str, final: Path, reference_date: str) -> None:
-        """Let ``latest/<name>`` point at a report, unless it points at one of a later reference date.
+    def point(self, stems: tuple[str, str], finals: Sequence[Path]) -> None:
+        """Let links in ``latest`` point at reports, unless they point at some of a later reference date.
+
+        Parameters
+        ----------
+        stems
+            Names without suffix: the plain one, and one that is for this notebook and its parameters alone. It is
+            used where the links of another have the plain name already: names that differ only in what file
+            names cannot hold, in their ends or in case come to that.
+        finals
+            The reports and their manifest.
 
         Raises
         ------
@@ -110,25 +125,39 @@ class Outputs:
         """
         latest = self.reports / LATEST
         latest.mkdir(exist_ok=True)
-        link = latest / name
-        if self._reference_date(link) > reference_date:
+        plain, own = (latest / f"{stem}{MANIFEST}" for stem in stems)
+        fresh = _manifest(finals[0].with_suffix(MANIFEST))
+        there = _manifest(own if os.path.lexists(own) else plain)
+        stem = stems[0]
+        if os.path.lexists(own) or (there and _source(there) != _source(fresh)):
+            stem, there = stems[1], _manifest(own)
+        good = (latest / f"{stem}{finals[0].suffix}").exists()
+        if good and str(there.get("reference_date", "")) > str(fresh.get("reference_date", "")):
             return
-        fresh = latest / f".{name}.new"
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.path.relpath(final, latest))
-        fresh.replace(link)
-
-    def _reference_date(self, link: Path) -> str:
-        """Read the date of the report that a link points at; empty when there is none."""
-        try:
-            manifest = link.resolve(strict=True).with_suffix(MANIFEST)
-            return str(json.loads(manifest.read_text(encoding="utf-8"))["reference_date"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+        for final in finals:
+            growing = latest / f".{stem}{final.suffix}.new"
+            growing.unlink(missing_ok=True)
+            growing.symlink_to(os.path.relpath(final, latest))
+            growing.replace(latest / f"{stem}{final.suffix}")
 
     def release(self, path: Path) -> None:
         """Take a promise back."""
         self._reserved.discard(_folded(path))
+
+
+def _manifest(path: Path) -> Mapping[str, Any]:
+    """Read a manifest, also by a link; empty when there is none."""
+    try:
+        found = json.loads(path.resolve(strict=True).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RuntimeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _source(manifest: Mapping[str, Any]) -> tuple[object, ...]:
+    """Say what a report is of, whatever its dates."""
+    parameters = manifest.get("parameters")
+    return manifest.get("workflow"), manifest.get("notebook"), own_parameters(parameters or {})
 
 
 def unwritable(*directories: Path) -> list[str]:

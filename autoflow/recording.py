@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from autoflow.conditions import Conditions
+from autoflow.errors import OutputsLostError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Seconds before it is tried again; each pause is twice the one before."""
@@ -47,6 +48,8 @@ async def recorded(conditions: Conditions, stop: asyncio.Event, write: Callable[
         try:
             written = write()
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_DBMOVED:
+                raise OutputsLostError("the record was removed or replaced while AutoFlow ran") from error
             now = clock()
             if stop.is_set():
                 stopped = now if stopped is None else stopped

@@ -19,11 +19,12 @@ from typing import Any
 from autoflow import queries
 from autoflow.context import Context
 from autoflow.definitions import Notebook
+from autoflow.errors import OutputsLostError
 from autoflow.executed_notebook import executed_with, record_cause
 from autoflow.fitting import changed_inputs
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
-from autoflow.naming import latest_stem, output_stem
+from autoflow.naming import latest_stems, output_stem
 from autoflow.progress import Task
 from autoflow.recording import Written, recorded
 from autoflow.redaction import Redactor
@@ -144,6 +145,10 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
     except sqlite3.Error:
         # it ends as interrupted, if that can be recorded, and is tried again
         raise
+    except OutputsLostError as error:
+        # it is AutoFlow that stops; the next start tries this run again
+        logger.error("run %d: %s: %s", attempt.id, run, error)
+        return RunState.INTERRUPTED, None
     except Exception as error:
         # some errors of the operating system are a TimeoutError too
         if isinstance(error, TimeoutError) and limit.expired():
@@ -242,13 +247,12 @@ def _point_at_latest(execution: _Execution) -> None:
     """Let the links to the newest reports point at those of a run that has succeeded."""
     context, run = execution.context, execution.run
     for label, paths in execution.reports.items():
-        for path in paths:
-            try:
-                context.outputs.point(latest_stem(run, label) + path.suffix, path, run.reference_date.isoformat())
-            except OSError as error:
-                message = f"links to the newest reports can not be made in {context.outputs.reports}: {error.strerror}"
-                context.conditions.begin("latest", message, logging.WARNING)
-                return
+        try:
+            context.outputs.point(latest_stems(run, label), paths)
+        except OSError as error:
+            message = f"links to the newest reports cannot be made in {context.outputs.reports}: {error.strerror}"
+            context.conditions.begin("latest", message, logging.WARNING)
+            return
     context.conditions.end("latest", "links to the newest reports can be made again")
 
 

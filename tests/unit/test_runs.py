@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil, EmptyIntervalError
 from autoflow.definitions import Notebook, Trigger, Workflow
-from autoflow.naming import latest_stem, output_stem
+from autoflow.naming import latest_stems, output_stem
 from autoflow.runs import RunKey, build_run, key_maker, keys_of_days, parameters_hash
 
 WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
@@ -102,7 +102,7 @@ def test_hostile_names_stay_within_one_file_name() -> None:
 
 def latest(**parameters: object) -> str:
     trigger = Trigger("flows_above_normal", parameters)
-    return latest_stem(build_run(WORKFLOW, trigger, dt.date(2016, 1, 7)), "report")
+    return latest_stems(build_run(WORKFLOW, trigger, dt.date(2016, 1, 7)), "report")[0]
 
 
 def test_the_newest_report_of_each_set_of_parameters_has_a_name_of_its_own() -> None:
@@ -120,5 +120,5 @@ def test_the_newest_report_of_each_set_of_parameters_has_a_name_of_its_own() -> 
 
 def test_the_date_does_not_matter_for_it() -> None:
     trigger = Trigger("flows_above_normal", {"unit": "admin3"})
-    names = {latest_stem(build_run(WORKFLOW, trigger, dt.date(2016, 1, day)), "report") for day in (1, 2)}
+    names = {latest_stems(build_run(WORKFLOW, trigger, dt.date(2016, 1, day)), "report") for day in (1, 2)}
     assert len(names) == 1
