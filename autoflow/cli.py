@@ -115,7 +115,7 @@ class Parser(argparse.ArgumentParser):
         if unknown := re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message):
             from autoflow.wording import did_you_mean, shown
 
-            commands = re.findall(r"[a-z]+", unknown.group(2))
+            commands = re.findall(r"[a-z-]+", unknown.group(2))
             message = f"there is no command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
         super().error(message)
 
@@ -147,7 +147,7 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
         settings = load_settings(environment, asks_flowapi=name in ASKING_FLOWAPI)
         set_up_logging(settings)
-    module = import_module(f"autoflow.commands.{'steering' if name in STEERING else name}")
+    module = import_module(f"autoflow.commands.{'steering' if name in STEERING else name.replace('-', '_')}")
     code: ExitCode = module.run(options, settings)
     sys.stdout.flush()
     return code

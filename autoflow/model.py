@@ -24,7 +24,16 @@ from autoflow.recorded_times import set_right
 from autoflow.retention import Made, Removal
 from autoflow.run_reader import Known, RecordedNotebook, RunReader, Skip, open_read_only
 from autoflow.runs import Failure, Run, RunKey, RunState
-from autoflow.tables import bring_up_to_date, check_owner, keep_copy, transaction, up_to_date_copy
+from autoflow.tables import (
+    OldRow,
+    TakenOver,
+    bring_up_to_date,
+    check_owner,
+    keep_copy,
+    take_over_rows,
+    transaction,
+    up_to_date_copy,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +210,13 @@ class RunStore:
     def reports_of(self, key: RunKey, label: str) -> list[Path]:
         """List the reports of a notebook that attempts at a run have made, the oldest first."""
         return self.read.reports_of(key, label)
+
+    def take_over(self, rows: Iterable[OldRow]) -> TakenOver:
+        """Count as done what rows of the predecessor's record have as a success."""
+        with self._transaction() as cursor:
+            taken = take_over_rows(cursor, rows)
+        logger.info("%s: %s", self.path, taken)
+        return taken
 
     def made_by(self, workflow: str) -> list[Made]:
         """List what the attempts of a workflow have made, and still have on disk."""

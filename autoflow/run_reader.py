@@ -206,6 +206,11 @@ class RunReader:
         self._connection = connection
         self._places = places
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection itself, for what is no question of its own."""
+        return self._connection
+
     def close(self) -> None:
         self._connection.close()
 

@@ -460,7 +460,8 @@ def _database_path(uri: str) -> Path:
         found = f"scheme '{scheme}'" if separator else "no scheme"
         raise ValueError(
             f"{found}, expected sqlite:///relative/path or sqlite:////absolute/path. AutoFlow keeps its record in one"
-            " SQLite file: unset AUTOFLOW_DB_URI to have it in the outputs directory"
+            " SQLite file: unset AUTOFLOW_DB_URI to have it in the outputs directory, and take over what a"
+            " PostgreSQL database holds with `autoflow import-record`"
         )
     path = rest.removeprefix("/")
     if not rest.startswith("/") or not path or path == ":memory:":

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -348,6 +348,37 @@ def up_to_date_copy(connection: sqlite3.Connection, path: Path, places: Places) 
     return copy
 
 
+OldRow = tuple[str | None, str | None, str | None, str | None]
+"""Workflow, hash of parameters, state and time (UTC, without a zone) of a row of the predecessor's."""
+
+
+def count_rows(connection: sqlite3.Connection, rows: Iterable[OldRow]) -> TakenOver:
+    """Say what would be taken over of rows of the predecessor's; the record is only read."""
+    cursor = connection.cursor()
+    _put_aside(cursor, rows)
+    return _counted(cursor, "temp.imported")
+
+
+def take_over_rows(cursor: sqlite3.Cursor, rows: Iterable[OldRow]) -> TakenOver:
+    """Count as done what rows of the predecessor's have as a success."""
+    _put_aside(cursor, rows)
+    taken = take_over(cursor, "temp.imported")
+    cursor.execute("DROP TABLE temp.imported")
+    return taken
+
+
+def _put_aside(cursor: sqlite3.Cursor, rows: Iterable[OldRow]) -> None:
+    cursor.execute("CREATE TEMP TABLE imported (workflow_name TEXT, parameters_hash TEXT, state TEXT, timestamp TEXT)")
+    cursor.executemany("INSERT INTO temp.imported VALUES (?, ?, ?, ?)", rows)
+
+
+# what was taken over before may have been superseded since: it is not to count again
+_KNOWN = (
+    "EXISTS (SELECT 1 FROM runs WHERE workflow = workflow_name AND runs.parameters_hash = old.parameters_hash"
+    " AND (attempt = 0 OR (state IN ('running', 'success') AND superseded IS NULL)))"
+)
+
+
 def take_over(cursor: sqlite3.Cursor, table: str) -> TakenOver:
     """Count as done what the predecessor recorded as a success.
 
@@ -358,18 +389,26 @@ def take_over(cursor: sqlite3.Cursor, table: str) -> TakenOver:
     table
         A table with the predecessor's columns.
     """
-    # what was taken over before may have been superseded since: it is not to count again
-    known = (
-        "EXISTS (SELECT 1 FROM runs WHERE workflow = workflow_name AND runs.parameters_hash = old.parameters_hash"
-        " AND (attempt = 0 OR (state IN ('running', 'success') AND superseded IS NULL)))"
+    counted = _counted(cursor, table)
+    cursor.execute(
+        f"""
+        INSERT OR IGNORE INTO runs (workflow, parameters_hash, attempt, state, started, ended)
+        SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
+        FROM {table} AS old WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
+            AND timestamp NOT NULL AND NOT {_KNOWN}
+        """  # noqa: S608
     )
+    return counted
+
+
+def _counted(cursor: sqlite3.Cursor, table: str) -> TakenOver:
     new, already, failed, running = cursor.execute(
         f"""
         SELECT count(*) FILTER (WHERE succeeded AND NOT known), count(*) FILTER (WHERE known),
             count(*) FILTER (WHERE NOT succeeded AND NOT known AND last LIKE '% failed'),
             count(*) FILTER (WHERE NOT succeeded AND NOT known AND last NOT LIKE '% failed')
         FROM (
-            SELECT max(state = 'success') AS succeeded, {known} AS known, max(timestamp || ' ' || state) AS last
+            SELECT max(state = 'success') AS succeeded, {_KNOWN} AS known, max(timestamp || ' ' || state) AS last
             FROM {table} AS old
             WHERE workflow_name NOT NULL AND parameters_hash NOT NULL AND timestamp NOT NULL AND state NOT NULL
             GROUP BY workflow_name, parameters_hash
@@ -380,12 +419,4 @@ def take_over(cursor: sqlite3.Cursor, table: str) -> TakenOver:
         f"SELECT count(*) FROM {table} WHERE workflow_name IS NULL OR parameters_hash IS NULL"  # noqa: S608
         " OR timestamp IS NULL OR state IS NULL"
     ).fetchone()
-    cursor.execute(
-        f"""
-        INSERT OR IGNORE INTO runs (workflow, parameters_hash, attempt, state, started, ended)
-        SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
-        FROM {table} AS old WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
-            AND timestamp NOT NULL AND NOT {known}
-        """  # noqa: S608
-    )
     return TakenOver(new, already, failed, running, incomplete)

@@ -89,6 +89,12 @@ def _add_steering(commands: Any) -> None:
 
 
 def _add_preparing(commands: Any) -> None:
+    words = "count as done what the Prefect-based AutoFlow has done"
+    take_over = _command(commands, "import-record", words, asks=True)
+    place = (
+        "its database, postgresql://user@host/database (PGPASSWORD may hold the password), or a CSV file of its table"
+    )
+    take_over.add_argument("source", metavar="SOURCE", help=place)
     notify = _command(commands, "notify", "whether messages arrive")
     notify.add_argument("--test", action="store_true", help="send a test over every channel, and say how each went")
     _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not asked")
