@@ -36,9 +36,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if not options.json:
         print_line(f"{len(rows)} rows: {counted}")
         if unknown:
-            print_line(
-                f"workflows.yml has no workflow {', '.join(map(shown, unknown))}: that of them counts for nothing"
-            )
+            print_line(f"workflows.yml has no workflow {', '.join(map(shown, unknown))}; theirs is recorded too")
     if not counted.new:
         if options.json:
             print_json(_as_json(counted, unknown, done=False))
