@@ -20,6 +20,26 @@ PRELOAD = ("flowclient", "geopandas", "matplotlib.pyplot", "numpy", "pandas", "s
 """Modules that are imported ahead for notebooks that import them, where nothing else is asked for."""
 
 
+Language = Literal["ar", "en", "es", "fr", "pt"]
+"""What a report may be written in, as far as AutoFlow writes it."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a report says of itself as a publication; None is left out, or AutoFlow's own.
+
+    Texts may hold ``{name}``: a parameter of the workflow, or `autoflow.sheet.DATES`.
+    """
+
+    title: str | None = None
+    subtitle: str | None = None
+    organisation: str | None = None
+    contact: str | None = None
+    language: Language | None = None
+    logo: str | None = None
+    """Picture, relative to the inputs directory."""
+
+
 @dataclass(frozen=True)
 class Output:
     """A report to be made of a notebook."""
@@ -49,6 +69,8 @@ class Notebook:
     """Seconds that one execution may take; None is no limit."""
     warm: bool = True
     """Whether its kernel may be forked from one that has imported its libraries already."""
+    sheet: Sheet = Sheet()
+    """What its reports say of themselves; what the workflow says for all of them is in it."""
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,15 @@ from autoflow.definitions import (
     Notify,
     Output,
     Retries,
+    Sheet,
     Trigger,
     Workflow,
 )
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebook_file import kernel_is_installed, read_notebook
 from autoflow.schedule import Schedule, check_schedule, check_timezone
-from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, WorkflowModel
+from autoflow.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, SheetModel, WorkflowModel
+from autoflow.sheet import TEXTS, complaint, merged
 from autoflow.token_scan import looks_like_token
 from autoflow.wording import closest, did_you_mean, shortened, shown
 from autoflow.yaml_reader import Document, KeyPath, read_yaml
@@ -48,9 +50,14 @@ EXPECTED = {
     "greater_than": "a number greater than 0",
     "too_short": "at least one entry",
     "string_too_short": "text that is not empty",
+    "string_pattern_mismatch": "text that is not blank",
+    "string_too_long": "text of no more than 300 characters",
 }
 """What pydantic's kinds of mistakes ask for, in words for a person."""
 
+
+LOGOS = (".png", ".jpg", ".jpeg", ".svg")
+"""How the files of pictures end that every format of a report can hold."""
 
 logger = logging.getLogger(__name__)
 
@@ -208,8 +215,11 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             first = by_name.setdefault(name, [])
             yield from _name_problems(document, path, name, first, used)
             first.append(index)
+        yield from _sheet_problems(document, path, _mapping(raw), outline, directory)
         for label, notebook in _mapping(_mapping(raw).get("notebooks")).items():
-            yield from _notebook_problems(document, (*path, "notebooks", label), label, _mapping(notebook), directory)
+            at: KeyPath = (*path, "notebooks", label)
+            yield from _notebook_problems(document, at, label, _mapping(notebook), directory)
+            yield from _sheet_problems(document, at, _mapping(notebook), outline, directory)
         yield from _cycle_problems(document, path, outline)
     yield from _sensor_problems(document, sensor)
     seen: dict[str, list[tuple[int, Trigger]]] = {}
@@ -224,8 +234,9 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             hint = did_you_mean(name, by_name)
             yield document.problem((*path, "workflow_name"), f"there is no workflow {shown(name)}; {hint}")
         elif len(by_name[name]) == 1:
-            at = by_name[name][0]
-            yield from _trigger_problems(document, path, trigger, outlines[at], whole=("workflows", at) not in faulty)
+            first_one = by_name[name][0]
+            whole = ("workflows", first_one) not in faulty
+            yield from _trigger_problems(document, path, trigger, outlines[first_one], whole=whole)
         yield from _twin_problems(document, path, trigger, seen)
 
 
@@ -309,6 +320,23 @@ def _output_problems(document: Document, path: KeyPath, outputs: Any, directory:
         if isinstance(kind, str) and kind in seen:
             yield document.problem((*at, "format"), f"{shown(kind)} is there twice; a notebook has one report of each")
         seen.add(str(kind))
+
+
+def _sheet_problems(
+    document: Document, path: KeyPath, raw: Mapping[str, Any], workflow: Workflow, directory: Path
+) -> Iterator[Problem]:
+    """Find what is wrong with what a workflow or a notebook says of its reports."""
+    for key in TEXTS:
+        text = raw.get(key)
+        if isinstance(text, str) and (message := complaint(text, workflow.wanted_parameters())):
+            yield document.problem((*path, key), message)
+    logo = raw.get("logo")
+    if not logo or not isinstance(logo, str):
+        return
+    if message := _file_complaint(directory, logo):
+        yield document.problem((*path, "logo"), message)
+    elif Path(logo).suffix.lower() not in LOGOS:
+        yield document.problem((*path, "logo"), f"{shortened(logo)} is not a picture that ends with {', '.join(LOGOS)}")
 
 
 def _content_problems(
@@ -584,6 +612,7 @@ def _workflow(model: WorkflowModel) -> Workflow:
                 ),
                 timeout=notebook.timeout,
                 warm=notebook.warm,
+                sheet=merged(_sheet(model), _sheet(notebook)),
             )
             for label, notebook in model.notebooks.items()
         ),
@@ -592,6 +621,10 @@ def _workflow(model: WorkflowModel) -> Workflow:
         concurrency=model.concurrency,
         keep=Keep(model.keep.notebooks, model.keep.reports, model.keep.attempts),
     )
+
+
+def _sheet(model: SheetModel) -> Sheet:
+    return Sheet(model.title, model.subtitle, model.organisation, model.contact, model.language, model.logo)
 
 
 def _notify(model: NotifyModel) -> Notify:

@@ -17,11 +17,13 @@ from typing import Any
 
 from autoflow import __version__
 from autoflow.context import Context
-from autoflow.definitions import Notebook, Workflow
+from autoflow.definitions import Notebook, Sheet, Workflow
+from autoflow.languages import DEFAULT
 from autoflow.model import Attempt
 from autoflow.naming import MANIFEST
 from autoflow.runs import Failure, Run
 from autoflow.settings import Token
+from autoflow.sheet import PLACE, filled, human, value_text
 
 REPORT_TIMEOUT = 1800.0
 """Seconds that one conversion may take; only a wedged tool comes near."""
@@ -126,14 +128,35 @@ def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str
         "manifest": {"path": str(made[-1]), "known": manifest(context, making, now)},
         "inputs_dir": str((inputs / notebook.filename).parent),
         "inputs_root": str(inputs),
-        "title_fallback": f"{run.workflow.name} {run.reference_date}",
-        "heading": {
-            "workflow": run.workflow.name,
-            "parameters": ", ".join(f"{name} {value}" for name, value in _own_parameters(run).items()),
-            "reference_date": run.reference_date.isoformat(),
-            "generated": f"{now.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
-        },
+        "title_fallback": human(run.workflow.name),
+        "heading": _heading(run, notebook, now, inputs),
     }
+
+
+def _heading(run: Run, notebook: Notebook, now: dt.datetime, inputs: Path) -> dict[str, Any]:
+    """Say what stands above a report and on each of its pages."""
+    sheet = filled(notebook.sheet, run.reference_date, _own_parameters(run))
+    language = sheet.language or DEFAULT
+    shown = {human(name): value_text(value, language) for name, value in _own_parameters(run).items()}
+    return {
+        "workflow": human(run.workflow.name),
+        # a sheet that says what its parameters are has no need of a list of them
+        "parameters": "" if _names(notebook.sheet, run) else ", ".join(f"{k}: {v}" for k, v in shown.items()),
+        "reference_date": run.reference_date.isoformat(),
+        "generated": now.astimezone(dt.UTC).isoformat(),
+        "title": sheet.title,
+        "subtitle": sheet.subtitle,
+        "organisation": sheet.organisation,
+        "contact": sheet.contact,
+        "language": language,
+        "logo": _path(inputs / sheet.logo if sheet.logo else None),
+    }
+
+
+def _names(sheet: Sheet, run: Run) -> bool:
+    """Whether title and subtitle name the values of all parameters."""
+    named = set(PLACE.findall(f"{sheet.title or ''} {sheet.subtitle or ''}"))
+    return set(_own_parameters(run)) <= {name.strip() for name in named}
 
 
 def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval, as_date, parse_intervals
-from autoflow.definitions import EVENTS, PRELOAD, Event, Notebook, Retries, Workflow
+from autoflow.definitions import EVENTS, PRELOAD, Event, Language, Notebook, Retries, Workflow
 from autoflow.durations import LONGEST_DAYS, parse_duration
 from autoflow.wording import shown
 
@@ -158,7 +158,23 @@ class OutputModel(Model):
     code: bool = Field(False, description="Show the code of cells, where their tags do not say otherwise.")
 
 
-class NotebookModel(Model):
+SheetText = Annotated[str, Field(min_length=1, max_length=300, pattern=r"\S")]
+
+
+class SheetModel(Model):
+    """What reports say of themselves; a notebook's own goes before its workflow's."""
+
+    title: SheetText | None = Field(
+        None, description="Title of reports; '{reference_date}', '{month}', '{year}' and '{a parameter}' are filled in."
+    )
+    subtitle: SheetText | None = Field(None, description="Stands below the title.")
+    organisation: SheetText | None = Field(None, description="Who publishes reports.")
+    contact: SheetText | None = Field(None, description="Whom readers can ask.")
+    language: Language | None = Field(None, description="Language of dates and of what AutoFlow adds to a report.")
+    logo: str | None = Field(None, description="Picture (png, jpg or svg), beside workflows.yml.", min_length=1)
+
+
+class NotebookModel(SheetModel):
     """One notebook of a workflow."""
 
     filename: str = Field(description="The notebook, beside workflows.yml.", min_length=1)
@@ -205,7 +221,7 @@ class KeepModel(Model):
     attempts: Amount = Field(None, description="Attempts that failed or were interrupted.")
 
 
-class WorkflowModel(Model):
+class WorkflowModel(SheetModel):
     """A named set of notebooks."""
 
     name: str = Field(description="Unique name of the workflow.", min_length=1)

@@ -1,5 +1,5 @@
 {#- AutoFlow's template for reports: text, plots and tables as a reader expects them; code where a cell's
-    tags or the output's `code` ask for it, and folded on pages that can fold.
+    tags or the output's `code` ask for it, and behind a switch on pages that can have one.
     Give a notebook's output a template of its own in workflows.yml to replace it; such a template may
     extend this one ('asciidoc_extended.tpl') or nbconvert's ('asciidoc/index.asciidoc.j2'). -#}
 {%- extends 'asciidoc/index.asciidoc.j2' -%}
@@ -9,7 +9,7 @@
 {%- if input == 'shown' and cell.source -%}
 {{ "\n\n" }}{{ cell.source | source_block }}{{ "\n\n" }}
 {%- elif input == 'folded' and cell.source -%}
-{{ "\n\nifdef::backend-html5[]\n.Code\n[%collapsible.code]\n======\n" }}{{ cell.source | source_block }}{{ "\n======\nendif::[]\n\n" }}
+{{ "\n\nifdef::backend-html5[]\n[.code]\n--\n" }}{{ cell.source | source_block }}{{ "\n--\nendif::[]\n\n" }}
 {%- endif -%}
 {%- endblock input -%}
 
@@ -29,15 +29,15 @@
 {%- endblock stream -%}
 
 {%- block data_svg -%}
-{{ "\n\n" }}image::{{ output.metadata.filenames['image/svg+xml'] | path2url }}[{{ output.metadata.autoflow.attributes }}]{{ "\n\n" }}
+{{ "\n\n" ~ (output.metadata.autoflow.title or "") }}image::{{ output.metadata.filenames['image/svg+xml'] | path2url }}[{{ output.metadata.autoflow.attributes }}]{{ "\n\n" }}
 {%- endblock data_svg -%}
 
 {%- block data_png -%}
-{{ "\n\n" }}image::{{ output.metadata.filenames['image/png'] | path2url }}[{{ output.metadata.autoflow.attributes }}]{{ "\n\n" }}
+{{ "\n\n" ~ (output.metadata.autoflow.title or "") }}image::{{ output.metadata.filenames['image/png'] | path2url }}[{{ output.metadata.autoflow.attributes }}]{{ "\n\n" }}
 {%- endblock data_png -%}
 
 {%- block data_jpg -%}
-{{ "\n\n" }}image::{{ output.metadata.filenames['image/jpeg'] | path2url }}[{{ output.metadata.autoflow.attributes }}]{{ "\n\n" }}
+{{ "\n\n" ~ (output.metadata.autoflow.title or "") }}image::{{ output.metadata.filenames['image/jpeg'] | path2url }}[{{ output.metadata.autoflow.attributes }}]{{ "\n\n" }}
 {%- endblock data_jpg -%}
 
 {%- block data_html scoped -%}

@@ -430,11 +430,18 @@ def on_headings(asciidoc: str, change: Callable[[int, str], str]) -> str:
     return "\n".join(lines)
 
 
-def with_title(asciidoc: str, fallback: str) -> tuple[str, str]:
+def with_title(asciidoc: str, fallback: str, given: str = "") -> tuple[str, str]:
     """Take the first heading as the document's title, if it is one of the first level and nothing is before it.
 
     If it is the only one of its level, those below it move up; levels that are left out are closed up,
     since asciidoctor wants none to be.
+
+    Parameters
+    ----------
+    fallback
+        The title where no heading is one.
+    given
+        The title whatever the headings are: the first one stays below it, unless it is the same.
 
     Returns
     -------
@@ -453,6 +460,8 @@ def with_title(asciidoc: str, fallback: str) -> tuple[str, str]:
     code = before.group() if before else ""
     body = re.sub(r"^(?:\[\[[^\n]*\]\]\n)?", "", asciidoc[len(code) :])
     titled = bool(levels) and levels[0] == 1 and body.startswith(f"== {first[0]}")
+    if given and titled and first[0].casefold() != given.casefold():
+        titled = False
     raised = titled and levels.count(1) == 1
     depth = 0
     seen = 0
@@ -467,7 +476,7 @@ def with_title(asciidoc: str, fallback: str) -> tuple[str, str]:
         return f"{'=' * (level + 1)} {words}"
 
     text = on_headings(code + body if titled else asciidoc, rewrite)
-    return first[0] if titled else fallback, text.lstrip()
+    return given or (first[0] if titled else fallback), text.lstrip()
 
 
 def lookup(converted: Mapping[str, str], html: Callable[[str], str]) -> Callable[[str], str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autoflow.child.asciidoc import literal, unspelled
+from autoflow.child.asciidoc import unspelled
 from autoflow.child.asciidoctor import PROGRAM, Line
+from autoflow.child.front_matter import Heading
+from autoflow.child.html_page import finished
 from autoflow.child.html_tables import size_role
-from autoflow.child.markdown import on_headings
 from autoflow.child.table_layout import SMALLER
 from autoflow.resources import config_file
 
@@ -43,12 +43,6 @@ JOINING = (
 )  # fmt: skip
 """Scripts whose letters change with their neighbours; those from right to left are told by Unicode."""
 
-LONG = 220
-"""Lines of text, pictures and tables from which on a report has a table of contents."""
-
-HEADING_OF_BLOCK = re.compile(r"^={2,6} [^\n]*\n\s*(image::|\[cols|\[%unbreakable)", re.MULTILINE)
-"""A heading with a picture or a table right below, which may go to the next page."""
-
 TO_HTML = (
     "ruby",
     "-rasciidoctor",
@@ -60,53 +54,12 @@ TO_HTML = (
 )
 """What the program asciidoctor does: it is in a package of its own, and the library comes with asciidoctor-pdf."""
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+DESIGN = Path(__file__).with_name("design.rb")
+"""How pages are laid out, where asciidoctor-pdf has no setting for it."""
 
 
 class ConversionError(Exception):
     """asciidoctor-pdf made no pages; the message is for a person."""
-
-
-@dataclass(frozen=True)
-class Heading:
-    """What stands above a report and on each of its pages."""
-
-    title: str
-    """In asciidoc."""
-    workflow: str = ""
-    parameters: str = ""
-    reference_date: str = ""
-    generated: str = ""
-
-
-def document(body: str, heading: Heading) -> str:
-    """Put title and attributes above the text of a report."""
-    known = {
-        "report-workflow": f"{heading.workflow} ({heading.parameters})" if heading.parameters else heading.workflow,
-        "report-date": heading.reference_date and f"reference date {heading.reference_date}",
-        "report-time": heading.generated and f"generated {heading.generated}",
-    }
-    attributes = {"doctype": "article", "idprefix": "", "idseparator": "-", "toc-title": "Contents"}
-    attributes |= {name: literal(value) if value else "" for name, value in known.items()}
-    if _is_long(body):
-        attributes |= {"toc": "macro", "toclevels": "2"}
-    lines = [f"= {heading.title}", *(f":{name}: {value}".rstrip() for name, value in attributes.items())]
-    byline = " · ".join(literal(value) for value in known.values() if value)
-    shown = f"[.byline]##{byline}##\n\n" if byline else ""
-    contents = "toc::[]\n\n" if "toc" in attributes else ""
-    return "\n".join(lines) + f"\n\n{shown}{contents}{body}\n"
-
-
-def _is_long(body: str) -> bool:
-    headings = 0
-
-    def count(level: int, words: str) -> str:
-        nonlocal headings
-        headings += level <= 2
-        return words
-
-    on_headings(body, count)
-    return headings >= 4 and len(body.splitlines()) + 20 * len(re.findall("^image::", body, re.MULTILINE)) > LONG
 
 
 def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[str]:
@@ -119,6 +72,7 @@ def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = N
         {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
         PROGRAM,
         line=line,
+        extensions=(DESIGN,),
     )
     return [*_in_words(messages), *_unjoined(source.read_text(encoding="utf-8"))]
 
@@ -135,8 +89,6 @@ def _theme(theme: Path, text: str) -> str:
         f"role:\n{sizes}"
         f"image:\n  alt-content: '{MISSING_PICTURE} %{{target}}'\n"
         "svg:\n  fallback-font-family: $base-font-family\n"
-        # costs 0.3 s, so only where a heading could be left behind alone
-        + ("heading:\n  min-height-after: auto\n" if HEADING_OF_BLOCK.search(text) else "")
     )
 
 
@@ -190,7 +142,7 @@ def _unjoined(text: str) -> list[str]:
     ]
 
 
-def to_html(source: Path, output: Path) -> list[str]:
+def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = None) -> list[str]:
     """Make one file of HTML, pictures inside, and give what is to be said of it."""
     # beside the report: what is elsewhere is not read
     shutil.copyfile(config_file(STYLE), source.with_name(STYLE))
@@ -206,18 +158,19 @@ def to_html(source: Path, output: Path) -> list[str]:
         },
         *TO_HTML,
     )
-    text = unspelled(output.read_text(encoding="utf-8"))
-    text = text.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
-    # a table that is wider than the window scrolls on its own
-    text = text.replace("<table ", '<div class="tables"><table ').replace("</table>", "</table></div>")
-    output.write_text(text, encoding="utf-8")
+    output.write_text(finished(unspelled(output.read_text(encoding="utf-8")), heading, logo), encoding="utf-8")
     return [message for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
 
 
 def _asciidoctor(
-    source: Path, output: Path, attributes: Mapping[str, str], *program: str, line: Line | None = None
+    source: Path,
+    output: Path,
+    attributes: Mapping[str, str],
+    *program: str,
+    line: Line | None = None,
+    extensions: Sequence[Path] = (),
 ) -> list[str]:
-    given = {"allow-uri-read!": "", "table-caption!": "", "figure-caption!": "", "example-caption!": "", **attributes}
+    given = {"allow-uri-read!": "", "example-caption!": "", **attributes}
     # nothing is written outside of its directory either
     made = source.with_name(f"made-{output.name}")
     arguments = [
@@ -226,6 +179,7 @@ def _asciidoctor(
         f"--base-dir={source.parent}",
         # says which characters no font has
         "--verbose",
+        *(f"--require={extension}" for extension in extensions),
         *(f"--attribute={name}={value}" if value else f"--attribute={name}" for name, value in given.items()),
         f"--out-file={made}",
         str(source),

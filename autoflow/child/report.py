@@ -22,12 +22,14 @@ from traitlets.config import Config
 from autoflow.child.acceptance import BrokenReportError, Expected, check_html, check_pdf
 from autoflow.child.asciidoc import literal, literal_block, source_block
 from autoflow.child.asciidoctor import Line
+from autoflow.child.captions import put_captions
 from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
+from autoflow.child.front_matter import Heading, bring_logo, document
 from autoflow.child.html_tables import html_to_asciidoc
 from autoflow.child.manifest import sha256, write_manifest
 from autoflow.child.markdown import convert_all, lookup, with_title
 from autoflow.child.maths import draw_formulas
-from autoflow.child.pages import ConversionError, Heading, document, to_html, to_pdf
+from autoflow.child.pages import ConversionError, to_html, to_pdf
 from autoflow.child.pictures import REFERENCE, PictureError, bring_attachments, bring_files, prepare_outputs
 from autoflow.resources import config_file
 from autoflow.token_scan import TokenScan
@@ -106,6 +108,8 @@ class Document:
     source: Path
     expected: Expected
     warnings: list[str]
+    heading: Heading
+    logo: Path | None
 
 
 def _make(
@@ -117,7 +121,7 @@ def _make(
         warnings += to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None, line)
         found = check_pdf(path, document.expected)
     else:
-        warnings += to_html(document.source, path)
+        warnings += to_html(document.source, path, document.heading, document.logo)
         found = check_html(path, document.expected)
     if scan.is_in(found.text) or (output["format"] == "html" and scan.is_in(path.read_text(encoding="utf-8"))):
         raise ReportError(f"FlowAPI's token is in the {output['format']}, which is not kept")
@@ -135,19 +139,22 @@ def write_document(request: Mapping[str, Any], directory: Path, template: str | 
     notebook = nbformat.read(request["notebook"], as_version=4)
     warnings = keep_content(notebook, code=code)
     prepare_outputs(notebook)
+    put_captions(notebook)
     bring_attachments(notebook, directory)
     converted = convert_all(_markdown_of(notebook), _html)
     body = to_asciidoc(notebook, converted, template, directory)
     inputs = Path(request["inputs_dir"])
     body, undrawn = draw_formulas(body, directory)
     body = bring_files(body, inputs, Path(request.get("inputs_root") or inputs), directory)
-    title, body = with_title(body, literal(request["title_fallback"]))
+    heading = Heading(**request.get("heading", {}))
+    title, body = with_title(body, literal(request["title_fallback"]), literal(heading.title or ""))
     source = directory / "report.adoc"
-    source.write_text(document(body, Heading(title, **request.get("heading", {}))), encoding="utf-8")
+    logo = bring_logo(heading, directory)
+    source.write_text(document(body, title, heading, logo), encoding="utf-8")
     pictures = {directory / match.group(2) for match in REFERENCE.finditer(body)}
     shown = "\n".join([*_shown(notebook), *converted.values(), *map(str, request.get("heading", {}).values())])
     expected = Expected(frozenset(picture for picture in pictures if picture.is_file()), shown)
-    return Document(source, expected, warnings + undrawn)
+    return Document(source, expected, warnings + undrawn, heading, logo)
 
 
 def _shown(notebook: NotebookNode) -> Iterator[str]:

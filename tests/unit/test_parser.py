@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autoflow.date_stencil import DateStencil
-from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries
+from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries, Sheet
 from autoflow.errors import DefinitionError
 from autoflow.listed_dates import DataRule
 from autoflow.parser import load_definitions
@@ -147,6 +147,17 @@ def test_limits_are_read(inputs: Path) -> None:
          ["report.output[1].formt: unknown key; did you mean 'format'?"]),
         ("filename: reads.ipynb", "output: {format: html, theme: link.ipynb}\n        filename: reads.ipynb",
          ["report.output.theme: link.ipynb leads out of", "report.output.theme: a theme is for pdf; remove it"]),
+        ("name: flows", "name: flows\n    titel: x\n    language: french\n    subtitle: ' '\n    logo: glues.ipynb",
+         ["workflows.yml:3:5: workflows[0].titel: unknown key; did you mean 'title'?",
+          "workflows[0].language: found 'french'; expected one of ar, en, es, fr, pt",
+          "workflows[0].subtitle: found ' ', expected text that is not blank",
+          "workflows[0].logo: glues.ipynb is not a picture that ends with .png, .jpg, .jpeg, .svg"]),
+        ("filename: reads.ipynb", "title: '{refrence_date}'\n        contact: '{'\n        logo: gone.png\n"
+         "        organisation: 2016\n        filename: reads.ipynb",
+         ["workflows.yml:8:16: workflows[0].notebooks.report.title: there is no value named 'refrence_date';"
+          " did you mean 'reference_date'?",
+          "report.contact: found '{' with a single '{'; write '{{' for a brace",
+          "report.logo: gone.png not found in", "report.organisation: found 2016, expected text; put it in quotes"]),
         ("filename: reads.ipynb", "output: {format: pdf, theme: no.yml}\n        filename: reads.ipynb",
          ["report.output.theme: no.yml not found in"]),
         ("filename: reads.ipynb", "output: {format: pdf, code: 1}\n        filename: reads.ipynb",
@@ -681,3 +692,15 @@ def test_keep_is_told_what_it_takes(inputs: Path, amount: str) -> None:
     (error,) = errors_of(inputs, text)
     assert "workflows[0].keep.reports: found" in error
     assert "expected a number such as 30 (the newest 30), or an age such as 90d" in error
+
+
+def test_what_reports_say_of_themselves_is_said_for_a_workflow_or_for_a_notebook(inputs: Path) -> None:
+    (inputs / "logo.svg").write_text("<svg/>")
+    said = "name: flows\n    title: '{reference_date}'\n    language: fr\n    logo: logo.svg"
+    text = GOOD.replace("name: flows", said, 1).replace(
+        "filename: reads.ipynb", "filename: reads.ipynb\n        title: Own\n        contact: me"
+    )
+    assert load(inputs, text) == []
+    run, report = load_definitions(inputs / "workflows.yml")[0].workflows["flows"].notebooks
+    assert run.sheet == Sheet("{reference_date}", language="fr", logo="logo.svg")
+    assert report.sheet == Sheet("Own", contact="me", language="fr", logo="logo.svg")

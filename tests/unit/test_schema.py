@@ -23,11 +23,17 @@ EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "inputs" / "workflo
 FULL = """
 workflows:
   - name: w
+    title: "Flows, {month}"
+    subtitle: of all
+    organisation: O
+    contact: c@example.org
+    language: pt
+    logo: logo.svg
     timeout: 1h30m
     retries: {attempts: 3, pause: 90s, max_pause: 1d}
     concurrency: 2
     notebooks:
-      a: {filename: a.ipynb, parameters: {x: x}, timeout: none, output: {format: pdf, template: t.tpl}}
+      a: {filename: a.ipynb, title: T, parameters: {x: x}, timeout: none, output: {format: pdf, template: t.tpl}}
       b: {filename: b.ipynb, parameters:, output: [{format: pdf, theme: t.yml}, {format: html, code: true}]}
     keep: {notebooks: 30d, reports: 100, attempts: 1d12h}
 available_dates_sensor:
