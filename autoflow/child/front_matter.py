@@ -124,7 +124,7 @@ def _attributes(heading: Heading) -> dict[str, str]:
 
 def _front(heading: Heading, title: str) -> Iterator[str]:
     if heading.subtitle:
-        yield f"[.subtitle]\n{literal(heading.subtitle)}"
+        yield f"[.below-title]\n{literal(heading.subtitle)}"
     shown = html.unescape(title).casefold()
     parts = []
     if not heading.title and heading.workflow.casefold() not in shown:

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Draws the country and writes country.json; run once, by hand: ``python -m examples.flowapi.draw_country``.
+"""Draws the country and writes country.json, and the names of its places; run once, by hand: ``python -m examples.flowapi.draw_country``.
 
 Places of admin3 are Voronoi cells of scattered towns, cut by a coast, with borders roughened like rivers.
 Places of the levels above are made of whole places of the level below.
@@ -24,6 +24,15 @@ SEED = 20160115
 TOWNS = 34
 CODE = "VEL"
 CENTRE = (14.2, 6.1)
+NAMES = {
+    "admin0": "Velia",
+    "admin1": "Amara Boskland Cardena",
+    "admin2": "Amaraport Tessil Ivrea Norrin Bosk Ostrava Pellworth Cardena Tarnmouth",
+    "admin3": "Amber Brinton Calder Dunmore Eskdale Farrow Galen Harrod Inver Jorvik Kestrel Lorne Marrow Nettle Orrin"
+    " Penrith Quill Rhone Sable Tarn Ulver Vane Wexley Yarrow Zennor Ashby Brae Corran Drift Elmley Fenwick Glade"
+    " Hythe Istrad",
+}
+"""What people call the places of each level, in the order of their codes."""
 
 
 def main() -> None:
@@ -51,6 +60,16 @@ def main() -> None:
             for t, index in enumerate(districts[district], start=1):
                 features["admin3"].append(_feature(len(features["admin3"]) + 1, f"{code}.{d}.{t}", places[index]))
     Path(__file__).with_name("country.json").write_text(json.dumps(features, separators=(",", ":")) + "\n")
+    write_names(features)
+
+
+def write_names(features: dict[str, list[dict[str, Any]]]) -> None:
+    """Write the table of names beside the notebooks, which FlowAPI does not have."""
+    lines = ["pcod,name"]
+    for level, members in features.items():
+        codes = [feature["properties"]["pcod"] for feature in members]
+        lines += [f"{code},{name}" for code, name in zip(codes, NAMES[level].split(), strict=True)]
+    (Path(__file__).parent.parent / "inputs" / "place_names.csv").write_text("\n".join(lines) + "\n")
 
 
 def _coast(draw: random.Random) -> Polygon:
