@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Draws the country and writes country.json, and the names of its places; run once, by hand: ``python -m examples.flowapi.draw_country``.
+"""Draws the country, and names its places; run once, by hand: ``python -m examples.flowapi.draw_country``.
 
 Places of admin3 are Voronoi cells of scattered towns, cut by a coast, with borders roughened like rivers.
 Places of the levels above are made of whole places of the level below.

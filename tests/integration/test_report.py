@@ -428,7 +428,9 @@ def test_html_is_one_file_that_loads_nothing_and_runs_nothing(long_report: Pages
 
 def test_code_is_folded_in_html_but_not_where_a_tag_hides_it(long_report: Pages) -> None:
     page = long_report.path.with_suffix(".html").read_text()
-    assert re.search(r'<details class="code">\s*<summary class="title">Code</summary>.*?FOLDED_CODE', page, re.DOTALL)
+    assert re.search(r'<div class="openblock code">\s*<div class="content">.*?FOLDED_CODE', page, re.DOTALL)
+    assert page.count("<label") == 1
+    assert "<details" not in page
     assert "HIDDEN_CODE" not in page
     assert "REMOVED" not in page
     assert "<h1>The long one</h1>" in page
