@@ -26,6 +26,12 @@ module AutoFlow
       super.tap { catalog.data[:Lang] = PDF::Core::LiteralString.new(doc.attr('lang')) if doc.attr?('lang') }
     end
 
+    def build_pdf_info(doc)
+      own = { Author: 'report-organisation', Subject: 'report-subject', Keywords: 'report-keywords' }
+      own = own.transform_values { |name| said(doc, name) }.reject { |_, text| text.empty? }
+      super.merge(own.transform_values { |text| sanitize(text).as_pdf })
+    end
+
     def convert_section(node, opts = {})
       turn_before(node.blocks.first)
       super
@@ -180,8 +186,14 @@ module AutoFlow
       nil
     end
 
+    # Read an attribute, in which asciidoctor has escaped the ampersands of character references.
+    def said(doc, name)
+      doc.attr(name).to_s.gsub('&amp;', '&')
+    end
+
     def ink_masthead(doc)
-      name, logo = doc.attr('report-organisation').to_s, doc.attr('report-logo').to_s
+      name = said(doc, 'report-organisation')
+      logo = sanitize(said(doc, 'report-logo'))
       return if name.empty? && logo.empty?
 
       float { ink_logo(logo) } unless logo.empty?

@@ -63,6 +63,15 @@ class Heading:
         """What each page calls the report."""
         return MIDDLE_DOT.join(part for part in (self.title or self.workflow, self.parameters) if part)
 
+    @property
+    def subject(self) -> str:
+        """What the report is about, for those who look at its file."""
+        return self.subtitle or MIDDLE_DOT.join(part for part in (self.name, self.date) if part)
+
+    @property
+    def keywords(self) -> str:
+        return ", ".join(part for part in (self.workflow, self.parameters, self.reference_date) if part)
+
 
 def document(body: str, title: str, heading: Heading, logo: Path | None = None) -> str:
     """Put title and attributes above the text of a report.
@@ -96,8 +105,6 @@ def _attributes(heading: Heading) -> dict[str, str]:
     name = heading.name
     # the date is said once
     date = "" if heading.date and heading.date in name else heading.date
-    described = heading.subtitle or MIDDLE_DOT.join(part for part in (name, date) if part)
-    keywords = (heading.workflow, heading.parameters, heading.reference_date)
     return {
         "doctype": "article",
         "idprefix": "",
@@ -116,9 +123,8 @@ def _attributes(heading: Heading) -> dict[str, str]:
         ),
         "report-page": words.page,
         "report-of": words.of,
-        **{key: value for key, value in {"authors": heading.organisation, "subject": described}.items() if value},
-        **({"description": described} if described else {}),
-        **({"keywords": text} if (text := ", ".join(filter(None, keywords))) else {}),
+        "report-subject": heading.subject,
+        "report-keywords": heading.keywords,
     }
 
 

@@ -26,7 +26,7 @@ HEADING_CELL = re.compile(r'<th (?=class=)(?![^>]*scope=)([^>]*?colspan="\d+")?'
 
 def finished(page: str, heading: Heading, logo: Path | None = None) -> str:
     """Finish a page that asciidoctor has made."""
-    page = page.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
+    page = page.replace("<head>", f"<head>\n{_metadata(heading)}", 1)
     if heading.words.right_to_left:
         page = page.replace("<html ", '<html dir="rtl" ', 1)
     page = HEAD.sub(lambda head: HEADING_CELL.sub(_of_columns, head.group()), page)
@@ -38,6 +38,12 @@ def finished(page: str, heading: Heading, logo: Path | None = None) -> str:
     )
     page = page.replace('<div id="header">', f'{_switch(page, heading)}{_masthead(heading, logo)}<div id="header">', 1)
     return page.replace("</body>", f"{_foot(heading)}</body>", 1)
+
+
+def _metadata(heading: Heading) -> str:
+    said = {"author": heading.organisation, "description": heading.subject, "keywords": heading.keywords}
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    return "\n".join([policy, *(f'<meta name="{key}" content="{escape(text)}">' for key, text in said.items() if text)])
 
 
 def _of_columns(match: re.Match[str]) -> str:

@@ -160,6 +160,7 @@ def write_document(request: Mapping[str, Any], directory: Path, template: str | 
 def _shown(notebook: NotebookNode) -> Iterator[str]:
     """Give the texts that pages may quote as they are."""
     for cell in notebook.cells:
+        yield str(cell.metadata.get("caption", ""))
         if cell.cell_type != "markdown":
             yield cell.source
         for output in cell.get("outputs", ()):
