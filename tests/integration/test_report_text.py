@@ -24,7 +24,7 @@ from mistune import HTMLRenderer
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import v4
 
-from autoflow.child import pages, report
+from autoflow.child import front_matter, report
 from autoflow.child.content import visible_text
 from autoflow.child.markdown import LineReader
 
@@ -213,13 +213,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     workspace.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         # a table of contents would have headings twice
-        patch.setattr(pages, "LONG", 10**9)
+        patch.setattr(front_matter, "LONG", 10**9)
         report.work(request, workspace)
     body = paths["html"].read_text(encoding="utf-8").partition("<body")[2]
     command = ["pdftotext", "-raw", "-enc", "UTF-8", str(paths["pdf"]), "-"]
     pdf = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     # the number of each page
-    pdf = re.sub(r"^\d+ ?/ ?\d+\n?(\f|\Z)", "", pdf, flags=re.MULTILINE)
+    pdf = re.sub(r"^Page \d+ of \d+\n?(\f|\Z)", "", pdf, flags=re.MULTILINE)
     return Made(seed, pieces, by_piece(visible_text(f"<body{body}")), by_piece(pdf))
 
 
