@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -93,3 +94,8 @@ class Days:
         return Days(
             tuple((first - start, last - end + 1) for first, last in self.stretches if last - first >= end - start)
         )
+
+
+def days_before(date: dt.date, days: int) -> dt.date:
+    """Go back so many days, but not beyond the first day of the calendar."""
+    return dt.date.fromordinal(max(date.toordinal() - days, 1))

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from autoflow.attempts import is_given_up, next_try
 from autoflow.child.page import Asked, Links, short
+from autoflow.days import days_before
 from autoflow.overview import DayState, Row, Situation, calendar, list_age, span
 from autoflow.run_reader import RecordedNotebook, RecordedRun, Standing
 from autoflow.runs import RunState
@@ -174,7 +175,7 @@ def _latest(links: Links) -> list[tuple[str, str]]:
 
 
 def _recent(links: Links, rows: Sequence[Row], first: dt.date, last: dt.date) -> dict[str, Any]:
-    begin = max(first, last - dt.timedelta(days=RECENT_DAYS - 1))
+    begin = max(first, days_before(last, RECENT_DAYS - 1))
     days = [begin + dt.timedelta(days=number) for number in range((last - begin).days + 1)]
     months = [(month, len(list(group))) for month, group in groupby(f"{day:%Y-%m}" for day in days)]
     return {

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from autoflow.commands.reading import check_span, definitions_of, record, situation_of, triggers_of
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
+from autoflow.days import days_before
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import DayState, Row, Situation, calendar, moment, span
 from autoflow.run_reader import Standing
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         step = options.by or "day"
         if not (options.csv or options.json or options.by):
             if options.first is None and options.last is None:
-                first = max(first, last - dt.timedelta(days=room - 1))
+                first = max(first, days_before(last, room - 1))
             step = next((step for step in STEPS if _columns(first, last, step) <= room), "year")
         situation = situation_of(definitions, reader, situation.now, first, last)
     rows = calendar(situation, first, last, options.workflow)

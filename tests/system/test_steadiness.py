@@ -199,3 +199,30 @@ def test_a_disk_that_becomes_full_is_told_in_words(deployment: Deployment, size:
         assert outcome.code in (1, 75), outcome.log
         assert "space left" in outcome.log, outcome.log
         assert processes_of(deployment) == []
+
+
+def test_the_ends_of_the_calendar_break_nothing(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    flowapi.dates = {"calls": ["0001-01-01", "9999-12-31"], "sms": ["0001-01-01"]}
+    deployment.write(
+        """
+workflows: [{name: w, notebooks: {a: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}}]
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  workflows:
+    - {workflow_name: w, date_stencil: [[-7, 1]]}
+    - {workflow_name: w, date_stencil: [[0, 7]], lag: 3}
+    - {workflow_name: w, dates: "* * sun"}
+""",
+        "glues",
+    )
+    for arguments in (
+        ["--run-once"],
+        ["plan"],
+        *(["why", "w", date] for date in ("0001-01-01", "9999-12-31")),
+        *(["calendar", *more] for more in ([], ["--by", "year"], ["--from", "9999-12-01"])),
+        ["calendar", "--csv", "--from", "0001-01-01", "--to", "0001-02-01"],
+    ):
+        outcome = deployment.run(*arguments)
+        assert outcome.code == 0, outcome.log
+        assert "out of range" not in outcome.log
+    assert deployment.made("reports/index.html")
