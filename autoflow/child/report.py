@@ -98,6 +98,7 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
 def prepare() -> None:
     """Have ready what all reports need, before processes are forked for them."""
     import_module("pypdf")
+    convert_all(["a *text*"], _html)
     _exporter(config_file(TEMPLATE)).from_notebook_node(nbformat.v4.new_notebook())
 
 

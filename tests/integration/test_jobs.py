@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from autoflow.child.printed import last_state
 from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Jobs, Reply
 from autoflow.warm_process import MARKER
@@ -122,6 +123,17 @@ def test_a_flood_of_output_is_cut_and_the_notebook_goes_on(jobs: Jobs) -> None:
     text = "".join(str(output.get("text", "")) for output in outputs_of(executed))
     assert "more than 10 MB of output in this cell; the rest is left out" in text
     assert "still here" in text
+
+
+def test_what_was_cleared_or_written_over_does_not_count(jobs: Jobs) -> None:
+    reply, executed = execute(jobs, "writes_over", timeout=100.0)
+    assert reply.cause == "done"
+    cleared, progress, shown = (cell["outputs"] for cell in executed["cells"] if cell.get("outputs"))
+    assert "".join(cleared[-1]["text"]) == "last state\n"
+    assert len(json.dumps(cleared)) < 100
+    assert last_state("".join("".join(output["text"]) for output in progress)).strip() == "done"
+    assert [output["data"]["text/plain"] for output in shown] in (["'update 4'"], [["'update 4'"]])
+    assert "left out" not in json.dumps(executed)
 
 
 def test_daemons_that_a_notebook_starts_end_with_it(jobs: Jobs, warm: bool) -> None:

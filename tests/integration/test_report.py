@@ -8,17 +8,21 @@ from __future__ import annotations
 import base64
 import io
 import re
+import string
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import matplotlib as mpl
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from matplotlib import pyplot as plt
 from nbformat import NotebookNode, v4
+from pypdf import PdfReader
 
 from autoflow.child import report
 from autoflow.child.content import visible_text
@@ -124,6 +128,83 @@ def test_plots_fit_the_page(tmp_path: Path, kind: str) -> None:
     listing = subprocess.run(["pdfimages", "-list", pages.path], capture_output=True, text=True, check=True).stdout
     width, dots_per_inch = int(listing.splitlines()[2].split()[3]), int(listing.splitlines()[2].split()[12])
     assert width / dots_per_inch < 7.0  # inches between the margins of A4
+
+
+def test_links_keep_their_address_in_both_formats(tmp_path: Path) -> None:
+    addresses = [
+        "https://example.org/a__b__c?x=1&y=(2)#f_g",
+        "https://example.org/a*b*c+d~e~f^g^",
+        "https://example.org/%7Euser/it's,here;too",
+        "https://example.org/\u00e9t\u00e9",
+        "mailto:someone_else@example.org",
+    ]
+    text = "\n\n".join(f"[to __{number}__, a=b](<{address}>)" for number, address in enumerate(addresses))
+    pages = convert(tmp_path, markdown(f"# T\n\n{text}"), html=True)
+    wanted = [quote(address, safe=string.punctuation) for address in addresses]
+    page = BeautifulSoup(pages.path.with_suffix(".html").read_text(), "html.parser")
+    assert [unquote(str(link["href"])) for link in page.find_all("a")] == list(map(unquote, wanted))
+    assert [link.get_text() for link in page.find_all("a")] == [f"to {number}, a=b" for number in range(5)]
+    notes = [note.get_object() for each in PdfReader(pages.path).pages for note in each.get("/Annots", ())]
+    # a link of several looks is several of the same
+    assert list(dict.fromkeys(unquote(str(note["/A"]["/URI"])) for note in notes)) == list(map(unquote, wanted))
+
+
+def test_links_within_a_notebook_find_their_headings(tmp_path: Path) -> None:
+    source = "# T\n\n[down](#Results-of-C++,-2016) and [gone](#nowhere)\n\n## Results of C++, 2016\n\ntext"
+    page = convert(tmp_path, markdown(source), html=True).path.with_suffix(".html").read_text()
+    (target,) = re.findall(r'<a href="#([^"]*)">down', page)
+    assert f'<h2 id="{target}">' in page
+
+
+def test_lists_quotations_and_code_nest_as_they_are_written(tmp_path: Path) -> None:
+    source = """# T
+
+- one
+  1. two
+
+     ```
+     code | of two
+     ```
+     - three
+
+  after two
+
+  > quoted
+  >
+  > > deeper
+- [x] four
+
+* of another list
+"""
+    page = convert(tmp_path, markdown(source), html=True).path.with_suffix(".html").read_text()
+    soup = BeautifulSoup(page, "html.parser")
+    [first, second] = [
+        each for each in soup.find_all("ul") if each.find_parent("ul") is None and each.find_parent("ol") is None
+    ]
+    assert [item.get_text(" ", strip=True).split()[0] for item in first.find_all("li", recursive=False)] == [
+        "one",
+        "\u2611",
+    ]
+    item = first.find("li")
+    assert item.find("ol").find("pre").get_text() == "code | of two"
+    assert item.find("ol").find("ul").get_text(strip=True) == "three"
+    (after,) = [each for each in item.find_all("p") if each.get_text() == "after two"]
+    assert after.find_parent("li") is item
+    assert "deeper" in item.find("blockquote").find("blockquote").get_text()
+    assert second.get_text(strip=True) == "of another list"
+
+
+def test_code_objects_are_shown_as_their_text(tmp_path: Path) -> None:
+    latex = "\\begin{Verbatim}[commandchars=\\\\\\{\\}]\n\\PY{n}{x}\n\\end{Verbatim}"
+    pages = convert(
+        tmp_path,
+        markdown("# T"),
+        shown(
+            {"text/plain": "x = y_1 <3>", "text/html": "<div class='highlight'><pre>x</pre></div>", "text/latex": latex}
+        ),
+    )
+    assert "x = y_1 <3>" in pages.text
+    assert "Verbatim" not in pages.text
 
 
 def test_long_printed_text_is_whole_in_both_formats(tmp_path: Path) -> None:
