@@ -22,6 +22,9 @@ LONGEST_PART = 80
 MANIFEST = ".json"
 """Suffix of what is kept beside a report about how it was made."""
 
+BY_DATE = "by-date"
+"""Directory among the reports, of links that have names for people."""
+
 OUTPUT_SUFFIXES = (".pdf", ".html", MANIFEST)
 """Suffixes of what is made of an executed notebook; all that is made at a time has one stem."""
 
@@ -77,6 +80,13 @@ def latest_stems(run: Run, label: str) -> tuple[str, str]:
         parts.append(words if plain else f"{_safe(words)[:LONGEST_PARAMETERS]}-{_digest(values)}")
     stem = "__".join(parts)
     return stem, f"{stem}-{_digest([run.workflow.name, label, own], 12)}"
+
+
+def dated_names(run: Run, label: str) -> tuple[str, tuple[str, str]]:
+    """Name the place below ``by-date`` of what a run made, ``<workflow>/<date>``, and the stems as `latest_stems`."""
+    workflow = _safe(run.workflow.name)
+    plain, own = (stem.removeprefix(f"{workflow}__").replace("__", "-") for stem in latest_stems(run, label))
+    return f"{workflow}/{run.reference_date}", (plain, own)
 
 
 def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autoflow.naming import MANIFEST, own_parameters
+from autoflow.naming import BY_DATE, MANIFEST, own_parameters
 
 LATEST = "latest"
 """Directory in the reports' own, of links to the newest."""
@@ -121,24 +121,40 @@ class Outputs:
         Raises
         ------
         OSError
-            When the file system has no symbolic links.
+            When neither links nor copies can be made.
         """
-        latest = self.reports / LATEST
-        latest.mkdir(exist_ok=True)
-        plain, own = (latest / f"{stem}{MANIFEST}" for stem in stems)
+        self._lead(self.reports / LATEST, stems, finals, newest=True)
+
+    def file(self, place: str, stems: tuple[str, str], finals: Sequence[Path]) -> None:
+        """Let links below ``by-date``, with names that people can read, point at the reports of one reference date.
+
+        Parameters
+        ----------
+        place
+            Directory of a workflow and a date; the others are as for `point`.
+        """
+        self._lead(self.reports / BY_DATE / place, stems, finals, newest=False)
+
+    def _lead(self, directory: Path, stems: tuple[str, str], finals: Sequence[Path], *, newest: bool) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        plain, own = (directory / f"{stem}{MANIFEST}" for stem in stems)
         fresh = _manifest(finals[0].with_suffix(MANIFEST))
         there = _manifest(own if os.path.lexists(own) else plain)
         stem = stems[0]
         if os.path.lexists(own) or (there and _source(there) != _source(fresh)):
             stem, there = stems[1], _manifest(own)
-        good = (latest / f"{stem}{finals[0].suffix}").exists()
+        good = newest and (directory / f"{stem}{finals[0].suffix}").exists()
         if good and str(there.get("reference_date", "")) > str(fresh.get("reference_date", "")):
             return
         for final in finals:
-            growing = latest / f".{stem}{final.suffix}.new"
+            growing = directory / f".{stem}{final.suffix}.new"
             growing.unlink(missing_ok=True)
-            growing.symlink_to(os.path.relpath(final, latest))
-            growing.replace(latest / f"{stem}{final.suffix}")
+            try:
+                growing.symlink_to(os.path.relpath(final, directory))
+            except OSError:
+                # a share without links
+                shutil.copyfile(final, growing)
+            growing.replace(directory / f"{stem}{final.suffix}")
 
     def release(self, path: Path) -> None:
         """Take a promise back."""

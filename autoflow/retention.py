@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import filecmp
 import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
 from autoflow.definitions import Amount, Keep, Workflow
+from autoflow.naming import BY_DATE
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +185,7 @@ class Sweeper:
                 if path in gone or path in left:
                     continue
                 count += os.path.lexists(path)
-                if why := self._remove(path, removal.made.ended):
+                if why := self._remove(path, removal.made):
                     left[path] = why
                     count -= 1
                 else:
@@ -194,7 +197,20 @@ class Sweeper:
             logger.info("removed %d old files, as workflows.yml says under keep", count)
         return Swept(count, left)
 
-    def _remove(self, path: Path, ended: dt.datetime) -> str | None:
+    def _unfile(self, path: Path, reference_date: str) -> None:
+        """Remove what has a name for people and leads to a report that is to go, or is a copy of it."""
+        if path.parent not in self.directories or not reference_date:
+            return
+        for place in (path.parent / BY_DATE).glob(f"*/{reference_date}"):
+            with suppress(OSError):
+                for entry in place.iterdir():
+                    if _leads_to(entry, path):
+                        entry.unlink()
+                # as far as nothing else is there
+                place.rmdir()
+                place.parent.rmdir()
+
+    def _remove(self, path: Path, made: Made) -> str | None:
         """Remove a file, unless it is another than the one that was made; say why it is there still."""
         try:
             found = path.lstat()
@@ -202,14 +218,22 @@ class Sweeper:
                 return "is not in the directories of outputs"
             if not stat.S_ISREG(found.st_mode):
                 return "is not a file that AutoFlow has made"
-            if dt.datetime.fromtimestamp(found.st_mtime, dt.UTC) > ended + LONGEST_WRITE:
+            if dt.datetime.fromtimestamp(found.st_mtime, dt.UTC) > made.ended + LONGEST_WRITE:
                 return "has been changed since it was made"
+            # before it, so that a crash leaves no name that leads nowhere
+            self._unfile(path, made.reference_date)
             path.unlink()
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            self._unfile(path, made.reference_date)
         except OSError as error:
             return f"cannot be removed ({error.strerror})"
         return None
+
+
+def _leads_to(entry: Path, path: Path) -> bool:
+    if entry.is_symlink():
+        return Path(os.path.normpath(entry.parent / entry.readlink())) == Path(os.path.normpath(path))
+    return entry.suffix == path.suffix and path.is_file() and filecmp.cmp(entry, path, shallow=False)
 
 
 def _without(removal: Removal, left: Mapping[Path, str]) -> Removal:

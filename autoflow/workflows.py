@@ -24,7 +24,7 @@ from autoflow.executed_notebook import executed_with, record_cause
 from autoflow.fitting import changed_inputs
 from autoflow.jobs import Reply
 from autoflow.model import Attempt
-from autoflow.naming import latest_stems, output_stem
+from autoflow.naming import dated_names, latest_stems, output_stem
 from autoflow.progress import Task
 from autoflow.recording import Written, recorded
 from autoflow.redaction import Redactor
@@ -249,6 +249,7 @@ def _point_at_latest(execution: _Execution) -> None:
     for label, paths in execution.reports.items():
         try:
             context.outputs.point(latest_stems(run, label), paths)
+            context.outputs.file(*dated_names(run, label), paths)
         except OSError as error:
             message = f"links to the newest reports cannot be made in {context.outputs.reports}: {error.strerror}"
             context.conditions.begin("latest", message, logging.WARNING)

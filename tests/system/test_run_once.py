@@ -314,6 +314,11 @@ def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deploym
     assert (latest / "w__r.pdf").resolve() == pdf
     assert (latest / "w__r.html").resolve() == html
     manifest = json.loads((latest / "w__r.json").read_text())
+    named = deployment.outputs / "reports" / "by-date" / "w"
+    # the names of what is gone are gone too
+    assert [path.name for path in named.iterdir()] == ["2016-01-02"]
+    assert {path.name for path in (named / "2016-01-02").iterdir()} == {"r.pdf", "r.html", "r.json"}
+    assert (named / "2016-01-02" / "r.pdf").resolve() == pdf
     (notebook,) = manifest["notebooks"]
     (executed,) = deployment.made("notebooks/*2016-01-02*.ipynb")
     assert notebook["executed"] == executed.name
@@ -336,7 +341,7 @@ def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deploym
     assert pdf.exists()
     again = json.loads((latest / "w__r.json").read_text())
     assert again["replaces"] == [pdf.name]
-    assert (latest / "w__r.pdf").resolve() != pdf
+    assert (latest / "w__r.pdf").resolve() == (named / "2016-01-02" / "r.pdf").resolve() != pdf
 
 
 def test_a_notebook_that_shows_the_token_in_disguise_is_not_kept(deployment: Deployment) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autoflow.definitions import Trigger, Workflow
-from autoflow.naming import latest_stems
+from autoflow.naming import dated_names, latest_stems
 from autoflow.outputs import Outputs
 from autoflow.runs import build_run
 
@@ -105,3 +105,21 @@ def test_names_that_are_one_where_case_does_not_count_are_not_promised_twice(out
     assert names == ["Flows.pdf", "flows-2.pdf", "Stra\u00dfe.pdf", "STRASSE-2.pdf"]
     outputs.release(outputs.reports / "flows-2.pdf")
     assert outputs.reserve(outputs.reports, "FLOWS", ".pdf").name == "FLOWS-2.pdf"
+
+
+def test_reports_have_names_for_people_by_workflow_and_date(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    trigger = Trigger("Flows/of DRC", {"unit": "admin2"})
+    run = build_run(Workflow("Flows/of DRC", ()), trigger, dt.date(2016, 1, 2))
+    place, stems = dated_names(run, "report")
+    for name in ("first", "again"):
+        publish(outputs, name, "2016-01-02")
+        outputs.file(place, stems, [outputs.reports / f"{name}.pdf", outputs.reports / f"{name}.json"])
+        if name == "first":
+            continue
+        # as on a share without links
+        monkeypatch.setattr(Path, "symlink_to", lambda *_: (_ for _ in ()).throw(PermissionError()))
+        outputs.file(place, ("copied", "copied-own"), [outputs.reports / "again.pdf", outputs.reports / "again.json"])
+    directory = outputs.reports / "by-date" / "Flows_of_DRC" / "2016-01-02"
+    names = {path.name: path.read_text() for path in directory.glob("*.pdf")}
+    assert names == {"report-admin2.pdf": "again", "copied.pdf": "again"}
+    assert not (directory / "copied.pdf").is_symlink()

@@ -158,3 +158,17 @@ def test_what_would_go_can_be_asked_without_anything_going(reports: Path) -> Non
     assert removal.files == (old,)
     assert old.exists()
     assert shelf.forgotten == []
+
+
+def test_names_for_people_go_with_what_they_lead_to(reports: Path) -> None:
+    old = write(reports / "old.pdf", dt.datetime(2016, 1, 1, 11, tzinfo=dt.UTC))
+    place = reports / "by-date" / "w" / "2016-01-01"
+    place.mkdir(parents=True)
+    (place / "link.pdf").symlink_to("../../../old.pdf")
+    (place / "copy.pdf").write_bytes(old.read_bytes())
+    kept = reports / "by-date" / "w" / "2016-01-02"
+    kept.mkdir()
+    (kept / "link.pdf").symlink_to("../../../new.pdf")
+    assert sweep(reports, old, reports / "old.html") == 1
+    assert not place.exists()
+    assert (kept / "link.pdf").is_symlink()
