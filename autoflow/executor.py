@@ -18,7 +18,7 @@ from autoflow.attempts import is_given_up, next_try
 from autoflow.context import Context
 from autoflow.date_stencil import EmptyIntervalError
 from autoflow.definitions import Concurrency, Definitions
-from autoflow.errors import SettingsError
+from autoflow.errors import SettingsError, may_pass
 from autoflow.listed_dates import ListedDates
 from autoflow.runs import Run, RunState, key_maker
 from autoflow.settings import read_token
@@ -166,7 +166,9 @@ class Executor:
         if task.cancelled():
             self.states[RunState.INTERRUPTED] += 1
         elif error := task.exception():
-            logger.error("%s could not be run, and is left for the next tick", run, exc_info=error)
+            # of a full disk there is nothing to trace
+            trace = None if isinstance(error, Exception) and may_pass(error) else error
+            logger.error("%s could not be run, and is left for the next tick", run, exc_info=trace)
             context.conditions.begin("defect", f"{run} could not be run: {type(error).__name__}: {error}")
             self.states[RunState.INTERRUPTED] += 1
         elif (state := task.result()) is not None:

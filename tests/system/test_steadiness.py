@@ -191,14 +191,23 @@ def test_a_file_system_that_turns_read_only_is_told_and_sigterm_ends_the_daemon(
 
 @needs_mounts
 @pytest.mark.parametrize("size", ["400k", "1m"])
-def test_a_disk_that_becomes_full_is_told_in_words(deployment: Deployment, size: str) -> None:
+def test_a_disk_that_becomes_full_is_told_in_words_and_waited_for(
+    deployment: Deployment, started: list[subprocess.Popen[str]], tmp_path: Path, size: str
+) -> None:
     deployment.write_simple("glues", "fills_disk")
+    deployment.environment["AUTOFLOW_GRACE"] = "1s"
     deployment.outputs.mkdir(exist_ok=True)
+    log = tmp_path / "log"
     with mounted(deployment.outputs, f"size={size}"):
-        outcome = deployment.run("--run-once")
-        assert outcome.code in (1, 75), outcome.log
-        assert "space left" in outcome.log, outcome.log
+        with log.open("wb") as file:
+            run = with_its_log_in(deployment, file.fileno(), "--run-once")
+        started.append(run)
+        until(lambda: "the record cannot be written" in log.read_text() or run.poll() is not None, 60)
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(60) in (1, 75), log.read_text()
         assert processes_of(deployment) == []
+    assert "disk is full" in log.read_text()
+    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 def test_the_ends_of_the_calendar_break_nothing(deployment: Deployment, flowapi: FlowapiStandin) -> None:
