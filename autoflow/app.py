@@ -66,7 +66,6 @@ def open_context(
         make_caches(passed, settings)
         jobs = Jobs(settings.work_dir / settings.instance, settings.instance, passed, warm_process=warm_process)
         conditions, backlog = Conditions(), Backlog()
-        pages = Pages(settings, store, jobs, progress, conditions)
         try:
             presence.watch(settings.work_dir / settings.instance)
             outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance, presence.check)
@@ -81,8 +80,6 @@ def open_context(
                 conditions=conditions,
                 steering=Steering(store),
                 backlog=backlog,
-                pages=pages,
-                index=IndexPage(pages, outputs, conditions, backlog),
             )
             for attempt in store.recover(context.now()):
                 logger.warning(
@@ -208,18 +205,18 @@ async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
 async def _working(context: Context, definitions: Definitions) -> AsyncIterator[tuple[Executor, Signals]]:
     """Hear signals, and obey orders over the control socket, until all that is due is done."""
     agenda = Agenda(context.now(), definitions, doing="running once")
-    context.pages.follow(lambda: Outlook(context.now(), definitions))
     context.store.set_right(context.now())
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        executor = Executor(context, signals.stop)
+        index = IndexPage(context, Pages(context, lambda: Outlook(context.now(), definitions)))
+        executor = Executor(context, signals.stop, index)
         async with (
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
-            beside(obey_orders(context, executor, lambda: definitions)),
+            beside(obey_orders(context, executor, index, lambda: definitions)),
         ):
             yield executor, signals
             if not signals.stop.is_set():
-                await context.index.settle()
+                await index.settle()
 
 
 def _summed_up(executor: Executor) -> ExitCode:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 from autoflow.backlog import Backlog
 from autoflow.conditions import Conditions
-from autoflow.index_page import IndexPage
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
 from autoflow.model import RunStore
 from autoflow.outputs import Outputs
-from autoflow.pages import Pages
 from autoflow.progress import Progress
 from autoflow.settings import Settings
 from autoflow.steering import Steering
@@ -39,8 +37,6 @@ class Context:
     conditions: Conditions
     steering: Steering
     backlog: Backlog
-    pages: Pages
-    index: IndexPage
     now: Callable[[], dt.datetime] = utc_now
     longest_nap: float = 60.0
     """Seconds that the idle daemon sleeps at a stretch."""

@@ -25,10 +25,11 @@ from autoflow.control import Control
 from autoflow.definitions import Definitions
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
 from autoflow.executor import Executor
+from autoflow.index_page import IndexPage
 from autoflow.messenger import Messenger
 from autoflow.notifier import Notifier
 from autoflow.outputs import unwritable
-from autoflow.pages import Outlook
+from autoflow.pages import Outlook, Pages
 from autoflow.parser import load_definitions
 from autoflow.recording import recorded
 from autoflow.retention import Sweeper
@@ -92,6 +93,7 @@ class Life:
     context: Context
     agenda: Agenda
     executor: Executor
+    index: IndexPage
     signals: Signals
     messenger: Messenger
     notifier: Notifier
@@ -110,8 +112,9 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     agenda = Agenda(first_tick(context, now=now), definitions)
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        executor = Executor(context, signals.stop)
-        context.pages.follow(lambda: outlook(context, agenda, executor))
+        pages = Pages(context, lambda: outlook(context, agenda, executor))
+        index = IndexPage(context, pages)
+        executor = Executor(context, signals.stop, index)
 
         def fresh() -> Definitions:
             agenda.definitions = reload(context, agenda.definitions)
@@ -120,11 +123,11 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
         async with (
             Messenger(context, lambda: agenda.definitions, lambda: executor.busy) as messenger,
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
-            page(context, agenda, executor),
+            page(context, pages, lambda: state(context, agenda, executor)),
             beside(feed_watchdog(notifier)),
-            beside(obey_orders(context, executor, fresh)),
+            beside(obey_orders(context, executor, index, fresh)),
         ):
-            life = Life(context, agenda, executor, signals, messenger, notifier)
+            life = Life(context, agenda, executor, index, signals, messenger, notifier)
             notifier.ready()
             while not signals.stop.is_set():
                 try:
@@ -135,7 +138,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     raise
             notifier.stopping()
             await done_or_stopped(executor.idle(), signals, context.settings.grace)
-            await context.index.close()
+            await index.close()
     logger.info("stopped")
     return ExitCode.OK
 
@@ -210,7 +213,7 @@ async def tick(life: Life) -> None:
     if still_busy:
         # there may be no moment in which nothing is under way
         sweep(context, agenda.definitions)
-        context.index.settle_soon()
+        life.index.settle_soon()
 
 
 def missed(life: Life, error: Exception) -> None:
@@ -234,10 +237,10 @@ def settle(life: Life) -> None:
         life.context.store.record_unfinished(unfinished=bool(life.executor.waiting))
     sweep(life.context, life.agenda.definitions)
     life.messenger.look()
-    life.context.index.settle_soon()
+    life.index.settle_soon()
 
 
-async def obey_orders(context: Context, executor: Executor, fresh: Callable[[], Definitions]) -> None:
+async def obey_orders(context: Context, executor: Executor, index: IndexPage, fresh: Callable[[], Definitions]) -> None:
     """Act on what people ask for as soon as it is recorded, also while a tick is being made.
 
     Parameters
@@ -249,7 +252,7 @@ async def obey_orders(context: Context, executor: Executor, fresh: Callable[[], 
     while True:
         await changed.wait()
         changed.clear()
-        context.index.changed()
+        index.changed()
         try:
             sensor.take_asked(context, fresh(), executor)
             if executor.busy:
@@ -259,7 +262,7 @@ async def obey_orders(context: Context, executor: Executor, fresh: Callable[[], 
             logger.exception("what was asked for could not be run; the next tick tries again")
         # what is only to be skipped is seen at once too
         executor.news.set()
-        context.index.settle_soon()
+        index.settle_soon()
 
 
 def sweep(context: Context, definitions: Definitions) -> None:
@@ -423,7 +426,7 @@ async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Ma
 
 
 @asynccontextmanager
-async def page(context: Context, agenda: Agenda, executor: Executor) -> AsyncIterator[None]:
+async def page(context: Context, pages: Pages, health: Callable[[], Mapping[str, Any]]) -> AsyncIterator[None]:
     """Serve the page for as long as the context lasts, where the settings want it."""
     if context.settings.http is None:
         yield
@@ -431,7 +434,7 @@ async def page(context: Context, agenda: Agenda, executor: Executor) -> AsyncIte
     # nobody else pays for its libraries
     from autoflow.web import Web
 
-    async with Web(context, context.settings.http, lambda: state(context, agenda, executor)):
+    async with Web(context, pages, health):
         yield
 
 

@@ -11,8 +11,9 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from autoflow.attempts import is_given_up, next_try
 from autoflow.context import Context
@@ -41,6 +42,16 @@ class Work:
     """When the first of the failed runs that are not due yet will be."""
 
 
+class Watcher(Protocol):
+    """Who wants to know how runs go on."""
+
+    def changed(self) -> None:
+        """Hear that a run has ended."""
+
+    def kept(self) -> AbstractAsyncContextManager[None]:
+        """Give a context that lasts as long as runs go on."""
+
+
 class Executor:
     """Executes what is due, as many runs at a time as is allowed, and lives as long as AutoFlow does.
 
@@ -53,9 +64,11 @@ class Executor:
         The world of the runs.
     stop
         Once set, no further run starts.
+    watcher
+        Who is told of runs, if anybody.
     """
 
-    def __init__(self, context: Context, stop: asyncio.Event) -> None:
+    def __init__(self, context: Context, stop: asyncio.Event, watcher: Watcher | None = None) -> None:
         self.retry_at: dt.datetime | None = None
         """When to decide again, since a failed run can be tried again; None when there is none."""
         self.news = asyncio.Event()
@@ -64,6 +77,7 @@ class Executor:
         """How the runs ended that this process has made."""
         self.stop = stop
         self._context = context
+        self._watcher = watcher
         self._work = Work(Definitions({}, (), None), (), ListedDates())
         self._slots = Slots(1)
         self._running: dict[asyncio.Task[RunState | None], Run] = {}
@@ -105,7 +119,8 @@ class Executor:
     async def _live(self) -> None:
         """Keep at hand what runs need for as long as there are any."""
         while not self.stop.is_set() and self._startable():
-            async with self._context.jobs.warmth(preload_of(self._work.definitions)), self._context.index.kept():
+            watched = self._watcher.kept() if self._watcher else nullcontext()
+            async with self._context.jobs.warmth(preload_of(self._work.definitions)), watched:
                 await self._until_idle()
         self.news.set()
 
@@ -161,7 +176,8 @@ class Executor:
         """Take note of the end of a run, whatever it was, without harm to the others."""
         run, context = self._running.pop(task), self._context
         context.ledger.forget(run)
-        context.index.changed()
+        if self._watcher:
+            self._watcher.changed()
         self.news.set()
         if task.cancelled():
             self.states[RunState.INTERRUPTED] += 1

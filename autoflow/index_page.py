@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from autoflow.backlog import Backlog
-from autoflow.conditions import Conditions
-from autoflow.outputs import Outputs
+from autoflow.context import Context
 from autoflow.pages import Pages
 
 NAME = "index.html"
@@ -34,11 +32,9 @@ OLDEST = 3600.0
 class IndexPage:
     """Writes the page whenever there is something new, and seldom enough to be no burden."""
 
-    def __init__(self, pages: Pages, outputs: Outputs, conditions: Conditions, backlog: Backlog) -> None:
+    def __init__(self, context: Context, pages: Pages) -> None:
+        self._context = context
         self._pages = pages
-        self._outputs = outputs
-        self._conditions = conditions
-        self._backlog = backlog
         self._changed = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
@@ -89,25 +85,23 @@ class IndexPage:
     async def _write(self, limit: float = 60.0) -> None:
         async with self._writing:
             self._changed.clear()
-            if self._pages.outlook is not None:
-                self._written = self._stamp(), asyncio.get_running_loop().time()
-                await self._publish(self._outputs.reports / NAME, limit)
+            self._written = self._stamp(), asyncio.get_running_loop().time()
+            await self._publish(self._context.outputs.reports / NAME, limit)
 
     async def _publish(self, final: Path, limit: float) -> None:
         try:
             async with self._pages.made({"page": "index"}, limit) as (file, _):
-                await self._outputs.publish(file, final)
+                await self._context.outputs.publish(file, final)
         except asyncio.CancelledError:
             # what it was to say is not said yet
             self._changed.set()
             raise
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a page is no reason for a run to fail
             reason = error.strerror if isinstance(error, OSError) else error
-            self._conditions.begin("index", f"{final} can not be written ({reason})", logging.WARNING)
+            self._context.conditions.begin("index", f"{final} can not be written ({reason})", logging.WARNING)
         else:
-            self._conditions.end("index", f"{final} can be written again")
+            self._context.conditions.end("index", f"{final} can be written again")
 
     def _stamp(self) -> object:
-        outlook = self._pages.outlook
-        problems = [problem for problem in self._conditions.present() if NAME not in problem]
-        return outlook and outlook.definitions, problems, self._backlog.waiting, len(self._backlog.due)
+        problems = [problem for problem in self._context.conditions.present() if NAME not in problem]
+        return self._pages.outlook.definitions, problems, self._context.backlog.waiting, len(self._context.backlog.due)

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from autoflow import __version__
 from autoflow.context import Context
+from autoflow.pages import Pages
 from autoflow.runs import RunState
 from autoflow.settings import token_expiry
 
@@ -28,8 +29,9 @@ BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 class Metrics:
     """What Prometheus asks for, counted on from one question to the next."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, pages: Pages) -> None:
         self._context = context
+        self._pages = pages
         self._registry = CollectorRegistry()
         self._durations = Histogram(
             "autoflow_run_duration_seconds",
@@ -53,7 +55,7 @@ class Metrics:
     def gauges(self) -> Iterator[Metric]:
         """Give what has one value at a time."""
         context, now = self._context, self._context.now()
-        backlog, read, outlook = context.backlog, context.store.read, context.pages.outlook
+        backlog, read, outlook = context.backlog, context.store.read, self._pages.outlook
         yield _labelled("autoflow_build_info", "The version of AutoFlow.", "version", {__version__: 1})
         states = {state.value: self._states[state] for state in RunState if state is not RunState.RUNNING}
         states[RunState.RUNNING.value] = len(context.steering.running())
@@ -75,7 +77,7 @@ class Metrics:
         for name, text, moment in (
             ("last_poll", "When FlowAPI last listed its dates.", read.last_poll()),
             ("last_tick", "When the last tick was made.", read.last_tick()),
-            ("next_tick", "When the next tick is.", outlook.next_tick if outlook else None),
+            ("next_tick", "When the next tick is.", outlook.next_tick),
             ("token_expiry", "When FlowAPI's token ends.", token_expiry(context.settings)),
         ):
             if moment is not None:

@@ -16,12 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoflow.conditions import Conditions
+from autoflow.context import Context
 from autoflow.definitions import Definitions
-from autoflow.jobs import Jobs
-from autoflow.model import RunStore
-from autoflow.progress import Progress
-from autoflow.settings import Settings, current_token
+from autoflow.settings import current_token
 
 AT_A_TIME = 2
 """Pages that are made at a time; whoever asks for a third is told to come again."""
@@ -81,26 +78,16 @@ class _Kept:
 class Pages:
     """Has pages made, a few at a time, and keeps them until something has changed."""
 
-    def __init__(
-        self, settings: Settings, store: RunStore, jobs: Jobs, progress: Progress, conditions: Conditions
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._jobs = jobs
-        self._progress = progress
-        self._conditions = conditions
-        self._outlook: Callable[[], Outlook] | None = None
+    def __init__(self, context: Context, outlook: Callable[[], Outlook]) -> None:
+        self._context = context
+        self._outlook = outlook
         self._kept: OrderedDict[tuple[tuple[str, Any], ...], _Kept] = OrderedDict()
         self._making: dict[tuple[tuple[str, Any], ...], asyncio.Task[Page]] = {}
 
-    def follow(self, outlook: Callable[[], Outlook]) -> None:
-        """Ask here from now on what pages say of this process."""
-        self._outlook = outlook
-
     @property
-    def outlook(self) -> Outlook | None:
-        """Give what there is to say of this process; None before there is anything."""
-        return self._outlook() if self._outlook else None
+    def outlook(self) -> Outlook:
+        """Give what there is to say of this process."""
+        return self._outlook()
 
     async def get(self, **request: Any) -> Page:
         """Give a page, made anew when something has changed.
@@ -154,25 +141,23 @@ class Pages:
         PageError
             When it could not be made.
         """
-        outlook = self.outlook
-        if outlook is None:
-            raise PageError("AutoFlow is starting")
-        token = current_token(self._settings)
-        with self._jobs.workspace() as workspace:
+        context, settings, outlook = self._context, self._context.settings, self.outlook
+        token = current_token(settings)
+        with context.jobs.workspace() as workspace:
             # as they are used, whatever has become of workflows.yml
             (workspace / "definitions.pickle").write_bytes(pickle.dumps(outlook.definitions))
-            reply = await self._jobs.call(
+            reply = await context.jobs.call(
                 "page",
                 {
-                    "db": str(self._settings.db_path),
-                    "outputs_dir": str(self._settings.outputs_dir),
-                    "notebooks_dir": str(self._settings.notebooks_dir),
-                    "reports_dir": str(self._settings.reports_dir),
+                    "db": str(settings.db_path),
+                    "outputs_dir": str(settings.outputs_dir),
+                    "notebooks_dir": str(settings.notebooks_dir),
+                    "reports_dir": str(settings.reports_dir),
                     "now": outlook.now.isoformat(),
                     "doing": outlook.doing,
                     "next_tick": outlook.next_tick.isoformat() if outlook.next_tick else None,
-                    "problems": self._conditions.present(),
-                    "progress": [[task.run_id, task.label, text] for task, text in self._progress.tasks().items()],
+                    "problems": context.conditions.present(),
+                    "progress": [[task.run_id, task.label, text] for task, text in context.progress.tasks().items()],
                     **request,
                 },
                 workspace,
@@ -205,5 +190,5 @@ class Pages:
     def _stamp(self) -> object:
         """Give something that is another once there is something new to say."""
         outlook = self.outlook
-        about = (outlook.doing, outlook.next_tick, outlook.definitions) if outlook else ()
-        return self._store.changes, self._conditions.present(), self._progress.tasks(), about
+        about = outlook.doing, outlook.next_tick, outlook.definitions
+        return self._context.store.changes, self._context.conditions.present(), self._context.progress.tasks(), about

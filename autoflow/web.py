@@ -24,12 +24,11 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
-from autoflow.address import Address
 from autoflow.context import Context
 from autoflow.date_stencil import as_date
 from autoflow.errors import SettingsError, may_pass
 from autoflow.metrics import CONTENT_TYPE, Metrics
-from autoflow.pages import BusyError, PageError
+from autoflow.pages import BusyError, PageError, Pages
 
 SILENCE, LONGEST_CONNECTION = 15.0, 600.0
 """Seconds that a client may be silent, and that it may be connected in all."""
@@ -71,11 +70,13 @@ class Web:
         When the address can not be had.
     """
 
-    def __init__(self, context: Context, address: Address, health: Callable[[], Mapping[str, Any]]) -> None:
-        self._address = address
-        self._pages = context.pages
+    def __init__(self, context: Context, pages: Pages, health: Callable[[], Mapping[str, Any]]) -> None:
+        if context.settings.http is None:
+            raise ValueError("no address to serve the page on")
+        self._address = address = context.settings.http
+        self._pages = pages
         answering: WeakSet[IOStream] = WeakSet()
-        shared = {"context": context, "guarded": address.is_loopback, "answering": answering}
+        shared = {"context": context, "pages": pages, "guarded": address.is_loopback, "answering": answering}
         notebooks, reports = context.settings.notebooks_dir, context.settings.reports_dir
         application = Application(
             [
@@ -86,7 +87,7 @@ class Web:
                 (r"/notebooks/(.+)", _File, {**shared, "path": str(notebooks)}),
                 (r"/reports/(.+)", _File, {**shared, "path": str(reports)}),
                 (r"/health", _Health, {**shared, "health": health}),
-                (r"/metrics", _Metrics, {**shared, "health": health, "metrics": Metrics(context)}),
+                (r"/metrics", _Metrics, {**shared, "health": health, "metrics": Metrics(context, pages)}),
             ],
             default_handler_class=_Nothing,
             default_handler_args=shared,
@@ -171,8 +172,9 @@ class _Handler(RequestHandler):
 
     SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = ("GET", "HEAD")  # type: ignore[misc]
 
-    def initialize(self, context: Context, guarded: bool, answering: WeakSet[IOStream], **_: Any) -> None:
+    def initialize(self, context: Context, pages: Pages, guarded: bool, answering: WeakSet[IOStream], **_: Any) -> None:
         self.context = context
+        self.pages = pages
         self.guarded = guarded
         self.answering = answering
 
@@ -219,7 +221,7 @@ class _Handler(RequestHandler):
 
     async def _show(self, **request: Any) -> None:
         try:
-            page = await self.context.pages.get(**request)
+            page = await self.pages.get(**request)
         except BusyError:
             raise HTTPError(503, reason="Too many pages are being made at present") from None
         except asyncio.CancelledError:
@@ -255,13 +257,12 @@ class _Why(_Handler):
     async def get(self) -> None:
         """Answer for a workflow, or for the trigger of a number, and a date."""
         asked = {name: self.get_query_argument(name, "")[:500] for name in ("workflow", "trigger", "date")}
-        outlook = self.context.pages.outlook
-        triggers = outlook.definitions.triggers if outlook else ()
+        triggers = self.pages.outlook.definitions.triggers
         names = {trigger.workflow_name for trigger in triggers}
         number = asked["trigger"]
         known = int(number) < len(triggers) if re.fullmatch(r"[0-9]{1,9}", number) else asked["workflow"] in names
         # no process is started for what is not there
-        if outlook and (not known or as_date(asked["date"]) is None):
+        if not known or as_date(asked["date"]) is None:
             raise HTTPError(404, reason="There is no such workflow, or no such date")
         await self._show(page="why", **asked)
 

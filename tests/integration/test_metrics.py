@@ -14,9 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
 from autoflow.context import Context
-from autoflow.definitions import Workflow
+from autoflow.definitions import Definitions, Workflow
 from autoflow.metrics import Metrics
 from autoflow.model import RunStore
+from autoflow.pages import Outlook, Pages
 from autoflow.progress import Progress
 from autoflow.runs import Run, RunState
 from autoflow.settings import load_settings
@@ -49,9 +50,14 @@ def make(store: RunStore, number: int, state: RunState | None, seconds: float = 
         store.finish(attempt, state, NOW + dt.timedelta(seconds=seconds))
 
 
+def pages_of(context: Context) -> Pages:
+    """Give pages of an AutoFlow that has just been started."""
+    return Pages(context, lambda: Outlook(context.now(), Definitions({}, (), None)))
+
+
 def test_attempts_are_counted_once_each_whatever_their_order(context: Context) -> None:
     make(context.store, 0, RunState.FAILED)
-    metrics = Metrics(context)
+    metrics = Metrics(context, pages_of(context))
     make(context.store, 1, None)
     make(context.store, 2, RunState.SUCCESS, 20)
     make(context.store, 3, RunState.SUCCESS, 400, HOSTILE)
@@ -70,7 +76,7 @@ def test_attempts_are_counted_once_each_whatever_their_order(context: Context) -
 
 
 def test_the_oldest_date_that_is_due_has_an_age(context: Context) -> None:
-    metrics = Metrics(context)
+    metrics = Metrics(context, pages_of(context))
     assert figures(metrics)["autoflow_oldest_due_age_seconds",] == 0
     listed = dt.datetime.now(dt.UTC) - dt.timedelta(hours=5)
     context.store.record_poll({"calls": ["2016-01-01", "2016-01-02", "2016-01-03"]}, listed)
@@ -91,7 +97,7 @@ def test_a_record_of_ten_years_costs_next_to_nothing(context: Context) -> None:
         (NOW.isoformat(), NOW.isoformat()),
     )
     context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32)]}, NOW)
-    metrics = Metrics(context)
+    metrics = Metrics(context, pages_of(context))
     assert figures(metrics)["autoflow_runs", "success"] == 180_000
     times = []
     for _ in range(5):
