@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoflow.backlog import Backlog
+from autoflow.code_version import code_on_disk
 from autoflow.conditions import Conditions
 from autoflow.jobs import Jobs
 from autoflow.ledger import Ledger
@@ -38,5 +39,7 @@ class Context:
     steering: Steering
     backlog: Backlog
     now: Callable[[], dt.datetime] = utc_now
+    code: str = field(default_factory=code_on_disk)
+    """Which code this process was started with."""
     longest_nap: float = 60.0
     """Seconds that the idle daemon sleeps at a stretch."""

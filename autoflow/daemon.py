@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from autoflow import sensor
 from autoflow.checks import check_tools
+from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.control import Control
 from autoflow.definitions import Definitions
@@ -192,6 +193,10 @@ async def tick(life: Life) -> None:
     began = context.now()
     agenda.last_tick, agenda.retry_at, executor.retry_at = began, None, None
     still_busy = executor.busy
+    if context.code != code_on_disk():
+        context.conditions.begin("code", RESTART)
+        return
+    context.conditions.end("code", "AutoFlow's code on disk is again that which was started")
     try:
         # a run whose end could not be recorded is left as one that is running
         await recorded(context.conditions, stop, lambda: context.store.recover(began, context.steering.running()))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoflow.attempts import is_given_up, next_try
+from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.date_stencil import EmptyIntervalError
 from autoflow.definitions import Concurrency, Definitions
@@ -159,6 +160,10 @@ class Executor:
         """Start what there is room for, in order."""
         work, context = self._work, self._context
         while not self.stop.is_set() and (run := self._startable()):
+            if context.code != code_on_disk():
+                context.conditions.begin("code", RESTART)
+                self._held = True
+                return
             try:
                 # a long backlog may outlive the token that it began with
                 token = read_token(context.settings, context.now())

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from autoflow.code_version import code_on_disk
 from autoflow.processes import kill_marked, kill_tree
 from autoflow.redaction import REDACTED, Redactor
 from autoflow.token_scan import TokenScan
@@ -93,6 +94,7 @@ class Jobs:
         self._environment = dict(environment)
         self._interrupt_grace = interrupt_grace
         self._count = 0
+        self._code = code_on_disk()
         self._preload: Sequence[str] | None = None
         self._warmths = 0
         self._in_vain = 0
@@ -199,7 +201,7 @@ class Jobs:
             self._runtime = _make_runtime(self._instance)
         runtime = self._runtime / workspace.name
         runtime.mkdir(mode=0o700)
-        (workspace / "request.json").write_text(json.dumps({"kind": kind, **request}))
+        (workspace / "request.json").write_text(json.dumps({"kind": kind, "code": self._code, **request}))
         environment = {
             **self._environment,
             **(secrets or {}),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.child.process import die_with_parent, keep_orphans
+from autoflow.code_version import RESTART, code_on_disk
 from autoflow.processes import has_children, kill_descendants, leave_no_core
 from autoflow.redaction import Redactor
 
@@ -70,6 +71,8 @@ def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
     try:
         if request["kind"] not in KINDS:
             raise ValueError(f"no job is called {request['kind']!r}")
+        if request["code"] != code_on_disk():
+            raise ValueError(RESTART)
         reply = {"value": import_module(f"autoflow.child.{request['kind']}").work(request, workspace, **brought)}
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the reply
         traceback.print_exc()

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from autoflow import code_version
 from autoflow.child.printed import last_state
 from autoflow.executed_notebook import record_cause
 from autoflow.jobs import Jobs, Reply
@@ -300,3 +301,30 @@ def test_directories_that_are_cleaned_away_are_made_again(jobs: Jobs, tmp_path: 
     for runtime in leftovers():
         shutil.rmtree(runtime)
     assert execute(jobs, "glues")[0].cause == "done"
+
+
+def test_a_child_of_other_code_than_its_parent_refuses(jobs: Jobs, warm: bool) -> None:
+    # as if another AutoFlow had been installed since the parent was started
+    jobs._code = "other"
+
+    async def call() -> Reply:
+        async with jobs.warmth(()) if warm else nullcontext():
+            with jobs.workspace() as workspace:
+                request = {"notebook": str(NOTEBOOKS / "glues.ipynb"), "parameters": {}, "final": "/f"}
+                return await jobs.call("notebook", request, workspace, timeout=60)
+
+    reply = asyncio.run(call())
+    assert reply.cause == "failed"
+    assert "restart AutoFlow" in reply.error["message"]
+
+
+def test_the_code_on_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("x = 1")
+    monkeypatch.setattr(code_version, "__file__", str(tmp_path / "code_version.py"))
+    first = code_version.code_on_disk()
+    assert code_version.code_on_disk() == first
+    (tmp_path / "notes.txt").write_text("no code")
+    assert code_version.code_on_disk() == first
+    module.write_text("x = 12")
+    assert code_version.code_on_disk() != first
