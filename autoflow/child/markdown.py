@@ -238,16 +238,26 @@ def _item(item: Token, place: _Place) -> str:
 
 def _attached(text: str, children: list[Token], place: _Place) -> str:
     parts = [text]
-    open_lists = 0
-    for child in children:
+    for number, child in enumerate(children):
         if child["type"] == "list":
             parts.append(_block(child, place))
-            open_lists = _depth_of_end(child)
-        elif block := _block(child, place):
-            # a blank line for each list that is to be left
-            parts += [*[""] * open_lists, "+", block]
-            open_lists = 0
+            # only one thing can be attached behind a list, after a blank line for each list that is to be left
+            rest = _enclosed(children[number + 1 :], replace(place, lists=0))
+            return "\n".join([*parts, *([""] * _depth_of_end(child) + ["+", rest] if rest else [])])
+        if block := _block(child, place):
+            parts += ["+", block]
     return "\n".join(parts)
+
+
+def _enclosed(tokens: list[Token], place: _Place) -> str:
+    """Make one block of several, or of a list; blocks without a look of their own are not inside of each other."""
+    blocks = _blocks(tokens, place)
+    if len(blocks) < 2 and not any(token["type"] == "list" for token in tokens):
+        return "".join(blocks)
+    text = "\n\n".join(blocks)
+    longest = max((len(line) for line in re.findall(r"^=+$", text, re.MULTILINE)), default=3)
+    fence = "=" * (longest + 1) if re.search(r"^(--|=+)$", text, re.MULTILINE) else "--"
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _depth_of_end(token: Token) -> int:

@@ -172,7 +172,21 @@ def test_lists_quotations_and_code_nest_as_they_are_written(tmp_path: Path) -> N
   > quoted
   >
   > > deeper
+
+  - five
+    - six
+
+    - seven
+
+      eight
+
+    nine
+
+    ten
 - [x] four
+  - eleven
+
+  1. twelve
 
 * of another list
 """
@@ -192,6 +206,13 @@ def test_lists_quotations_and_code_nest_as_they_are_written(tmp_path: Path) -> N
     assert after.find_parent("li") is item
     assert "deeper" in item.find("blockquote").find("blockquote").get_text()
     assert second.get_text(strip=True) == "of another list"
+    (twelve,) = [each for each in soup.find_all("li") if each.get_text(strip=True) == "twelve"]
+    assert twelve.parent.name == "ol"
+    assert "four" in twelve.find_parent("li").find("p").get_text()
+    assert "+" not in soup.find("body").get_text()
+    (nine, ten) = [each for each in item.find_all("p") if each.get_text() in ("nine", "ten")]
+    assert nine.find_parent("li") is ten.find_parent("li")
+    assert nine.find_parent("li").find("p").get_text() == "five"
 
 
 def test_code_objects_are_shown_as_their_text(tmp_path: Path) -> None:
