@@ -90,8 +90,10 @@ class Control:
             if not isinstance(question, dict):
                 raise ValueError(f"expected a mapping, found {type(question).__name__}")
             return await self._give(question)
-        except (OSError, ValueError, TimeoutError, RecursionError) as error:
-            return {"error": f"the question can not be read ({error or type(error).__name__})"}
+        except TimeoutError:
+            return {"error": f"the question took longer than {PATIENCE:g} s"}
+        except (OSError, ValueError, RecursionError) as error:
+            return {"error": f"the question cannot be read ({error})"}
         except Exception as error:
             # the daemon goes on, and who asked is told
             logger.exception("an order could not be obeyed")
@@ -115,13 +117,16 @@ def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float =
     OSError
         When there is none, or it does not answer in time.
     ValueError
-        When it answers nonsense.
+        When it answers nonsense, or the question is longer than it would read.
     """
+    asked = json.dumps(question or {}).encode() + b"\n"
+    if len(asked) > LONGEST_LINE:
+        raise ValueError(f"the question has more than {LONGEST_LINE:,} bytes")
     end = time.monotonic() + patience
     with _short(path) as address, socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(patience)
         connection.connect(address)
-        connection.sendall(json.dumps(question or {}).encode() + b"\n")
+        connection.sendall(asked)
         answer = bytearray()
         while not answer.endswith(b"\n") and (chunk := connection.recv(CHUNK)):
             answer += chunk

@@ -12,7 +12,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from autoflow.commands.reading import check_span, definitions_of, record, situation_of, triggers_of
+from autoflow.commands.reading import (
+    LONGEST_SPAN,
+    check_length,
+    check_span,
+    definitions_of,
+    record,
+    situation_of,
+    triggers_of,
+)
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.days import days_before
 from autoflow.errors import AutoflowError, ExitCode
@@ -52,6 +60,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         start, end = whole or (options.first, options.last)
         first, last = options.first or start, options.last or max(end, options.first or end)
         check_span(first, last)
+        if options.first is None and options.last is None:
+            # FlowAPI may list dates of any time
+            first = max(first, days_before(last, LONGEST_SPAN - 1))
+        check_length(first, last)
         names = _names(situation, options.workflow, width() - 2 - (last - first).days - 1)
         room = max(width() - max(map(len, names), default=0) - 2, SHORTEST_ROW)
         step = options.by or "day"

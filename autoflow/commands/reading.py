@@ -20,6 +20,9 @@ from autoflow.wording import did_you_mean, shown
 if TYPE_CHECKING:
     from autoflow.settings import Settings
 
+LONGEST_SPAN = 36_525
+"""Reference dates that are looked at one by one at most: a hundred years."""
+
 
 @contextmanager
 def record(settings: Settings, *, missing_is_empty: bool = False) -> Iterator[RunReader]:
@@ -76,6 +79,22 @@ def check_span(first: dt.date | None, last: dt.date | None) -> None:
     """
     if first is not None and last is not None and first > last:
         raise AutoflowError(f"{first} comes after {last}; --from must not be later than --to")
+
+
+def check_length(first: dt.date, last: dt.date) -> None:
+    """See that a span, both ends in it, is one that can be looked at date by date.
+
+    Raises
+    ------
+    AutoflowError
+        When it is longer.
+    """
+    number = (last - first).days + 1
+    if number > LONGEST_SPAN:
+        raise AutoflowError(
+            f"{first} to {last} are {number:,} dates, more than the {LONGEST_SPAN:,} (a hundred years) that can be"
+            " looked at in one go; name a first and a last date that are closer together"
+        )
 
 
 def unknown_workflow(workflow: str, known: Iterable[str]) -> AutoflowError:

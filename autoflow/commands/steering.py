@@ -16,6 +16,7 @@ from typing import Any
 
 from autoflow.cadence import why_excluded
 from autoflow.commands.reading import (
+    check_length,
     check_span,
     definitions_of,
     record,
@@ -77,6 +78,7 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
         listed = span(Situation(definitions, reader.listed_dates(), Standing(), _now())) or recorded
         first = options.first or min(recorded[0], listed[0])
         last = options.last or max(recorded[1], listed[1])
+        check_length(first, last)
         situation = situation_of(definitions, reader, _now(), first, last)
     runs, rows = [], []
     for row in calendar(situation, first, last, options.workflow):
@@ -116,6 +118,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run dates that a trigger is not for, or out of turn: what data they need holds for them too."""
     if options.first > options.last:
         raise AutoflowError(f"{options.first} comes after {options.last}; FROM must not be later than TO")
+    check_length(options.first, options.last)
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
@@ -215,6 +218,7 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     last = options.last or options.first
     if options.first > last:
         raise AutoflowError(f"{options.first} comes after {last}; DATE must not be later than TO")
+    check_length(options.first, last)
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings, missing_is_empty=True) as reader:

@@ -15,9 +15,9 @@ import socket
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, redirect_stderr
+from contextlib import asynccontextmanager, closing, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -30,7 +30,14 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from autoflow.app import open_context
 from autoflow.child.page_notebook import notebook_page
+from autoflow.jobs import Reply
+from autoflow.pages import Outlook, Pages
+from autoflow.parser import read_definitions
+from autoflow.progress import Progress
+from autoflow.settings import load_settings
+from autoflow.web import Web
 from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
 from tests.conftest import NOTEBOOKS, Deployment, make_deployment
@@ -375,13 +382,79 @@ def test_clients_that_do_not_take_their_answers_are_let_go(site: Site) -> None:
         client.close()
 
 
-def test_what_is_not_there_starts_no_process(site: Site) -> None:
-    for number in range(30):
-        assert site.ask(f"/why?workflow=no-such-{number}&date=2016-01-01").status == 404
-        assert site.ask(f"/why?workflow=plain&date=day-{number}").status == 404
-        assert site.ask(f"/runs/{1000 + number}").status == 404
-    # pages of what is there are still made, two at a time: none of the others is in their way
-    assert site.ask("/why?workflow=plain&date=2016-01-01").status == 200
+@dataclass
+class Served:
+    """The page in this process, and the jobs that are started for it."""
+
+    port: int
+    jobs: list[str]
+    notebooks: Path
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        def asked() -> tuple[int, str]:
+            with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+
+        return await asyncio.to_thread(asked)
+
+
+@asynccontextmanager
+async def served(deployment: Deployment) -> AsyncIterator[Served]:
+    deployment.write(definitions(), "glues", "raises")
+    deployment.environment["AUTOFLOW_HTTP"] = f"127.0.0.1:{free_port()}"
+    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "no secrets")
+    with open_context(settings, deployment.environment, Progress()) as context:
+        jobs, call = list[str](), context.jobs.call
+
+        async def counted(kind: str, *arguments: Any, **named: Any) -> Reply:
+            jobs.append(kind)
+            return await call(kind, *arguments, **named)
+
+        context.jobs.call = counted  # type: ignore[method-assign]
+        taken = read_definitions(settings.workflows_file)
+        pages = Pages(context, lambda: Outlook(context.now(), taken))
+        async with context.jobs.warmth(()), Web(context, pages, lambda: {"healthy": True}):
+            assert settings.http is not None
+            yield Served(settings.http.port, jobs, settings.notebooks_dir)
+
+
+def test_what_is_not_there_starts_no_process(deployment: Deployment) -> None:
+    async def asking() -> None:
+        async with served(deployment) as site:
+            for path in (
+                *("/why?workflow=no-such&date=2016-01-01", "/why?trigger=99&date=2016-01-01", "/why?trigger=-1"),
+                *("/why", "/why?workflow=plain", "/why?workflow=plain&date=2016-02-30", "/why?workflow=plain&date=x"),
+                *("/runs/1000", "/runs/999999999999999", "/runs/", "/runs/x", "/runs/1%00"),
+                *("/view/no-such.ipynb", "/view/..%2Finputs%2Fglues.ipynb", "/view/%00.ipynb", "/view/"),
+                *("/reports/none.pdf", "/notebooks/none.ipynb", "/favicon.ico", "/robots.txt", "/%F0%28"),
+                *(f"/{'x' * 2000}", f"/view/{'x' * 2000}.ipynb", "/status", "/index.html"),
+            ):
+                status, _ = await site.ask(path)
+                assert (path, status in (400, 404)) == (path, True)
+            assert site.jobs == []
+            # the count is one that counts
+            assert (await site.ask("/why?workflow=plain&date=2016-01-01"))[0] == 200
+            assert site.jobs == ["page"]
+
+    asyncio.run(asking())
+
+
+def test_mutated_notebooks_are_answered_for_over_http_too(deployment: Deployment) -> None:
+    texts = list(mutated())[::30]
+
+    async def asking() -> None:
+        async with served(deployment) as site:
+            told = 0
+            for number, text in enumerate(texts):
+                (site.notebooks / f"mutated-{number}.ipynb").write_text(text)
+                status, page = await site.ask(f"/view/mutated-{number}.ipynb")
+                assert status == 200, text
+                told += "It can not be shown: " in page
+            assert 0 < told < len(texts)
+
+    asyncio.run(asking())
 
 
 def test_connections_that_ask_nothing_shut_nobody_out(site: Site) -> None:

@@ -10,6 +10,7 @@ import json
 import resource
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from autoflow.child import available_dates
 from autoflow.child.available_dates import NoAnswerError, work
 from autoflow.child.message import NotSentError
 from autoflow.child.message import work as send
+from tests.conftest import Deployment
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +83,14 @@ def endless_head(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     while True:
         connection.sendall(b"X: " + b"x" * 65536 + b"\r\n")
+
+
+def dripping(connection: socket.socket) -> None:
+    """Send the blanks that JSON may begin with, one by one: there is always something to be read."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    for _ in range(1_000):
+        connection.sendall(b" ")
+        time.sleep(0.05)
 
 
 @cache
@@ -297,3 +307,14 @@ def test_a_mail_server_that_does_not_stop_talking_is_told(monkeypatch: pytest.Mo
         with pytest.raises(NotSentError) as raised:
             send({**request, "message": message}, Path())
     assert ("it says too much" in str(raised.value)) is not tls
+
+
+def test_a_poll_whose_answer_comes_byte_by_byte_has_its_end(deployment: Deployment) -> None:
+    deployment.write_simple("glues")
+    began = time.monotonic()
+    with server(dripping) as url:
+        outcome = deployment.run("--run-once", FLOWAPI_URL=url, AUTOFLOW_POLL_TIMEOUT="2s")
+    assert outcome.code == 3, outcome.log
+    assert f"FlowAPI at {url} did not answer within 2 s" in outcome.log
+    # it drips for 50 s
+    assert time.monotonic() - began < 40
