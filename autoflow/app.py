@@ -13,34 +13,20 @@ from functools import partial
 from typing import Any
 
 from autoflow import sensor
-from autoflow.backlog import Backlog
-from autoflow.causes import TOKEN_CONDITION
-from autoflow.channels import channels_of
-from autoflow.checks import check_tools
-from autoflow.conditions import Conditions
-from autoflow.context import Context
-from autoflow.control import Control
+from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Progress, RememberedProgress, Steering
 from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
-from autoflow.executor import Executor, preload_of
-from autoflow.index_page import IndexPage
-from autoflow.job_environment import job_environment, make_caches
 from autoflow.jobs import Jobs
-from autoflow.ledger import Ledger
-from autoflow.messenger import Messenger
-from autoflow.model import RunStore
-from autoflow.notifier import Notifier
-from autoflow.outputs import Outputs
-from autoflow.pages import Outlook, Pages
-from autoflow.parser import read_definitions
-from autoflow.presence import Presence
-from autoflow.progress import Progress, RememberedProgress
+from autoflow.messages import TOKEN_CONDITION, Messenger, channels_of
+from autoflow.model import Presence, RunStore
+from autoflow.parser import check_tools, read_definitions
 from autoflow.runs import RunState
-from autoflow.settings import Settings, check_directories, read_token
-from autoflow.signals import Signals
-from autoflow.steering import Steering
+from autoflow.sensor import Executor, preload_of
+from autoflow.settings import Settings, check_directories, job_environment, make_caches, read_token
+from autoflow.system import Control, Notifier, Signals
 from autoflow.warm_process import WarmProcess
+from autoflow.web import IndexPage, Outlook, Pages
 
 MESSAGES_PATIENCE = 15.0
 """Seconds that `--run-once` gives messages at its end."""
@@ -129,7 +115,7 @@ def run_on_schedule(
 def obey_here(
     settings: Settings, environment: Mapping[str, str], progress: Progress, order: Mapping[str, Any]
 ) -> ExitCode:
-    """Do what an order says in this process, where no other AutoFlow holds the store; see `autoflow.steering`."""
+    """Do what an order says in this process, where no other AutoFlow holds the record; see `Steering`."""
     definitions = read_definitions(settings.workflows_file)
     if order["do"] == "run":
         check_tools(definitions)

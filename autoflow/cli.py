@@ -160,7 +160,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     with without_openssl():
         import hashlib  # noqa: F401
         import hmac  # noqa: F401
-    from autoflow.progress import progress_for
+    from autoflow.context import progress_for
     from autoflow.settings import load_settings
 
     if not options.health and not options.check:
@@ -180,7 +180,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
     warm_process: WarmProcess | None = None
     if options.run_once:
-        from autoflow.job_environment import job_environment
+        from autoflow.settings import job_environment
         from autoflow.warm_process import start_warm_process
 
         # imports what notebooks need while this process imports what it needs itself; not to have it costs time only
@@ -197,7 +197,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     except Exception as error:
         if not may_pass(error):
             raise
-        from autoflow.outputs import unwritable
+        from autoflow.context import unwritable
 
         reasons = unwritable(settings.db_path.parent, settings.outputs_dir)
         raise AutoflowError("\n".join(reasons or [told(error)]), passing=True) from error
@@ -205,8 +205,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
 def check(settings: Settings) -> ExitCode:
     """Validate without asking FlowAPI; what is wrong is raised."""
-    from autoflow.checks import check_tools
-    from autoflow.parser import read_definitions
+    from autoflow.parser import check_tools, read_definitions
     from autoflow.settings import read_token
 
     definitions = read_definitions(settings.workflows_file)
@@ -219,7 +218,7 @@ def check(settings: Settings) -> ExitCode:
 
 def health(settings: Settings) -> ExitCode:
     """Ask the running daemon how it is; it is healthy if it answers."""
-    from autoflow.control import ask
+    from autoflow.system import ask
 
     try:
         answer = ask(settings.control_socket)

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from autoflow.date_stencil import REFERENCE_DATE_ONLY, DateStencil, Interval
-from autoflow.listed_dates import DataRule, Require
+from autoflow.dates import REFERENCE_DATE_ONLY, DataRule, DateStencil, Interval, Require
 
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
@@ -28,7 +27,7 @@ Language = Literal["ar", "en", "es", "fr", "pt"]
 class Sheet:
     """What a report says of itself as a publication; None is left out, or AutoFlow's own.
 
-    Texts may hold ``{name}``: a parameter of the workflow, or `autoflow.sheet.DATES`.
+    Texts may hold ``{name}``: a parameter of the workflow, or `autoflow.parser.sheet.DATES`.
     """
 
     title: str | None = None

@@ -26,7 +26,7 @@ def kill_tree(pid: int) -> None:
     """Kill a process and all that descends from it.
 
     The process is stopped first and killed last: as long as it lives its orphans stay below it when it
-    is a subreaper, as the children of `autoflow.jobs` are.
+    is a subreaper, as the children of `autoflow.jobs.jobs` are.
     """
     import psutil
 

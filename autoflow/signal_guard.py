@@ -3,7 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """No signal but SIGKILL ends AutoFlow at once, from its start to its end: what it has started would be left behind.
 
-`autoflow.signals` hears them while the loop turns. Handlers, and not SIG_IGN, which children would inherit.
+`autoflow.system.signals` hears them while the loop turns. Handlers, and not SIG_IGN, which children would inherit.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from autoflow.child.hints import hint_for
 from autoflow.child.no_terminal import without_terminal
 from autoflow.child.papermill import PapermillNotebookClient, strip_color
 from autoflow.child.printed import settled
-from autoflow.executed_notebook import cell_position
+from autoflow.notebooks import cell_position
 
 OUTPUT_LIMIT = 10_000_000
 """Characters of output that are kept of one cell."""

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
 from autoflow.child.html_tables import html_to_asciidoc
-from autoflow.executed_notebook import cell_position
+from autoflow.notebooks import cell_position
 
 SHOWN_OUTPUTS = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
 

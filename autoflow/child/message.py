@@ -47,7 +47,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa
     Parameters
     ----------
     request
-        ``channel``; ``message``, as `autoflow.messages.Message` has it; ``to``, addresses of an e-mail;
+        ``channel``; ``message``, as `autoflow.model.messages.Message` has it; ``to``, addresses of an e-mail;
         ``id``, the same whenever this message is sent; ``made``, a timestamp; ``host`` and ``instance``.
         Where the channel leads is in its environment variable.
 

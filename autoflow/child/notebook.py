@@ -33,9 +33,8 @@ from autoflow.child.papermill import (
     papermill_engines,
 )
 from autoflow.child.spare_kernel import SpareKernel
-from autoflow.notebook_file import read_content
+from autoflow.notebooks import read_content, refuse_leak
 from autoflow.redaction import Redactor
-from autoflow.token_scan import refuse_leak
 
 __all__ = ["complete", "prepare", "work"]
 

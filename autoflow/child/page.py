@@ -28,12 +28,11 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from autoflow.decision import Situation
 from autoflow.definitions import Definitions
-from autoflow.model import open_for_reading
-from autoflow.overview import Situation
-from autoflow.places import Places
+from autoflow.model import RunReader, open_for_reading
 from autoflow.redaction import Redactor
-from autoflow.run_reader import RunReader
+from autoflow.settings import Places
 
 TEMPLATES = Path(__file__).parent / "html"
 

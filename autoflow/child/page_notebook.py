@@ -14,7 +14,7 @@ from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
 from autoflow.child.page import TEMPLATES, environment
-from autoflow.notebook_file import read_notebook
+from autoflow.notebooks import read_notebook
 from autoflow.wording import shortened
 
 LARGEST = 50_000_000

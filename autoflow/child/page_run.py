@@ -12,9 +12,9 @@ from typing import Any
 
 from autoflow.child.page import Asked, NotFoundError
 from autoflow.child.page_status import CLASSES, SIGNS, workflow_link
+from autoflow.decision import explain, spans
 from autoflow.definitions import Trigger
-from autoflow.overview import explain, spans
-from autoflow.run_reader import RecordedNotebook, RecordedRun
+from autoflow.model import RecordedNotebook, RecordedRun
 from autoflow.wording import parameters_text, seconds_text, shown
 
 MOST_ATTEMPTS = 50

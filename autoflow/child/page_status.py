@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from autoflow.attempts import is_given_up, next_try
 from autoflow.child.page import Asked, Links, short
-from autoflow.days import days_before
-from autoflow.overview import DayState, Row, Situation, calendar, list_age, span
-from autoflow.run_reader import RecordedNotebook, RecordedRun, Standing
+from autoflow.dates import days_before
+from autoflow.decision import DayState, Row, Situation, calendar, is_given_up, list_age, next_try, span
+from autoflow.model import RecordedNotebook, RecordedRun, Standing
 from autoflow.runs import RunState
 from autoflow.wording import parameters_text, seconds_text
 

@@ -31,8 +31,8 @@ from autoflow.child.markdown import convert_all, lookup, with_title
 from autoflow.child.maths import draw_formulas
 from autoflow.child.pages import ConversionError, to_html, to_pdf
 from autoflow.child.pictures import REFERENCE, PictureError, bring_attachments, bring_files, prepare_outputs
+from autoflow.notebooks import TokenScan
 from autoflow.resources import config_file
-from autoflow.token_scan import TokenScan
 
 TEMPLATE = "asciidoc_extended.tpl"
 

@@ -119,7 +119,7 @@ def _add_span(parser: argparse.ArgumentParser) -> None:
 
 
 def _date(text: str) -> dt.date:
-    from autoflow.date_stencil import as_date
+    from autoflow.dates import as_date
 
     date = as_date(text)
     if date is None:

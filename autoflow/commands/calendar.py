@@ -22,10 +22,10 @@ from autoflow.commands.reading import (
     triggers_of,
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
-from autoflow.days import days_before
+from autoflow.dates import days_before
+from autoflow.decision import DayState, Row, Situation, calendar, moment, span
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.overview import DayState, Row, Situation, calendar, moment, span
-from autoflow.run_reader import Standing
+from autoflow.model import Standing
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text
 

@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from autoflow.channels import complaints
-from autoflow.checks import check_tools
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
-from autoflow.job_environment import job_environment
 from autoflow.jobs import Jobs
-from autoflow.parser import load_definitions
-from autoflow.settings import Settings, read_token
+from autoflow.messages import complaints
+from autoflow.parser import check_tools, load_definitions
+from autoflow.settings import Settings, job_environment, read_token
 
 TRIAL_TIMEOUT = 60.0
 """Seconds that one template may take."""

@@ -17,9 +17,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import confirm, print_json, print_line
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, SettingsError
-from autoflow.model import RunStore, open_for_reading
+from autoflow.model import (
+    PREDECESSORS_COLUMNS,
+    PREDECESSORS_TABLE,
+    OldRow,
+    RunStore,
+    TakenOver,
+    count_rows,
+    open_for_reading,
+)
 from autoflow.settings import Settings, check_directories
-from autoflow.tables import PREDECESSORS_COLUMNS, PREDECESSORS_TABLE, OldRow, TakenOver, count_rows
 from autoflow.wording import shown
 
 COLUMNS = ("workflow_name", "parameters_hash", "state", "timestamp")

@@ -13,7 +13,7 @@ from typing import Any
 
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.schema import json_schema
+from autoflow.parser import json_schema
 
 WORKFLOWS = """\
 # yaml-language-server: $schema=workflows.schema.json

@@ -15,16 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autoflow.channels import channels_of, complaints
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.job_environment import job_environment
 from autoflow.jobs import Jobs
-from autoflow.messages import Message, Queued
-from autoflow.messenger import send, why_not
-from autoflow.settings import Settings
+from autoflow.messages import channels_of, complaints, send, why_not
+from autoflow.model import Message, Queued
+from autoflow.settings import Settings, job_environment
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:

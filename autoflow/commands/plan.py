@@ -10,20 +10,17 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoflow.attempts import is_asked_for
 from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
+from autoflow.context import Ledger
+from autoflow.dates import ListedDates, read_dates_file
+from autoflow.decision import is_asked_for, list_age, moment
 from autoflow.definitions import Keep
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.executor import concurrency_of
-from autoflow.ledger import Ledger
-from autoflow.listed_dates import ListedDates, read_dates_file
-from autoflow.overview import list_age, moment
-from autoflow.retention import to_be_removed
-from autoflow.run_reader import History, RecordedRun, RunReader
+from autoflow.model import History, RecordedRun, RunReader, to_be_removed
 from autoflow.runs import Run, RunKey
 from autoflow.schedule import LATEST, Schedule, next_tick
-from autoflow.sensor import due_runs, ready_days
+from autoflow.sensor import concurrency_of, due_runs, ready_days
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from autoflow.decision import Situation
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
-from autoflow.model import open_for_reading
-from autoflow.overview import Situation
-from autoflow.run_reader import RecordedRun, RunReader
+from autoflow.model import RecordedRun, RunReader, open_for_reading
 from autoflow.wording import did_you_mean, shown
 
 if TYPE_CHECKING:

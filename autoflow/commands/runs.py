@@ -12,7 +12,7 @@ from typing import Any
 from autoflow.commands.reading import check_span, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.errors import ExitCode
-from autoflow.run_reader import RecordedRun
+from autoflow.model import RecordedRun
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text, shortened
 

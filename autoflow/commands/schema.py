@@ -9,7 +9,7 @@ import argparse
 
 from autoflow.commands.terminal import print_json
 from autoflow.errors import ExitCode
-from autoflow.schema import json_schema
+from autoflow.parser import json_schema
 
 
 def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG001

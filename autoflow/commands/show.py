@@ -14,10 +14,10 @@ from typing import Any
 from autoflow.commands.reading import record, run_of
 from autoflow.commands.runs import as_json, minute, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
+from autoflow.decision import moment
 from autoflow.errors import ExitCode
-from autoflow.executed_notebook import printed
-from autoflow.overview import moment
-from autoflow.run_reader import RecordedNotebook, RecordedRun
+from autoflow.model import RecordedNotebook, RecordedRun
+from autoflow.notebooks import printed
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoflow.cadence import why_excluded
 from autoflow.commands.reading import (
     check_length,
     check_span,
@@ -26,17 +25,29 @@ from autoflow.commands.reading import (
     unknown_workflow,
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
-from autoflow.control import ask
+from autoflow.decision import (
+    WHAT_TO_DO,
+    DayState,
+    Situation,
+    available_for,
+    calendar,
+    changed_inputs,
+    changed_notebooks,
+    explain,
+    misfit,
+    span,
+    why_no_data,
+)
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.executed_notebook import executed_with
-from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
-from autoflow.overview import DayState, Situation, available_for, calendar, explain, span, why_no_data
-from autoflow.queries import to_make_again
-from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader, Standing
+from autoflow.model import RecordedNotebook, RecordedRun, RunReader, Standing
+from autoflow.notebooks import executed_with
 from autoflow.runs import Run, RunState, build_run, recorded_run
+from autoflow.schedule import why_excluded
 from autoflow.settings import Settings, load_settings
+from autoflow.system import ask
 from autoflow.wording import parameters_text
+from autoflow.workflows import to_make_again
 
 MOST_ROWS = 40
 LONGEST_ANSWER = 60.0
@@ -293,8 +304,8 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
             " a run that a crash left is taken up at the next start"
         )
     from autoflow.app import obey_here
+    from autoflow.context import progress_for
     from autoflow.log_writer import log_writer
-    from autoflow.progress import progress_for
     from autoflow.signal_guard import guard
 
     guard(ExitCode.RUN_FAILED)

@@ -12,10 +12,10 @@ from typing import Any
 
 from autoflow.commands.reading import definitions_of, record, situation_of, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
+from autoflow.decision import Answer, DayState, explain, list_age, moment, spans
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
-from autoflow.overview import Answer, DayState, explain, list_age, moment, spans
-from autoflow.run_reader import RecordedNotebook, RecordedRun, RunReader
+from autoflow.model import RecordedNotebook, RecordedRun, RunReader
 from autoflow.runs import RunState
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from autoflow import control
-from autoflow.control import LONGEST_LINE, MOST_CONNECTIONS, Control, ask
+from autoflow.system import control
+from autoflow.system.control import LONGEST_LINE, MOST_CONNECTIONS, Control, ask
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

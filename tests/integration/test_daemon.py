@@ -21,18 +21,18 @@ from pathlib import Path
 import pytest
 
 from autoflow.app import open_context
-from autoflow.context import Context
-from autoflow.control import ask
-from autoflow.daemon import Agenda, beside, obey_orders, serve
-from autoflow.executor import Executor
-from autoflow.model import Attempt
-from autoflow.notifier import Notifier
-from autoflow.outputs import Outputs
-from autoflow.parser import read_definitions
-from autoflow.progress import Progress
-from autoflow.runs import RunState, build_run
-from autoflow.sensor import take_asked, tell_of_long_runs
-from autoflow.settings import load_settings
+from autoflow.context.context import Context
+from autoflow.context.outputs import Outputs
+from autoflow.context.progress import Progress
+from autoflow.daemon.loop import Agenda, beside, obey_orders, serve
+from autoflow.model.store import Attempt
+from autoflow.parser.parser import read_definitions
+from autoflow.runs.runs import RunState, build_run
+from autoflow.sensor.executor import Executor
+from autoflow.sensor.sensor import take_asked, tell_of_long_runs
+from autoflow.settings.settings import load_settings
+from autoflow.system.control import ask
+from autoflow.system.notifier import Notifier
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 

@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs.jobs import Jobs, Reply
 
 
 @pytest.fixture(params=[True, False], ids=["warm", "cold"])

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 
 from autoflow.cli import main
-from autoflow.model import open_for_reading
+from autoflow.model.store import open_for_reading
 
 HEAD = "id,workflow_name,parameters_hash,state,timestamp\n"
 ROWS = """\

@@ -23,8 +23,8 @@ import pytest
 
 from autoflow import code_version
 from autoflow.child.printed import last_state
-from autoflow.executed_notebook import record_cause
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs.jobs import Jobs, Reply
+from autoflow.notebooks.executed_notebook import record_cause
 from autoflow.warm_process import MARKER
 
 LONG_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"

@@ -23,13 +23,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoflow.context.outputs import Outputs
 from autoflow.definitions import Amount, Keep, Notebook, Trigger, Workflow
-from autoflow.model import Attempt, RunStore
-from autoflow.naming import OUTPUT_SUFFIXES
-from autoflow.outputs import Outputs
-from autoflow.places import Places
-from autoflow.retention import Sweeper, Swept
-from autoflow.runs import Failure, Run, RunState, build_run
+from autoflow.model.retention import Sweeper, Swept
+from autoflow.model.store import Attempt, RunStore
+from autoflow.runs.naming import OUTPUT_SUFFIXES
+from autoflow.runs.runs import Failure, Run, RunState, build_run
+from autoflow.settings.places import Places
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from autoflow.date_stencil import DateStencil
-from autoflow.days import Days
+from autoflow.context.ledger import Ledger
+from autoflow.dates.date_stencil import DateStencil
+from autoflow.dates.days import Days
+from autoflow.dates.listed_dates import listed_at
 from autoflow.definitions import Definitions, Notebook, Trigger, Workflow
-from autoflow.ledger import Ledger
-from autoflow.listed_dates import listed_at
-from autoflow.model import RunStore
-from autoflow.runs import RunState, build_run
-from autoflow.sensor import ready_days
+from autoflow.model.store import RunStore
+from autoflow.runs.runs import RunState, build_run
+from autoflow.sensor.sensor import ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 FIRST = dt.date(2016, 1, 1).toordinal()

@@ -13,14 +13,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
-from autoflow.context import Context
+from autoflow.context.context import Context
+from autoflow.context.progress import Progress
 from autoflow.definitions import Definitions, Workflow
-from autoflow.metrics import Metrics
-from autoflow.model import RunStore
-from autoflow.pages import Outlook, Pages
-from autoflow.progress import Progress
-from autoflow.runs import Run, RunState
-from autoflow.settings import load_settings
+from autoflow.model.store import RunStore
+from autoflow.runs.runs import Run, RunState
+from autoflow.settings.settings import load_settings
+from autoflow.web.metrics import Metrics
+from autoflow.web.pages import Outlook, Pages
 from tests.conftest import Deployment
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)

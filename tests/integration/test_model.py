@@ -16,10 +16,10 @@ import pytest
 
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
-from autoflow.model import RunStore, open_for_reading
-from autoflow.retention import Removal
-from autoflow.runs import Failure, Run, RunKey, RunState, build_run
-from autoflow.tables import APPLICATION_ID
+from autoflow.model.retention import Removal
+from autoflow.model.store import RunStore, open_for_reading
+from autoflow.model.tables import APPLICATION_ID
+from autoflow.runs.runs import Failure, Run, RunKey, RunState, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)

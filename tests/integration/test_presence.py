@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from autoflow.errors import ExitCode, OutputsLostError, SettingsError
-from autoflow.presence import Presence
+from autoflow.model.presence import Presence
 from tests.conftest import Deployment
 
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import pytest
 
+from autoflow.context.ledger import Ledger
+from autoflow.context.steering import Steering
+from autoflow.dates.listed_dates import DataRule, listed_at
+from autoflow.decision.fitting import changed_inputs
+from autoflow.decision.overview import DayState, Situation, explain
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.fitting import changed_inputs
-from autoflow.ledger import Ledger
-from autoflow.listed_dates import DataRule, listed_at
-from autoflow.messages import Message
-from autoflow.model import RunStore, open_for_reading
-from autoflow.overview import DayState, Situation, explain
-from autoflow.places import Places
-from autoflow.recorded_times import TIMES
-from autoflow.run_reader import Known, Silence, Skip
-from autoflow.runs import Failure, Run, RunState, build_run
-from autoflow.sensor import Decision, asked_runs, due_runs, ready_days
-from autoflow.steering import Steering
-from autoflow.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.model.messages import Message
+from autoflow.model.reader import Known, Silence, Skip
+from autoflow.model.recorded_times import TIMES
+from autoflow.model.store import RunStore, open_for_reading
+from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.runs.runs import Failure, Run, RunState, build_run
+from autoflow.sensor.sensor import Decision, asked_runs, due_runs, ready_days
+from autoflow.settings.places import Places
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

@@ -29,7 +29,7 @@ from matplotlib import pyplot as plt
 from nbformat import v4
 
 from autoflow.child.asciidoctor import SERVER, Line, ruby_of
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs.jobs import Jobs, Reply
 
 mpl.use("Agg")
 

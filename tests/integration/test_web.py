@@ -32,12 +32,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
 from autoflow.child.page_notebook import notebook_page
-from autoflow.jobs import Reply
-from autoflow.pages import Outlook, Pages
-from autoflow.parser import read_definitions
-from autoflow.progress import Progress
-from autoflow.settings import load_settings
-from autoflow.web import Web
+from autoflow.context.progress import Progress
+from autoflow.jobs.jobs import Reply
+from autoflow.parser.parser import read_definitions
+from autoflow.settings.settings import load_settings
+from autoflow.web.pages import Outlook, Pages
+from autoflow.web.server import Web
 from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
 from tests.conftest import NOTEBOOKS, Deployment, make_deployment

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import yaml
 
-from autoflow.date_stencil import AvailableDates
+from autoflow.dates.date_stencil import AvailableDates
 from autoflow.definitions import Definitions
-from autoflow.model import RunStore
-from autoflow.parser import load_definitions
-from autoflow.runs import Failure, build_run
+from autoflow.model.store import RunStore
+from autoflow.parser.parser import load_definitions
+from autoflow.runs.runs import Failure, build_run
 from tests.conftest import NOTEBOOKS
 
 FIRST = dt.date(2016, 1, 1)

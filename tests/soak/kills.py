@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from autoflow.settings import load_settings
+from autoflow.settings.settings import load_settings
 from autoflow.warm_process import MARKER
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment

@@ -22,11 +22,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoflow.app import open_context
-from autoflow.daemon import serve
-from autoflow.notifier import Notifier
-from autoflow.parser import read_definitions
-from autoflow.progress import Progress
-from autoflow.settings import load_settings
+from autoflow.context.progress import Progress
+from autoflow.daemon.loop import serve
+from autoflow.parser.parser import read_definitions
+from autoflow.settings.settings import load_settings
+from autoflow.system.notifier import Notifier
 from examples.flowapi import FlowapiStandin
 from tests.soak.kills import deploy
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from autoflow import cli
-from autoflow.model import RunStore
+from autoflow.model.store import RunStore
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment, Outcome
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoflow.settings import load_settings
+from autoflow.settings.settings import load_settings
 from autoflow.warm_process import MARKER
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment

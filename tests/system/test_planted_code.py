@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from autoflow.job_environment import job_environment
-from autoflow.settings import load_settings
+from autoflow.settings.environment import job_environment
+from autoflow.settings.settings import load_settings
 from tests.conftest import Deployment
 from tests.receivers import Hook
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from autoflow.runs import parameters_hash
+from autoflow.runs.runs import parameters_hash
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 

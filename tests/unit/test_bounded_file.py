@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from autoflow.bounded_file import read_bounded
+from autoflow.dates.listed_dates import CDR_TYPES, listed_at, read_dates_file
 from autoflow.errors import AutoflowError
-from autoflow.listed_dates import CDR_TYPES, listed_at, read_dates_file
-from autoflow.notebook_file import read_notebook
-from autoflow.settings import load_settings
-from autoflow.yaml_reader import read_yaml
-from tests.unit.test_settings import NOW
+from autoflow.notebooks.notebook_file import read_notebook
+from autoflow.parser.yaml_reader import read_yaml
+from autoflow.settings.settings import load_settings
+from tests.unit.settings.test_settings import NOW
 
 
 def as_socket(path: Path) -> None:

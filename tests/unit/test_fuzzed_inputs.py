@@ -16,10 +16,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoflow.durations import parse_duration
+from autoflow.dates.durations import parse_duration
 from autoflow.errors import AutoflowError, DefinitionError
-from autoflow.parser import load_definitions
-from autoflow.settings import load_settings
+from autoflow.parser.parser import load_definitions
+from autoflow.settings.settings import load_settings
 from tests.conftest import NOTEBOOKS
 
 VARIABLES = (

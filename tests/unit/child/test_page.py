@@ -12,8 +12,8 @@ import pytest
 
 from autoflow.child.page import Links, environment, legible, policy_for
 from autoflow.child.page_status import _history
+from autoflow.decision.overview import DayState, Row
 from autoflow.definitions import Trigger
-from autoflow.overview import DayState, Row
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What a living AutoFlow holds: the settings, the record, and the doors to work, outputs and people."""
+
+from autoflow.context.backlog import Backlog
+from autoflow.context.conditions import Conditions
+from autoflow.context.context import Context
+from autoflow.context.ledger import Ledger
+from autoflow.context.outputs import Outputs, unwritable
+from autoflow.context.progress import Progress, RememberedProgress, Task, progress_for
+from autoflow.context.recording import Written, recorded
+from autoflow.context.steering import Steering
+
+__all__ = [
+    "Backlog",
+    "Conditions",
+    "Context",
+    "Ledger",
+    "Outputs",
+    "Progress",
+    "RememberedProgress",
+    "Steering",
+    "Task",
+    "Written",
+    "progress_for",
+    "recorded",
+    "unwritable",
+]

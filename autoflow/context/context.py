@@ -1,0 +1,45 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What a run needs from the world outside, in one frozen bundle; `autoflow.app` builds it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from autoflow.code_version import code_on_disk
+from autoflow.context.backlog import Backlog
+from autoflow.context.conditions import Conditions
+from autoflow.context.ledger import Ledger
+from autoflow.context.outputs import Outputs
+from autoflow.context.progress import Progress
+from autoflow.context.steering import Steering
+from autoflow.jobs import Jobs
+from autoflow.model import RunStore
+from autoflow.settings import Settings
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The settings, and the doors to the store, to blocking work, to outputs and to people, in both directions."""
+
+    settings: Settings
+    store: RunStore
+    ledger: Ledger
+    jobs: Jobs
+    outputs: Outputs
+    progress: Progress
+    conditions: Conditions
+    steering: Steering
+    backlog: Backlog
+    now: Callable[[], dt.datetime] = utc_now
+    code: str = field(default_factory=code_on_disk)
+    """Which code this process was started with."""
+    longest_nap: float = 60.0
+    """Seconds that the idle daemon sleeps at a stretch."""

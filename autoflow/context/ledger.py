@@ -1,0 +1,79 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What is known to be settled, so that a tick looks up new dates only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence, Set
+
+from autoflow.dates import Days
+from autoflow.definitions import Definitions
+from autoflow.model import RunReader
+from autoflow.runs import Run, RunKey, key_maker
+
+
+class Ledger:
+    """Which reference dates of each trigger are settled, read from the record once and then kept as stretches.
+
+    The record stays the truth: what a run changes is looked up again.
+    """
+
+    def __init__(self, reader: RunReader) -> None:
+        self._reader = reader
+        self._definitions: Definitions | None = None
+        self._known: list[Days] = []
+        self._settled: list[Days] = []
+
+    def unsettled(self, definitions: Definitions, ready: Sequence[Days]) -> list[Days]:
+        """Take away what is settled.
+
+        Parameters
+        ----------
+        definitions
+            When they are others than the last time, all is looked up again.
+        ready
+            Days of each trigger, in their order.
+
+        Returns
+        -------
+        list of Days
+            Those of each trigger that are not settled.
+        """
+        if definitions != self._definitions:
+            self._definitions = definitions
+            self._known = [Days()] * len(ready)
+            self._settled = [Days()] * len(ready)
+        self._look_up(definitions, [days - known for days, known in zip(ready, self._known, strict=True)])
+        return [days - settled for days, settled in zip(ready, self._settled, strict=True)]
+
+    def forget(self, run: Run) -> None:
+        """Look a run up again the next time."""
+        day = Days.of([run.reference_date.toordinal()])
+        for number, trigger in enumerate(self._definitions.triggers if self._definitions else ()):
+            if trigger.workflow_name == run.workflow.name:
+                self._known[number] -= day
+                self._settled[number] -= day
+
+    def _look_up(self, definitions: Definitions, unknown: Sequence[Days]) -> None:
+        found: list[list[int]] = [[] for _ in unknown]
+        makers = [key_maker(trigger) for trigger in definitions.triggers]
+        dateless = self._reader.dateless_keys() if any(unknown) else frozenset()
+        for stretch in Days.joined(stretch for days in unknown for stretch in days.stretches).stretches:
+            # date by date, so that no more than one date's keys are held at a time
+            settled = self._reader.settled_keys(*stretch)
+            day_and_keys = next(settled, None)
+            for day in range(*stretch):
+                keys: Set[RunKey] = frozenset()
+                if day_and_keys is not None and day_and_keys[0] == day:
+                    keys, day_and_keys = day_and_keys[1], next(settled, None)
+                if not keys and not dateless:
+                    continue
+                date = dt.date.fromordinal(day)
+                for number, days in enumerate(unknown):
+                    if day in days and ((key := makers[number](date)) in keys or key in dateless):
+                        found[number].append(day)
+        for number, settled_days in enumerate(found):
+            self._settled[number] |= Days.of(settled_days)
+            self._known[number] |= unknown[number]

@@ -1,0 +1,148 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What people ask of a running AutoFlow: recorded at once, so that no restart loses it, and soon acted on."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from autoflow.decision import WHAT_TO_DO, changed_notebooks, misfit
+from autoflow.definitions import Definitions, Workflow
+from autoflow.model import Attempt, RunStore, Skip
+from autoflow.runs import Run, parameters_hash, recorded_run
+
+logger = logging.getLogger(__name__)
+
+
+class Steering:
+    """Obeys orders, and knows the runs under way.
+
+    An order is a mapping of JSON values with ``do``:
+
+    - ``run``: make ``runs`` due, each a ``workflow`` and its ``parameters``; with ``repairs``, the id of
+      the attempt whose executed notebooks are to be used again;
+    - ``skip``: leave out ``dates`` of ``workflow``, for a ``reason``; ``unskip`` takes that back;
+    - ``cancel``: end the attempt with the id ``run``, and do not try it again, for a ``reason``.
+    """
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._tasks: dict[int, asyncio.Task[Any]] = {}
+        self._attempts: dict[int, Attempt] = {}
+        self._cancelled: dict[int, str] = {}
+        self.changed = asyncio.Event()
+        """Set when an order may change what is to be run; who acts on that clears it."""
+
+    @contextmanager
+    def under_way(self, attempt: Attempt) -> Iterator[None]:
+        """Let an attempt, which the current task makes, be cancelled while the context lasts."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an attempt is made in a task")
+        self._tasks[attempt.id], self._attempts[attempt.id] = task, attempt
+        try:
+            yield
+        finally:
+            self.ending(attempt)
+            del self._attempts[attempt.id]
+
+    def ending(self, attempt: Attempt) -> None:
+        """Note that only its end is still to be recorded: there is nothing left to be cancelled."""
+        self._tasks.pop(attempt.id, None)
+        self._cancelled.pop(attempt.id, None)
+
+    def cancelled(self, attempt: Attempt) -> str | None:
+        """Give the reason for which somebody cancelled an attempt; None when nobody did."""
+        return self._cancelled.get(attempt.id)
+
+    def running(self) -> list[int]:
+        """List the ids of the attempts under way."""
+        return sorted(self._attempts)
+
+    def obey(
+        self, order: Mapping[str, Any], now: dt.datetime, definitions: Definitions | None = None
+    ) -> dict[str, Any]:
+        """Do what an order says.
+
+        Parameters
+        ----------
+        definitions
+            Those that are used now: what they have no place for is refused.
+
+        Returns
+        -------
+        dict
+            How many things were done, as ``done``; or ``error``, in words for a person.
+        """
+        try:
+            if definitions is not None and order["do"] == "run" and (why := self._misfit(order, definitions)):
+                return {"error": why}
+            do = {"run": self._run, "skip": self._skip, "unskip": self._unskip, "cancel": self._cancel}[order["do"]]
+            answer = do(order, now)
+        except (KeyError, TypeError, ValueError) as error:
+            return {"error": f"the order can not be read ({type(error).__name__}: {error}); are both of one version?"}
+        if "error" not in answer:
+            self.changed.set()
+        return answer
+
+    def _misfit(self, order: Mapping[str, Any], definitions: Definitions) -> str | None:
+        """Say why what is asked for cannot be run; workflows.yml may have changed since it was shown."""
+        for each in order["runs"]:
+            if why := misfit(definitions, each["workflow"], each["parameters"]):
+                hint = f"; {WHAT_TO_DO}" if each["workflow"] in definitions.workflows else ""
+                return f"{each['workflow']} {each['parameters']['reference_date']}: {why}{hint}"
+        if repairs := order.get("repairs"):
+            recorded = [notebook.label for notebook in self._store.read.notebooks(repairs)]
+            workflow = definitions.workflows[order["runs"][0]["workflow"]]
+            if why := changed_notebooks(workflow, recorded):
+                return (
+                    f"run {repairs} cannot be repaired: {why}; `autoflow rerun {repairs}` runs all of it as it is now"
+                )
+        return None
+
+    def _run(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+        runs = [_run_of(each) for each in order["runs"]]
+        asked = self._store.ask_for(runs, now, order.get("repairs"))
+        logger.info("%d runs were asked for: %s", len(asked), _first_few(list(map(str, asked))))
+        return {"done": len(asked)}
+
+    def _skip(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+        dates = [dt.date.fromisoformat(date) for date in order["dates"]]
+        self._store.skip(Skip(order["workflow"], date, "", str(order["reason"]), now) for date in dates)
+        logger.info("%s: skipped %s: %s", order["workflow"], _first_few(order["dates"]), order["reason"])
+        return {"done": len(dates)}
+
+    def _unskip(self, order: Mapping[str, Any], _: dt.datetime) -> dict[str, Any]:
+        dates = [dt.date.fromisoformat(date) for date in order["dates"]]
+        done = self._store.unskip(order["workflow"], dates)
+        logger.info("%s: no longer skipped: %s", order["workflow"], _first_few(order["dates"]))
+        return {"done": done}
+
+    def _cancel(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+        run_id, reason = int(order["run"]), str(order["reason"])
+        if run_id not in self._tasks:
+            return {"error": f"run {run_id} is not running"}
+        attempt = self._attempts[run_id]
+        if attempt.reference_date is not None:
+            why = f"run {run_id} was cancelled: {reason}"
+            skip = Skip(attempt.workflow, attempt.reference_date, attempt.parameters_hash, why, now)
+            self._store.skip([skip])
+        self._cancelled[run_id] = reason
+        logger.info("run %d: cancelling: %s", run_id, reason)
+        self._tasks[run_id].cancel()
+        return {"done": 1}
+
+
+def _run_of(asked: Mapping[str, Any]) -> Run:
+    parameters = asked["parameters"]
+    return recorded_run(Workflow(asked["workflow"], ()), parameters, asked.get("hash") or parameters_hash(parameters))
+
+
+def _first_few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,8 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The life of AutoFlow: sleep until the next tick, tick, and sleep again, while runs go on."""
+
+from autoflow.daemon.loop import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
+
+__all__ = ["RECORD_PATIENCE", "Agenda", "answer", "beside", "done_or_stopped", "obey_orders", "serve", "sweep"]

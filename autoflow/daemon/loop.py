@@ -1,0 +1,455 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The daemon's life: sleep until the next tick, tick, and sleep again, while runs go on."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import datetime as dt
+import gc
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from autoflow import sensor
+from autoflow.code_version import RESTART, code_on_disk
+from autoflow.context import Context, recorded, unwritable
+from autoflow.definitions import Definitions
+from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
+from autoflow.messages import Messenger
+from autoflow.model import Sweeper
+from autoflow.parser import check_tools, load_definitions
+from autoflow.schedule import Schedule, next_tick
+from autoflow.sensor import Executor
+from autoflow.system import Control, Notifier, Signals
+from autoflow.web import IndexPage, Outlook, Pages, page_served
+
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+"""Seconds before a tick that could not be made is tried again; each pause is twice the one before."""
+
+RECORD_PATIENCE = 0.05
+"""Seconds that the loop stands still for while another process writes to the record."""
+
+LONGEST_FAREWELL = 5.0
+"""Seconds that a poll may go on for when AutoFlow is to stop."""
+
+CLOCK_STEP = dt.timedelta(seconds=1)
+"""What the clock may be set back by without a look at the record."""
+
+STARTING = "starting"
+
+Done = TypeVar("Done")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Agenda:
+    """What the daemon is at, and when it has to do something next."""
+
+    last_tick: dt.datetime
+    definitions: Definitions
+    """Those that are used, whatever has become of workflows.yml."""
+    retry_at: dt.datetime | None = None
+    """When a tick that could not be made is tried again."""
+    failed_ticks: int = 0
+    doing: str = STARTING
+    """In words, for people and service managers."""
+    unsettled: bool = False
+    """Whether there is something to be put in order once no run is under way."""
+    seen: dt.datetime | None = None
+    """What the clock showed when it was last looked at."""
+
+    def next(self, now: dt.datetime, retry_at: dt.datetime | None = None) -> dt.datetime:
+        """Give the time of the next tick; one in the past was missed, and happens at once.
+
+        A last tick in the future means that the clock was set back: the schedule goes on from now.
+
+        Parameters
+        ----------
+        retry_at
+            When a failed run can be tried again.
+        """
+        scheduled = next_tick(schedule_of(self.definitions), min(self.last_tick, now))
+        return min(time for time in (scheduled, self.retry_at, retry_at) if time is not None)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What the daemon's loop has at hand."""
+
+    context: Context
+    agenda: Agenda
+    executor: Executor
+    index: IndexPage
+    signals: Signals
+    messenger: Messenger
+    notifier: Notifier
+
+
+async def serve(context: Context, definitions: Definitions, notifier: Notifier, *, now: bool = False) -> ExitCode:
+    """Tick on schedule, and execute what is due, until told to stop.
+
+    Parameters
+    ----------
+    now
+        Whether the first tick is at once.
+    """
+    # the clock may have been ahead before this start
+    context.store.set_right(context.now())
+    agenda = Agenda(first_tick(context, now=now), definitions)
+    context.store.wait_at_most(RECORD_PATIENCE)
+    with Signals() as signals:
+        pages = Pages(context, lambda: outlook(context, agenda, executor))
+        index = IndexPage(context, pages)
+        executor = Executor(context, signals.stop, index)
+
+        def fresh() -> Definitions:
+            agenda.definitions = reload(context, agenda.definitions)
+            return agenda.definitions
+
+        async with (
+            Messenger(context, lambda: agenda.definitions, lambda: executor.busy) as messenger,
+            Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
+            page_served(context, pages, lambda: state(context, agenda, executor)),
+            beside(feed_watchdog(notifier)),
+            beside(obey_orders(context, executor, index, fresh)),
+        ):
+            life = Life(context, agenda, executor, index, signals, messenger, notifier)
+            notifier.ready()
+            while not signals.stop.is_set():
+                try:
+                    await turn(life)
+                except OutputsLostError:
+                    signals.stop.set()
+                    await done_or_stopped(executor.idle(), signals)
+                    raise
+            notifier.stopping()
+            await done_or_stopped(executor.idle(), signals, context.settings.grace)
+            await index.close()
+    logger.info("stopped")
+    return ExitCode.OK
+
+
+def first_tick(context: Context, *, now: bool) -> dt.datetime:
+    """Find the tick from which the schedule goes on; a new installation waits for its first one."""
+    last = context.store.last_tick()
+    if last is None:
+        last = context.now()
+        context.store.record_tick(last)
+    at_once = now or context.store.read.unfinished()
+    return dt.datetime.min.replace(tzinfo=dt.UTC) if at_once else last
+
+
+async def turn(life: Life) -> None:
+    """Sleep until there is something to do, and do it."""
+    context, agenda, executor = life.context, life.agenda, life.executor
+    context.outputs.check()
+    executor.news.clear()
+    if agenda.unsettled and not executor.busy:
+        settle(life)
+    moment = agenda.next(context.now(), executor.retry_at)
+    overdue = moment <= context.now()
+    say(life, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC{_under_way(executor)}")
+    if not executor.busy:
+        give_memory_back()
+    if await sleep_until(moment, life):
+        context.outputs.check()
+        agenda.definitions = reload(context, agenda.definitions)
+        say(life, f"ticking{_under_way(executor)}")
+        await tick(life)
+        life.messenger.look()
+    elif life.signals.reload.is_set():
+        life.signals.reload.clear()
+        life.notifier.reloading()
+        agenda.definitions = reload(context, agenda.definitions)
+        life.messenger.look()
+        life.notifier.ready()
+
+
+def _under_way(executor: Executor) -> str:
+    if not executor.busy:
+        return ""
+    running, waiting = len(executor.running), len(executor.waiting)
+    return f"; {running} run{' is' if running == 1 else 's are'} under way, {waiting} wait"
+
+
+async def tick(life: Life) -> None:
+    """Tick, and note when to come back; what keeps a tick from being made is said once."""
+    context, agenda, executor, stop = life.context, life.agenda, life.executor, life.signals.stop
+    began = context.now()
+    agenda.last_tick, agenda.retry_at, executor.retry_at = began, None, None
+    still_busy = executor.busy
+    if context.code != code_on_disk():
+        context.conditions.begin("code", RESTART)
+        return
+    context.conditions.end("code", "AutoFlow's code on disk is again that which was started")
+    try:
+        # a run whose end could not be recorded is left as one that is running
+        await recorded(context.conditions, stop, lambda: context.store.recover(began, context.steering.running()))
+        ticking = sensor.tick(context, agenda.definitions, executor)
+        decision = await done_or_stopped(ticking, life.signals, min(context.settings.grace, LONGEST_FAREWELL))
+        if decision is not None:
+            context.conditions.end("tick", "FlowAPI answers again")
+            context.conditions.end("defect", "ticks can be made again")
+        if decision is None or stop.is_set():
+            # it is not recorded, so that the next start makes it at once
+            return
+        tick_made = partial(context.store.record_tick, began, unfinished=executor.busy)
+        await recorded(context.conditions, stop, tick_made)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is said, and the next tick is made
+        missed(life, error)
+        return
+    agenda.failed_ticks, agenda.unsettled = 0, True
+    life.messenger.ticked()
+    if still_busy:
+        # there may be no moment in which nothing is under way
+        sweep(context, agenda.definitions)
+        life.index.settle_soon()
+
+
+def missed(life: Life, error: Exception) -> None:
+    """Say why a tick could not be made, and try it again after a pause."""
+    context, agenda = life.context, life.agenda
+    if isinstance(error, (FlowapiError, SettingsError)):
+        context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
+    else:
+        logger.error("this tick could not be made", exc_info=error)
+        context.conditions.begin("defect", f"ticks can not be made: {type(error).__name__}: {error}")
+    pause = min(FIRST_PAUSE * 2**agenda.failed_ticks, LONGEST_PAUSE)
+    agenda.failed_ticks = min(agenda.failed_ticks + 1, 32)
+    agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
+
+
+def settle(life: Life) -> None:
+    """Put in order what is left when nothing is under way any more."""
+    life.agenda.unsettled = False
+    with suppress(sqlite3.Error):
+        # else the next start only ticks at once
+        life.context.store.record_unfinished(unfinished=bool(life.executor.waiting))
+    sweep(life.context, life.agenda.definitions)
+    life.messenger.look()
+    life.index.settle_soon()
+
+
+async def obey_orders(context: Context, executor: Executor, index: IndexPage, fresh: Callable[[], Definitions]) -> None:
+    """Act on what people ask for as soon as it is recorded, also while a tick is being made.
+
+    Parameters
+    ----------
+    fresh
+        Gives the definitions as they are now.
+    """
+    changed = context.steering.changed
+    while True:
+        await changed.wait()
+        changed.clear()
+        index.changed()
+        try:
+            sensor.take_asked(context, fresh(), executor)
+            if executor.busy:
+                unfinished = partial(context.store.record_unfinished, unfinished=True)
+                await recorded(context.conditions, executor.stop, unfinished)
+        except Exception:
+            logger.exception("what was asked for could not be run; the next tick tries again")
+        # what is only to be skipped is seen at once too
+        executor.news.set()
+        index.settle_soon()
+
+
+def sweep(context: Context, definitions: Definitions) -> None:
+    """Remove what workflows.yml does not want kept any longer."""
+    try:
+        directories = context.settings.notebooks_dir, context.settings.reports_dir
+        left = Sweeper(context.store, directories).sweep(definitions.workflows, context.now()).left
+    except Exception:
+        # old files are no reason to fail
+        logger.exception("old files could not be removed")
+        return
+    if left:
+        first, why = next(iter(left.items()))
+        more = f", and {len(left) - 1} more are left too" if len(left) > 1 else ""
+        context.conditions.begin("old files", f"{first} {why}; it is not removed{more}", logging.WARNING)
+    else:
+        context.conditions.end("old files", "all old files could be removed")
+
+
+async def done_or_stopped(work: Coroutine[Any, Any, Done], signals: Signals, grace: float = 0.0) -> Done | None:
+    """Wait for some work; once told to stop, give it a grace time, then end it.
+
+    Returns
+    -------
+    object or None
+        None when it had to be ended.
+    """
+    doing = asyncio.create_task(work)
+    stopping = asyncio.create_task(signals.stop.wait())
+    killing = asyncio.create_task(signals.kill.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({doing, killing}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        doing.cancel()
+        # being cancelled it interrupts kernels; a second time it kills them
+        await asyncio.wait({doing, killing}, return_when=asyncio.FIRST_COMPLETED)
+        while not doing.done():
+            # in turns with the work: two cancellations at a stroke count as one
+            doing.cancel()
+            await asyncio.wait({doing}, timeout=0.5)
+        return await doing
+    except asyncio.CancelledError:
+        return None
+    finally:
+        stopping.cancel()
+        killing.cancel()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something without end for as long as the context lasts."""
+    doing = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
+
+
+def reload(context: Context, definitions: Definitions) -> Definitions:
+    """Read workflows.yml again; the old definitions go on when the new ones are not valid."""
+    file = context.settings.workflows_file
+    try:
+        fresh, _ = load_definitions(file)
+        check_tools(fresh)
+        if definitions.schedule is not None:
+            schedule_of(fresh)
+    except (DefinitionError, SettingsError) as error:
+        context.conditions.begin("workflows.yml", f"{error}\nthe definitions read before go on")
+        return definitions
+    context.conditions.end("workflows.yml", f"{file} is valid again")
+    if fresh != definitions:
+        logger.info("%s has changed and was read again", file)
+    return fresh
+
+
+def schedule_of(definitions: Definitions) -> Schedule:
+    """Give the schedule of a daemon's definitions.
+
+    Raises
+    ------
+    SettingsError
+        For ``schedule: null``, which is for one tick and not for a daemon that goes on.
+    """
+    if definitions.schedule is None:
+        raise SettingsError(
+            "schedule: null asks for one tick, but this AutoFlow was started with a schedule; restart it"
+        )
+    return Schedule(definitions.schedule, definitions.timezone)
+
+
+async def sleep_until(moment: dt.datetime, life: Life) -> bool:
+    """Sleep in naps, so that a clock that is set or a suspended machine is noticed.
+
+    Returns
+    -------
+    bool
+        Whether the moment has come; False when something else came first.
+    """
+    context, signals = life.context, life.signals
+    events = (signals.stop, signals.reload, life.executor.news)
+    while not set_back(life) and (left := (moment - context.now()).total_seconds()) > 0:
+        if any(event.is_set() for event in events):
+            return False
+        waiters = {asyncio.create_task(event.wait()) for event in events}
+        await asyncio.wait(waiters, timeout=min(left, context.longest_nap), return_when=asyncio.FIRST_COMPLETED)
+        for waiter in waiters:
+            waiter.cancel()
+    return moment <= context.now() and not signals.stop.is_set()
+
+
+def set_back(life: Life) -> bool:
+    """Notice that the clock was set back; nothing in the record may lie later than now, or it would be waited for."""
+    context, agenda, now = life.context, life.agenda, life.context.now()
+    step, agenda.seen = (agenda.seen or now) - now, now
+    if step <= dt.timedelta():
+        return False
+    logger.warning("the clock was set back by %s", step)
+    if step > CLOCK_STEP:
+        with suppress(sqlite3.Error):
+            context.store.set_right(now)
+        if life.executor.retry_at is not None:
+            life.executor.retry_at = sensor.first_retry(agenda.definitions, context.store.read.history())
+        agenda.retry_at = agenda.retry_at and min(agenda.retry_at, now + dt.timedelta(seconds=LONGEST_PAUSE))
+        life.messenger.look()
+    return True
+
+
+def give_memory_back() -> None:
+    """Let the machine have what was needed since the last sleep, and is not any more."""
+    gc.collect()
+    # other C libraries than glibc do so by themselves, or not at all
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+async def feed_watchdog(notifier: Notifier) -> None:
+    """Tell systemd that the loop turns, for as long as it does."""
+    while notifier.watchdog:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog / 3)
+
+
+def say(life: Life, text: str) -> None:
+    """Say what comes next, to the log and to systemd, when it is news."""
+    agenda = life.agenda
+    if text != agenda.doing:
+        # a line in the log for the first tick alone: a month of them says nothing
+        logger.log(logging.INFO if agenda.doing == STARTING else logging.DEBUG, "%s", text)
+        agenda.doing = text
+        life.notifier.status(text)
+
+
+async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer those who ask over the socket: say how the daemon is, or do as they say."""
+    if not asked:
+        return health(context, agenda, executor)
+    agenda.definitions = reload(context, agenda.definitions)
+    obey = partial(context.steering.obey, asked, context.now(), agenda.definitions)
+    return await recorded(context.conditions, executor.stop, obey)
+
+
+def outlook(context: Context, agenda: Agenda, executor: Executor) -> Outlook:
+    """Say what pages are to know of the daemon."""
+    now = context.now()
+    return Outlook(now, agenda.definitions, agenda.doing, agenda.next(now, executor.retry_at))
+
+
+def state(context: Context, agenda: Agenda, executor: Executor) -> dict[str, Any]:
+    """Say how the daemon is, and whether it can do what it is for; a failed run is no fault of its own."""
+    # that a token is near its end is no fault yet
+    kinds = ("tick", "record", "workflows.yml", *(("token", "defect") if agenda.failed_ticks else ()))
+    present = context.conditions.by_name
+    reasons = [present[kind] for kind in kinds if kind in present]
+    reasons += unwritable(context.settings.db_path.parent, context.settings.outputs_dir)
+    return {**health(context, agenda, executor), "healthy": not reasons, "reasons": reasons}
+
+
+def health(context: Context, agenda: Agenda, executor: Executor) -> dict[str, Any]:
+    """Describe the daemon for those who ask it over its socket."""
+    polled, silence = context.store.read.last_poll(), context.store.read.silence()
+    return {
+        "pid": os.getpid(),
+        "doing": agenda.doing,
+        "last_tick": agenda.last_tick.isoformat(),
+        "last_poll": polled.isoformat() if polled else None,
+        "polls_fail_since": silence.since.isoformat() if silence else None,
+        "running": context.steering.running(),
+        "due": len(executor.waiting),
+        "problems": context.conditions.present(),
+    }

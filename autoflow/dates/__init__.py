@@ -1,0 +1,40 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Days, stencils, and the dates that FlowAPI lists: the arithmetic of dates, without a clock."""
+
+from autoflow.dates.date_stencil import (
+    REFERENCE_DATE_ONLY,
+    AvailableDates,
+    DateStencil,
+    EmptyIntervalError,
+    Interval,
+    StencilError,
+    as_date,
+    parse_intervals,
+)
+from autoflow.dates.days import Days, Stretch, days_before
+from autoflow.dates.durations import LONGEST_DAYS, duration_text, parse_duration
+from autoflow.dates.listed_dates import DataRule, ListedDates, Require, listed_at, read_dates_file
+
+__all__ = [
+    "LONGEST_DAYS",
+    "REFERENCE_DATE_ONLY",
+    "AvailableDates",
+    "DataRule",
+    "DateStencil",
+    "Days",
+    "EmptyIntervalError",
+    "Interval",
+    "ListedDates",
+    "Require",
+    "StencilError",
+    "Stretch",
+    "as_date",
+    "days_before",
+    "duration_text",
+    "listed_at",
+    "parse_duration",
+    "parse_intervals",
+    "read_dates_file",
+]

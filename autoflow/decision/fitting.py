@@ -1,0 +1,100 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Whether a run of before can still be made as it was recorded, now that workflows.yml may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from autoflow.definitions import AUTOMATIC_PARAMETERS, Definitions, Workflow
+from autoflow.runs import source_stem
+from autoflow.wording import shown
+
+WHAT_TO_DO = "`autoflow backfill` runs the date as workflows.yml has it now, `autoflow skip` leaves it out"
+
+
+def misfit(definitions: Definitions, workflow_name: str, parameters: Mapping[str, Any]) -> str | None:
+    """Say what keeps a recorded run from being made with the workflow as it is now; None when nothing does.
+
+    Parameters
+    ----------
+    parameters
+        Those of the run, as they were recorded.
+    """
+    workflow = definitions.workflows.get(workflow_name)
+    if workflow is None:
+        return f"workflows.yml has no workflow {shown(workflow_name)} any more"
+    given = parameters.keys() - AUTOMATIC_PARAMETERS
+    read = _names_read(workflow)
+    triggers = [trigger for trigger in definitions.triggers if trigger.workflow_name == workflow_name]
+    if gained := sorted(read - given):
+        wanting = next(each for each in workflow.notebooks if gained[0] in each.parameters.values())
+        return (
+            f"notebook {shown(wanting.label)} takes the workflow's parameter {shown(gained[0])} now,"
+            f" which this run was made without (it has {_listed(given)})"
+        )
+    if lost := sorted(given - read - {name for trigger in triggers for name in trigger.parameters}):
+        return (
+            f"this run was made with the parameter {shown(lost[0])},"
+            f" which no trigger of workflow {shown(workflow_name)} gives and no notebook of it takes any more"
+        )
+    return None
+
+
+def changed_notebooks(workflow: Workflow, recorded: Iterable[str]) -> str | None:
+    """Say what of an attempt's notebooks the workflow has no more; None when it has them all.
+
+    Parameters
+    ----------
+    recorded
+        Labels of the notebooks that the attempt began.
+    """
+    labels = [notebook.label for notebook in workflow.notebooks]
+    gone = [label for label in recorded if label not in labels]
+    if not gone:
+        return None
+    return f"workflow {shown(workflow.name)} has no notebook {shown(gone[0])} any more (it has {_listed(labels)})"
+
+
+def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
+    """Say how what a notebook is given differs from what it was executed with; None when it does not.
+
+    Parameters
+    ----------
+    executed
+        The parameters that the executed notebook was given, as papermill keeps them in it.
+    run
+        The run's own parameters.
+    """
+    (notebook,) = (each for each in workflow.notebooks if each.label == label)
+    if gained := sorted(notebook.parameters.keys() - executed.keys()):
+        return f"notebook {shown(label)} takes {shown(gained[0])} now, which it was executed without"
+    if lost := sorted(executed.keys() - notebook.parameters.keys()):
+        return f"notebook {shown(label)} was executed with {shown(lost[0])}, which it does not take any more"
+    files = {each.label: each.filename for each in workflow.notebooks}
+    for name, source in notebook.parameters.items():
+        value = executed[name]
+        if source in run and value != run[source]:
+            return f"notebook {shown(label)} takes {shown(name)} from {shown(source)} now, and was given {shown(value)}"
+        if source in files and not _is_made_of(files[source], value):
+            return f"notebook {shown(label)} reads notebook {shown(source)} now, and read {shown(value)}"
+    return None
+
+
+def _is_made_of(filename: str, executed: Any) -> bool:
+    """Whether a path can be that of an executed notebook, by its name."""
+    return isinstance(executed, str) and PurePath(executed).name.startswith(f"{source_stem(filename)}__")
+
+
+def _names_read(workflow: Workflow) -> set[str]:
+    """Name the workflow parameters that notebooks take."""
+    labels = {notebook.label for notebook in workflow.notebooks}
+    names = {name for notebook in workflow.notebooks for name in notebook.parameters.values()}
+    return names - labels - AUTOMATIC_PARAMETERS
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(shown, sorted(names))) or "none"

@@ -1,0 +1,400 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What people are to be told: one message for each cause, and one when it is over.
+
+What is wrong now is found in the record and among the conditions; compared with what people know, it gives
+the news. Pure functions: times are arguments, so a restart tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autoflow.dates import Days, ListedDates
+from autoflow.decision import is_given_up, is_skipped, moment, next_try, spans
+from autoflow.definitions import Definitions, Retries, Trigger
+from autoflow.model import FailedRun, Failures, History, Known, Message, Skips
+from autoflow.runs import RunKey, key_maker
+from autoflow.schedule import why_excluded
+
+GATHER = dt.timedelta(minutes=5)
+"""How long failures of a tick under way are gathered before people are told; at its end they are at once."""
+
+PATIENCE = dt.timedelta(minutes=10)
+"""How long a condition has to last before it is trouble."""
+
+MOST_DATES = 12
+FIRST_LINES = 6
+"""Stretches of dates, and lines of an exception's message, that a message shows."""
+
+TOKEN_CONDITION = "token"  # noqa: S105  # a name
+UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ", "old files")
+"""How those begin that are told as something else, that the messenger can not tell, or that may be as they should."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that decides what is wrong now."""
+
+    definitions: Definitions
+    now: dt.datetime
+    failing: Sequence[FailedRun] = ()
+    history: History = field(default_factory=History)
+    listed: ListedDates = field(default_factory=ListedDates)
+    late: Sequence[Days] = ()
+    """Days of each trigger that are late, in their order."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    over: Collection[str] = ()
+    """Names of conditions that are known to be over."""
+    working: bool = False
+    """Whether a tick is under way: then only its failures are of interest, and nothing is over yet."""
+    most_failing: int | None = None
+    """How many failing runs of a workflow were looked at, at most."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that is wrong, whatever number of dates and ticks it concerns."""
+
+    name: str
+    event: str
+    what: str
+    since: dt.datetime
+    message: Message
+    pause: dt.timedelta = dt.timedelta()
+    """How long it has to last before people are told."""
+    workflow: str | None = None
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class News:
+    """What is to be told and remembered."""
+
+    messages: tuple[Message, ...] = ()
+    known: tuple[Known, ...] = ()
+    over: tuple[str, ...] = ()
+    due: dt.datetime | None = None
+    """When to look again for something that has not lasted long enough yet."""
+
+
+def current(scene: Scene) -> list[FailedRun]:
+    """Leave out failed runs that nothing asks for any more, and those that are skipped."""
+    triggers: dict[str, list[tuple[Trigger, Callable[[dt.date], RunKey]]]] = {}
+    for trigger in scene.definitions.triggers:
+        triggers.setdefault(trigger.workflow_name, []).append((trigger, key_maker(trigger)))
+    history, kept = scene.history, []
+    for run in scene.failing:
+        request, skip = history.requests.get(run.key), history.skips.of(run.key, run.reference_date)
+        if run.workflow not in scene.definitions.workflows or (skip is not None and is_skipped(skip, request)):
+            continue
+        # with another stencil or other parameters it would be another run
+        if request is not None or any(
+            _key(key_of, run.reference_date) == run.key and why_excluded(trigger, run.reference_date) is None
+            for trigger, key_of in triggers.get(run.workflow, ())
+        ):
+            kept.append(run)
+    return kept
+
+
+def failures(scene: Scene, runs: Iterable[FailedRun]) -> Iterator[Cause]:
+    """Group failed runs by where they failed and with what."""
+    groups: dict[str, list[FailedRun]] = {}
+    looked_at = Counter(run.workflow for run in scene.failing)
+    for run in runs:
+        failure = run.failure
+        name = _name("failed", run.workflow, failure.label, failure.cell, failure.exception)
+        groups.setdefault(name, []).append(run)
+    for name, group in groups.items():
+        workflow, failure = group[0].workflow, group[-1].failure
+        exception = failure.exception or "failed"
+        what = f"{exception} in {failure.label}" if failure.label else failure.message
+        lines = [*str(failure).splitlines()[:FIRST_LINES], "", *_dates(group)]
+        lines += [_what_next(scene, group), *_commands(group)]
+        more = " or more" if scene.most_failing is not None and looked_at[workflow] >= scene.most_failing else ""
+        message = Message(
+            "failed", f"{workflow}: failed for {_how_many(group)}{more}: {what}", tuple(lines), workflow, _iso(group)
+        )
+        since = min(run.ended for run in group)
+        pause = GATHER if scene.working else dt.timedelta()
+        yield Cause(name, "failed", what, since, message, pause, workflow, _hashes(group))
+
+
+def given_up(scene: Scene, runs: Iterable[FailedRun]) -> dict[str, list[FailedRun]]:
+    """Find the failed runs that have had all their attempts, by workflow."""
+    found: dict[str, list[FailedRun]] = {}
+    for run in runs:
+        failed = scene.history.failed.get(run.key)
+        if failed is not None and is_given_up(scene.definitions.workflows[run.workflow].retries, failed):
+            found.setdefault(run.workflow, []).append(run)
+    return found
+
+
+def late(scene: Scene) -> Iterator[Cause]:
+    """Find what should have come or been done by now."""
+    notify, definitions = scene.definitions.notify, scene.definitions
+    newest = newest_appearance(scene.listed, definitions)
+    if notify.no_new_date is not None and newest is not None:
+        appeared, date = newest
+        if scene.now - appeared >= dt.timedelta(seconds=notify.no_new_date):
+            what = f"no new date for {_length(notify.no_new_date)}"
+            polled = f"FlowAPI was last asked at {moment(scene.listed.polled)}." if scene.listed.polled else ""
+            lines = (f"The newest date is {date}; the last new date appeared at {moment(appeared)}.", polled)
+            yield Cause(_name("late"), "late", what, appeared, Message("late", what, lines, dates=(str(date),)))
+    by_workflow: dict[str, Days] = {}
+    for trigger, days in zip(definitions.triggers, scene.late, strict=False):
+        if days:
+            by_workflow[trigger.workflow_name] = by_workflow.get(trigger.workflow_name, Days()) | days
+    for workflow, days in by_workflow.items():
+        dates = [dt.date.fromordinal(day) for day in days]
+        what = f"not done within {_length(notify.not_done_after or 0)}"
+        number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
+        lines = (f"Dates: {_bounded_spans(dates)}", f"Why: autoflow why {_shell(workflow)} {dates[0]}")
+        message = Message("late", f"{workflow}: late: {number} {what}", lines, workflow, tuple(map(str, dates)))
+        yield Cause(_name("late", workflow), "late", what, scene.now, message, workflow=workflow)
+
+
+def troubles(scene: Scene) -> Iterator[Cause]:
+    """Find what keeps AutoFlow itself from its work, and what the token's end is about to."""
+    for condition, text in scene.conditions.items():
+        lines = tuple(text.splitlines())
+        if condition == TOKEN_CONDITION:
+            # each warning has words of its own: so many days are left
+            yield Cause(_name("token", text), "token", lines[0], scene.now, Message("token", lines[0], lines))
+        elif not condition.startswith(UNTOLD_CONDITIONS):
+            name = _name("trouble", condition)
+            yield Cause(name, "trouble", lines[0], scene.now, Message("trouble", lines[0], lines), PATIENCE)
+
+
+def not_done(
+    trigger: Trigger, retries: Retries, days: Days, skips: Skips, failures: Callable[[RunKey], Failures | None]
+) -> Days:
+    """Leave out, of a trigger's days that have not succeeded, what is skipped and what is given up."""
+    if retries.attempts is None and not skips.skips:
+        return days
+    key_of, kept = key_maker(trigger), []
+    for day in days:
+        date = dt.date.fromordinal(day)
+        key = key_of(date)
+        if skips.of(key, date) is None:
+            failed = None if retries.attempts is None else failures(key)
+            if failed is None or not is_given_up(retries, failed):
+                kept.append(day)
+    return Days.of(kept)
+
+
+def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt.datetime, dt.date] | None:
+    """Give the time at which a date last appeared, and the newest date; None when there is none."""
+    rules = map(definitions.data_rule, definitions.triggers)
+    names = {name for rule in rules for name in listed.wanted(rule.cdr_types)}
+    dates = [item for name in names for item in listed.by_type.get(name, {}).items()]
+    return (max(appeared for _, appeared in dates), max(date for date, _ in dates)) if dates else None
+
+
+def next_late(listed: ListedDates, definitions: Definitions, now: dt.datetime) -> dt.datetime | None:
+    """Give the next time at which something may be late."""
+    notify = definitions.notify
+    appearances = {appeared for dates in listed.by_type.values() for appeared in dates.values()}
+    limits = [limit for limit in (notify.no_new_date, notify.not_done_after) if limit is not None]
+    times = [appeared + dt.timedelta(seconds=limit) for appeared in appearances for limit in limits]
+    if notify.not_done_after is not None:
+        limit = dt.timedelta(seconds=notify.not_done_after)
+        # with a lag, a date could not be run from when it appeared on
+        rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
+        counting = (listed.next_to_count(rule, now - limit) for rule in rules)
+        times += [time + limit for time in counting if time is not None]
+    return min((time for time in times if time > now), default=None)
+
+
+def news(
+    scene: Scene,
+    known: Mapping[str, Known],
+    succeeded: Callable[[str, Iterable[str], dt.datetime], Sequence[dt.date]],
+) -> News:
+    """Compare what is wrong with what people know.
+
+    Parameters
+    ----------
+    known
+        What people know, or have yet to be told, by name.
+    succeeded
+        Gives the dates of those runs of a workflow that have succeeded since a moment.
+    """
+    events, now = scene.definitions.notify.events, scene.now
+    runs = current(scene)
+    causes = list(failures(scene, runs))
+    if not scene.working:
+        causes += [*late(scene), *troubles(scene)]
+    messages: list[Message] = []
+    remembered: list[Known] = []
+    waiting: list[dt.datetime] = []
+    told_now: set[str] = set()
+    for cause in causes:
+        old = known.get(cause.name)
+        if cause.event not in events or (old is not None and old.told is not None):
+            continue
+        # not in the future: the clock may have been set back
+        since = min(old.since if old else cause.since, now)
+        ripe = since + cause.pause <= now
+        if ripe:
+            messages.append(cause.message)
+            told_now.update(cause.runs)
+        else:
+            waiting.append(since + cause.pause)
+        if ripe or old is None or since < old.since:
+            told = now if ripe else None
+            remembered.append(Known(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
+    over: list[Known] = []
+    if not scene.working:
+        ends = given_up(scene, runs)
+        if "given_up" in events:
+            for workflow, group in ends.items():
+                more, memory = _giving_up(scene, workflow, group, known.get(_name("given_up", workflow)), told_now)
+                messages += more
+                remembered += memory
+        present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends}
+        over = [each for each in known.values() if each.name not in present and _is_over(each, scene, runs)]
+        messages += [message for message in _endings(over, scene, succeeded) if message.event in events]
+    return News(tuple(messages), tuple(remembered), tuple(each.name for each in over), min(waiting, default=None))
+
+
+def _giving_up(
+    scene: Scene, workflow: str, group: Sequence[FailedRun], old: Known | None, told_now: Collection[str]
+) -> tuple[list[Message], list[Known]]:
+    """Tell of each run once that it is given up; what is told as failed at this moment says so itself."""
+    before, hashes = old.runs if old else (), _hashes(group)
+    if set(before) == set(hashes):
+        return [], []
+    name, what = _name("given_up", workflow), "given up"
+    memory = [Known(name, "given_up", what, scene.now, old.told if old else scene.now, workflow, hashes)]
+    new = [run for run in group if run.parameters_hash not in before and run.parameters_hash not in told_now]
+    if not new:
+        return [], memory
+    reasons = list(dict.fromkeys(str(run.failure).splitlines()[0] for run in new))
+    lines = (*reasons[:3], "", *_dates(new), _what_next(scene, new), *_commands(new))
+    return [Message("given_up", f"{workflow}: given up: {_how_many(new)}", lines, workflow, _iso(new))], memory
+
+
+def _is_over(known: Known, scene: Scene, runs: Iterable[FailedRun]) -> bool:
+    if known.event == "trouble":
+        # after a restart no condition is there: one is over when something has said so
+        return str(json.loads(known.name)[1]) in scene.over
+    if known.event == "token":
+        return True if TOKEN_CONDITION in scene.conditions else TOKEN_CONDITION in scene.over
+    if known.event == "failed":
+        # a run that fails in another place now has not recovered
+        failing = {run.parameters_hash for run in runs if run.workflow == known.workflow}
+        return failing.isdisjoint(known.runs)
+    return True
+
+
+def _endings(
+    over: Iterable[Known], scene: Scene, succeeded: Callable[[str, Iterable[str], dt.datetime], Sequence[dt.date]]
+) -> Iterator[Message]:
+    recovered: dict[str, list[Known]] = {}
+    for each in over:
+        if each.told is None:
+            continue
+        if each.event in ("failed", "given_up") and each.workflow is not None:
+            recovered.setdefault(each.workflow, []).append(each)
+        elif each.event == "late" and each.workflow is not None:
+            yield Message("late", f"{each.workflow}: no date is late any more", (), each.workflow)
+        elif each.event == "late":
+            newest = newest_appearance(scene.listed, scene.definitions)
+            date = newest[1] if newest else None
+            yield Message("late", f"new dates have appeared; the newest is {date}", dates=(str(date),) if date else ())
+        elif each.event == "trouble":
+            yield Message("trouble", f"over: {each.what}", (f"It lasted from {moment(each.since)} on.",))
+    for workflow, causes in recovered.items():
+        hashes = {parameters_hash for each in causes for parameters_hash in each.runs}
+        dates = succeeded(workflow, sorted(hashes), min(each.told for each in causes if each.told))
+        whats = dict.fromkeys(each.what for each in causes if each.event == "failed")
+        if dates:
+            number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
+            lines = (f"Dates: {_bounded_spans(dates)}", *(f"It was: {what}" for what in whats))
+            yield Message("recovered", f"{workflow}: recovered: {number}", lines, workflow, tuple(map(str, dates)))
+        elif all(_is_skipped(scene, workflow, parameters_hash) for parameters_hash in hashes):
+            lines = tuple(f"It was: {what}" for what in whats)
+            yield Message("recovered", f"{workflow}: what failed is skipped now", lines, workflow)
+
+
+def _is_skipped(scene: Scene, workflow: str, parameters_hash: str) -> bool:
+    for run in scene.failing:
+        if run.key == (workflow, parameters_hash):
+            return scene.history.skips.of(run.key, run.reference_date) is not None
+    return False
+
+
+def _what_next(scene: Scene, group: Sequence[FailedRun]) -> str:
+    retries = scene.definitions.workflows[group[0].workflow].retries
+    times, ended = [], 0
+    for run in group:
+        failed = scene.history.failed.get(run.key)
+        if failed is not None and is_given_up(retries, failed):
+            ended += 1
+        elif failed is not None:
+            times.append(next_try(retries, failed))
+    attempts = f"{retries.attempts} attempt{'' if retries.attempts == 1 else 's'}"
+    if ended == len(group):
+        return f"Given up after {attempts}; to try again: autoflow rerun {group[-1].id}"
+    also = f" {ended} given up after {attempts}." if ended else ""
+    return f"Tried again: {f'from {moment(min(times))} on' if times else 'at once'}.{also}"
+
+
+def _commands(group: Sequence[FailedRun]) -> list[str]:
+    many = [f"All of them: autoflow runs --workflow {_shell(group[0].workflow)} --state failed"]
+    return [f"All about it: autoflow show {group[-1].id}", *(many if len(group) > 1 else [])]
+
+
+def _dates(group: Sequence[FailedRun]) -> list[str]:
+    dates = sorted({run.reference_date for run in group})
+    runs = f" ({len(group)} runs)" if len(group) > len(dates) else ""
+    return [f"{'Date' if len(dates) == 1 else f'{len(dates)} dates'}: {_bounded_spans(dates)}{runs}"]
+
+
+def _how_many(group: Sequence[FailedRun]) -> str:
+    dates = {run.reference_date for run in group}
+    return str(min(dates)) if len(dates) == 1 else f"{len(dates)} dates"
+
+
+def _bounded_spans(dates: Sequence[dt.date]) -> str:
+    parts = spans(dates).split(", ")
+    more = f" and {len(parts) - MOST_DATES} more" if len(parts) > MOST_DATES else ""
+    return ", ".join(parts[:MOST_DATES]) + more
+
+
+def _hashes(group: Iterable[FailedRun]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run.parameters_hash for run in group))
+
+
+def _iso(group: Iterable[FailedRun]) -> tuple[str, ...]:
+    return tuple(sorted({run.reference_date.isoformat() for run in group}))
+
+
+def _name(*parts: object) -> str:
+    return json.dumps(parts)
+
+
+def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:
+    try:
+        return key_of(date)
+    except ValueError:
+        # its stencil holds no day for this date
+        return None
+
+
+def _shell(word: str) -> str:
+    return word if word.replace("_", "").replace("-", "").isalnum() else "'" + word.replace("'", "'\\''") + "'"
+
+
+def _length(seconds: float) -> str:
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= unit:
+            number = f"{seconds / unit:.3g}"
+            return f"{number} {name}{'' if number == '1' else 's'}"
+    return f"{seconds:g} seconds"

@@ -1,0 +1,345 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Tells people: finds the news, puts it into the outbox, and sends what is there, all beside the work itself.
+
+A message stays in the outbox, which is in the record, until its channel has taken it: a crash loses none,
+and may send one twice. Nothing waits for the messenger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import socket
+import sqlite3
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from typing import Self
+
+from autoflow.context import Context
+from autoflow.dates import Days
+from autoflow.definitions import Definitions
+from autoflow.jobs import Jobs, Reply
+from autoflow.messages.causes import GATHER, News, Scene, news, next_late, not_done
+from autoflow.messages.channels import SEND_TIMEOUT, channels_of, secret_of
+from autoflow.model import HEARTBEAT, History, Known, Message, Queued, joined, signed, tidy
+from autoflow.redaction import Redactor
+from autoflow.sensor import ready_days
+from autoflow.settings import Settings, current_secrets
+
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+"""Seconds before a channel that did not take a message is tried again; each pause is twice the one before."""
+
+KEPT, HEARTBEAT_KEPT = dt.timedelta(days=3), dt.timedelta(hours=1)
+"""How long it is tried to send a message, and to ask for the heartbeat's address."""
+
+MOST_AT_ONCE = 5
+"""Messages that are made at a time; more become one."""
+
+MOST_AN_HOUR = 20
+"""What is wrong beyond is looked at again when the hour is over."""
+
+MOST_FAILING, FEWEST_FAILING = 2000, 20
+"""Failing runs, the newest, that are looked at beside those that people know of: of all, of each workflow."""
+
+LONGEST_WORK = dt.timedelta(hours=1)
+"""How long runs may be under way before people are told of all that is late, over or in trouble all the same."""
+
+HOUR = dt.timedelta(hours=1)
+NAPS = 10
+"""How many naps of the daemon the messenger sleeps at a stretch, where it waits for a time."""
+
+logger = logging.getLogger(__name__)
+
+
+class Messenger:
+    """Lives beside the daemon's loop for as long as the context lasts.
+
+    Parameters
+    ----------
+    context
+        Where what is wrong is found.
+    definitions
+        Gives those that are used at the time: what people want to be told is in them.
+    busy
+        Says whether runs are under way: what can be told only when they are over is held back meanwhile, but not for
+        ever, since one of them may hang.
+    """
+
+    def __init__(
+        self, context: Context, definitions: Callable[[], Definitions], busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._definitions = definitions
+        self._context = context
+        self._busy = busy
+        self._busy_since: dt.datetime | None = None
+        self._woken = asyncio.Event()
+        self._made: deque[dt.datetime] = deque()
+        self._look_at: dt.datetime | None = None
+        self._retry_at: dict[str, dt.datetime] = {}
+        self._failed: Counter[str] = Counter()
+        self._tries: Counter[int] = Counter()
+        # what could not be recorded, since the record can not be written, is kept here meanwhile
+        self._known: dict[str, Known] = {}
+        self._unrecorded: list[Queued] = []
+        self._gone: set[int] = set()
+        self._life: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._life = asyncio.create_task(self._live())
+        self._context.conditions.follow(self.look)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._life is not None:
+            self._life.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._life
+
+    def look(self) -> None:
+        """Look for something to look at soon."""
+        self._woken.set()
+
+    def ticked(self) -> None:
+        """Note that a tick was made, for the heartbeat; one that was not sent yet is replaced."""
+        if HEARTBEAT in self._channels():
+            with suppress(sqlite3.Error):
+                store = self._context.store
+                store.take_out([queued.id for queued in store.read.outbox() if queued.channel == HEARTBEAT])
+                store.tell([Message(HEARTBEAT, "a tick was made")], [HEARTBEAT], self._context.now())
+            self._woken.set()
+
+    async def finish(self, patience: float, stop: asyncio.Event) -> None:
+        """Tell all that there is to be told, and give it a while to be sent; the rest is for the next start."""
+        with self._guarding():
+            await self._tell()
+            sending, stopping = asyncio.create_task(self._send()), asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({sending, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if sending.done():
+                    await sending
+                elif not stop.is_set():
+                    logger.warning("messages took longer than %g s; the next start goes on with them", patience)
+            finally:
+                stopping.cancel()
+                sending.cancel()
+                await asyncio.gather(sending, stopping, return_exceptions=True)
+
+    async def _live(self) -> None:
+        while True:
+            self._woken.clear()
+            with self._guarding():
+                await self._tell()
+                await self._send()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Sleep until there may be something to do, in naps, since clocks are set and machines suspended."""
+        while not self._woken.is_set():
+            times = [time for time in (self._look_at, *self._retry_at.values()) if time is not None]
+            left = (min(times) - self._context.now()).total_seconds() if times else None
+            if left is not None and left <= 0:
+                return
+            nap = None if left is None else min(left, NAPS * self._context.longest_nap)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), nap)
+
+    @contextmanager
+    def _guarding(self) -> Iterator[None]:
+        """Let nothing that goes wrong here reach the work."""
+        try:
+            yield
+        except Exception as error:
+            name = "messages"
+            if name not in self._context.conditions.by_name:
+                logger.exception("the messenger stumbled")
+            self._context.conditions.begin(name, f"people can not be told: {type(error).__name__}: {error}")
+            self._look_at = self._context.now() + dt.timedelta(seconds=LONGEST_PAUSE)
+        else:
+            self._context.conditions.end("messages", "people can be told again")
+
+    def _channels(self) -> tuple[str, ...]:
+        return channels_of(self._definitions().notify, self._context.settings)
+
+    async def _tell(self) -> None:
+        """Put what is new into the outbox, and note when to look again."""
+        channels = [channel for channel in self._channels() if channel != HEARTBEAT]
+        self._look_at, now = None, self._context.now()
+        working = self._is_working(now)
+        if not channels:
+            return
+        # those in the future were made before the clock was set back
+        self._made = deque(made for made in self._made if now - HOUR < made <= now)
+        if len(self._made) >= MOST_AN_HOUR:
+            self._look_at = self._made[0] + HOUR
+            return
+        definitions = self._definitions()
+        late = [] if working else await self._late(definitions, now)
+        reader = self._context.store.read
+        known = {**reader.known(), **self._known}
+        scene = replace(self._scene(definitions, now, known, late), working=working)
+        found = news(scene, known, reader.succeeded_since)
+        times = [found.due, None if working else next_late(scene.listed, definitions, now)]
+        self._look_at = min((time for time in times if time is not None), default=None)
+        if self._busy():
+            # the first failure of those under way may come at any time
+            self._look_at = min(now + GATHER, self._look_at or now + GATHER)
+        messages = self._finished(found.messages)
+        if messages or found.known or found.over or self._known:
+            self._record(messages, channels, found, now)
+        self._made.extend([now] * len(messages))
+        for message in messages:
+            logger.info("to be told: %s", message.subject)
+
+    def _is_working(self, now: dt.datetime) -> bool:
+        """Say whether what is under way is to be waited for."""
+        if not self._busy():
+            self._busy_since = None
+            return False
+        self._busy_since = min(self._busy_since or now, now)
+        return now - self._busy_since < LONGEST_WORK
+
+    async def _late(self, definitions: Definitions, now: dt.datetime) -> list[Days]:
+        """Find the days of each trigger that could have been done long enough ago, and are not."""
+        context = self._context
+        reader, limit = context.store.read, definitions.notify.not_done_after
+        if limit is None:
+            return []
+        then, skips, late = now - dt.timedelta(seconds=limit), reader.skips(), []
+        ready = ready_days(definitions, reader.listed_dates().as_of(then), then)
+        for trigger, days in zip(definitions.triggers, context.ledger.unsettled(definitions, ready), strict=True):
+            retries = definitions.workflows[trigger.workflow_name].retries
+            late.append(not_done(trigger, retries, days, skips, reader.failures))
+            # there may be decades of them, and others have their turn
+            await asyncio.sleep(0)
+        return late
+
+    def _scene(
+        self, definitions: Definitions, now: dt.datetime, known: Mapping[str, Known], late: Sequence[Days]
+    ) -> Scene:
+        context = self._context
+        reader = context.store.read
+        told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
+        most = max(MOST_FAILING // max(len(definitions.workflows), 1), FEWEST_FAILING)
+        failing = reader.failing(definitions.workflows, most, told)
+        failed = {run.key: failures for run in failing if (failures := reader.failures(run.key))}
+        return Scene(
+            definitions,
+            now,
+            failing,
+            History(failed=failed, requests=reader.requests(), skips=reader.skips()),
+            reader.listed_dates(),
+            late,
+            dict(context.conditions.by_name),
+            frozenset(context.conditions.over),
+            most_failing=most,
+        )
+
+    def _finished(self, messages: Sequence[Message]) -> list[Message]:
+        several = [joined(messages)] if len(messages) > MOST_AT_ONCE else messages
+        settings = self._context.settings
+        signature = [f"AutoFlow {settings.instance} on {socket.gethostname()}"]
+        if page := self._definitions().notify.page:
+            signature.append(page)
+        redactor = Redactor.of(*current_secrets(settings))
+        finished = (signed(tidy(message), signature) for message in several)
+        return [Message.of(redactor.redact_json(asdict(message))) for message in finished]
+
+    def _record(self, messages: Sequence[Message], channels: Sequence[str], found: News, now: dt.datetime) -> None:
+        known = {**self._known, **{each.name: each for each in found.known}}
+        try:
+            self._context.store.tell(messages, channels, now, known=known.values(), over=found.over)
+            self._known.clear()
+        except sqlite3.Error:
+            # that the record can not be written is what people should hear of
+            self._known = known
+            self._unrecorded += [Queued(0, channel, now, message) for message in messages for channel in channels]
+
+    async def _send(self) -> None:
+        """Send what is in the outbox, on each channel by itself, until one of its messages is not taken."""
+        now = self._context.now()
+        queued = [each for each in self._context.store.read.outbox() if each.id not in self._gone]
+        queued += self._unrecorded
+        self._drop([each for each in queued if _is_stale(each, now) or each.channel not in self._channels()])
+        waiting: dict[str, list[Queued]] = {}
+        for each in queued:
+            if each.channel in self._channels() and not _is_stale(each, now):
+                waiting.setdefault(each.channel, []).append(each)
+        self._retry_at = {channel: at for channel, at in self._retry_at.items() if channel in waiting}
+        longest = now + dt.timedelta(seconds=LONGEST_PAUSE)
+        due = {
+            # a pause that is longer than any was begun before the clock was set back
+            channel: on_it
+            for channel, on_it in waiting.items()
+            if not now < self._retry_at.get(channel, now) <= longest
+        }
+        if due:
+            async with asyncio.TaskGroup() as group:
+                for channel, on_it in due.items():
+                    group.create_task(self._send_on(channel, on_it))
+
+    async def _send_on(self, channel: str, waiting: Sequence[Queued]) -> None:
+        context = self._context
+        self._retry_at.pop(channel, None)
+        # one that is refused again and again must not keep the others
+        for queued in sorted(waiting, key=lambda each: self._tries[each.id]):
+            reply = await send(context.jobs, context.settings, self._definitions(), queued)
+            if reply.cause != "done":
+                self._tries[queued.id] += 1
+                pause = min(FIRST_PAUSE * 2 ** self._failed[channel], LONGEST_PAUSE)
+                self._failed[channel] = min(self._failed[channel] + 1, 32)
+                self._retry_at[channel] = context.now() + dt.timedelta(seconds=pause)
+                reason = f"messages can not be sent ({channel}): {why_not(reply)}"
+                context.conditions.begin(f"messages by {channel}", reason, logging.WARNING)
+                return
+            if refused := reply.value.get("refused"):
+                logger.warning("a message was taken, but not for %s", ", ".join(refused))
+            self._drop([queued], sent=True)
+            self._failed[channel] = 0
+            context.conditions.end(f"messages by {channel}", f"messages can be sent again ({channel})")
+
+    def _drop(self, gone: Sequence[Queued], *, sent: bool = False) -> None:
+        for queued in gone:
+            if sent:
+                logger.debug("sent by %s: %s", queued.channel, queued.message.subject)
+            elif queued.message.event != HEARTBEAT:
+                logger.warning("not told by %s, and not tried any longer: %s", queued.channel, queued.message.subject)
+            self._tries.pop(queued.id, None)
+        self._unrecorded = [each for each in self._unrecorded if each not in gone]
+        self._gone.update(queued.id for queued in gone if queued.id)
+        if self._gone:
+            with suppress(sqlite3.Error):
+                self._context.store.take_out(self._gone)
+                self._gone.clear()
+
+
+async def send(jobs: Jobs, settings: Settings, definitions: Definitions, queued: Queued) -> Reply:
+    """Send one message on its channel, in a child process."""
+    request = {
+        "channel": queued.channel,
+        "message": asdict(queued.message),
+        "to": definitions.notify.email,
+        "id": queued.id,
+        "made": queued.made.timestamp(),
+        "host": socket.gethostname(),
+        "instance": settings.instance,
+    }
+    with jobs.workspace() as workspace:
+        return await jobs.call(
+            "message", request, workspace, timeout=SEND_TIMEOUT, secrets=secret_of(queued.channel, settings)
+        )
+
+
+def why_not(reply: Reply) -> str:
+    """Say why a message was not sent."""
+    if reply.cause == "timeout":
+        return f"it took longer than {SEND_TIMEOUT:g} s"
+    return str(reply.error.get("message") or reply.how)
+
+
+def _is_stale(queued: Queued, now: dt.datetime) -> bool:
+    return now - queued.made > (HEARTBEAT_KEPT if queued.message.event == HEARTBEAT else KEPT)

@@ -1,0 +1,58 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The record: one sqlite file with every attempt at every run; the only room that knows SQL."""
+
+from autoflow.model.messages import HEARTBEAT, Message, Queued, joined, signed, tidy
+from autoflow.model.presence import Presence
+from autoflow.model.reader import (
+    FailedRun,
+    Failures,
+    History,
+    Known,
+    Latest,
+    RecordedNotebook,
+    RecordedRun,
+    Request,
+    RunReader,
+    Silence,
+    Skip,
+    Skips,
+    Standing,
+)
+from autoflow.model.retention import Sweeper, to_be_removed
+from autoflow.model.store import Attempt, RunStore, open_for_reading
+from autoflow.model.tables import PREDECESSORS_COLUMNS, PREDECESSORS_TABLE, OldRow, TakenOver, count_rows
+
+__all__ = [
+    "HEARTBEAT",
+    "PREDECESSORS_COLUMNS",
+    "PREDECESSORS_TABLE",
+    "Attempt",
+    "FailedRun",
+    "Failures",
+    "History",
+    "Known",
+    "Latest",
+    "Message",
+    "OldRow",
+    "Presence",
+    "Queued",
+    "RecordedNotebook",
+    "RecordedRun",
+    "Request",
+    "RunReader",
+    "RunStore",
+    "Silence",
+    "Skip",
+    "Skips",
+    "Standing",
+    "Sweeper",
+    "TakenOver",
+    "count_rows",
+    "joined",
+    "open_for_reading",
+    "signed",
+    "tidy",
+    "to_be_removed",
+]

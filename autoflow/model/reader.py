@@ -1,0 +1,704 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Reading the record: what commands and pages ask of it, also while a daemon writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autoflow.dates import ListedDates
+from autoflow.errors import StoreError
+from autoflow.model.messages import Message, Queued
+from autoflow.model.retention import Made
+from autoflow.runs import OUTPUT_SUFFIXES, Failure, RunKey, RunState
+from autoflow.settings import Places
+
+RECENT_SUCCESSES = 20
+"""How many of a workflow's successes an expected duration is taken from."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The failed attempts at one run that count."""
+
+    attempts: int
+    last: dt.datetime
+
+
+class Latest(NamedTuple):
+    """The newest attempt at a run that counts; there may be very many of these."""
+
+    id: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run that somebody has asked for: it is due whatever the triggers say."""
+
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    parameters: Mapping[str, Any]
+    asked: dt.datetime
+    repairs: int | None = None
+    """The attempt whose executed notebooks the next attempt is to use again."""
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A date that a workflow is not to be run for."""
+
+    workflow: str
+    reference_date: dt.date
+    parameters_hash: str
+    """The one run that is meant; empty for all of that date."""
+    reason: str
+    since: dt.datetime
+
+
+@dataclass(frozen=True)
+class Skips:
+    """All that is not to be run."""
+
+    skips: tuple[Skip, ...] = ()
+    _by_place: Mapping[tuple[str, dt.date, str], Skip] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_place = {(skip.workflow, skip.reference_date, skip.parameters_hash): skip for skip in self.skips}
+        object.__setattr__(self, "_by_place", by_place)
+
+    def of(self, key: RunKey, reference_date: dt.date) -> Skip | None:
+        """Find what keeps a run from being made; None when nothing does."""
+        if not self._by_place:
+            return None
+        workflow, parameters_hash = key
+        return self._by_place.get((workflow, reference_date, "")) or self._by_place.get(
+            (workflow, reference_date, parameters_hash)
+        )
+
+
+@dataclass(frozen=True)
+class History:
+    """What the record says of runs that are not simply new."""
+
+    settled: frozenset[RunKey] = frozenset()
+    """Those of the requests that succeeded since, or are running."""
+    failed: Mapping[RunKey, Failures] = field(default_factory=dict)
+    requests: Mapping[RunKey, Request] = field(default_factory=dict)
+    """Runs that somebody has asked for."""
+    skips: Skips = field(default_factory=Skips)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the record says of runs, as far as it decides what is to become of them."""
+
+    latest: Mapping[RunKey, Latest] = field(default_factory=dict)
+    failed: Mapping[RunKey, Failures] = field(default_factory=dict)
+    requests: Mapping[RunKey, Request] = field(default_factory=dict)
+    skips: Skips = field(default_factory=Skips)
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that has failed and not succeeded since."""
+
+    id: int
+    """The newest failed attempt."""
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    ended: dt.datetime
+    failure: Failure
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something wrong that was noticed, and that people were told of or are to be told of."""
+
+    name: str
+    """What it is, the same as long as it lasts."""
+    event: str
+    what: str
+    """In words, for the message that says that it is over."""
+    since: dt.datetime
+    told: dt.datetime | None = None
+    workflow: str | None = None
+    runs: tuple[str, ...] = ()
+    """Hashes of the parameters of the runs that people were told of."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Polls that FlowAPI did not answer with a list of dates, one after the other."""
+
+    since: dt.datetime
+    last: dt.datetime
+    why: str
+    """What the last of them came to."""
+
+
+@dataclass(frozen=True)
+class RecordedNotebook:
+    """One notebook of an attempt."""
+
+    label: str
+    state: RunState
+    started: dt.datetime
+    ended: dt.datetime | None
+    notebook: str | None
+    report: str | None
+    failure: Failure | None
+    reused_from: int | None
+    """The attempt that executed it, when a repair used it again."""
+
+    @property
+    def executed(self) -> bool:
+        """Whether it ran to its end, whatever became of its report."""
+        return self.state is RunState.SUCCESS or (self.failure is not None and self.failure.of_report)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """One attempt at a run. Those taken over from the predecessor have no reference date and no parameters."""
+
+    id: int
+    workflow: str
+    reference_date: dt.date | None
+    parameters: Mapping[str, Any] | None
+    parameters_hash: str
+    attempt: int
+    state: RunState
+    started: dt.datetime
+    ended: dt.datetime | None
+    failure: Failure | None
+    superseded: dt.datetime | None
+    """When a rerun was asked for, since when this attempt counts no more."""
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+class RunReader:
+    """Questions to the record, over a connection that is the writer's own or reads only."""
+
+    def __init__(self, connection: sqlite3.Connection, places: Places) -> None:
+        self._connection = connection
+        self._places = places
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection itself, for what is no question of its own."""
+        return self._connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def history(self) -> History:
+        """Read what decides, beside the dates, whether a run is due."""
+        requests = self.requests()
+        settled = (key for key in requests if self._is_settled(key))
+        return History(frozenset(settled), self._failed("", ()), requests, self.skips())
+
+    def _is_settled(self, key: RunKey) -> bool:
+        row = self._connection.execute(
+            "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ?"
+            " AND state IN ('running', 'success') AND superseded IS NULL",
+            key,
+        ).fetchone()
+        return row is not None
+
+    def settled_keys(self, start: int, end: int) -> Iterator[tuple[int, set[RunKey]]]:
+        """Read which runs succeeded or are running for the dates from ``start`` on and before ``end``.
+
+        Yields
+        ------
+        day : int
+            A reference date that has any, as an ordinal; in order.
+        keys : set of RunKey
+        """
+        dates = dt.date.fromordinal(start).isoformat(), dt.date.fromordinal(end - 1).isoformat()
+        rows = self._connection.execute(
+            "SELECT reference_date, workflow, parameters_hash FROM runs WHERE state IN ('running', 'success')"
+            " AND superseded IS NULL AND reference_date BETWEEN ? AND ? ORDER BY reference_date",
+            dates,
+        )
+        for date, group in groupby(rows, key=itemgetter(0)):
+            yield dt.date.fromisoformat(date).toordinal(), {(workflow, key) for _, workflow, key in group}
+
+    def dateless_keys(self) -> set[RunKey]:
+        """Read which runs succeeded in the predecessor's record, which has no dates."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash FROM runs"
+            " WHERE state IN ('running', 'success') AND superseded IS NULL AND reference_date IS NULL"
+        )
+        return {(workflow, key) for workflow, key in rows}
+
+    def interrupted(self) -> dict[RunKey, int]:
+        """Read the newest interrupted attempt at each run that has one."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, max(id) FROM runs WHERE state = 'interrupted' GROUP BY 1, 2"
+        )
+        return {(workflow, parameters_hash): id_ for workflow, parameters_hash, id_ in rows}
+
+    def standing(self, first: dt.date | None = None, last: dt.date | None = None) -> Standing:
+        """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""
+        values = ((first or dt.date.min).isoformat(), (last or dt.date.max).isoformat())
+        counting = "SELECT workflow, parameters_hash, id, state FROM runs WHERE superseded IS NULL AND reference_date"
+        # all of it is read from an index; what the predecessor recorded has no date
+        rows = self._connection.execute(f"{counting} BETWEEN ? AND ? UNION ALL {counting} IS NULL", values)
+        latest: dict[RunKey, Latest] = {}
+        # one text for each name and state, not one for each row
+        texts: dict[str, str] = {}
+        for workflow, parameters_hash, id_, state in rows:
+            key = texts.setdefault(workflow, workflow), parameters_hash
+            known = latest.get(key)
+            if known is None or known.id < id_:
+                latest[key] = Latest(id_, texts.setdefault(state, state))
+        within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
+        failed = self._failed(within, values) if first or last else self._failed("", ())
+        return Standing(latest, failed, self.requests(), self.skips())
+
+    def failures(self, key: RunKey) -> Failures | None:
+        """Read the failed attempts at one run that count; None when there are none, or it has succeeded since."""
+        return self._failed(" AND workflow = ? AND parameters_hash = ?", key).get(key)
+
+    def _failed(self, within: str, values: tuple[str, ...]) -> dict[RunKey, Failures]:
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs AS tried"  # noqa: S608
+            f" WHERE state = 'failed' AND superseded IS NULL{within}"
+            # years of failures that were made good are of no interest
+            " AND NOT EXISTS (SELECT 1 FROM runs WHERE state IN ('running', 'success') AND superseded IS NULL"
+            " AND workflow = tried.workflow AND parameters_hash = tried.parameters_hash) GROUP BY 1, 2",
+            values,
+        )
+        return {
+            (workflow, parameters_hash): Failures(attempts, _moment(last))
+            for workflow, parameters_hash, attempts, last in rows
+        }
+
+    def repairs(self, key: RunKey) -> int | None:
+        """Read which attempt the next one at a run is to repair; None when it is to begin anew."""
+        row = self._connection.execute(
+            "SELECT repairs FROM requests WHERE workflow = ? AND parameters_hash = ?", key
+        ).fetchone()
+        return row[0] if row else None
+
+    def requests(self) -> dict[RunKey, Request]:
+        """Read the runs that somebody has asked for, in the order in which they were asked for."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, reference_date, parameters, asked, repairs FROM requests"
+            " ORDER BY asked, reference_date"
+        )
+        requests = (
+            Request(
+                workflow,
+                parameters_hash,
+                dt.date.fromisoformat(reference_date),
+                json.loads(parameters),
+                _moment(asked),
+                repairs,
+            )
+            for workflow, parameters_hash, reference_date, parameters, asked, repairs in rows
+        )
+        return {request.key: request for request in requests}
+
+    def skips(self) -> Skips:
+        """Read what is not to be run."""
+        rows = self._connection.execute(
+            "SELECT workflow, reference_date, parameters_hash, reason, since FROM skips ORDER BY 1, 2, 3"
+        )
+        return Skips(
+            tuple(
+                Skip(workflow, dt.date.fromisoformat(reference_date), parameters_hash, reason, _moment(since))
+                for workflow, reference_date, parameters_hash, reason, since in rows
+            )
+        )
+
+    def failing(self, workflows: Iterable[str], newest: int, also: Iterable[RunKey] = ()) -> list[FailedRun]:
+        """Read the runs that have failed and not succeeded since, also those that somebody asked for again.
+
+        Parameters
+        ----------
+        newest
+            How many of each of the workflows at most: there may be very many of them.
+        also
+            Runs that are read beside these, where they are such runs.
+        """
+        later = (
+            "NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.workflow = tried.workflow"
+            " AND later.parameters_hash = tried.parameters_hash AND later.state IN ('failed', 'success')"
+            " AND later.id > tried.id)"
+        )
+        wanted: set[int] = set()
+        for workflow in workflows:
+            ids = self._connection.execute(
+                # a limit that is none: sqlite sorts first, and looks for what came later no longer than needed
+                "SELECT id FROM (SELECT id, workflow, parameters_hash FROM runs WHERE state = 'failed'"  # noqa: S608
+                f" AND workflow = ? ORDER BY id DESC LIMIT -1) AS tried WHERE {later} LIMIT ?",
+                (workflow, newest),
+            )
+            wanted.update(id_ for (id_,) in ids)
+        for key in also:
+            row = self._connection.execute(
+                "SELECT id FROM runs AS tried WHERE state = 'failed' AND workflow = ? AND parameters_hash = ?"  # noqa: S608
+                f" AND {later}",
+                key,
+            ).fetchone()
+            if row is not None:
+                wanted.add(row[0])
+        rows = self._connection.execute(
+            "SELECT id, workflow, parameters_hash, reference_date, ended,"
+            # without the traceback, which may be long
+            " substr(json_extract(error, '$.message'), 1, 2000), json_extract(error, '$.label'),"
+            " json_extract(error, '$.cell'), json_extract(error, '$.exception')"
+            " FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY reference_date, id",
+            (json.dumps(sorted(wanted)),),
+        )
+        return [
+            FailedRun(
+                id_,
+                workflow,
+                parameters_hash,
+                dt.date.fromisoformat(reference_date),
+                _moment(ended),
+                Failure(message or "no reason was recorded", label, cell, exception),
+            )
+            for id_, workflow, parameters_hash, reference_date, ended, message, label, cell, exception in rows
+        ]
+
+    def succeeded_since(self, workflow: str, hashes: Iterable[str], moment: dt.datetime) -> list[dt.date]:
+        """Read the reference dates of those runs of a workflow that have succeeded since a moment."""
+        dates = set()
+        for parameters_hash in hashes:
+            row = self._connection.execute(
+                "SELECT max(reference_date) FROM runs WHERE workflow = ? AND parameters_hash = ?"
+                " AND state = 'success' AND ended >= ?",
+                (workflow, parameters_hash, moment.astimezone(dt.UTC).isoformat(timespec="microseconds")),
+            ).fetchone()
+            if row[0] is not None:
+                dates.add(dt.date.fromisoformat(row[0]))
+        return sorted(dates)
+
+    def known(self) -> dict[str, Known]:
+        """Read what is known to be wrong, by name."""
+        rows = self._connection.execute("SELECT name, event, what, since, told, workflow, runs FROM causes")
+        return {
+            name: Known(
+                name, event, what, _moment(since), _moment(told) if told else None, workflow, tuple(json.loads(runs))
+            )
+            for name, event, what, since, told, workflow, runs in rows
+        }
+
+    def outbox(self) -> list[Queued]:
+        """Read the messages that are to be sent, the oldest first."""
+        rows = self._connection.execute("SELECT id, channel, made, message FROM outbox ORDER BY id")
+        return [Queued(id_, channel, _moment(made), Message.of(json.loads(text))) for id_, channel, made, text in rows]
+
+    def listed_dates(self) -> ListedDates:
+        """Read the dates that the last good poll found, each with the time when it was first listed."""
+        gone, polled, since = self.gone_types(), self._meta("last_poll"), self._meta("first_poll")
+        by_type = {name: {} if name in gone else dates for name, dates in self.appearances().items()}
+        return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
+
+    def gone_types(self) -> frozenset[str]:
+        """Read which CDR types had dates once, and none at the last good poll."""
+        return frozenset(json.loads(self._meta("gone_types") or "[]"))
+
+    def appearances(self) -> dict[str, dict[dt.date, dt.datetime]]:
+        """Read when dates were first listed, those too of types that are gone and may come back."""
+        by_type: dict[str, dict[dt.date, dt.datetime]] = {}
+        rows = self._connection.execute("SELECT cdr_type, first, days, appeared FROM listed_dates ORDER BY 1, 2")
+        for cdr_type, first, days, appeared in rows:
+            dates, start, moment = by_type.setdefault(cdr_type, {}), dt.date.fromisoformat(first), _moment(appeared)
+            for day in range(days):
+                dates[start + dt.timedelta(days=day)] = moment
+        return by_type
+
+    def last_poll(self) -> dt.datetime | None:
+        """Read when FlowAPI last listed its dates; None when it never has."""
+        polled = self._meta("last_poll")
+        return _moment(polled) if polled else None
+
+    def silence(self) -> Silence | None:
+        """Read since when FlowAPI gives no list of dates; None when the last poll was a good one."""
+        text = self._meta("silence")
+        if text is None:
+            return None
+        found = json.loads(text)
+        return Silence(_moment(found["since"]), _moment(found["last"]), found["why"])
+
+    def appeared(self, date: dt.date) -> dt.datetime | None:
+        """Read when FlowAPI first listed a date, for whichever CDR type; None when it does not list it."""
+        (first,) = self._connection.execute(
+            "SELECT min(appeared) FROM listed_dates WHERE first <= ? AND julianday(?) - julianday(first) < days"
+            " AND cdr_type NOT IN"
+            " (SELECT json_each.value FROM meta, json_each(meta.value) WHERE meta.key = 'gone_types')",
+            (date.isoformat(), date.isoformat()),
+        ).fetchone()
+        return _moment(first) if first else None
+
+    def last_tick(self) -> dt.datetime | None:
+        """Read the time for which the newest tick was scheduled; None in a new installation."""
+        text = self._meta("last_tick")
+        return _moment(text) if text else None
+
+    def unfinished(self) -> bool:
+        """Read whether there was something left to do when AutoFlow was last seen."""
+        return self._meta("unfinished") is not None
+
+    def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        states: Sequence[str] = (),
+        first: dt.date | None = None,
+        last: dt.date | None = None,
+        ids: Sequence[int] = (),
+        limit: int | None = None,
+    ) -> list[RecordedRun]:
+        """Read attempts, the newest first.
+
+        Parameters
+        ----------
+        workflow, states, first, last, ids
+            What they have to be; ``first`` and ``last`` are reference dates, both in it.
+        limit
+            How many at most.
+        """
+        conditions, values = ["1"], list[Any]()
+        if workflow is not None:
+            conditions.append("workflow = ?")
+            values.append(workflow)
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        if first is not None:
+            conditions.append("reference_date >= ?")
+            values.append(first.isoformat())
+        if last is not None:
+            conditions.append("reference_date <= ?")
+            values.append(last.isoformat())
+        if ids:
+            conditions.append(f"id IN ({', '.join('?' * len(ids))})")
+            values += ids
+        rows = self._connection.execute(
+            f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608
+            (*values, -1 if limit is None else limit),
+        )
+        return [self._recorded_run(row) for row in rows]
+
+    def run(self, run_id: int) -> RecordedRun | None:
+        """Read one attempt."""
+        found = self.runs(ids=[run_id])
+        return found[0] if found else None
+
+    def attempts(self, key: RunKey) -> list[RecordedRun]:
+        """Read all attempts at a run, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT * FROM runs WHERE workflow = ? AND parameters_hash = ? ORDER BY id", key
+        )
+        return [self._recorded_run(row) for row in rows]
+
+    def notebooks(self, run_id: int) -> list[RecordedNotebook]:
+        """Read the notebooks of an attempt, in the order in which they were started."""
+        rows = self._connection.execute("SELECT * FROM notebooks WHERE run_id = ? ORDER BY started, label", (run_id,))
+        return [
+            RecordedNotebook(
+                row["label"],
+                RunState(row["state"]),
+                _moment(row["started"]),
+                _moment(row["ended"]) if row["ended"] else None,
+                _text(self._places.notebook(row["notebook"])),
+                _text(self._places.report(row["report"])),
+                self._failure(row["error"]),
+                row["reused_from"],
+            )
+            for row in rows
+        ]
+
+    def span(self, workflow: str) -> tuple[dt.date, dt.date] | None:
+        """Give the first and the last reference date of a workflow's attempts; None when there are none."""
+        first, last = self._connection.execute(
+            "SELECT min(reference_date), max(reference_date) FROM runs WHERE workflow = ?", (workflow,)
+        ).fetchone()
+        return (dt.date.fromisoformat(first), dt.date.fromisoformat(last)) if first else None
+
+    def made_by(self, workflow: str) -> list[Made]:
+        """List what the attempts of a workflow have made, and still have on disk."""
+        rows = self._connection.execute(
+            """
+            SELECT run_id, label, reference_date, parameters, runs.state AS state,
+                coalesce(runs.ended, runs.started) AS ended, notebook, report, EXISTS (
+                    SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
+                    AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
+                ) AS replaced, runs.state = 'running' OR runs.id IN (SELECT repairs FROM requests) AS in_use
+            FROM notebooks JOIN runs ON runs.id = run_id
+            WHERE workflow = ? AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
+            """,
+            (workflow,),
+        )
+        return [self._made(row) for row in rows]
+
+    def reports_of(self, key: RunKey, label: str) -> list[Path]:
+        """List the reports of a notebook that attempts at a run have made, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
+            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
+            (*key, label),
+        )
+        return [report for (text,) in rows if (report := self._places.report(text))]
+
+    def workflows(self) -> list[str]:
+        """List the names of the workflows that the record knows."""
+        return [name for (name,) in self._connection.execute("SELECT DISTINCT workflow FROM runs ORDER BY 1")]
+
+    def newest_ids(self, number: int) -> list[int]:
+        """List the ids of the newest attempts."""
+        rows = self._connection.execute("SELECT id FROM runs ORDER BY id DESC LIMIT ?", (number,))
+        return [id_ for (id_,) in rows]
+
+    def counts(self) -> dict[RunState, int]:
+        """Count the attempts of each state."""
+        return {
+            RunState(state): number
+            for state, number in self._connection.execute("SELECT state, count(*) FROM runs GROUP BY state")
+        }
+
+    def ends_after(self, run_id: int) -> Iterator[tuple[int, str, RunState, float | None]]:
+        """Read of the attempts after one their ids, workflows, states and lengths in seconds, in order."""
+        rows = self._connection.execute(
+            "SELECT id, workflow, state, started, ended FROM runs WHERE id > ? ORDER BY id", (run_id,)
+        )
+        for id_, workflow, state, started, ended in rows:
+            length = (_moment(ended) - _moment(started)).total_seconds() if ended else None
+            yield id_, workflow, RunState(state), length
+
+    def newest_reports(self, number: int) -> list[tuple[RecordedRun, str, str]]:
+        """List the newest reports: the attempt, the label of the notebook, and the path."""
+        rows = self._connection.execute(
+            "SELECT run_id, label, report FROM notebooks WHERE report NOT NULL ORDER BY run_id DESC, label LIMIT ?",
+            (number,),
+        ).fetchall()
+        runs = {run.id: run for run in self.runs(ids=[run_id for run_id, _, _ in rows])} if rows else {}
+        return [(runs[run_id], label, str(self._places.report(report))) for run_id, label, report in rows]
+
+    def durations(self, workflow: str) -> float | None:
+        """Give the median length in seconds of a workflow's last successes; None when there are none."""
+        # the daemon never asks for it
+        from statistics import median
+
+        rows = self._connection.execute(
+            "SELECT started, ended FROM runs WHERE workflow = ? AND state = 'success' AND attempt > 0"
+            " ORDER BY id DESC LIMIT ?",
+            (workflow, RECENT_SUCCESSES),
+        )
+        lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
+        return median(lengths) if lengths else None
+
+    def _meta(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def _made(self, row: sqlite3.Row) -> Made:
+        parameters = json.loads(row["parameters"] or "{}")
+        own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+        report = self._places.report(row["report"])
+        return Made(
+            run_id=row["run_id"],
+            label=row["label"],
+            reference_date=row["reference_date"] or "",
+            parameters=json.dumps(own, sort_keys=True),
+            succeeded=row["state"] == RunState.SUCCESS,
+            replaced=bool(row["replaced"]),
+            ended=dt.datetime.fromisoformat(row["ended"]),
+            notebook=self._places.notebook(row["notebook"]),
+            reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
+            in_use=bool(row["in_use"]),
+        )
+
+    def _recorded_run(self, row: sqlite3.Row) -> RecordedRun:
+        return RecordedRun(
+            id=row["id"],
+            workflow=row["workflow"],
+            reference_date=dt.date.fromisoformat(row["reference_date"]) if row["reference_date"] else None,
+            parameters=json.loads(row["parameters"]) if row["parameters"] else None,
+            parameters_hash=row["parameters_hash"],
+            attempt=row["attempt"],
+            state=RunState(row["state"]),
+            started=_moment(row["started"]),
+            ended=_moment(row["ended"]) if row["ended"] else None,
+            failure=self._failure(row["error"]),
+            superseded=_moment(row["superseded"]) if row["superseded"] else None,
+        )
+
+    def _failure(self, text: str | None) -> Failure | None:
+        if not text:
+            return None
+        failure = Failure(**json.loads(text))
+        return replace(failure, notebook=_text(self._places.notebook(failure.notebook)))
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a sqlite file for reading only: no lock is taken, and a daemon that holds it goes on.
+
+    Raises
+    ------
+    StoreError
+        When there is none, or it cannot be read.
+    """
+    if not path.exists():
+        raise StoreError(
+            f"{path}: there is no record yet: AutoFlow has not run with these settings; start it,"
+            " or see whether AUTOFLOW_OUTPUTS_DIR and AUTOFLOW_DB_URI are those of the AutoFlow that you mean"
+        )
+    uri = path.absolute().as_uri()
+    try:
+        try:
+            return _connect(f"{uri}?mode=ro")
+        except sqlite3.OperationalError:
+            # where nothing can be written, sqlite cannot share memory with a writer: fine, if there is none
+            if path.with_name(path.name + "-wal").exists():
+                raise
+            return _connect(f"{uri}?immutable=1")
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read as AutoFlow's database ({error})") from error
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
+
+
+def _moment(text: str) -> dt.datetime:
+    """Read a time; the predecessor's have no zone, and are in UTC."""
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

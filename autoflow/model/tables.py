@@ -1,0 +1,422 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The tables of the record: how those of each older version, and of the predecessor, become today's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoflow.errors import StoreError, may_pass
+from autoflow.settings import Places
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x4146_4C57
+"""Marks a sqlite file as AutoFlow's."""
+
+PREDECESSORS_TABLE = "workflow_runs"
+PREDECESSORS_COLUMNS = frozenset({"workflow_name", "parameters_hash", "state", "timestamp"})
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """Do all that is done with the cursor, or nothing of it."""
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield cursor
+        cursor.execute("COMMIT")
+    except BaseException:
+        # an error may have rolled it back already, as on a full disk
+        if connection.in_transaction:
+            # whatever becomes of this, the first error is the one to tell
+            with suppress(sqlite3.Error):
+                cursor.execute("ROLLBACK")
+        raise
+
+
+def _create_tables(cursor: sqlite3.Cursor, _: Places) -> None:
+    cursor.execute(
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY,
+            workflow TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,
+            reference_date TEXT,  -- null, as parameters, for what the predecessor recorded
+            parameters TEXT,
+            attempt INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('running', 'success', 'failed', 'interrupted')),
+            started TEXT NOT NULL,
+            ended TEXT,
+            error TEXT
+        )
+        """
+    )
+    cursor.execute(
+        "CREATE UNIQUE INDEX runs_live ON runs (workflow, parameters_hash) WHERE state IN ('running', 'success')"
+    )
+    cursor.execute("CREATE INDEX runs_tried ON runs (workflow, parameters_hash, attempt)")
+    cursor.execute("CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended) WHERE state = 'failed'")
+    cursor.execute(
+        """
+        CREATE TABLE notebooks (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            label TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('running', 'success', 'failed', 'interrupted')),
+            started TEXT NOT NULL,
+            ended TEXT,
+            notebook TEXT,
+            report TEXT,
+            error TEXT,
+            PRIMARY KEY (run_id, label)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
+def _add_steering(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for what people ask for, and for the dates that the last poll found."""
+    cursor.execute("ALTER TABLE runs ADD COLUMN superseded TEXT")
+    cursor.execute("DROP INDEX runs_live")
+    cursor.execute(
+        "CREATE UNIQUE INDEX runs_live ON runs (workflow, parameters_hash)"
+        " WHERE state IN ('running', 'success') AND superseded IS NULL"
+    )
+    cursor.execute("DROP INDEX runs_failed")
+    cursor.execute(
+        "CREATE INDEX runs_failed ON runs (workflow, parameters_hash, ended)"
+        " WHERE state = 'failed' AND superseded IS NULL"
+    )
+    cursor.execute("CREATE INDEX runs_interrupted ON runs (workflow, parameters_hash) WHERE state = 'interrupted'")
+    # a calendar reads this alone, and not the rows with their parameters
+    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date, workflow, parameters_hash, state, superseded)")
+    cursor.execute(
+        "CREATE INDEX runs_settled ON runs (reference_date, workflow, parameters_hash)"
+        " WHERE state IN ('running', 'success') AND superseded IS NULL"
+    )
+    cursor.execute("ALTER TABLE notebooks ADD COLUMN reused_from INTEGER")
+    cursor.execute(
+        """
+        CREATE TABLE requests (
+            workflow TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,
+            reference_date TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            asked TEXT NOT NULL,
+            repairs INTEGER,
+            PRIMARY KEY (workflow, parameters_hash)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE skips (
+            workflow TEXT NOT NULL,
+            reference_date TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,  -- empty: every run of that date
+            reason TEXT NOT NULL,
+            since TEXT NOT NULL,
+            PRIMARY KEY (workflow, reference_date, parameters_hash)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE listed_dates (
+            cdr_type TEXT NOT NULL,
+            first TEXT NOT NULL,
+            days INTEGER NOT NULL,
+            appeared TEXT NOT NULL,
+            PRIMARY KEY (cdr_type, first)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+def _add_messages(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for what people were told, and for the messages that are to be sent."""
+    cursor.execute(
+        """
+        CREATE TABLE causes (
+            name TEXT PRIMARY KEY,
+            event TEXT NOT NULL,
+            what TEXT NOT NULL,
+            since TEXT NOT NULL,
+            told TEXT,  -- null: noticed, and not told yet
+            workflow TEXT,
+            runs TEXT NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    # an id is never used again: it makes the Message-ID of an e-mail
+    cursor.execute(
+        """
+        CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            channel TEXT NOT NULL,
+            made TEXT NOT NULL,
+            message TEXT NOT NULL
+        )
+        """
+    )
+    # unlike runs_failed also what a rerun has superseded: it failed all the same, until it succeeds
+    cursor.execute("CREATE INDEX runs_failures ON runs (workflow, parameters_hash, id) WHERE state = 'failed'")
+
+
+def _make_paths_relative(cursor: sqlite3.Cursor, places: Places) -> None:
+    """Let the record hold paths relative to the outputs, also those of outputs that have been moved since."""
+    directories = {"notebook": places.notebooks, "report": places.reports}
+    for column, directory in directories.items():
+        rows = cursor.execute(f"SELECT run_id, label, {column} FROM notebooks WHERE {column} NOT NULL")  # noqa: S608
+        cursor.executemany(
+            f"UPDATE notebooks SET {column} = ? WHERE run_id = ? AND label = ?",  # noqa: S608
+            [(places.brought_over(path, directory), run_id, label) for run_id, label, path in rows.fetchall()],
+        )
+    for table, key in (("runs", "id"), ("notebooks", "run_id")):
+        rows = cursor.execute(
+            f"SELECT {key}, error FROM {table} WHERE json_extract(error, '$.notebook') NOT NULL"  # noqa: S608
+        )
+        errors = []
+        for number, text in rows.fetchall():
+            error = json.loads(text)
+            error["notebook"] = places.brought_over(error["notebook"], places.notebooks)
+            errors.append((json.dumps(error), number, text))
+        # an attempt may have more than one notebook with an error
+        cursor.executemany(f"UPDATE {table} SET error = ? WHERE {key} = ? AND error = ?", errors)  # noqa: S608
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
+    _create_tables,
+    _add_steering,
+    _add_messages,
+    _make_paths_relative,
+)
+"""Steps from each version of the schema (``PRAGMA user_version``) to the next."""
+
+
+def check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    """See that a database is AutoFlow's, or the predecessor's, or empty; it is only read.
+
+    Raises
+    ------
+    StoreError
+        When it is another program's, or a newer AutoFlow's.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    ours = application == APPLICATION_ID and version > 0
+    if not ours and (version or application or _has_other_tables(connection)):
+        raise StoreError(f"{path}: is the database of another program; set AUTOFLOW_DB_URI to a file of AutoFlow's own")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path}: was written by a newer AutoFlow (schema {version}; this one knows {len(MIGRATIONS)});"
+            " install that version again, or restore the database from before the upgrade"
+        )
+
+
+def _has_other_tables(connection: sqlite3.Connection) -> bool:
+    """Whether a database has anything in it that the predecessor has not made."""
+    tables = {
+        name
+        for (name,) in connection.execute(
+            "SELECT tbl_name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        )
+    }
+    if tables - {PREDECESSORS_TABLE}:
+        return True
+    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({PREDECESSORS_TABLE})")}
+    return bool(tables) and not columns >= PREDECESSORS_COLUMNS
+
+
+def keep_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy a record that is about to be changed to today's tables; the copy before this one goes.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be copied: without a copy nothing is changed.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (size,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version == len(MIGRATIONS) or not size:
+        return
+    prefix = f"{path.name}.before-schema-"
+    copy = path.with_name(f"{prefix}{len(MIGRATIONS)}")
+    growing = path.with_name(f".{copy.name}.part")
+    try:
+        growing.unlink(missing_ok=True)
+        with closing(sqlite3.connect(growing)) as target:
+            connection.backup(target)
+        _sync(growing)
+        growing.replace(copy)
+        for older in path.parent.iterdir():
+            if older.name.startswith(prefix) and older != copy:
+                older.unlink()
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            growing.unlink(missing_ok=True)
+        raise StoreError(
+            f"{copy}: the record cannot be copied before it is brought up to date ({error}); nothing has been changed",
+            passing=may_pass(error),
+        ) from error
+    logger.warning("%s: is brought up to date from schema %d; as it was it is kept as %s", path, version, copy.name)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """What became of the predecessor's record."""
+
+    new: int = 0
+    """Successes that were taken over now."""
+    known: int = 0
+    """Runs whose success is in AutoFlow's record already."""
+    failed: int = 0
+    """Runs that failed there at last, and are due again."""
+    running: int = 0
+    """Runs that were left running there, and are due again."""
+    incomplete: int = 0
+    """Rows without a workflow, a hash or a time."""
+
+    def __str__(self) -> str:
+        left = [
+            f"{number} {why}"
+            for number, why in (
+                (self.known, "known already"),
+                (self.failed, "that failed, which are due again"),
+                (self.running, "that never ended, which are due again"),
+                (self.incomplete, "without a workflow, a hash or a time"),
+            )
+            if number
+        ]
+        taken = f"{self.new} runs that succeeded are taken over from the Prefect-based AutoFlow"
+        return f"{taken}; left are {', '.join(left)}" if left else f"{taken}; nothing is left"
+
+
+def bring_up_to_date(connection: sqlite3.Connection, path: Path, places: Places) -> TakenOver:
+    """Bring the tables up to date, and take over what the predecessor recorded in the same file."""
+    check_owner(connection, path)
+    with transaction(connection) as cursor:
+        (version,) = cursor.execute("PRAGMA user_version").fetchone()
+        for migration in MIGRATIONS[version:]:
+            migration(cursor, places)
+        if version < len(MIGRATIONS):
+            cursor.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        present = cursor.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (PREDECESSORS_TABLE,)
+        ).fetchone()
+        return take_over(cursor, PREDECESSORS_TABLE) if present else TakenOver()
+
+
+def up_to_date_copy(connection: sqlite3.Connection, path: Path, places: Places) -> sqlite3.Connection:
+    """Give a copy in memory that is up to date, of a record that is not; it is only read.
+
+    Raises
+    ------
+    StoreError
+        When it is not a record of AutoFlow's.
+    """
+    try:
+        check_owner(connection, path)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == len(MIGRATIONS):
+            return connection
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        connection.backup(copy)
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    bring_up_to_date(copy, path, places)
+    return copy
+
+
+OldRow = tuple[str | None, str | None, str | None, str | None]
+"""Workflow, hash of parameters, state and time (UTC, without a zone) of a row of the predecessor's."""
+
+
+def count_rows(connection: sqlite3.Connection, rows: Iterable[OldRow]) -> TakenOver:
+    """Say what would be taken over of rows of the predecessor's; the record is only read."""
+    cursor = connection.cursor()
+    _put_aside(cursor, rows)
+    return _counted(cursor, "temp.imported")
+
+
+def take_over_rows(cursor: sqlite3.Cursor, rows: Iterable[OldRow]) -> TakenOver:
+    """Count as done what rows of the predecessor's have as a success."""
+    _put_aside(cursor, rows)
+    taken = take_over(cursor, "temp.imported")
+    cursor.execute("DROP TABLE temp.imported")
+    return taken
+
+
+def _put_aside(cursor: sqlite3.Cursor, rows: Iterable[OldRow]) -> None:
+    cursor.execute("CREATE TEMP TABLE imported (workflow_name TEXT, parameters_hash TEXT, state TEXT, timestamp TEXT)")
+    cursor.executemany("INSERT INTO temp.imported VALUES (?, ?, ?, ?)", rows)
+
+
+# what was taken over before may have been superseded since: it is not to count again
+_KNOWN = (
+    "EXISTS (SELECT 1 FROM runs WHERE workflow = workflow_name AND runs.parameters_hash = old.parameters_hash"
+    " AND (attempt = 0 OR (state IN ('running', 'success') AND superseded IS NULL)))"
+)
+
+
+def take_over(cursor: sqlite3.Cursor, table: str) -> TakenOver:
+    """Count as done what the predecessor recorded as a success.
+
+    Its table stays as it is. What it left ``running`` or ``failed`` is due again.
+
+    Parameters
+    ----------
+    table
+        A table with the predecessor's columns.
+    """
+    counted = _counted(cursor, table)
+    cursor.execute(
+        f"""
+        INSERT OR IGNORE INTO runs (workflow, parameters_hash, attempt, state, started, ended)
+        SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
+        FROM {table} AS old WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
+            AND timestamp NOT NULL AND NOT {_KNOWN}
+        """  # noqa: S608
+    )
+    return counted
+
+
+def _counted(cursor: sqlite3.Cursor, table: str) -> TakenOver:
+    new, already, failed, running = cursor.execute(
+        f"""
+        SELECT count(*) FILTER (WHERE succeeded AND NOT known), count(*) FILTER (WHERE known),
+            count(*) FILTER (WHERE NOT succeeded AND NOT known AND last LIKE '% failed'),
+            count(*) FILTER (WHERE NOT succeeded AND NOT known AND last NOT LIKE '% failed')
+        FROM (
+            SELECT max(state = 'success') AS succeeded, {_KNOWN} AS known, max(timestamp || ' ' || state) AS last
+            FROM {table} AS old
+            WHERE workflow_name NOT NULL AND parameters_hash NOT NULL AND timestamp NOT NULL AND state NOT NULL
+            GROUP BY workflow_name, parameters_hash
+        )
+        """  # noqa: S608
+    ).fetchone()
+    (incomplete,) = cursor.execute(
+        f"SELECT count(*) FROM {table} WHERE workflow_name IS NULL OR parameters_hash IS NULL"  # noqa: S608
+        " OR timestamp IS NULL OR state IS NULL"
+    ).fetchone()
+    return TakenOver(new, already, failed, running, incomplete)

@@ -1,0 +1,641 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""workflows.yml to definitions; all that is wrong with it in one go, each with its line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_date, parse_intervals
+from autoflow.definitions import (
+    AUTOMATIC_PARAMETERS,
+    Concurrency,
+    Definitions,
+    Keep,
+    Notebook,
+    Notify,
+    Output,
+    Retries,
+    Sheet,
+    Trigger,
+    Workflow,
+)
+from autoflow.errors import DefinitionError, Problem
+from autoflow.notebooks import kernel_is_installed, looks_like_token, read_notebook
+from autoflow.parser.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, SheetModel, WorkflowModel
+from autoflow.parser.sheet import TEXTS, complaint, merged
+from autoflow.parser.yaml_reader import Document, KeyPath, read_yaml
+from autoflow.schedule import Schedule, check_dates, check_schedule, check_timezone, overlap
+from autoflow.wording import closest, did_you_mean, shortened, shown
+
+EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "greater_than": "a number greater than 0",
+    "too_short": "at least one entry",
+    "string_too_short": "text that is not empty",
+    "string_pattern_mismatch": "text that is not blank",
+    "string_too_long": "text of no more than 300 characters",
+}
+"""What pydantic's kinds of mistakes ask for, in words for a person."""
+
+
+LOGOS = (".png", ".jpg", ".jpeg", ".svg")
+"""How the files of pictures end that every format of a report can hold."""
+
+logger = logging.getLogger(__name__)
+
+
+def read_definitions(file: Path) -> Definitions:
+    """Read workflows.yml, and log what is doubtful in it.
+
+    Raises
+    ------
+    DefinitionError
+        With all that is wrong in it.
+    """
+    definitions, warnings = load_definitions(file)
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return definitions
+
+
+def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
+    """Read and validate a workflows.yml.
+
+    Parameters
+    ----------
+    path
+        The file; notebooks and templates are looked up beside it.
+
+    Returns
+    -------
+    definitions : Definitions
+    warnings : tuple of Problem
+        What is allowed, but hardly meant.
+
+    Raises
+    ------
+    DefinitionError
+        With every problem found, in the order of the file.
+    """
+    document, unreadable = read_yaml(path, _is_parameter)
+    model: FileModel | None = None
+    mistakes: list[ErrorDetails] = []
+    try:
+        model = FileModel.model_validate(document.content)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+    problems = [
+        *unreadable,
+        *_shape_problems(document, mistakes, {problem.key for problem in unreadable}),
+        *_meaning_problems(document, path.parent, faulty={details["loc"][:2] for details in mistakes}),
+    ]
+    errors = sorted(problem for problem in problems if problem.severity == "error")
+    if errors or model is None:
+        raise DefinitionError(tuple(errors))
+    return _definitions(model), tuple(sorted(problems))
+
+
+def _is_parameter(path: KeyPath) -> bool:
+    """Tell whether a path leads to or into a trigger's parameter, whose values the predecessor did not look at."""
+    return len(path) > 4 and path[:2] == ("available_dates_sensor", "workflows") and path[3] == "parameters"
+
+
+def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable: Collection[str]) -> Iterator[Problem]:
+    """Say in our words what pydantic found, and nothing of values that could not even be read."""
+    misspelt: set[KeyPath] = set()
+    mistakes = [{**details, "loc": _as_written(document, details["loc"])} for details in mistakes]
+    for details in mistakes:
+        if details["type"] == "extra_forbidden":
+            parent, key = details["loc"][:-1], str(details["loc"][-1])
+            if meant := closest(key, _keys_of(parent)):
+                misspelt.add((*parent, meant))
+    for details in mistakes:
+        if details["type"] == "missing" and details["loc"] in misspelt:
+            continue
+        yield from (problem for problem in _shape_problem(document, details) if problem.key not in unreadable)
+
+
+def _as_written(document: Document, path: KeyPath) -> KeyPath:
+    """Leave out the place in a list that only one entry, written without it, was put into."""
+    for end, part in enumerate(path):
+        if (
+            part in ("output", "email")
+            and path[end + 1 : end + 2] == (0,)
+            and (*path[: end + 1], 0) not in document.values
+        ):
+            return (*path[: end + 1], *path[end + 2 :])
+    return path
+
+
+def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Problem]:
+    path, kind, found = details["loc"], details["type"], details["input"]
+    if kind == "extra_forbidden":
+        hint = did_you_mean(str(path[-1]), _keys_of(path[:-1]))
+        yield document.problem(path, f"unknown key; {hint}", at_key=True)
+    elif kind == "missing":
+        yield document.problem(path, "missing; this key is needed")
+    elif kind == "value_error" and isinstance(error := details["ctx"]["error"], StencilError):
+        for position, message in error.complaints:
+            yield document.problem((*path, *position), message)
+    elif kind == "value_error":
+        yield document.problem(path, str(details["ctx"]["error"]))
+    elif kind == "literal_error":
+        choices = [choice.strip("' ") for choice in str(details["ctx"]["expected"]).replace(" or ", ",").split(",")]
+        hint = did_you_mean(found, choices) if isinstance(found, str) else f"expected {', '.join(choices)}"
+        yield document.problem(path, f"found {shown(found)}; {hint}")
+    elif kind == "less_than_equal":
+        yield document.problem(path, f"found {shown(found)}, expected a number of no more than {details['ctx']['le']}")
+    elif path and path[-1] == "[key]":
+        expected = EXPECTED.get(kind, details["msg"])
+        yield document.problem(path[:-1], f"found the key {shown(found)}, expected {expected}", at_key=True)
+    else:
+        # YAML 1.1 takes yes, 1.0 and 2016-01-01 for anything but text
+        hint = "; put it in quotes" if kind == "string_type" and isinstance(found, (bool, int, float, dt.date)) else ""
+        yield document.problem(path, f"found {shown(found)}, expected {EXPECTED.get(kind, details['msg'])}{hint}")
+
+
+def _keys_of(path: KeyPath) -> list[str]:
+    """List the keys that the mapping at a path may have."""
+    model: type[BaseModel] = FileModel
+    # what follows these is a name that people choose, and no key of ours
+    named = False
+    for part in path:
+        if isinstance(part, int) or named:
+            named = False
+            continue
+        named = (model, part) == (WorkflowModel, "notebooks")
+        model = NotebookModel if named else _model_in(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """Find the model that a field holds, alone, in a list, or where None may be too."""
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+
+
+def _meaning_problems(document: Document, directory: Path, faulty: Collection[KeyPath]) -> Iterator[Problem]:
+    """Find what can not be meant, wherever the shape lets it be told, whatever is wrong elsewhere.
+
+    Parameters
+    ----------
+    faulty
+        Beginnings, two steps long, of the paths of values with the wrong shape.
+    """
+    content = _mapping(document.content)
+    sensor = _mapping(content.get("available_dates_sensor"))
+    triggers = _list(sensor.get("workflows"))
+    yield from _empty_problems(document)
+    used = [_mapping(trigger).get("workflow_name") for trigger in triggers]
+    by_name: dict[str, list[int]] = {}
+    outlines: list[Workflow] = []
+    for index, raw in enumerate(_list(content.get("workflows"))):
+        path: KeyPath = ("workflows", index)
+        outline, name = _outline(_mapping(raw)), _mapping(raw).get("name")
+        outlines.append(outline)
+        if isinstance(name, str):
+            first = by_name.setdefault(name, [])
+            yield from _name_problems(document, path, name, first, used)
+            first.append(index)
+        yield from _sheet_problems(document, path, _mapping(raw), outline, directory)
+        for label, notebook in _mapping(_mapping(raw).get("notebooks")).items():
+            at: KeyPath = (*path, "notebooks", label)
+            yield from _notebook_problems(document, at, label, _mapping(notebook), directory)
+            yield from _sheet_problems(document, at, _mapping(notebook), outline, directory)
+        yield from _cycle_problems(document, path, outline)
+    yield from _sensor_problems(document, sensor)
+    seen: dict[str, list[tuple[int, Trigger]]] = {}
+    for index, trigger in enumerate(triggers):
+        path = ("available_dates_sensor", "workflows", index)
+        yield from _data_problems(document, path, _mapping(trigger), sensor)
+        yield from _date_problems(document, path, _mapping(trigger))
+        name = _mapping(trigger).get("workflow_name")
+        if not isinstance(name, str) or (not by_name and content.get("workflows") != []):
+            continue
+        if name not in by_name:
+            hint = did_you_mean(name, by_name)
+            yield document.problem((*path, "workflow_name"), f"there is no workflow {shown(name)}; {hint}")
+        elif len(by_name[name]) == 1:
+            first_one = by_name[name][0]
+            whole = ("workflows", first_one) not in faulty
+            yield from _trigger_problems(document, path, trigger, outlines[first_one], whole=whole)
+        yield from _twin_problems(document, path, trigger, seen)
+
+
+def _empty_problems(document: Document) -> Iterator[Problem]:
+    """Find lists that may be empty, as in the predecessor, and leave nothing to do."""
+    content = _mapping(document.content)
+    if content.get("workflows") == []:
+        yield document.problem(("workflows",), "an empty list: there is no workflow to run", severity="warning")
+    if _mapping(content.get("available_dates_sensor")).get("workflows") == []:
+        message = "an empty list: nothing is run, whatever dates there are"
+        yield document.problem(("available_dates_sensor", "workflows"), message, severity="warning")
+
+
+def _outline(raw: Mapping[str, Any]) -> Workflow:
+    """Take what can be told of a workflow whatever is wrong with it: its name, its labels, what they read."""
+    name = raw.get("name")
+    return Workflow(
+        name if isinstance(name, str) else "",
+        tuple(
+            Notebook(label, "", {key: read for key, read in _parameters(notebook).items() if isinstance(read, str)})
+            for label, notebook in _mapping(raw.get("notebooks")).items()
+        ),
+    )
+
+
+def _name_problems(
+    document: Document, path: KeyPath, name: str, first: list[int], used: list[Any]
+) -> Iterator[Problem]:
+    if first:
+        line = document.values["workflows", first[0], "name"][0]
+        message = f"a workflow named {shown(name)} is in line {line} already; rename one of them"
+        yield document.problem((*path, "name"), message)
+    elif name not in used:
+        message = f"no trigger under available_dates_sensor.workflows runs {shown(name)}"
+        yield document.problem((*path, "name"), message, severity="warning")
+
+
+def _cycle_problems(document: Document, path: KeyPath, workflow: Workflow) -> Iterator[Problem]:
+    try:
+        TopologicalSorter(workflow.dependencies()).prepare()
+    except CycleError as error:
+        # graphlib lists each notebook before the one that reads it
+        cycle = list(reversed(error.args[1]))
+        if len(set(cycle)) == 1:
+            message = f"notebook {shown(cycle[0])} reads itself"
+        else:
+            message = (
+                f"notebooks wait for each other in a circle: {' -> '.join(map(shortened, cycle))} (each reads the next)"
+            )
+        reader = next(notebook for notebook in workflow.notebooks if notebook.label == cycle[0])
+        parameter = next(key for key, read in reader.parameters.items() if read == cycle[1])
+        yield document.problem((*path, "notebooks", reader.label, "parameters", parameter), message)
+
+
+def _notebook_problems(
+    document: Document, path: KeyPath, label: str, notebook: Mapping[str, Any], directory: Path
+) -> Iterator[Problem]:
+    if label in AUTOMATIC_PARAMETERS:
+        message = f"{label!r} is a name that AutoFlow gives a value to; choose another label"
+        yield document.problem(path, message, at_key=True)
+    yield from _output_problems(document, (*path, "output"), notebook.get("output"), directory)
+    filename = notebook.get("filename")
+    if filename and isinstance(filename, str):
+        if complaint := _file_complaint(directory, filename):
+            yield document.problem((*path, "filename"), complaint)
+        else:
+            yield from _content_problems(document, path, directory / filename, _parameters(notebook))
+
+
+def _output_problems(document: Document, path: KeyPath, outputs: Any, directory: Path) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, raw in enumerate(outputs if isinstance(outputs, list) else [outputs]):
+        at, output = (*path, index) if isinstance(outputs, list) else path, _mapping(raw)
+        kind = output.get("format")
+        for key in ("template", "theme"):
+            file = output.get(key)
+            if file and isinstance(file, str) and (complaint := _file_complaint(directory, file)):
+                yield document.problem((*at, key), complaint)
+        if "theme" in output and kind == "html":
+            yield document.problem((*at, "theme"), "a theme is for pdf; remove it", at_key=True)
+        if isinstance(kind, str) and kind in seen:
+            yield document.problem((*at, "format"), f"{shown(kind)} is there twice; a notebook has one report of each")
+        seen.add(str(kind))
+
+
+def _sheet_problems(
+    document: Document, path: KeyPath, raw: Mapping[str, Any], workflow: Workflow, directory: Path
+) -> Iterator[Problem]:
+    """Find what is wrong with what a workflow or a notebook says of its reports."""
+    for key in TEXTS:
+        text = raw.get(key)
+        if isinstance(text, str) and (message := complaint(text, workflow.wanted_parameters())):
+            yield document.problem((*path, key), message)
+    logo = raw.get("logo")
+    if not logo or not isinstance(logo, str):
+        return
+    if message := _file_complaint(directory, logo):
+        yield document.problem((*path, "logo"), message)
+    elif Path(logo).suffix.lower() not in LOGOS:
+        yield document.problem((*path, "logo"), f"{shortened(logo)} is not a picture that ends with {', '.join(LOGOS)}")
+
+
+def _content_problems(
+    document: Document, path: KeyPath, file: Path, parameters: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Compare a notebook's file with what workflows.yml says of it."""
+    try:
+        content = read_notebook(file)
+    except ValueError as error:
+        yield document.problem((*path, "filename"), f"{file.name} {error}")
+        return
+    except OSError as error:
+        yield document.problem((*path, "filename"), f"{file.name} can not be read ({error.strerror})")
+        return
+    if content.token_cell:
+        message = (
+            f"cell {content.token_cell} of {file.name} has what looks like a token; each executed notebook will show it"
+        )
+        hint = """read FlowAPI's by environ["FLOWAPI_TOKEN"]"""
+        yield document.problem((*path, "filename"), f"{message}; {hint}", severity="warning")
+    if content.kernel is None or content.language is None:
+        message = f"{file.name} names no {'language' if content.kernel else 'kernel'}"
+        yield document.problem((*path, "filename"), f"{message}; open it in Jupyter, choose a kernel and save it")
+    elif not kernel_is_installed(content.kernel):
+        message = f"{file.name} asks for the kernel {shown(content.kernel)}, which is not installed"
+        hint = "install it, or choose another kernel in Jupyter and save the notebook"
+        yield document.problem((*path, "filename"), f"{message}; {hint}")
+    if parameters and not content.has_parameters_cell:
+        message = f"{file.name} has no cell tagged 'parameters'; the values will be set before its first cell"
+        yield document.problem((*path, "parameters"), message, severity="warning")
+    elif content.parameters is not None:
+        for name in parameters:
+            if name not in content.parameters:
+                message = f"the parameters cell of {file.name} does not define {shown(name)}"
+                hint = did_you_mean(name, content.parameters) if content.parameters else "it defines nothing"
+                yield document.problem(
+                    (*path, "parameters", name), f"{message}; {hint}", at_key=True, severity="warning"
+                )
+
+
+def _file_complaint(directory: Path, name: str) -> str | None:
+    """Say what is wrong with a file that should be beside workflows.yml; None when nothing is."""
+    try:
+        if Path(name).is_absolute():
+            return f"{shortened(name)} is an absolute path, expected one from the directory of workflows.yml"
+        root, target = directory.resolve(), (directory / name).resolve()
+        if not target.is_relative_to(root):
+            return f"{shortened(name)} leads out of the directory of workflows.yml; files must be in it"
+        if not target.exists():
+            return f"{shortened(name)} not found in {directory}{_file_hint(root, name)}"
+        if not target.is_file():
+            return f"{shortened(name)} is not a file"
+        target.open("rb").close()
+    except OSError as error:
+        return f"{shortened(name)} can not be read ({error.strerror})"
+    except (ValueError, RuntimeError) as error:
+        return f"{shown(name)} is no usable file name ({error})"
+    return None
+
+
+def _file_hint(root: Path, name: str) -> str:
+    """Suggest a file of the same kind in the same place."""
+    wanted = Path(name)
+    stems = [path.stem for path in (root / wanted.parent).glob(f"*{wanted.suffix}") if path.is_file()]
+    meant = closest(wanted.stem, stems)
+    return f"; did you mean {str(wanted.with_name(meant + wanted.suffix))!r}?" if meant else ""
+
+
+def _sensor_problems(document: Document, sensor: Mapping[str, Any]) -> Iterator[Problem]:
+    path: KeyPath = ("available_dates_sensor",)
+    expression, zone = sensor.get("schedule"), sensor.get("timezone")
+    if isinstance(zone, str) and (message := _complaint(lambda: check_timezone(zone))):
+        yield document.problem((*path, "timezone"), message)
+    # whether it can be read, and ever ticks, is the same in all time zones
+    if isinstance(expression, str) and (
+        message := _complaint(lambda: check_schedule(Schedule(expression), dt.datetime.now(dt.UTC)))
+    ):
+        yield document.problem((*path, "schedule"), message)
+    yield from _type_problems(document, path, sensor)
+
+
+def _type_problems(document: Document, path: KeyPath, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is doubtful in the CDR types that the sensor or a trigger names."""
+    cdr_types = _list(raw.get("cdr_types"))
+    for index, cdr_type in enumerate(cdr_types):
+        if cdr_type in cdr_types[:index]:
+            message = f"{shown(cdr_type)} is there twice; it counts once"
+            yield document.problem((*path, "cdr_types", index), message, severity="warning")
+    if raw.get("require") == "all" and cdr_types and all(cdr_type == cdr_types[0] for cdr_type in cdr_types):
+        message = f"all of one type are as good as any; name more than {shown(cdr_types[0])} under cdr_types"
+        yield document.problem((*path, "require"), message, severity="warning")
+
+
+def _data_problems(
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], sensor: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Find what is wrong with the types that make a date available for a trigger."""
+    yield from _type_problems(document, path, trigger)
+    named = trigger.get("cdr_types") or sensor.get("cdr_types")
+    if (trigger.get("require") or sensor.get("require")) == "all" and not named:
+        # what FlowAPI lists may lack the very type that is to be waited for
+        message = "all of which types? Name them under cdr_types, here or in available_dates_sensor"
+        yield document.problem((*path, "require") if trigger.get("require") else path, message)
+    elif trigger.get("require") == "all" and not trigger.get("cdr_types"):
+        yield from _type_problems(document, path, {"require": "all", "cdr_types": named})
+
+
+def _date_problems(document: Document, path: KeyPath, trigger: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find restrictions that leave a trigger no reference date."""
+    expression = trigger.get("dates")
+    if isinstance(expression, str) and (message := _complaint(lambda: check_dates(expression))):
+        yield document.problem((*path, "dates"), message)
+    outline = _trigger_outline(trigger)
+    if outline is None or overlap(outline, outline):
+        return
+    earliest, latest = outline.earliest_date, outline.latest_date
+    if earliest and latest and earliest > latest:
+        message = f"{latest} is before the earliest date, {earliest}: there is no date between them"
+        yield document.problem((*path, "latest_date"), message)
+    elif not overlap(bare := replace(outline, exclude=()), bare):
+        message = f"{shown(expression)} matches no date from {earliest or 'the beginning'} to {latest or 'the end'}"
+        yield document.problem((*path, "dates"), f"{message}, the earliest and the latest date")
+    else:
+        message = "leaves this trigger no date; let it exclude less, or remove the trigger"
+        yield document.problem((*path, "exclude"), message)
+
+
+def _trigger_outline(raw: Mapping[str, Any]) -> Trigger | None:
+    """Take the dates that a trigger is for, as far as they can be read; None when they can not be."""
+    expression = raw.get("dates")
+    if isinstance(expression, str) and _complaint(lambda: check_dates(expression)):
+        return None
+    try:
+        exclude = parse_intervals(raw.get("exclude", ()))
+    except StencilError:
+        return None
+    return Trigger(
+        "",
+        earliest_date=as_date(raw.get("earliest_date")),
+        latest_date=as_date(raw.get("latest_date")),
+        dates=expression if isinstance(expression, str) else None,
+        exclude=exclude,
+    )
+
+
+def _trigger_problems(
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], workflow: Workflow, *, whole: bool
+) -> Iterator[Problem]:
+    """Compare a trigger's parameters with those that its workflow wants.
+
+    Parameters
+    ----------
+    whole
+        Whether the workflow has the right shape, so that a parameter it does not use is truly not used.
+    """
+    labels = {notebook.label for notebook in workflow.notebooks}
+    wanted, name = workflow.wanted_parameters(), shown(workflow.name)
+    given = _parameters(trigger)
+    for parameter in given:
+        if parameter in AUTOMATIC_PARAMETERS:
+            message = "AutoFlow gives this parameter its value; remove it"
+        elif parameter in labels:
+            message = f"{shown(parameter)} is the label of a notebook of {name}; rename one of them"
+        elif parameter not in wanted and whole:
+            message = f"no notebook of {name} uses this parameter; {did_you_mean(parameter, wanted)}"
+        else:
+            continue
+        yield document.problem((*path, "parameters", parameter), message, at_key=True)
+    for parameter, value in given.items():
+        if looks_like_token(value):
+            # the value is not shown
+            message = (
+                "this looks like a token, and would be in the record, in notebooks and in reports; have notebooks"
+                """ read it from their environment, as FlowAPI's by environ["FLOWAPI_TOKEN"] (README.md, "Writing"""
+                ' notebooks")'
+            )
+            yield document.problem((*path, "parameters", parameter), message, at_key=True)
+    if not isinstance(trigger.get("parameters", {}), dict | None):
+        return
+    for parameter in sorted(wanted - given.keys()):
+        readers = [notebook.label for notebook in workflow.notebooks if parameter in notebook.parameters.values()]
+        label = closest(parameter, labels)
+        hint = f", or is the notebook {label!r} meant?" if label else ""
+        message = f"the parameter {shown(parameter)}, which {shortened(', '.join(readers))} of {name} reads, is missing"
+        yield document.problem(path, f"{message}; add it under parameters{hint}")
+
+
+def _twin_problems(
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], seen: dict[str, list[tuple[int, Trigger]]]
+) -> Iterator[Problem]:
+    """Find triggers that ask for the same runs: equal in all that a run's parameters are made of, for some date."""
+    try:
+        stencil = DateStencil.parse(trigger["date_stencil"]) if "date_stencil" in trigger else REFERENCE_DATE_ONLY
+    except StencilError:
+        return
+    outline = _trigger_outline(trigger)
+    if outline is None:
+        return
+    parts = [trigger["workflow_name"], _parameters(trigger), stencil.pairs]
+    alike = seen.setdefault(json.dumps(parts, sort_keys=True, default=str), [])
+    twin = next((line for line, other in alike if overlap(outline, other)), None)
+    if twin is not None:
+        message = f"asks for the same runs as the trigger in line {twin}; each is run once"
+        yield document.problem(path, message, severity="warning")
+    alike.append((document.values[path][0], outline))
+
+
+def _parameters(raw: Any) -> Mapping[str, Any]:
+    return _mapping(_mapping(raw).get("parameters"))
+
+
+def _mapping(raw: Any) -> Mapping[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _list(raw: Any) -> list[Any]:
+    return raw if isinstance(raw, list) else []
+
+
+def _complaint(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _definitions(model: FileModel) -> Definitions:
+    sensor = model.available_dates_sensor
+    return Definitions(
+        workflows={workflow.name: _workflow(workflow) for workflow in model.workflows},
+        triggers=tuple(
+            Trigger(
+                workflow_name=trigger.workflow_name,
+                parameters=trigger.parameters,
+                earliest_date=trigger.earliest_date,
+                date_stencil=trigger.date_stencil,
+                latest_date=trigger.latest_date,
+                dates=trigger.dates,
+                exclude=trigger.exclude,
+                cdr_types=_each_once(trigger.cdr_types),
+                require=trigger.require,
+                lag=trigger.lag,
+            )
+            for trigger in sensor.workflows
+        ),
+        schedule=sensor.schedule,
+        timezone=sensor.timezone,
+        cdr_types=_each_once(sensor.cdr_types),
+        concurrency=_concurrency(sensor.concurrency),
+        order=sensor.order,
+        warm=sensor.warm,
+        preload=tuple(sensor.preload),
+        require=sensor.require,
+        notify=_notify(model.notify),
+    )
+
+
+def _each_once(cdr_types: Sequence[str] | None) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(cdr_types)) if cdr_types else None
+
+
+def _workflow(model: WorkflowModel) -> Workflow:
+    return Workflow(
+        name=model.name,
+        notebooks=tuple(
+            Notebook(
+                label=label,
+                filename=notebook.filename,
+                parameters=notebook.parameters,
+                outputs=tuple(
+                    Output(output.format, output.template, output.theme, output.code) for output in notebook.output
+                ),
+                timeout=notebook.timeout,
+                warm=notebook.warm,
+                sheet=merged(_sheet(model), _sheet(notebook)),
+            )
+            for label, notebook in model.notebooks.items()
+        ),
+        timeout=model.timeout,
+        retries=Retries(model.retries.attempts, model.retries.pause, model.retries.max_pause),
+        concurrency=model.concurrency,
+        keep=Keep(model.keep.notebooks, model.keep.reports, model.keep.attempts),
+    )
+
+
+def _sheet(model: SheetModel) -> Sheet:
+    return Sheet(model.title, model.subtitle, model.organisation, model.contact, model.language, model.logo)
+
+
+def _notify(model: NotifyModel) -> Notify:
+    return Notify(
+        email=tuple(dict.fromkeys(model.email)),
+        events=tuple(model.events),
+        no_new_date=model.no_new_date,
+        not_done_after=model.not_done_after,
+        page=model.page,
+    )
+
+
+def _concurrency(model: ConcurrencyModel) -> Concurrency | None:
+    """Where one of the two is not said, it follows the other."""
+    runs, notebooks = model.runs or model.notebooks, model.notebooks or model.runs
+    return Concurrency(runs, notebooks) if runs and notebooks else None

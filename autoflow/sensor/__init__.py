@@ -1,0 +1,18 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
+
+from autoflow.sensor.executor import Executor, concurrency_of, preload_of
+from autoflow.sensor.sensor import due_runs, first_retry, ready_days, take_asked, tick
+
+__all__ = [
+    "Executor",
+    "concurrency_of",
+    "due_runs",
+    "first_retry",
+    "preload_of",
+    "ready_days",
+    "take_asked",
+    "tick",
+]

@@ -1,0 +1,234 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The executor: hands the runs that are due to free slots, while ticks go on deciding what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoflow.code_version import RESTART, code_on_disk
+from autoflow.context import Context
+from autoflow.dates import EmptyIntervalError, ListedDates
+from autoflow.decision import is_given_up, next_try
+from autoflow.definitions import Concurrency, Definitions
+from autoflow.errors import SettingsError, may_pass
+from autoflow.runs import Run, RunState, key_maker
+from autoflow.settings import read_token
+from autoflow.workflows import Slots, execute
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a decision hands over."""
+
+    definitions: Definitions
+    due: Sequence[Run]
+    """Runs to be executed now, in order."""
+    listed: ListedDates
+    """The dates that were decided by, for the manifests of reports."""
+    retry_at: dt.datetime | None = None
+    """When the first of the failed runs that are not due yet will be."""
+
+
+class Watcher(Protocol):
+    """Who wants to know how runs go on."""
+
+    def changed(self) -> None:
+        """Hear that a run has ended."""
+
+    def kept(self) -> AbstractAsyncContextManager[None]:
+        """Give a context that lasts as long as runs go on."""
+
+
+class Executor:
+    """Executes what is due, as many runs at a time as is allowed, and lives as long as AutoFlow does.
+
+    A decision replaces what waits and leaves alone what is under way: a run keeps the workflow that it began
+    with, and another ``concurrency`` counts from the next run on.
+
+    Parameters
+    ----------
+    context
+        The world of the runs.
+    stop
+        Once set, no further run starts.
+    watcher
+        Who is told of runs, if anybody.
+    """
+
+    def __init__(self, context: Context, stop: asyncio.Event, watcher: Watcher | None = None) -> None:
+        self.retry_at: dt.datetime | None = None
+        """When to decide again, since a failed run can be tried again; None when there is none."""
+        self.news = asyncio.Event()
+        """Set when a run has ended; who takes note of that clears it."""
+        self.states: Counter[RunState] = Counter()
+        """How the runs ended that this process has made."""
+        self.stop = stop
+        self._context = context
+        self._watcher = watcher
+        self._work = Work(Definitions({}, (), None), (), ListedDates())
+        self._slots = Slots(1)
+        self._running: dict[asyncio.Task[RunState | None], Run] = {}
+        self._life: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._held = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether runs are under way or about to start."""
+        return self._life is not None and not self._life.done()
+
+    @property
+    def running(self) -> list[Run]:
+        """The runs under way, in the order in which they started."""
+        return list(self._running.values())
+
+    @property
+    def waiting(self) -> Sequence[Run]:
+        """The runs that are due and have not started, in order."""
+        return self._context.backlog.due
+
+    def take_up(self, work: Work) -> None:
+        """Let a decision take the place of the one before, and start what there is room for."""
+        under_way = {run.key for run in self._running.values()}
+        self._context.backlog.due = [run for run in work.due if run.key not in under_way]
+        self._work, self._held, self.retry_at = work, False, work.retry_at
+        self._slots.resize(concurrency_of(work.definitions).notebooks)
+        self._context.jobs.keep_warm(preload_of(work.definitions))
+        if not self.busy and self.waiting and not self.stop.is_set():
+            self._life = asyncio.create_task(self._live())
+        self._changed.set()
+
+    async def idle(self) -> None:
+        """Wait until nothing is left to do. Cancellation interrupts the runs, a second one kills them."""
+        if self._life is not None:
+            await self._life
+
+    async def _live(self) -> None:
+        """Keep at hand what runs need for as long as there are any."""
+        while not self.stop.is_set() and self._startable():
+            watched = self._watcher.kept() if self._watcher else nullcontext()
+            async with self._context.jobs.warmth(preload_of(self._work.definitions)), watched:
+                await self._until_idle()
+        self.news.set()
+
+    async def _until_idle(self) -> None:
+        try:
+            while True:
+                self._start_due()
+                if not self._running:
+                    return
+                self._changed.clear()
+                changed = asyncio.create_task(self._changed.wait())
+                try:
+                    await asyncio.wait({*self._running, changed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+                for task in [task for task in self._running if task.done()]:
+                    self._take_note(task)
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            for task in list(self._running):
+                self._take_note(task)
+
+    def _startable(self) -> Run | None:
+        """Find the first run that there is room for."""
+        if self._held or len(self._running) >= concurrency_of(self._work.definitions).runs:
+            return None
+        under_way = Counter(run.workflow.name for run in self._running.values())
+        for run in self.waiting:
+            if run.workflow.concurrency is None or under_way[run.workflow.name] < run.workflow.concurrency:
+                return run
+        return None
+
+    def _start_due(self) -> None:
+        """Start what there is room for, in order."""
+        work, context = self._work, self._context
+        while not self.stop.is_set() and (run := self._startable()):
+            if context.code != code_on_disk():
+                context.conditions.begin("code", RESTART)
+                self._held = True
+                return
+            try:
+                # a long backlog may outlive the token that it began with
+                token = read_token(context.settings, context.now())
+            except SettingsError as error:
+                context.conditions.begin("token", f"{error}")
+                # the next decision is a tick's, which sees to the token first
+                self._held, self.retry_at = True, context.now()
+                return
+            context.backlog.due = [each for each in self.waiting if each is not run]
+            seen = work.listed.listed(_cdr_types_of(work.definitions, run))
+            making = execute(context, run, token, self._slots, self.stop, seen)
+            self._running[asyncio.create_task(making)] = run
+
+    def _take_note(self, task: asyncio.Task[RunState | None]) -> None:
+        """Take note of the end of a run, whatever it was, without harm to the others."""
+        run, context = self._running.pop(task), self._context
+        context.ledger.forget(run)
+        if self._watcher:
+            self._watcher.changed()
+        self.news.set()
+        if task.cancelled():
+            self.states[RunState.INTERRUPTED] += 1
+        elif error := task.exception():
+            # of a full disk there is nothing to trace
+            trace = None if isinstance(error, Exception) and may_pass(error) else error
+            logger.error("%s could not be run, and is left for the next tick", run, exc_info=trace)
+            context.conditions.begin("defect", f"{run} could not be run: {type(error).__name__}: {error}")
+            self.states[RunState.INTERRUPTED] += 1
+        elif (state := task.result()) is not None:
+            self.states[state] += 1
+            if state is RunState.FAILED:
+                self._look_ahead(run)
+
+    def _look_ahead(self, run: Run) -> None:
+        """Note when a run that has just failed may be tried again, or say that it may not."""
+        failures = self._context.store.read.failures(run.key)
+        if failures is None:
+            return
+        if is_given_up(run.workflow.retries, failures):
+            logger.error("%s: given up after %d failed attempts", run, failures.attempts)
+        else:
+            again = next_try(run.workflow.retries, failures)
+            self.retry_at = min(again, self.retry_at or again)
+
+
+def concurrency_of(definitions: Definitions) -> Concurrency:
+    """Give how much goes on at a time, on this machine where workflows.yml does not say."""
+    cores = min(len(os.sched_getaffinity(0)), 4)
+    return definitions.concurrency or Concurrency(runs=cores, notebooks=cores)
+
+
+def preload_of(definitions: Definitions) -> Sequence[str] | None:
+    """Give the modules that warm kernels import ahead; None where there are to be no warm kernels."""
+    return definitions.preload if definitions.warm else None
+
+
+def _cdr_types_of(definitions: Definitions, run: Run) -> tuple[str, ...] | None:
+    """Find the CDR types that count for a run: those of the trigger that it is of, if there still is one."""
+    for trigger in definitions.triggers:
+        if trigger.workflow_name == run.workflow.name:
+            with suppress(EmptyIntervalError):
+                if key_maker(trigger)(run.reference_date) == run.key:
+                    return definitions.data_rule(trigger).cdr_types
+    return definitions.cdr_types
+
+
+def names_of(runs: Iterable[Run], most: int = 3) -> str:
+    """Write the first few of some runs."""
+    names = [str(run) for run in runs]
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -1,0 +1,31 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""config.toml and the environment as frozen settings: the token, where outputs are, what children find."""
+
+from autoflow.settings.environment import job_environment, make_caches
+from autoflow.settings.places import Places
+from autoflow.settings.settings import (
+    Settings,
+    Token,
+    check_directories,
+    current_secrets,
+    current_token,
+    load_settings,
+    read_token,
+    token_expiry,
+)
+
+__all__ = [
+    "Places",
+    "Settings",
+    "Token",
+    "check_directories",
+    "current_secrets",
+    "current_token",
+    "job_environment",
+    "load_settings",
+    "make_caches",
+    "read_token",
+    "token_expiry",
+]

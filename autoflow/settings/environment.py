@@ -1,0 +1,47 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The environment that children find."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoflow.settings.settings import SECRET_NAMES, Settings
+
+CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
+"""Variables that name places for files which libraries keep."""
+
+
+def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Give the environment of children: without secrets, and with a place for caches where there is no home."""
+    passed = {name: _readable(name, value) for name, value in environment.items() if name not in SECRET_NAMES}
+    # PYTHONPATH=$PYTHONPATH:/somewhere leaves an empty entry: the working directory, where others may write
+    if path := os.pathsep.join(filter(None, passed.pop("PYTHONPATH", "").split(os.pathsep))):
+        passed["PYTHONPATH"] = path
+    if not os.access(environment.get("HOME") or "/nonexistent", os.W_OK):
+        # kept from run to run: matplotlib takes seconds to find its fonts
+        passed = {**_caches(settings), **passed}
+    return passed
+
+
+def _readable(name: str, value: str) -> str:
+    """Take the brackets from IPv6 addresses that no proxy is for: httpx, and so flowclient, would refuse them."""
+    return re.sub(r"\[([0-9a-fA-F:]+)\](?=\s*(,|$))", r"\1", value) if name.lower() == "no_proxy" else value
+
+
+def make_caches(passed: Mapping[str, str], settings: Settings) -> None:
+    """Make the directories that an environment has for caches.
+
+    IPython makes others where it has none, and leaves them.
+    """
+    for name, directory in _caches(settings).items():
+        if passed.get(name) == directory:
+            Path(directory).mkdir(parents=True, exist_ok=True)
+
+
+def _caches(settings: Settings) -> dict[str, str]:
+    return {name: str(settings.work_dir / "caches" / name.lower()) for name in CACHES}

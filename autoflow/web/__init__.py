@@ -1,0 +1,15 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Pages to look at: the one that is served, the one beside the reports, and figures for Prometheus."""
+
+from autoflow.web.index_page import IndexPage
+from autoflow.web.pages import Outlook, Pages
+from autoflow.web.serving import page_served
+
+__all__ = [
+    "IndexPage",
+    "Outlook",
+    "Pages",
+    "page_served",
+]

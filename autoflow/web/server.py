@@ -1,0 +1,356 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The page on the network: read-only, from AutoFlow's own loop, and never in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
+
+from autoflow.context import Context
+from autoflow.dates import as_date
+from autoflow.errors import SettingsError, may_pass
+from autoflow.web.metrics import CONTENT_TYPE, Metrics
+from autoflow.web.pages import BusyError, PageError, Pages
+
+SILENCE, LONGEST_CONNECTION = 15.0, 600.0
+"""Seconds that a client may be silent, and that it may be connected in all."""
+
+SLOWEST = 20.0
+"""Seconds in which a client has to take a page, or the next part of a file; those who do not keep others out."""
+
+MOST_CONNECTIONS = 64
+LARGEST_HEAD, LARGEST_BODY = 16_384, 4_096
+
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+STATIC = {
+    # what notebooks have made may look as it likes, but runs nothing and asks nobody
+    ".html": (
+        "text/html; charset=utf-8",
+        f"{NOTHING}; sandbox; img-src data:; font-src data:; style-src 'unsafe-inline'",
+    ),
+    # browsers show a PDF in a page of their own
+    ".pdf": ("application/pdf", f"{NOTHING}; object-src 'self'; style-src 'unsafe-inline'"),
+    ".ipynb": ("application/x-ipynb+json", f"{NOTHING}; sandbox"),
+    ".json": ("application/json", f"{NOTHING}; sandbox"),
+}
+"""Files of the outputs directories that are served, by their suffix: their type and Content-Security-Policy."""
+
+logger = logging.getLogger(__name__)
+
+
+class Web:
+    """Serves the page for as long as the context lasts.
+
+    Parameters
+    ----------
+    health
+        Says how the daemon is: ``healthy``, and what else there is to know.
+
+    Raises
+    ------
+    SettingsError
+        When the address can not be had.
+    """
+
+    def __init__(self, context: Context, pages: Pages, health: Callable[[], Mapping[str, Any]]) -> None:
+        if context.settings.http is None:
+            raise ValueError("no address to serve the page on")
+        self._address = address = context.settings.http
+        self._pages = pages
+        answering: WeakSet[IOStream] = WeakSet()
+        shared = {"context": context, "pages": pages, "guarded": address.is_loopback, "answering": answering}
+        notebooks, reports = context.settings.notebooks_dir, context.settings.reports_dir
+        application = Application(
+            [
+                (r"/", _Status, shared),
+                (r"/runs/(?P<run>\d{1,15})", _Run, shared),
+                (r"/why", _Why, shared),
+                (r"/view/(?P<name>.+)", _View, shared),
+                (r"/notebooks/(.+)", _File, {**shared, "path": str(notebooks)}),
+                (r"/reports/(.+)", _File, {**shared, "path": str(reports)}),
+                (r"/health", _Health, {**shared, "health": health}),
+                (r"/metrics", _Metrics, {**shared, "health": health, "metrics": Metrics(context, pages)}),
+            ],
+            default_handler_class=_Nothing,
+            default_handler_args=shared,
+            # a line in the log for each request would be all that there is in it
+            log_function=lambda _: None,
+        )
+        self._server = _Server(
+            application,
+            answering=answering,
+            idle_connection_timeout=SILENCE,
+            body_timeout=SILENCE,
+            max_header_size=LARGEST_HEAD,
+            max_body_size=LARGEST_BODY,
+        )
+
+    async def __aenter__(self) -> None:
+        host, port = self._address.host, self._address.port
+        try:
+            self._server.add_sockets(bind_sockets(port, host))
+        except OSError as error:
+            why = {
+                errno.EADDRINUSE: "is in use by another program; stop that one, or choose another port",
+                errno.EADDRNOTAVAIL: "is no address of this machine; 127.0.0.1 always is",
+                errno.EACCES: "may not be used by this user; ports from 1024 on may",
+            }.get(error.errno or 0, f"can not be listened on ({error.strerror})")
+            raise SettingsError(f"AUTOFLOW_HTTP: {self._address} {why}", passing=may_pass(error)) from error
+        logger.info("the page is at http://%s/", self._address)
+        if not self._address.is_loopback:
+            logger.warning(
+                "AUTOFLOW_HTTP: anybody who reaches %s can read what AutoFlow has made; there is no password",
+                self._address,
+            )
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
+        try:
+            async with asyncio.timeout(1.0):
+                await self._server.close_all_connections()
+        except TimeoutError:
+            # they end with the process
+            pass
+        await self._pages.close()
+
+
+class _Server(HTTPServer):
+    """Has so many connections and no more, none of them for ever; who has not asked yet makes room for who comes."""
+
+    answering: WeakSet[IOStream]
+    """Those whose question is there, and whose answer is under way."""
+
+    def initialize(self, *arguments: Any, answering: WeakSet[IOStream], **named: Any) -> None:  # type: ignore[override]
+        super().initialize(*arguments, **named)
+        self.answering = answering
+        self._ends: dict[IOStream, asyncio.TimerHandle] = {}
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        if len(self._ends) >= MOST_CONNECTIONS:
+            silent = next((each for each in self._ends if each not in self.answering), None)
+            if silent is None:
+                stream.close()
+                return
+            self._forget(silent)
+            silent.close()
+        self._ends[stream] = asyncio.get_running_loop().call_later(LONGEST_CONNECTION, stream.close)
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        super().on_close(server_conn)
+        if isinstance(server_conn, HTTP1ServerConnection):
+            self._forget(server_conn.stream)
+
+    def _forget(self, stream: IOStream) -> None:
+        """Let its timer go, which would hold it for minutes."""
+        if (end := self._ends.pop(stream, None)) is not None:
+            end.cancel()
+
+
+class _Handler(RequestHandler):
+    """What all answers have in common."""
+
+    SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = ("GET", "HEAD")  # type: ignore[misc]
+
+    def initialize(self, context: Context, pages: Pages, guarded: bool, answering: WeakSet[IOStream], **_: Any) -> None:
+        self.context = context
+        self.pages = pages
+        self.guarded = guarded
+        self.answering = answering
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        self.set_header("Content-Security-Policy", NOTHING)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("X-Frame-Options", "DENY")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-cache")
+
+    def prepare(self) -> Awaitable[None] | None:
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.answering.add(self.request.connection.stream)
+        # a name that somebody lets point at 127.0.0.1 must not make a browser ask here
+        if self.guarded and not _is_loopback(self.request.host):
+            raise HTTPError(421, reason="Misdirected Request")
+        return None
+
+    def head(self, *path: str, **named: str) -> Awaitable[None] | None:
+        # the answer to GET, without its body, which tornado leaves out
+        return self.get(*path, **named)
+
+    def on_finish(self) -> None:
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.answering.discard(self.request.connection.stream)
+
+    def flush(self, include_footers: bool = False) -> asyncio.Future[None]:
+        sent = super().flush(include_footers)
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            letting_go = asyncio.get_running_loop().call_later(SLOWEST, connection.stream.close)
+            sent.add_done_callback(lambda _: letting_go.cancel())
+        return sent
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        if status_code == 405:
+            self.set_header("Allow", "GET, HEAD")
+        if status_code == 503:
+            self.set_header("Retry-After", "5")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}\n")
+
+    async def _show(self, **request: Any) -> None:
+        try:
+            page = await self.pages.get(**request)
+        except BusyError:
+            raise HTTPError(503, reason="Too many pages are being made at present") from None
+        except asyncio.CancelledError:
+            raise HTTPError(503, reason="AutoFlow is stopping") from None
+        except (PageError, OSError) as error:
+            logger.warning("the page %s could not be made: %s", self.request.path[:200], error)
+            raise HTTPError(503, reason="The page could not be made; the log says why") from None
+        self.set_status(page.status)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", page.policy)
+        self.write(page.body)
+
+
+class _Nothing(_Handler):
+    def get(self) -> None:
+        raise HTTPError(404)
+
+
+class _Status(_Handler):
+    async def get(self) -> None:
+        await self._show(page="status")
+
+
+class _Run(_Handler):
+    async def get(self, run: str) -> None:
+        # no process is started for what is not there
+        if self.context.store.read.run(int(run)) is None:
+            raise HTTPError(404, reason="There is no such run")
+        await self._show(page="run", run=int(run))
+
+
+class _Why(_Handler):
+    async def get(self) -> None:
+        """Answer for a workflow, or for the trigger of a number, and a date."""
+        asked = {name: self.get_query_argument(name, "")[:500] for name in ("workflow", "trigger", "date")}
+        triggers = self.pages.outlook.definitions.triggers
+        names = {trigger.workflow_name for trigger in triggers}
+        number = asked["trigger"]
+        known = int(number) < len(triggers) if re.fullmatch(r"[0-9]{1,9}", number) else asked["workflow"] in names
+        # no process is started for what is not there
+        if not known or as_date(asked["date"]) is None:
+            raise HTTPError(404, reason="There is no such workflow, or no such date")
+        await self._show(page="why", **asked)
+
+
+class _View(_Handler):
+    async def get(self, name: str) -> None:
+        """Show an executed notebook."""
+        directory = self.context.settings.notebooks_dir
+        if allowed(directory, directory / name, (".ipynb",)) is None:
+            raise HTTPError(404)
+        await self._show(page="notebook", notebook=name)
+
+
+class _Health(_Handler):
+    def initialize(self, health: Callable[[], Mapping[str, Any]], **shared: Any) -> None:  # type: ignore[override]
+        super().initialize(**shared)
+        self.health = health
+
+    def get(self) -> None:
+        how = self.health()
+        self.set_status(200 if how["healthy"] else 503)
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps(how, indent=2) + "\n")
+
+
+class _Metrics(_Health):
+    def initialize(self, metrics: Metrics, **shared: Any) -> None:  # type: ignore[override]
+        super().initialize(**shared)
+        self.metrics = metrics
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.write(self.metrics.text(healthy=self.health()["healthy"]))
+
+
+class _File(_Handler, StaticFileHandler):
+    """A file of an outputs directory."""
+
+    def initialize(self, path: str, **shared: Any) -> None:  # type: ignore[override]
+        _Handler.initialize(self, **shared)
+        StaticFileHandler.initialize(self, path)
+
+    def head(self, path: str) -> Awaitable[None]:  # type: ignore[override]
+        return StaticFileHandler.head(self, path)
+
+    async def get(self, path: str, include_body: bool = True) -> None:
+        try:
+            await StaticFileHandler.get(self, path, include_body)
+        except StreamClosedError:
+            # who asked has gone
+            return
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str:
+        found = allowed(Path(root), Path(absolute_path), tuple(STATIC))
+        if found is None:
+            raise HTTPError(404)
+        return str(found)
+
+    def set_extra_headers(self, path: str) -> None:
+        kind, policy = STATIC[Path(self.absolute_path or path).suffix]
+        self.set_header("Content-Type", kind)
+        self.set_header("Content-Security-Policy", policy)
+        self.set_header("Cache-Control", "no-cache")
+        if kind not in ("application/pdf", "text/html; charset=utf-8"):
+            self.set_header("Content-Disposition", "attachment")
+
+    def compute_etag(self) -> str | None:
+        # it would be the hash of the whole file, made in the loop and kept for ever
+        return None
+
+
+def allowed(root: Path, path: Path, suffixes: tuple[str, ...]) -> Path | None:
+    """Find the file that may be shown under a path; None when there is none.
+
+    It is in the directory, also after all links are followed, and no part of its path below that is hidden.
+    """
+    try:
+        directory, found = root.resolve(strict=True), path.resolve(strict=True)
+        parts = (*path.relative_to(root).parts, *found.relative_to(directory).parts)
+        hidden = any(part.startswith(".") for part in parts)
+        return None if hidden or found.suffix not in suffixes or not found.is_file() else found
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False

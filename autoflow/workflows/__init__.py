@@ -1,0 +1,14 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One run: its notebooks in the order of what they read, their reports, and how they are published."""
+
+from autoflow.workflows.queries import to_make_again
+from autoflow.workflows.run import execute
+from autoflow.workflows.slots import Slots
+
+__all__ = [
+    "Slots",
+    "execute",
+    "to_make_again",
+]

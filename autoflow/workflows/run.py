@@ -1,0 +1,430 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One run: its notebooks in dependency order, and their reports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from graphlib import TopologicalSorter
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from autoflow.context import Context, Task, Written, recorded
+from autoflow.decision import changed_inputs
+from autoflow.definitions import Notebook
+from autoflow.errors import OutputsLostError
+from autoflow.jobs import Reply
+from autoflow.model import Attempt, RecordedNotebook
+from autoflow.notebooks import executed_with, record_cause, refuse_leak
+from autoflow.redaction import Redactor
+from autoflow.runs import Failure, Run, RunState, dated_names, latest_stems, output_stem
+from autoflow.settings import Token
+from autoflow.workflows import queries
+from autoflow.workflows.reports import Making, make_reports
+from autoflow.workflows.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Execution:
+    """One attempt at a run, as its notebooks see it."""
+
+    context: Context
+    run: Run
+    attempt: Attempt
+    token: Token
+    slots: Slots
+    stop: asyncio.Event
+    executed: dict[str, Path] = field(default_factory=dict)
+    """Executed notebooks by label, for those that read them."""
+    reused: dict[str, RecordedNotebook] = field(default_factory=dict)
+    """Notebooks that an earlier attempt has executed."""
+    availability: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    """Hashes by label of the notebooks as they were when they were executed."""
+    reports: dict[str, list[Path]] = field(default_factory=dict)
+    """Reports and manifests by label."""
+
+    async def record(self, write: Callable[[], Written]) -> Written:
+        """Write to the record, and wait while it cannot be written."""
+        return await recorded(self.context.conditions, self.stop, write)
+
+
+async def execute(
+    context: Context,
+    run: Run,
+    token: Token,
+    slots: Slots,
+    stop: asyncio.Event,
+    availability: Mapping[str, Sequence[str]] | None = None,
+) -> RunState:
+    """Make one attempt at a run, and record it.
+
+    Parameters
+    ----------
+    context, run
+        What to run, and with what.
+    token
+        FlowAPI's token, for the kernels.
+    slots
+        Bounds the notebooks and conversions that go on at a time, over all runs.
+    stop
+        Once set, no further notebook starts, and a run that is not complete by then is interrupted.
+    availability
+        The dates of each CDR type that FlowAPI listed, for the manifests of reports.
+
+    Returns
+    -------
+    RunState
+        How the attempt ended, as recorded.
+
+    Raises
+    ------
+    StoreError, sqlite3.Error
+        When the record refuses it. What was recorded so far is put right by `RunStore.recover`.
+    """
+    store = context.store
+
+    def begin() -> tuple[Attempt, int | None]:
+        # what is to be repaired is known no more once the attempt has begun
+        repairs = store.read.repairs(run.key)
+        return store.begin(run, context.now()), repairs
+
+    attempt, repairs = await recorded(context.conditions, stop, begin)
+    logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
+    execution = _Execution(context, run, attempt, token, slots, stop, availability=availability or {})
+    state, failure = RunState.INTERRUPTED, None
+    with context.steering.under_way(attempt):
+        try:
+            state, failure = await _attempted(execution, repairs)
+        finally:
+            # it stays under way, and so is not taken for one that a crash left, until its end is recorded
+            context.steering.ending(attempt)
+            await execution.record(partial(store.finish, attempt, state, context.now(), failure))
+            level = logging.ERROR if state is RunState.FAILED else logging.INFO
+            how = "was cancelled" if state is RunState.INTERRUPTED and failure else _PAST_TENSE[state]
+            logger.log(level, "run %d: %s %s", attempt.id, run, how)
+    return state
+
+
+async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunState, Failure | None]:
+    """Do what an attempt consists of, and say how it ended."""
+    context, run, attempt = execution.context, execution.run, execution.attempt
+    limit = asyncio.timeout(run.workflow.timeout)
+    try:
+        if repairs is not None:
+            await _reuse(execution, repairs)
+        async with limit:
+            failures, complete = await _run_notebooks(execution)
+        if failures:
+            return RunState.FAILED, _with_hint(execution, failures[0])
+        if complete:
+            _point_at_latest(execution)
+        return RunState.SUCCESS if complete else RunState.INTERRUPTED, None
+    except asyncio.CancelledError:
+        reason = context.steering.cancelled(attempt)
+        if reason is None:
+            raise
+        # it was this one run that somebody wanted to end: the others go on
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return RunState.INTERRUPTED, Failure(f"cancelled: {reason}")
+    except sqlite3.Error:
+        # it ends as interrupted, if that can be recorded, and is tried again
+        raise
+    except OutputsLostError as error:
+        # it is AutoFlow that stops; the next start tries this run again
+        logger.error("run %d: %s: %s", attempt.id, run, error)
+        return RunState.INTERRUPTED, None
+    except Exception as error:
+        # some errors of the operating system are a TimeoutError too
+        if isinstance(error, TimeoutError) and limit.expired():
+            failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+        elif isinstance(error, OSError):
+            failure = Failure(_of_system(error))
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+        else:
+            # a defect of AutoFlow's own must not stop the other dates
+            failure = Failure(f"internal error: {type(error).__name__}: {error}")
+            logger.exception("run %d: %s: internal error", attempt.id, run)
+        return RunState.FAILED, failure
+
+
+def _with_hint(execution: _Execution, failure: Failure) -> Failure:
+    """Add what to do about it, where FlowKit is the cause."""
+    attempts = execution.context.store.read.attempts(execution.run.key)
+    before = next((each.failure for each in reversed(attempts) if each.id < execution.attempt.id), None)
+    hint = queries.hint(failure, before)
+    if hint is None:
+        return failure
+    logger.error("run %d: %s: %s", execution.attempt.id, execution.run, hint)
+    return replace(failure, message=f"{failure.message}; {hint}")
+
+
+def _of_system(error: OSError) -> str:
+    """Say what the operating system refused, and of which file."""
+    files = " to ".join(str(name) for name in (error.filename, error.filename2) if name)
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{files}: {what}" if files else what
+
+
+async def _reuse(execution: _Execution, repairs: int) -> None:
+    """Take over what an earlier attempt has executed, as far as all that it read is taken over too."""
+    context, workflow = execution.context, execution.run.workflow
+    recorded = {notebook.label: notebook for notebook in context.store.read.notebooks(repairs)}
+    dependencies = workflow.dependencies()
+    again = queries.to_make_again(dependencies, recorded.values())
+    for label in TopologicalSorter(dependencies).static_order():
+        notebook = recorded.get(label)
+        if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys() - again:
+            continue
+        if label in again:
+            logger.info("run %d: notebook %s is executed again, for the queries of it", execution.attempt.id, label)
+            continue
+        path = Path(notebook.notebook or "")
+        if why := await asyncio.to_thread(_why_not_reused, execution, label, path):
+            logger.warning("run %d: %s: notebook %s is executed again", execution.attempt.id, why, label)
+            continue
+        if notebook.report and not await asyncio.to_thread(Path(notebook.report).is_file):
+            notebook = replace(notebook, report=None)
+        execution.executed[label] = path
+        execution.reused[label] = notebook
+        await execution.record(partial(context.store.reuse_notebook, execution.attempt, notebook, repairs))
+        logger.info("run %d: notebook %s used again: %s", execution.attempt.id, label, path)
+
+
+def _why_not_reused(execution: _Execution, label: str, path: Path) -> str | None:
+    """Say what keeps a notebook of before from being used; workflows.yml may have changed since somebody asked."""
+    try:
+        return changed_inputs(execution.run.workflow, label, executed_with(path), execution.run.parameters)
+    except OSError:
+        return f"{path} is gone"
+    except ValueError as error:
+        return str(error)
+
+
+_PAST_TENSE = {
+    RunState.SUCCESS: "succeeded",
+    RunState.FAILED: "failed",
+    RunState.INTERRUPTED: "was interrupted, and will be tried again",
+}
+
+
+def _secure(made: Path, token: Token, failure: Failure | None) -> Failure | None:
+    """Do to a notebook what a child that was killed had no time for: take the token out, or refuse it."""
+    try:
+        made.write_text(Redactor.of(token.value).redact(made.read_text(encoding="utf-8")), encoding="utf-8")
+    except UnicodeDecodeError:
+        made.unlink()
+        return failure
+    leak = refuse_leak(made, token.value)
+    return replace(failure, message=f"{failure.message}; {leak}") if leak and failure else failure
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        # why it can not be read is for its execution to say
+        return ""
+
+
+def _point_at_latest(execution: _Execution) -> None:
+    """Let the links to the newest reports point at those of a run that has succeeded."""
+    context, run = execution.context, execution.run
+    for label, paths in execution.reports.items():
+        try:
+            context.outputs.point(latest_stems(run, label), paths)
+            context.outputs.file(*dated_names(run, label), paths)
+        except OSError as error:
+            message = f"links to the newest reports cannot be made in {context.outputs.reports}: {error.strerror}"
+            context.conditions.begin("latest", message, logging.WARNING)
+            return
+    context.conditions.end("latest", "links to the newest reports can be made again")
+
+
+async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:
+    """Execute notebooks, each as soon as those it reads are done; independent ones go on after a failure.
+
+    Returns
+    -------
+    failures : list of Failure
+    complete : bool
+        Whether every notebook and report was made.
+    """
+    workflow = execution.run.workflow
+    notebooks = {notebook.label: notebook for notebook in workflow.notebooks}
+    sorter = TopologicalSorter(workflow.dependencies())
+    sorter.prepare()
+    tasks: dict[asyncio.Task[Path | Failure], str | None] = {}
+    failures: list[Failure] = []
+    try:
+        while True:
+            if not execution.stop.is_set():
+                ready = list(sorter.get_ready())
+                while ready:
+                    label = ready.pop(0)
+                    if label not in execution.reused:
+                        tasks[asyncio.create_task(_run_notebook(execution, notebooks[label]))] = label
+                        continue
+                    sorter.done(label)
+                    ready += sorter.get_ready()
+                    if notebooks[label].outputs and not execution.reused[label].report:
+                        tasks[asyncio.create_task(_make_reports(execution, notebooks[label]))] = None
+            if not tasks:
+                return failures, not sorter.is_active()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                ended, result = tasks.pop(task), task.result()
+                if isinstance(result, Failure):
+                    failures.append(result)
+                elif ended is not None:
+                    execution.executed[ended] = result
+                    sorter.done(ended)
+                    if notebooks[ended].outputs:
+                        # what reads this notebook need not wait for its report
+                        tasks[asyncio.create_task(_make_reports(execution, notebooks[ended]))] = None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context, run, attempt = execution.context, execution.run, execution.attempt
+    store, label = context.store, notebook.label
+    async with execution.slots:
+        await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
+        stem = output_stem(notebook.filename, run, context.now())
+        final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
+        logger.info("run %d: notebook %s started", attempt.id, label)
+        state, failure = RunState.INTERRUPTED, None
+        try:
+            failure = await _execute_notebook(execution, notebook, final)
+            state = RunState.FAILED if failure else RunState.SUCCESS
+        except OSError as error:
+            state, failure = RunState.FAILED, Failure(_of_system(error), label)
+        finally:
+            context.outputs.release(final)
+            context.progress.drop(_task(execution, notebook))
+            # who was cancelled meanwhile may have made it all the same
+            kept = final if final.is_file() else None
+            ended = context.now()
+            finish = partial(store.finish_notebook, attempt, label, state, ended, notebook=kept, failure=failure)
+            await execution.record(finish)
+        if failure:
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+            return failure
+        logger.info("run %d: notebook %s done: %s", attempt.id, label, final)
+        return final
+
+
+async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Path) -> Failure | None:
+    """Execute a notebook, and give its final name to what was made of it, also when it failed."""
+    context = execution.context
+    source = context.settings.inputs_dir / notebook.filename
+    execution.sources[notebook.label] = _sha256(source)
+    with context.jobs.workspace() as workspace:
+        reply = await context.jobs.call(
+            "notebook",
+            {
+                "notebook": str(source),
+                "parameters": _values(execution, notebook),
+                "final": str(final),
+                "warm": notebook.warm,
+                # what will be made of this run's notebooks can be got ready meanwhile
+                "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
+            },
+            workspace,
+            timeout=notebook.timeout,
+            secrets={"FLOWAPI_TOKEN": execution.token.value},
+            on_progress=_progress(execution, notebook),
+        )
+        failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
+        made = workspace / "notebook.ipynb"
+        if made.exists() and reply.cause in ("timeout", "died"):
+            failure = await asyncio.to_thread(_secure, made, execution.token, failure)
+        if not made.exists():
+            return failure
+        await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))
+        await context.outputs.publish(made, final)
+        return replace(failure, notebook=str(final)) if failure else None
+
+
+async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
+    context, attempt = execution.context, execution.attempt
+    async with execution.slots:
+        context.progress.show(_task(execution, notebook), "report")
+        try:
+            making = Making(
+                run=execution.run,
+                attempt=attempt,
+                notebook=notebook,
+                executed=execution.executed,
+                sources=execution.sources,
+                availability=execution.availability,
+            )
+            made = await make_reports(context, making, execution.token, execution.record)
+        except OSError as error:
+            source = str(execution.executed[notebook.label])
+            made = Failure(f"report: {_of_system(error)}", notebook.label, notebook=source, of_report=True)
+        finally:
+            context.progress.drop(_task(execution, notebook))
+        if isinstance(made, Failure):
+            await execution.record(partial(context.store.fail_notebook, attempt, notebook.label, made))
+            logger.error("run %d: %s: %s", attempt.id, execution.run, made)
+            return made
+    execution.reports[notebook.label] = made
+    return made[0]
+
+
+def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:
+    """Find what the names that a notebook's parameters are given stand for."""
+    known: dict[str, Any] = {
+        **execution.run.parameters,
+        "flowapi_url": execution.context.settings.flowapi_url,
+        **{label: str(path) for label, path in execution.executed.items()},
+    }
+    return {parameter: known[name] for parameter, name in notebook.parameters.items()}
+
+
+def _notebook_failure(notebook: Notebook, reply: Reply, workspace: Path) -> Failure:
+    """Say why a notebook failed, in the reply's words or, where a kill left none, in ours."""
+    error = reply.error
+    if reply.cause == "timeout":
+        exception, message = "Timeout", f"took longer than the notebook's timeout of {notebook.timeout:g} s"
+    elif error:
+        exception, message = error.get("exception", "Error"), error.get("message", "")
+    else:
+        exception, message = "Died", f"{reply.how}. {reply.log}".strip()
+    cell = error.get("cell")
+    if cell is None:
+        try:
+            cell = record_cause(workspace / "notebook.ipynb", exception, message)
+        except (OSError, ValueError):
+            # nothing was executed yet, or the kill came in the middle of a write: not to be kept
+            (workspace / "notebook.ipynb").unlink(missing_ok=True)
+    return Failure(message, notebook.label, cell, exception, error.get("traceback"))
+
+
+def _task(execution: _Execution, notebook: Notebook) -> Task:
+    run = execution.run
+    return Task(execution.attempt.id, f"{run.workflow.name} {run.reference_date}", notebook.label)
+
+
+def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:
+    progress = execution.context.progress
+    if not progress.watched:
+        return None
+    task = _task(execution, notebook)
+    progress.show(task, "starting")
+    return lambda at: progress.show(task, f"cell {at['cell']}/{at['of']}")

@@ -1,0 +1,127 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Which dates count as having data: types, all of them or any, and how long ago a date appeared."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoflow.dates.listed_dates import DataRule, ListedDates, listed_at
+
+NOW = dt.datetime(2016, 1, 10, 12, tzinfo=dt.UTC)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+
+def day(number: int) -> dt.date:
+    return dt.date(2016, 1, number)
+
+
+def counting(listed: ListedDates, rule: DataRule, now: dt.datetime = NOW) -> list[int]:
+    return [dt.date.fromordinal(ordinal).day for ordinal in listed.available(rule, now).days]
+
+
+LISTED = listed_at({"calls": ["2016-01-01", "2016-01-02", "2016-01-04"], "sms": ["2016-01-02", "2016-01-05"]}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("types", "any_of", "all_of"),
+    [
+        (("calls", "sms"), [1, 2, 4, 5], [2]),
+        (("calls",), [1, 2, 4], [1, 2, 4]),
+        (("calls", "mds"), [1, 2, 4], []),
+        (None, [1, 2, 4, 5], [2]),
+        (("mds",), [], []),
+    ],
+)
+def test_a_date_counts_when_any_of_the_types_has_it_or_all(
+    types: tuple[str, ...] | None, any_of: list[int], all_of: list[int]
+) -> None:
+    assert counting(LISTED, DataRule(types)) == any_of
+    assert counting(LISTED, DataRule(types, "all")) == all_of
+    assert counting(ListedDates(), DataRule(types, "all")) == []
+
+
+def test_what_is_lacking_is_named() -> None:
+    rule = DataRule(("calls", "sms"), "all")
+    assert [LISTED.lacking(day(number), rule) for number in (1, 2, 3)] == [("sms",), (), ("calls", "sms")]
+    assert [LISTED.lacking(day(number), DataRule(("calls", "sms"))) for number in (1, 3)] == [(), ("calls", "sms")]
+
+
+def test_with_a_lag_a_date_counts_so_long_after_it_appeared() -> None:
+    listed = ListedDates({"calls": {day(1): NOW - 2 * DAY, day(2): NOW - DAY, day(3): NOW}}, NOW)
+    rule = DataRule(("calls",), lag=DAY)
+    assert counting(listed, rule) == [1, 2]
+    assert counting(listed, rule, NOW - HOUR) == [1]
+    assert counting(listed, rule, NOW + DAY) == [1, 2, 3]
+    assert listed.counts_from(day(3), rule) == NOW + DAY
+    assert listed.next_to_count(rule, NOW) == NOW + DAY
+    assert listed.next_to_count(rule, NOW + DAY) is None
+    assert listed.counts_from(day(4), rule) is None
+
+
+def test_the_first_type_that_has_a_date_begins_the_lag_or_the_last_where_all_must() -> None:
+    listed = ListedDates({"calls": {day(1): NOW - 2 * DAY}, "sms": {day(1): NOW}}, NOW)
+    assert listed.counts_from(day(1), DataRule(lag=DAY)) == NOW - DAY
+    assert listed.counts_from(day(1), DataRule(("calls", "sms"), "all", DAY)) == NOW + DAY
+
+
+def test_what_was_there_from_the_start_appeared_when_its_day_was_over() -> None:
+    """A backlog does not wait for its lag."""
+    listed = listed_at({"calls": [f"2016-01-{number:02}" for number in range(1, 11)]}, NOW)
+    rule = DataRule(lag=2 * DAY)
+    assert counting(listed, rule) == [1, 2, 3, 4, 5, 6, 7]
+    assert listed.counts_from(day(8), rule) == dt.datetime(2016, 1, 11, tzinfo=dt.UTC)
+    # today is not over: it has appeared by now
+    assert listed.counts_from(day(10), rule) == NOW + 2 * DAY
+
+
+def test_no_lag_leads_out_of_the_calendar() -> None:
+    rule, dates = DataRule(lag=3650 * DAY), ["0001-01-01", "9999-12-30", "9999-12-31"]
+    early, late = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)
+    assert counting(listed_at({"calls": dates}, early), rule, early) == []
+    assert counting(listed_at({"calls": dates}, late), rule, late) == [1]
+    assert listed_at({"calls": dates}, late).next_to_count(rule, late) == dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+def test_at_an_earlier_day_what_was_listed_later_had_appeared_nobody_knows_when() -> None:
+    listed = listed_at({"calls": [f"2016-01-{number:02}" for number in range(1, 11)]}, NOW)
+    then = dt.datetime(2016, 1, 5, 23, 59, tzinfo=dt.UTC)
+    assert counting(listed.until(day(5), then), DataRule(lag=2 * DAY), then) == [1, 2]
+    watched = ListedDates({"calls": {day(1): NOW - 4 * DAY, day(3): NOW}}, NOW, NOW - 8 * DAY)
+    then = dt.datetime(2016, 1, 6, 23, 59, tzinfo=dt.UTC)
+    assert counting(watched.until(day(6), then), DataRule(lag=DAY), then) == [3]
+    assert counting(watched.until(day(6), then), DataRule(lag=DAY / 4), then) == [1, 3]
+
+
+@given(
+    by_type=st.dictionaries(
+        st.sampled_from(["calls", "sms"]),
+        st.dictionaries(
+            st.integers(1, 9).map(day), st.integers(-200, 20).map(lambda hours: NOW + hours * HOUR), max_size=8
+        ),
+    ),
+    types=st.sampled_from([None, ("calls",), ("calls", "sms"), ("sms", "mds")]),
+    require=st.sampled_from(["any", "all"]),
+    lag=st.integers(0, 200).map(lambda hours: hours * HOUR),
+    since=st.none() | st.integers(-200, 20).map(lambda hours: NOW + hours * HOUR),
+)
+def test_what_counts_is_what_counts_from_now_or_before(
+    by_type: dict[str, dict[dt.date, dt.datetime]],
+    types: tuple[str, ...] | None,
+    require: str,
+    lag: dt.timedelta,
+    since: dt.datetime | None,
+) -> None:
+    listed, rule = ListedDates(by_type, NOW, since), DataRule(types, require, lag)  # type: ignore[arg-type]
+    expected = []
+    for number in range(1, 10):
+        begins = listed.counts_from(day(number), rule)
+        # without a lag the clock has no say
+        if begins is not None and (begins <= NOW or not lag):
+            expected.append(number)
+    assert counting(listed, rule) == expected

@@ -1,0 +1,329 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The state of each trigger and date, and the reason: dates, record and time are arguments."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given as for_any
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from autoflow.dates.date_stencil import DateStencil
+from autoflow.dates.listed_dates import ListedDates, listed_at
+from autoflow.decision.overview import (
+    DAY,
+    DayState,
+    Situation,
+    available_for,
+    calendar,
+    explain,
+    list_age,
+    moment,
+    span,
+    spans,
+)
+from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.model.reader import Failures, Latest, Request, Silence, Skip, Skips, Standing
+from autoflow.runs.runs import RunKey, build_run, key_maker
+from autoflow.schedule.cadence import why_excluded
+from autoflow.sensor.sensor import ready_days
+
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+LISTED = listed_at(
+    {"calls": [f"2016-01-{day:02}" for day in (1, 2, 3, 5)], "sms": ["2016-01-06"]},
+    NOW,
+)
+WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),), retries=Retries(attempts=3))
+TRIGGER = Trigger("w", {"unit": "admin3"}, dt.date(2016, 1, 2), DateStencil.parse([[-1, 1]]))
+
+
+def day(number: int) -> dt.date:
+    return dt.date(2016, 1, number)
+
+
+def key(number: int) -> RunKey:
+    return build_run(WORKFLOW, TRIGGER, day(number)).key
+
+
+def situation(**standing: Any) -> Situation:
+    definitions = Definitions({"w": WORKFLOW}, (TRIGGER,), "0 0 * * *")
+    return Situation(definitions, LISTED, Standing(**standing), NOW)
+
+
+def states_of(given: Situation, first: int = 1, last: int = 7) -> str:
+    (row,) = calendar(given, day(first), day(last))
+    letters = {"not available": "-", "excluded": "x", "given up": "G"}
+    return "".join(letters.get(state, state[0]) for state in row.states)
+
+
+def asked(number: int, at: dt.datetime, repairs: int | None = None) -> dict[RunKey, Request]:
+    run = build_run(WORKFLOW, TRIGGER, day(number))
+    request = Request("w", run.parameters_hash, day(number), run.parameters, at, repairs)
+    return {run.key: request}
+
+
+def test_a_date_is_excluded_due_waiting_or_not_available_by_definitions_and_dates_alone() -> None:
+    # 1 is before the earliest date; 5 wants 4 too; 6 wants 5 and itself
+    assert states_of(situation()) == "xdd-wd-"
+
+
+def test_the_record_goes_before_the_dates() -> None:
+    latest = {key(2): Latest(1, "success"), key(3): Latest(2, "running"), key(7): Latest(3, "success")}
+    assert states_of(situation(latest=latest)) == "xdr-wdd"
+    done = situation(latest=latest)
+    assert explain(done, TRIGGER, day(7)).state is DayState.DONE
+    assert explain(done, TRIGGER, day(7)).run_id == 3
+
+
+def test_a_failed_date_says_when_it_is_tried_again_and_one_that_is_given_up_that_it_is_not() -> None:
+    just_now = NOW - dt.timedelta(minutes=5)
+    given = situation(
+        latest={key(2): Latest(1, "failed"), key(3): Latest(2, "failed")},
+        failed={key(2): Failures(1, just_now), key(3): Failures(3, just_now)},
+    )
+    assert states_of(given) == "xfG-wd-"
+    failed = explain(given, TRIGGER, day(2))
+    assert failed.next_try == NOW + dt.timedelta(minutes=5)
+    assert failed.reason == "failed 1 time, last at 2026-11-23 11:55 UTC; tried again at 2026-11-23 12:05 UTC"
+    assert "had all its attempts" in explain(given, TRIGGER, day(3)).reason
+    later = replace(given, now=NOW + dt.timedelta(hours=1))
+    assert explain(later, TRIGGER, day(2)).reason.endswith("tried again at the next tick")
+
+
+def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_it_run() -> None:
+    stencil = DateStencil.parse([[-3, 0], 0, "2016-01-09"])
+    trigger = replace(TRIGGER, date_stencil=stencil)
+    given = situation()
+    given = replace(given, definitions=replace(given.definitions, triggers=(trigger,)))
+    answer = explain(given, trigger, day(5))
+    assert answer.state is DayState.WAITING
+    assert [wanted.missing for wanted in answer.wanted] == [(day(4),), (), (day(9),)]
+    assert answer.missing == (day(4), day(9))
+    assert answer.reason == (
+        "no data (none of calls, sms) for 2016-01-04, 2016-01-09; if these arrive it can run;"
+        " 2016-01-04 is older than dates that are there, and may never arrive"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (4, "(calls, sms), though it does for later ones, up to 2016-01-06"),
+        (7, "yet (calls, sms); the newest date is 2016-01-06"),
+    ],
+)
+def test_a_date_that_is_not_available_says_where_it_lies(number: int, words: str) -> None:
+    assert words in explain(situation(), TRIGGER, day(number)).reason
+
+
+def test_a_skipped_date_is_excluded_for_all_of_the_workflow_or_for_one_run() -> None:
+    whole = Skips((Skip("w", day(2), "", "no flights", NOW),))
+    one = Skips((Skip("w", day(3), key(3)[1], "cancelled", NOW), Skip("w", day(6), "another hash", "no", NOW)))
+    assert states_of(situation(skips=whole)) == "xxd-wd-"
+    assert states_of(situation(skips=one)) == "xdx-wd-"
+    assert explain(situation(skips=whole), TRIGGER, day(2)).reason == ("skipped since 2026-11-23 12:00 UTC: no flights")
+
+
+def test_what_was_asked_for_is_due_whatever_else_is_said_until_it_failed_again() -> None:
+    before, after = NOW - dt.timedelta(hours=2), NOW
+    failed = {key(3): Failures(3, NOW - dt.timedelta(hours=1))}
+    assert states_of(situation(requests=asked(1, NOW))) == "ddd-wd-"
+    assert states_of(situation(failed=failed, requests=asked(3, after))) == "xdd-wd-"
+    assert states_of(situation(failed=failed, requests=asked(3, before))) == "xdG-wd-"
+    skips = Skips((Skip("w", day(2), "", "no", NOW - dt.timedelta(hours=1)),))
+    assert states_of(situation(skips=skips, requests=asked(2, after))) == "xdd-wd-"
+    assert states_of(situation(skips=skips, requests=asked(2, before))) == "xxd-wd-"
+    assert "somebody asked for this repair" in explain(situation(requests=asked(1, NOW, 9)), TRIGGER, day(1)).reason
+
+
+def test_a_stencil_that_holds_no_day_excludes_the_date_and_says_so() -> None:
+    trigger = replace(TRIGGER, date_stencil=DateStencil.parse([["2016-01-05", 0]]))
+    answer = explain(situation(), trigger, day(3))
+    assert answer.state is DayState.EXCLUDED
+    assert "is empty for 2016-01-03" in answer.reason
+    assert answer.key is None
+
+
+def test_the_span_begins_with_the_first_date_that_counts_for_anybody() -> None:
+    given = situation()
+    assert span(given) == (day(2), day(6))
+    anything = replace(given, definitions=replace(given.definitions, triggers=(TRIGGER, Trigger("w"))))
+    assert span(anything) == (day(1), day(6))
+    assert span(replace(given, listed=listed_at({}, NOW))) == (day(2), day(2))
+
+
+def test_types_that_are_not_wanted_do_not_count() -> None:
+    given = situation()
+    calls = replace(given, definitions=replace(given.definitions, cdr_types=("calls",)))
+    assert day(6) not in available_for(calls, TRIGGER)
+    assert states_of(calls) == "xdd-w--"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"unit": "admin3", "zone": "z", "a": 1},
+        {"date": dt.date(2020, 1, 1), "nested": {"b": [1, dt.date(2020, 1, 1)], "a": None}, "ünï": 'q"uo\\te'},
+        {"reference": 1, "reference_dates": 2, "date_range": 3, "e": 1.5, "f": True},
+    ],
+)
+@pytest.mark.parametrize("stencil", [[0], [[-31, 0], 0], [["2015-01-01", "2015-02-01"], ["2015-01-01", -2]]])
+def test_quick_keys_are_the_keys_of_runs(parameters: dict[str, Any], stencil: list[Any]) -> None:
+    trigger = Trigger("w", parameters, date_stencil=DateStencil.parse(stencil))
+    key_of = key_maker(trigger)
+    for date in (day(1), dt.date(2016, 2, 29), dt.date(2016, 12, 31)):
+        assert key_of(date) == build_run(WORKFLOW, trigger, date).key
+
+
+def test_dates_in_a_row_are_told_as_a_span() -> None:
+    assert spans([day(1), day(2), day(3), day(5)]) == "2016-01-01 to 2016-01-03, 2016-01-05"
+
+
+dates_of = st.integers(1, 28).map(day)
+triggers = st.builds(
+    Trigger,
+    workflow_name=st.just("w"),
+    parameters=st.just({}),
+    earliest_date=st.none() | dates_of,
+    date_stencil=st.sampled_from([[0], [[-2, 1]], [-3, [0, 2]], [["2016-01-04", 0]], ["2016-01-05"]]).map(
+        DateStencil.parse
+    ),
+    latest_date=st.none() | dates_of,
+    dates=st.sampled_from([None, "* * sun", "L * *", "1-10 * fri", "* 2 *"]),
+    exclude=st.lists(st.tuples(dates_of, st.just(dt.date(2016, 1, 29))), max_size=1).map(tuple),
+    cdr_types=st.sampled_from([None, ("calls",), ("calls", "sms"), ("sms", "mds")]),
+    require=st.sampled_from([None, "any", "all"]),
+    lag=st.integers(0, 5).map(lambda days: days * dt.timedelta(hours=12)),
+)
+appearances = st.dictionaries(
+    st.integers(0, 31).map(lambda days: dt.date(2016, 1, 1) + dt.timedelta(days=days)),
+    st.integers(0, 9).map(lambda halves: NOW - halves * dt.timedelta(hours=12)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@for_any(
+    several=st.lists(triggers, min_size=1, max_size=3),
+    by_type=st.dictionaries(st.sampled_from(["calls", "sms", "topups"]), appearances),
+    since=st.none() | st.just(NOW - dt.timedelta(days=3)),
+    cdr_types=st.sampled_from([None, ("calls", "sms")]),
+    require=st.sampled_from(["any", "all"]),
+)
+def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
+    several: list[Trigger],
+    by_type: dict[str, dict[dt.date, dt.datetime]],
+    since: dt.datetime | None,
+    cdr_types: tuple[str, ...] | None,
+    require: Any,
+) -> None:
+    definitions = Definitions({"w": WORKFLOW}, tuple(several), None, cdr_types=cdr_types, require=require)
+    given_now = Situation(definitions, ListedDates(by_type, NOW, since), Standing(), NOW)
+    first, last = dt.date(2015, 12, 25), dt.date(2016, 2, 5)
+    ready = ready_days(definitions, given_now.listed, NOW)
+    for row, days in zip(calendar(given_now, first, last), ready, strict=True):
+        dates = [first + dt.timedelta(days=number) for number in range(len(row.states))]
+        due = [date.toordinal() for date, state in zip(dates, row.states, strict=True) if state is DayState.DUE]
+        assert due == list(days)
+        available = available_for(given_now, row.trigger)
+        for date, state in zip(dates, row.states, strict=True):
+            answer = explain(given_now, row.trigger, date)
+            assert answer.state is state
+            assert answer.reason
+            excluded = answer.key is None or why_excluded(row.trigger, date) is not None
+            assert (state is DayState.EXCLUDED) == excluded
+            if not excluded:
+                assert (state is DayState.NOT_AVAILABLE) == (date not in available)
+                assert (state is DayState.WAITING) == (date in available and answer.missing != ())
+
+
+def restricted(given: Situation, listed: ListedDates | None = None, **keys: Any) -> tuple[Situation, Trigger]:
+    trigger = replace(TRIGGER, **keys)
+    definitions = replace(given.definitions, triggers=(trigger,))
+    return replace(given, definitions=definitions, listed=listed or given.listed), trigger
+
+
+def test_dates_that_a_trigger_is_not_for_are_excluded_with_the_reason() -> None:
+    given, trigger = restricted(
+        situation(),
+        dates="* * sat,sun",
+        latest_date=day(5),
+        exclude=((day(3), day(4)),),
+        date_stencil=DateStencil(((0, 1),)),
+    )
+    assert states_of(given) == "xdxxxxx"
+    assert explain(given, trigger, day(5)).reason == "not one of the dates '* * sat,sun'"
+    assert explain(given, trigger, day(6)).reason == "after the latest date, 2016-01-05"
+    assert explain(given, trigger, day(3)).reason == "excluded in workflows.yml: 2016-01-03"
+
+
+def test_data_of_excluded_dates_counts_for_other_dates() -> None:
+    given, _ = restricted(situation(), exclude=((day(2), day(3)),))
+    assert states_of(given) == "xxd-wd-"
+
+
+def test_a_date_that_lacks_one_of_the_types_says_which() -> None:
+    listed = listed_at(
+        {
+            "calls": [f"2016-01-{number:02}" for number in range(1, 6)],
+            "sms": ["2016-01-01", "2016-01-02", "2016-01-04"],
+        },
+        NOW,
+    )
+    given, trigger = restricted(situation(), listed, cdr_types=("calls", "sms"), require="all")
+    assert states_of(given) == "xd-w---"
+    assert explain(given, trigger, day(3)).reason == ("FlowAPI lists data of calls for this date, and none of sms yet")
+    waiting = explain(given, trigger, day(4))
+    assert waiting.reason == (
+        "no data of sms for 2016-01-03; if 2016-01-03 arrives it can run;"
+        " 2016-01-03 is older than dates that are there, and may never arrive"
+    )
+    assert waiting.lacking == {day(3): ("sms",)}
+    assert span(given) == (day(2), day(5))
+
+
+def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> None:
+    soon = NOW - dt.timedelta(hours=1)
+    listed = ListedDates(
+        {"calls": {day(1): NOW - 9 * DAY, day(2): NOW - 9 * DAY, day(3): soon, day(4): NOW - 9 * DAY}}, NOW
+    )
+    given, trigger = restricted(situation(), listed, lag=2 * DAY)
+    assert states_of(given) == "xd-w---"
+    assert explain(given, trigger, day(3)).reason == (
+        "FlowAPI lists this date, and it counts from 2026-11-25 11:00 UTC on (lag 2d)"
+    )
+    assert explain(given, trigger, day(4)).reason == (
+        "FlowAPI lists 2016-01-03, which counts from 2026-11-25 11:00 UTC on (lag 2d); it can run then"
+    )
+    assert states_of(replace(given, now=NOW + 2 * DAY)) == "xddd---"
+
+
+def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() -> None:
+    failed = {"latest": {key(2): Latest(1, "failed")}, "failed": {key(2): Failures(1, NOW - DAY)}}
+    given, trigger = restricted(situation(**failed), dates="* * mon")
+    assert explain(given, trigger, day(2)).reason.endswith(
+        "it is not tried again: not one of the dates '* * mon'; the next one is 2016-01-04"
+    )
+    # until somebody asks for it
+    asked_for, trigger = restricted(situation(**failed, requests=asked(2, NOW)), dates="* * mon")
+    assert explain(asked_for, trigger, day(2)).state is DayState.DUE
+
+
+def test_the_age_of_the_list_and_the_time_without_one_are_told() -> None:
+    polled = NOW - dt.timedelta(hours=3, minutes=5)
+    silence = Silence(NOW - dt.timedelta(hours=1), NOW, "it answered with status 500")
+    assert list_age(polled, None, NOW) == [f"dates as FlowAPI listed them at {moment(polled)}, 3 hours ago"]
+    assert list_age(None, silence, NOW) == [
+        f"FlowAPI gives no list since {moment(silence.since)}: it answered with status 500"
+    ]
+    assert len(list_age(polled, silence, NOW)) == 2
+    for length, words in ((dt.timedelta(days=2), "2 days ago"), (dt.timedelta(minutes=1), "1 minute ago")):
+        assert list_age(NOW - length, None, NOW)[0].endswith(words)
+    # a clock that is behind
+    assert list_age(NOW + dt.timedelta(hours=1), None, NOW)[0].endswith("just now")
