@@ -4,6 +4,14 @@
     extend this one ('asciidoc_extended.tpl') or nbconvert's ('asciidoc/index.asciidoc.j2'). -#}
 {%- extends 'asciidoc/index.asciidoc.j2' -%}
 
+{%- block any_cell scoped -%}
+{#- tells where a cell begins -#}
+{%- if (cell.metadata.autoflow or {}).number -%}
+{{ "\n\n//autoflow-cell " ~ cell.metadata.autoflow.number ~ "\n\n" }}
+{%- endif -%}
+{{ super() }}
+{%- endblock any_cell -%}
+
 {%- block input -%}
 {%- set input = (cell.metadata.autoflow or {}).input -%}
 {%- if input == 'shown' and cell.source -%}

@@ -5,23 +5,30 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoflow.child.content import visible_text
+from PIL import Image
+
+from autoflow.child.expected import ExpectedCell
+from autoflow.child.html_content import visible_text
 from autoflow.child.pages import MISSING_PICTURE
 from autoflow.child.pictures import missing
+from autoflow.child.words import INVISIBLE, Seen, is_gone, lacking, words_of
 
 TAGS = (
     "a|abbr|b|body|br|button|caption|center|code|col|dd|details|div|dl|dt|em|figure|font|form|h[1-6]|head|hr|html|i|"
     "iframe|img|input|ins|kbd|label|li|link|meta|ol|p|pre|s|script|small|span|strong|style|sub|summary|sup|svg|"
     "table|tbody|td|tfoot|th|thead|title|tr|u|ul|video"
 )
-TAG = re.compile(rf"<(/?(?:{TAGS}))(?=[\s/>])[^<>]*>", re.IGNORECASE)
+TAG = re.compile(rf"<(/?(?:{TAGS}))(?=[\s/>])[^<>\n]*>", re.IGNORECASE)
+DATA = re.compile(r'src="data:[^"]*"')
 PICTURE_SYNTAX = re.compile(r"!\[[^\]\n]*\]\([^)\n]+\)")
 
 
@@ -37,6 +44,8 @@ class Expected:
     """Files of the pictures that it refers to."""
     shown: str
     """Text that the notebook itself shows: HTML and markdown are no faults where they are quoted."""
+    cells: tuple[ExpectedCell, ...] = ()
+    """What each cell has to be seen with."""
 
 
 @dataclass(frozen=True)
@@ -48,39 +57,96 @@ class Found:
     producer: str
 
 
-def check_pdf(path: Path, expected: Expected) -> Found:
+@dataclass(frozen=True)
+class _Sheet:
+    """What is on the paper of a PDF."""
+
+    seen: Seen
+    pictures: tuple[tuple[int, int], ...]
+    """Their sizes in dots."""
+    text: str
+    """All of it, beyond the paper too."""
+
+
+def check_pdf(path: Path, expected: Expected, blank: frozenset[str] = frozenset()) -> Found:
     """Look at a PDF.
+
+    Parameters
+    ----------
+    blank
+        Characters that no font has, which was said already.
 
     Raises
     ------
     BrokenReportError
         With everything that is wrong with it.
     """
-    # takes 0.2 s, which other jobs need not wait for
-    from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
+    # a library of 8 MB, which other jobs need not wait for
+    from pypdfium2 import PdfDocument, PdfiumError
 
     try:
-        reader = PdfReader(path)
-        pages: list[Any] = list(reader.pages)
-        texts = [page.extract_text() for page in pages]
-        embedded = {
-            getattr(reference, "idnum", name)
-            for page in pages
-            for name, reference in page.get("/Resources", {}).get("/XObject", {}).items()
-            if reference.get_object().get("/Subtype") == "/Image"
-        }
-        producer = str(reader.metadata.creator or "") if reader.metadata else ""
-    except (PyPdfError, ValueError, KeyError, OSError) as error:
+        pdf = PdfDocument(path)
+        sheets = [_sheet(page) for page in pdf]
+        producer = str(pdf.get_metadata_value("Creator"))
+        pdf.close()
+    except (PdfiumError, OSError) as error:
         raise BrokenReportError(f"the PDF can not be read back ({error})") from error
-    wanted = {file.read_bytes() for file in expected.pictures if file.suffix in (".png", ".jpg", ".jpeg")}
-    complaints = list(_complaints("\n".join(texts), expected))
-    if not texts:
+    text = "\n".join(sheet.text for sheet in sheets)
+    complaints = list(_complaints(text, expected))
+    if not sheets:
         complaints.append("it has no pages")
-    if len(embedded) < len(wanted):
-        complaints.append(f"it has {len(embedded)} pictures of {len(wanted)}")
+    sizes = Counter(size for sheet in sheets for size in sheet.pictures)
+    files = {file: _size(file) for file in expected.pictures if file.suffix in (".png", ".jpg", ".jpeg")}
+    if gone := {size for size in files.values() if size not in sizes}:
+        complaints.append(f"{len(gone)} of its {len(files)} pictures are not on its pages")
+    complaints += _lacking_words(Seen.of(sheet.seen for sheet in sheets), expected, blank)
+    complaints += _lacking_pictures(sizes, expected, files)
     _raise(complaints)
-    return Found(len(texts), "\n".join(texts), producer)
+    return Found(len(sheets), text, producer)
+
+
+def _sheet(page: Any) -> _Sheet:
+    """Read what is drawn on a page, piece by piece in the order of drawing."""
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_TEXT
+
+    left, bottom, right, top = page.get_mediabox()
+    text_page = page.get_textpage()
+    pieces, everything, pictures = [], [], []
+    for drawn in page.get_objects(filter=[FPDF_PAGEOBJ_TEXT, FPDF_PAGEOBJ_IMAGE], textpage=text_page):
+        box = drawn.get_bounds()
+        inside = box[0] < right and box[2] > left and box[1] < top and box[3] > bottom
+        if drawn.type == FPDF_PAGEOBJ_IMAGE:
+            if inside:
+                pictures.append(drawn.get_px_size())
+            continue
+        text = drawn.extract()
+        everything.append((text, box))
+        if inside and (box[0] + box[2]) / 2 < right and (box[1] + box[3]) / 2 > bottom:
+            pieces.append((text, box))
+    return _Sheet(Seen.at([text for text, _ in pieces], _joined(pieces)), tuple(pictures), _joined(everything))
+
+
+def _joined(pieces: Iterable[tuple[str, tuple[float, ...]]]) -> str:
+    """Join pieces of text, those of one word without anything between."""
+    parts: list[str] = []
+    before: tuple[float, ...] | None = None
+    for text, box in pieces:
+        if before is not None and not _touch(before, box):
+            parts.append("\n")
+        parts.append(text)
+        before = box
+    return "".join(parts)
+
+
+def _touch(before: tuple[float, ...], after: tuple[float, ...]) -> bool:
+    height = max(before[3] - before[1], after[3] - after[1])
+    gap = after[0] - before[2]
+    return after[1] < before[3] and after[3] > before[1] and -height < gap < 0.3 * height
+
+
+def _size(file: Path) -> tuple[int, int]:
+    with Image.open(file) as picture:
+        return picture.size
 
 
 def check_html(path: Path, expected: Expected) -> Found:
@@ -94,23 +160,51 @@ def check_html(path: Path, expected: Expected) -> Found:
     content = path.read_text(encoding="utf-8")
     body = content.partition("<body")[2]
     sources = re.findall(r'<img [^>]*?src="([^"]*)"', body)
-    text = visible_text(f"<body{body}")
+    text = visible_text(f"<body{DATA.sub('', body)}")
     complaints = list(_complaints(text, expected))
     if not text.strip() and not sources:
         complaints.append("it is empty")
     empty = sum(not re.match(r"data:image/[\w.+-]+;base64,.", source) for source in sources)
     if empty:
         complaints.append(f"{empty} of its pictures are not there")
-    if len(set(sources)) - empty < len({file.read_bytes() for file in expected.pictures}):
-        complaints.append(f"it has {len(set(sources)) - empty} pictures of {len(expected.pictures)}")
+    shown = Counter(source.partition(",")[2] for source in sources)
+    files = {file: base64.b64encode(file.read_bytes()).decode() for file in expected.pictures}
+    if gone := {file for file, encoded in files.items() if encoded not in shown}:
+        complaints.append(f"{len(gone)} of its {len(files)} pictures are not on its page")
+    complaints += _lacking_words(Seen.at([], text), expected, frozenset(), folded=True)
+    complaints += _lacking_pictures(shown, expected, files)
     _raise(complaints)
     return Found(None, text, "")
+
+
+def _lacking_words(seen: Seen, expected: Expected, blank: frozenset[str], *, folded: bool = False) -> Iterator[str]:
+    """Name the cells whose words are not all there."""
+    wanted = {cell.number: words_of(f"{cell.text}\n{cell.folded}" if folded else cell.text) for cell in expected.cells}
+    gone = lacking(wanted.values(), seen, blank)
+    if not gone:
+        return
+    for number, words in wanted.items():
+        own = [word for word in words if word in gone]
+        # a word that is in other cells too is taken to be missing where the most others are
+        if is_gone(words, gone) and len(own) >= max(len(gone) // 10, 1):
+            named = ", ".join(own[:5]) + (", ..." if len(own) > 5 else "")
+            yield f"cell {number}: {len(own)} of its words are not in the report ({named})"
+
+
+def _lacking_pictures(shown: Counter[Any], expected: Expected, files: dict[Path, Any]) -> Iterator[str]:
+    """Name the cells whose pictures are not all there."""
+    left = Counter(shown)
+    for cell in expected.cells:
+        wanted = Counter(files[file] for file in cell.pictures if file in files)
+        if gone := (wanted - left).total():
+            yield f"cell {cell.number}: {gone} of its {wanted.total()} pictures are not in the report"
+        left -= wanted
 
 
 def _complaints(text: str, expected: Expected) -> Iterator[str]:
     for name in dict.fromkeys(re.findall(rf"{MISSING_PICTURE}\s+(\S+)", text)):
         yield missing(name)
-    shown = html.unescape(expected.shown).lower()
+    shown = _squeezed(INVISIBLE.sub("", html.unescape(expected.shown).lower()))
     tags = {match.group(): match.group(1).lower() for match in TAG.finditer(text)}
     unexpected = [tag for tag, name in tags.items() if f"<{name}" not in shown]
     if unexpected:

@@ -73,13 +73,18 @@ def literal(text: str) -> str:
     return spelled(re.sub(r"[ \t\n\r\f\v]+", " ", text).strip(" "))
 
 
+def printed(text: str) -> str:
+    """Give what a terminal would show in the end of text that was printed."""
+    return clean(last_state(strip_ansi(LINK.sub("", text)))).expandtabs().rstrip()
+
+
 def literal_block(text: str, mark: str = ".") -> str:
     """Show text as it is, in letters of one width.
 
     asciidoctor-pdf looks at all that is left of a block again on each page, and lays out a block of one page twice:
     a long text is rows of a table there.
     """
-    plain = clean(last_state(strip_ansi(LINK.sub("", text)))).expandtabs().rstrip()
+    plain = printed(text)
     if not plain:
         return ""
     lines = plain.split("\n")

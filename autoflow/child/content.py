@@ -5,25 +5,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from html import escape
 from itertools import groupby
 from typing import Any
 
-from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
-from autoflow.child.html_tables import html_to_asciidoc
+from autoflow.child.html_content import shown_by, shows_text_instead
 from autoflow.notebooks import cell_position
+from autoflow.notices import Notice
 
 SHOWN_OUTPUTS = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain")
+
+OTHER_PICTURES = ("image/gif", "image/webp", "image/bmp", "image/tiff")
 
 INTERACTIVE = re.compile(r"application/vnd\.(plotly|vega|vegalite|bokehjs|jupyter\.widget)\b.*|application/javascript")
 """Kinds of output that need a browser and a program; beside them stands what they look like on paper, or nothing."""
 
-PROGRAM = re.compile(r"<(script|iframe|canvas|video|audio|object|embed)\b", re.IGNORECASE)
-
-BLOCK = re.compile(r"^(p|div|br|hr|li|ul|ol|h[1-6]|tr|td|th|table|pre|blockquote|section|summary|dt|dd|figure)$")
+LOADING = re.compile(r"application/vnd\.bokehjs_load\b.*")
+"""What only prepares for what comes."""
 
 OBJECT = re.compile(r"<[\w.]*(Figure|Axes|AxesSubplot|Text|Line2D|Colorbar)\b.*>|\[<matplotlib.*>\]", re.DOTALL)
 """How Python shows a plot's object: no content next to the plot itself."""
@@ -42,7 +45,7 @@ HIDES_OUTPUT = frozenset({"remove-output", "remove_output", "hide-output", "hide
 SHOWS_INPUT = frozenset({"show-input", "show_input"})
 
 
-def keep_content(notebook: NotebookNode, *, code: bool) -> list[str]:
+def keep_content(notebook: NotebookNode, *, code: bool) -> list[Notice]:
     """Take out what is no content: cells and outputs that tags hide, errors, warnings on stderr, plots' objects.
 
     Parameters
@@ -52,10 +55,10 @@ def keep_content(notebook: NotebookNode, *, code: bool) -> list[str]:
 
     Returns
     -------
-    list of str
-        Warnings of outputs that no page can show.
+    list of Notice
+        What no page can show.
     """
-    warnings = []
+    notices: list[Notice] = []
     cells = []
     for index, cell in enumerate(notebook.cells):
         number = cell_position(notebook.cells, index)
@@ -71,11 +74,11 @@ def keep_content(notebook: NotebookNode, *, code: bool) -> list[str]:
         if shown == "hidden":
             # what nbconvert's own templates look at
             cell.metadata["transient"] = {"remove_source": True}
-        warnings += _keep_outputs(cell, number) if not tags & HIDES_OUTPUT else []
+        notices += _keep_outputs(cell, number) if not tags & HIDES_OUTPUT else []
         if tags & HIDES_OUTPUT:
             cell.outputs = []
     notebook.cells = cells
-    return warnings
+    return notices
 
 
 def _is_foreign(cell: NotebookNode) -> bool:
@@ -95,7 +98,7 @@ def _input(tags: set[str], *, code: bool) -> str:
     return "shown" if code else "folded"
 
 
-def _keep_outputs(cell: NotebookNode, number: int) -> list[str]:
+def _keep_outputs(cell: NotebookNode, number: int) -> list[Notice]:
     has_plot = any(key.startswith("image/") for output in cell.outputs for key in output.get("data", ()))
     cell.outputs = [
         output
@@ -105,21 +108,19 @@ def _keep_outputs(cell: NotebookNode, number: int) -> list[str]:
         and not (has_plot and set(output.get("data", ())) == {"text/plain"} and OBJECT.fullmatch(_text(output)))
     ]
     cell.outputs = list(_with_prints_joined(cell.outputs))
-    warnings = []
+    notices = []
     for output in list(cell.outputs):
         data = output.get("data")
         if data is None:
             continue
-        _settle(data)
-        if data.pop("autoflow/lost", None):
-            warnings.append(
-                f"cell {number} shows something interactive, which no report can hold; show a picture of it as well"
-            )
-        elif data and not any(kind in data for kind in SHOWN_OUTPUTS) and not _is_record(data):
-            warnings.append(f"cell {number} has output of a kind that no report can hold: {', '.join(sorted(data))}")
+        lost = _settle(data)
+        if lost:
+            notices.append(Notice(number, f"{lost} cannot be in a report; show a picture of it as well"))
+            # in its place
+            data["text/html"] = f"<p><em>{escape(f'Not in this report: {lost}')}</em></p>"
         if not any(kind in data for kind in SHOWN_OUTPUTS):
             cell.outputs.remove(output)
-    return warnings
+    return notices
 
 
 def _with_prints_joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
@@ -133,40 +134,50 @@ def _with_prints_joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
             yield from (first, *others)
 
 
-def _settle(data: dict[str, Any]) -> None:
-    """Leave HTML and LaTeX only where a page can show them, or where there is nothing else."""
+def _settle(data: dict[str, Any]) -> str | None:
+    """Leave of the looks of an output those that a page can have, and name what none can have where nothing is left."""
+    if any(LOADING.fullmatch(kind) for kind in data):
+        data.clear()
+        return None
+    _replace(data)
     html = data.get("text/html")
-    is_table = html is not None and html_to_asciidoc(html) is not None
-    programmed = html is not None and not is_table and PROGRAM.search(html) is not None
+    visible, programmed = shown_by(html) if html is not None else (False, False)
     interactive = programmed or any(INTERACTIVE.fullmatch(kind) for kind in data)
-    if (interactive and not is_table) or DISPLAYED.fullmatch(str(data.get("text/plain", ""))):
+    if (interactive and not visible) or DISPLAYED.fullmatch(str(data.get("text/plain", ""))):
         # the text that stands for it is a name in a program
         data.pop("text/plain", None)
-    if html is not None and not is_table:
-        others = any(kind in data for kind in SHOWN_OUTPUTS[1:])
-        if others or programmed or not visible_text(html):
-            del data["text/html"]
+    pictured = any(kind.startswith("image/") and kind in SHOWN_OUTPUTS for kind in data)
+    if html is not None and (not visible or (interactive and pictured)):
+        del data["text/html"]
     latex = data.get("text/latex")
     if latex is not None and not FORMULA.search(latex) and "text/plain" in data:
         del data["text/latex"]
-    if interactive and not any(kind in data for kind in SHOWN_OUTPUTS):
-        data["autoflow/lost"] = True
+    if any(kind in data for kind in SHOWN_OUTPUTS) or _is_record(data):
+        return None
+    if interactive:
+        return "something interactive"
+    kinds = ", ".join(sorted(data))
+    # nbconvert would write it into a file
+    data.pop("application/pdf", None)
+    return f"output of the kind {kinds}" if kinds else None
+
+
+def _replace(data: dict[str, Any]) -> None:
+    """Put looks that a page can have in the place of others."""
+    html = data.get("text/html")
+    if html is not None and shows_text_instead(html) and "text/plain" in data:
+        del data["text/html"]
+    if "application/json" in data and DISPLAYED.fullmatch(str(data.get("text/plain", ""))):
+        data["text/plain"] = json.dumps(data["application/json"], ensure_ascii=False, indent=1)
+    for kind in OTHER_PICTURES:
+        if kind in data and "image/png" not in data:
+            # they are read by what is in them, and written as PNG
+            data["image/png"] = data.pop(kind)
 
 
 def _is_record(data: dict[str, Any]) -> bool:
     """Whether an output is a note for programs, as scrapbook glues it."""
     return any(kind.startswith(("application/scrapbook", "application/papermill")) for kind in data)
-
-
-def visible_text(html: str) -> str:
-    """Read the text of HTML that a browser would show."""
-    soup = BeautifulSoup(html, "html.parser")
-    for unseen in soup(["style", "script", "template"]):
-        unseen.decompose()
-    for block in soup.find_all(BLOCK):
-        block.insert_before("\n")
-        block.append("\n")
-    return soup.get_text().strip()
 
 
 def _text(output: NotebookNode) -> str:

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 
-from autoflow.child.asciidoc import literal
+from autoflow.child.asciidoc import spelled
+from autoflow.child.html_inline import IN_CELL, Page, inline, plain, tidy, written
 from autoflow.child.table_layout import FEW_ROWS, NORMAL, Layout, Part, lay_out, measure
 
 NUMBER = re.compile(
@@ -18,73 +21,121 @@ NUMBER = re.compile(
 )
 """What a column of numbers may hold, signs for missing ones and the frame's ellipsis among them."""
 
+NO_ROWS = "no rows"
+"""What stands in the place of the rows of an empty table."""
+
 
 @dataclass(frozen=True)
 class Cell:
     """One cell of a table."""
 
-    text: str
+    markup: str
     is_header: bool
     columns: int = 1
     rows: int = 1
 
+    @cached_property
+    def text(self) -> str:
+        return plain(self.markup)
+
+    @cached_property
+    def picture(self) -> float:
+        """Points that the widest picture in it takes."""
+        if "pdfwidth" not in self.markup:
+            return 0.0
+        return max(map(float, PICTURE_WIDTH.findall(self.markup)), default=0.0)
+
+
+UNDERSCORE = spelled("_")
+PICTURE_WIDTH = re.compile(r"pdfwidth=([\d.]+)pt")
 
 Row = list[Cell]
 Line = list[tuple[int, Cell]]
 """A row, with the column that each cell begins in."""
 
 
-def html_to_asciidoc(html: str) -> str | None:
-    """Convert HTML that holds tables; None when it holds none."""
-    soup = BeautifulSoup(html, "html.parser")
-    for unseen in soup(["style", "script"]):
-        unseen.decompose()
-    blocks = []
-    for element in soup.find_all(["table", "p"]):
-        if element.find_parent("table"):
-            continue
-        text = element.get_text(" ", strip=True)
-        if element.name == "table":
-            blocks.append(_table(element))
-        elif text:
-            # what pandas says below a frame that it cut short
-            blocks.append(f"[.small]#{literal(text)}#")
-    return "\n\n".join(blocks) if soup.find("table") else None
+def rows_of(table: Tag) -> list[Tag]:
+    """List the rows of a table, those of tables inside of it left out."""
+    rows = []
+    for child in table.children:
+        if isinstance(child, Tag) and child.name == "tr":
+            rows.append(child)
+        elif isinstance(child, Tag) and child.name not in ("table", "caption"):
+            rows += rows_of(child)
+    return rows
 
 
-def _table(table: Tag) -> str:
-    head = [_cells(row) for section in table.find_all("thead") for row in section.find_all("tr")]
-    body = [_cells(row) for row in table.find_all("tr") if not row.find_parent("thead")]
+def cells_of(row: Tag) -> list[Tag]:
+    """List the cells of a row."""
+    return [child for child in row.children if isinstance(child, Tag) and child.name in ("td", "th")]
+
+
+def in_head(row: Tag) -> bool:
+    """Whether a row is in the head of its table."""
+    return isinstance(row.parent, Tag) and row.parent.name == "thead"
+
+
+def table_block(table: Tag, page: Page, *, nested: bool) -> str:
+    """Write a table; within another block it is neither turned nor split into parts."""
+    rows = [(in_head(row), _cells(row, page)) for row in rows_of(table)]
+    head = [cells for heading, cells in rows if heading and cells]
+    body = [cells for heading, cells in rows if not heading and cells]
     head = _with_index_names(head)
     if not head and body and all(cell.is_header for cell in body[0]):
         head, body = body[:1], body[1:]
-    width = max((sum(cell.columns for cell in row) for row in [*head, *body]), default=0)
+    width = _width([*head, *body])
     if not width:
         return ""
+    if not body:
+        # in one column: what spans all of them does not make any of them wider
+        body = [[Cell(f"<em>{NO_ROWS}</em>", is_header=False)]]
     numeric = _numeric_columns(body, width)
-    lines = _placed([*head, *body], width)
+    lines = [*_flat(head, width), *_placed(body, width)]
     layout = _layout(lines, len(head), numeric)
     if layout != _layout(breakable := _with_breaks(lines, len(head)), len(head), numeric):
         lines, layout = breakable, _layout(breakable, len(head), numeric)
     caption = table.find("caption")
-    title = f".{_title(caption.get_text(' ', strip=True))}\n" if caption and caption.get_text(strip=True) else ""
-    everything = Part(tuple(range(width)), None)
+    words = written(inline(caption, page).replace("\n", " ")) if isinstance(caption, Tag) else ""
+    title = f".{words}\n" if words else ""
+    return _written_out(lines, len(head), numeric, layout, title, nested=nested)
+
+
+def _written_out(
+    lines: list[Line], heads: int, numeric: list[bool], layout: Layout, title: str, *, nested: bool
+) -> str:
+    everything = Part(tuple(range(len(numeric))), None)
     whole = Layout(NORMAL, sideways=False, parts=(everything,))
     if layout == whole:
-        return _printed(lines, len(head), numeric, whole, everything, title)
+        return _printed(lines, heads, numeric, whole, everything, title)
     printed = [
-        _printed(lines, len(head), numeric, layout, part, "" if number else title, role="on-paper")
+        _printed(lines, heads, numeric, layout, part, "" if number else title, role="on-paper")
         for number, part in enumerate(layout.parts)
     ]
+    if nested:
+        return printed[0] if len(printed) == 1 else "\n\n".join(printed)
     pages = "\n\n".join(printed)
     if layout.sideways:
         pages = f"[page-layout=landscape]\n<<<\n\n{pages}\n\n[page-layout=portrait]\n<<<"
     # a page of HTML scrolls, so that what is printed in parts can stay in one
     role = "on-screen" if len(layout.parts) > 1 else "wide" if layout.sideways else "fine"
-    screen = _printed(lines, len(head), numeric, whole, everything, title, role=role)
+    screen = _printed(lines, heads, numeric, whole, everything, title, role=role)
     if len(layout.parts) > 1:
         screen += "\n\n" + "\n\n".join(printed)
     return f"ifdef::backend-pdf[]\n{pages}\nendif::[]\nifndef::backend-pdf[]\n{screen}\nendif::[]"
+
+
+def _flat(head: list[Row], width: int) -> list[Line]:
+    """Leave no cell of a head spanning rows, which asciidoc has not: its text is in the lowest of them."""
+    placed = [dict(line) for line in _placed(head, width)]
+    for number, line in enumerate(placed):
+        for column, cell in list(line.items()):
+            rows = min(cell.rows, len(placed) - number)
+            if cell.rows > 1:
+                blank = replace(cell, markup="", rows=1)
+                for below in range(number, number + rows):
+                    placed[below][column] = blank
+                placed[number + rows - 1][column] = replace(cell, rows=1)
+    return [sorted(line.items(), key=lambda item: item[0]) for line in placed]
 
 
 def _layout(lines: list[Line], heads: int, numeric: list[bool]) -> Layout:
@@ -92,11 +143,16 @@ def _layout(lines: list[Line], heads: int, numeric: list[bool]) -> Layout:
     width = len(numeric)
     names: list[list[str]] = [[] for _ in range(width)]
     texts: list[list[str]] = [[] for _ in range(width)]
+    pictures = [0.0] * width
     for number, line in enumerate(lines):
         for column, cell in line:
             if cell.columns == 1:
-                (names if number < heads else texts)[column].append(cell.text)
-    columns = [measure(names[column], texts[column], numeric=numeric[column]) for column in range(width)]
+                (names if number < heads else texts)[column].extend(cell.text.split("\n"))
+                pictures[column] = max(pictures[column], cell.picture)
+    columns = [
+        measure(names[column], texts[column], numeric=numeric[column], picture=pictures[column])
+        for column in range(width)
+    ]
     body = lines[heads:]
     index = min((sum(cell.is_header for _, cell in line if cell.columns == 1) for line in body[:1]), default=0)
     return lay_out(columns, len(body), index or 1)
@@ -106,7 +162,12 @@ def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
     """Let the names of columns break after an underscore."""
     return [
         [
-            (column, replace(cell, text=cell.text.replace("_", "_\u200b")) if number < heads else cell)
+            (
+                column,
+                replace(cell, markup=cell.markup.replace(UNDERSCORE, f"{UNDERSCORE}\u200b"))
+                if number < heads
+                else cell,
+            )
             for column, cell in line
         ]
         for number, line in enumerate(lines)
@@ -117,7 +178,8 @@ def _printed(
     lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part, title: str, role: str = ""
 ) -> str:
     """Write the columns of one part."""
-    options = ["header"] if heads else []
+    # where nothing is said, a first line with an empty one below is a head
+    options = ["header"] if heads else ["noheader"]
     shares = part.shares
     if shares is None:
         options.append("autowidth")
@@ -127,6 +189,8 @@ def _printed(
         for column, share in zip(part.columns, shares or [""] * len(part.columns), strict=True)
     )
     said = f',role="{role}"' if role else ""
+    if heads > 1:
+        said += f",heads={heads}"
     # asciidoc knows one row of heads; further ones are rows of header cells
     rows = [
         _row(_within(line, part.columns), alignments, marked=number > 0 or not heads, size=layout.size)
@@ -147,16 +211,22 @@ def _within(line: Line, columns: tuple[int, ...]) -> Line:
     return kept
 
 
-def _cells(row: Tag) -> Row:
+def _cells(row: Tag, page: Page) -> Row:
     return [
         Cell(
-            text=cell.get_text(" ", strip=True).replace("\u00a0", " ").strip(),
+            markup=_inside(cell, page),
             is_header=cell.name == "th",
             columns=_span(cell, "colspan"),
             rows=_span(cell, "rowspan"),
         )
-        for cell in row.find_all(["td", "th"])
+        for cell in cells_of(row)
     ]
+
+
+def _inside(cell: Tag, page: Page) -> str:
+    markup = tidy("".join(inline(child, page, IN_CELL) for child in cell.children))
+    # an empty place, as pandas writes it
+    return "" if markup in ("&#160;", "\u00a0") else markup
 
 
 def _span(cell: Tag, name: str) -> int:
@@ -179,11 +249,28 @@ def _with_index_names(head: list[Row]) -> list[Row]:
     return [*head[:-2], [*names[:blank], *above[blank:]]]
 
 
+def _width(rows: list[Row]) -> int:
+    """Count the columns; a cell that has a row for itself may say that it spans more than there are."""
+    width, below = 0, Counter[int]()
+    for row in rows:
+        column, reached = 0, {each for each, left in below.items() if left > 0}
+        for cell in row:
+            while column in reached:
+                column += 1
+            columns = cell.columns if len(row) > 1 or len(rows) == 1 else 1
+            for each in range(column, column + columns):
+                below[each] = cell.rows
+            column += columns
+            width = max(width, column)
+        below = Counter({each: left - 1 for each, left in below.items()})
+    return width
+
+
 def _placed(rows: list[Row], width: int) -> list[Line]:
-    """Find the column that each cell begins in, around those that reach down from rows above."""
+    """Find the column that each cell begins in, around those that reach down from rows above; no place is left out."""
     below = [0] * width
     placed = []
-    for row in rows:
+    for number, row in enumerate(rows):
         cells = iter(row)
         line = []
         column = 0
@@ -192,9 +279,10 @@ def _placed(rows: list[Row], width: int) -> list[Line]:
                 below[column] -= 1
                 column += 1
                 continue
-            cell = next(cells, None)
-            if cell is None:
-                break
+            cell = next(cells, Cell("", is_header=False))
+            room = next((each for each in range(column, width) if below[each]), width) - column
+            if cell.columns > room or cell.rows > len(rows) - number:
+                cell = replace(cell, columns=min(cell.columns, room), rows=min(cell.rows, len(rows) - number))
             line.append((column, cell))
             below[column : column + cell.columns] = [cell.rows - 1] * cell.columns
             column += cell.columns
@@ -228,7 +316,7 @@ def _row(line: Line, alignments: list[str], *, marked: bool, size: float) -> str
         style = "h" if marked and cell.is_header else ""
         # said for each cell: asciidoctor-pdf loses count of columns below a cell of several rows
         alignment = "^" if cell.columns > 1 else alignments[column]
-        text = literal(cell.text)
+        text = written(cell.markup)
         if size != NORMAL and text:
             text = f"[.{size_role(size)}]##{text}##"
         parts.append(f"{span + '+' if span else ''}{alignment}{style}|{text}")
@@ -238,7 +326,3 @@ def _row(line: Line, alignments: list[str], *, marked: bool, size: float) -> str
 def size_role(size: float) -> str:
     """Name the theme's role for letters of a size."""
     return f"size-{round(size * 10)}"
-
-
-def _title(text: str) -> str:
-    return literal(text) or "Table"

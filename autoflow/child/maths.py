@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,18 +23,26 @@ ABOVE, BELOW = 1.069, 0.293
 ET.register_namespace("", "http://www.w3.org/2000/svg")
 
 
-def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[str]]:
+@dataclass(frozen=True)
+class Undrawn:
+    """A formula that cannot be drawn."""
+
+    formula: str
+    message: str
+
+
+def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[Undrawn]]:
     """Draw the formulas that `autoflow.child.markdown` has named, and refer to their pictures.
 
     Returns
     -------
     asciidoc : str
         A formula that can not be drawn is in it as its source.
-    undrawn : list of str
-        Which those are, for a person.
+    undrawn : list of Undrawn
+        Which those are.
     """
     drawn: dict[tuple[str, str], str] = {}
-    undrawn: list[str] = []
+    undrawn: list[Undrawn] = []
 
     def refer(match: re.Match[str], *, block: bool) -> str:
         kind, name = match.group(1), match.group(2)
@@ -44,7 +53,8 @@ def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[str]]:
                 drawn[kind, name] = _draw(source, file, inline=kind == "inline")
             except Exception as error:  # noqa: BLE001  # whatever a library makes of somebody's LaTeX
                 drawn[kind, name] = _source(source)
-                undrawn.append(f"the formula {_flat(source)!r} can not be drawn ({error or type(error).__name__})")
+                reason = f"{error or type(error).__name__}"
+                undrawn.append(Undrawn(source, f"the formula {_flat(source)!r} cannot be drawn ({reason})"))
         reference = drawn[kind, name]
         if block and reference.startswith("image:"):
             return f"\n{reference.replace('image:', 'image::', 1).replace('[', '[align=center,', 1)}\n"

@@ -35,12 +35,14 @@ def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         raise NotFoundError(f"There is no run {run_id}{f'; the newest is {newest[0]}' if newest else ''}.")
     attempts = reader.attempts(run.key)[::-1]
     known = {label: text for number, label, text in asked.request["progress"] if number == run.id}
+    notebooks = [_notebook(asked, notebook, known) for notebook in reader.notebooks(run.id)]
     return "run.html", {
         "run": run,
         "parameters": parameters_text(run.parameters),
         "all_parameters": json.dumps(run.parameters, ensure_ascii=False, indent=2) if run.parameters else None,
         "took": _took(run),
-        "notebooks": [_notebook(asked, notebook, known) for notebook in reader.notebooks(run.id)],
+        "notebooks": notebooks,
+        "warned": any(notebook["warnings"] for notebook in notebooks),
         "attempts": [
             {"run": each, "took": _took(each), "link": asked.links.page(f"runs/{each.id}")}
             for each in attempts[:MOST_ATTEMPTS]
@@ -116,6 +118,7 @@ def _notebook(asked: Asked, notebook: RecordedNotebook, known: dict[str, str]) -
         "failure": notebook.failure,
         "reused": notebook.reused_from,
         "reused_link": links.page(f"runs/{notebook.reused_from}"),
+        "warnings": [str(warning) for warning in notebook.warnings],
         "files": [(name, link) for name, link in files if link],
         "gone": bool(notebook.notebook) and not Path(notebook.notebook or "").is_file(),
     }

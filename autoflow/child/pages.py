@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow.child.asciidoc import BORDER, unspelled
@@ -22,6 +23,8 @@ from autoflow.resources import config_file
 THEME = "report-theme.yml"
 STYLE = "report.css"
 CONVERSION_TIMEOUT = 1500.0
+
+TABLES = Path(__file__).with_name("tables.rb")
 
 MISSING_PICTURE = "autoflow-missing-picture"
 """What a page shows in the place of a picture that could not be drawn, for the check that follows."""
@@ -65,7 +68,18 @@ class ConversionError(Exception):
     """asciidoctor-pdf made no pages; the message is for a person."""
 
 
-def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Said:
+    """What is to be said of pages that were made."""
+
+    message: str
+    characters: tuple[str, ...] = ()
+    """Those that it is about."""
+    blank: tuple[str, ...] = ()
+    """Those of them that no page shows."""
+
+
+def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[Said]:
     """Make a PDF, by a process at the end of a line where there is one, and give what is to be said of it."""
     theme_file = source.with_name("pages-theme.yml")
     theme_file.write_text(_theme(theme or config_file(THEME), source.read_text(encoding="utf-8")), encoding="utf-8")
@@ -75,7 +89,7 @@ def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = N
         {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
         PROGRAM,
         line=line,
-        extensions=(DESIGN,),
+        extensions=(DESIGN, TABLES),
     )
     return [*_in_words(messages), *_unjoined(source.read_text(encoding="utf-8"))]
 
@@ -93,6 +107,8 @@ def _theme(theme: Path, text: str) -> str:
         f"font:\n  catalog:\n    merge: true\n{catalog}  fallbacks: [{fallbacks}]\n"
         f"role:\n{sizes}"
         f"image:\n  alt-content: '{MISSING_PICTURE} %{{target}}'\n"
+        # as wide as its table would break the words of many a caption
+        "table:\n  caption-max-width: none\n"
         "svg:\n  fallback-font-family: $base-font-family\n"
     )
 
@@ -110,7 +126,7 @@ def script_of(character: str) -> str:
     return unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
 
 
-def _in_words(messages: list[str]) -> list[str]:
+def _in_words(messages: list[str]) -> list[Said]:
     """Say in one line which characters no face has, and leave out what nobody can do anything about."""
     characters: dict[str, list[str]] = {}
     others = []
@@ -118,36 +134,46 @@ def _in_words(messages: list[str]) -> list[str]:
         if match := NO_CHARACTER.search(message):
             characters.setdefault(script_of(match.group(1)), []).append(match.group(1))
         elif re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message):
-            others.append(message)
+            others.append(Said(_plainly(message)))
     return [*(_no_glyphs(script, found) for script, found in characters.items()), *others[:10]]
 
 
-def _no_glyphs(script: str, characters: list[str]) -> str:
+def _plainly(message: str) -> str:
+    """Leave out the name of a file that nobody has."""
+    return re.sub(r"^asciidoctor: (WARNING|ERROR|FAILED): (report\.adoc: )?", "", message)
+
+
+def _no_glyphs(script: str, characters: list[str]) -> Said:
     package = PACKAGES.get(script, "fonts-noto-core")
     shown = " ".join(characters[:10]) + (" ..." if len(characters) > 10 else "")
-    return (
+    return Said(
         f"no font here has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
-        f" install with: apt-get install {package}"
+        f" install with: apt-get install {package}",
+        tuple(characters),
+        tuple(characters),
     )
 
 
-def _unjoined(text: str) -> list[str]:
+def _unjoined(text: str) -> list[Said]:
     """Name the scripts whose letters a PDF of asciidoctor-pdf's has in the wrong shape or order."""
     import unicodedata
 
-    scripts = {
-        script_of(character)
-        for character in set(text)
-        if unicodedata.bidirectional(character) in ("R", "AL") or unicodedata.name(character, "").startswith(JOINING)
-    }
+    scripts: dict[str, list[str]] = {}
+    for character in sorted(set(text)):
+        name = unicodedata.name(character, "")
+        if unicodedata.bidirectional(character) in ("R", "AL") or name.startswith(JOINING):
+            scripts.setdefault(script_of(character), []).append(character)
     return [
-        f"the PDF has {script.capitalize()} letters side by side, neither joined nor from right to left where they"
-        " should be; the format html shows them as they are written"
-        for script in sorted(scripts)
+        Said(
+            f"the PDF has {script.capitalize()} letters side by side, neither joined nor from right to left where"
+            " they should be; the format html shows them as they are written",
+            tuple(characters),
+        )
+        for script, characters in sorted(scripts.items())
     ]
 
 
-def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = None) -> list[str]:
+def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = None) -> list[Said]:
     """Make one file of HTML, pictures inside, and give what is to be said of it."""
     # beside the report: what is elsewhere is not read
     shutil.copyfile(config_file(STYLE), source.with_name(STYLE))
@@ -164,7 +190,7 @@ def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = No
         *TO_HTML,
     )
     output.write_text(finished(unspelled(output.read_text(encoding="utf-8")), heading, logo), encoding="utf-8")
-    return [message for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
+    return [Said(_plainly(message)) for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
 
 
 def _asciidoctor(

@@ -10,6 +10,7 @@ import io
 import mimetypes
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,10 +20,19 @@ from xml.etree import ElementTree as ET
 from nbformat import NotebookNode
 from PIL import Image, UnidentifiedImageError
 
+from autoflow.notices import Notice
+
 NAMED = re.compile(r"autoflow-picture-([0-9a-f]*)")
 REFERENCE = re.compile(r"(image::?)([^\s\[:][^\[\n]*)\[")
+EMBEDDED = re.compile(r"data:(image/[\w.+-]+)((?:;[^,;]*)*),(.*)", re.DOTALL | re.IGNORECASE)
 RASTER = ("image/png", "image/jpeg")
 SVG = "{http://www.w3.org/2000/svg}"
+XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+
+LOST = {
+    f"{SVG}script": "a script within a drawing (SVG)",
+    f"{SVG}foreignObject": "HTML within a drawing (SVG)",
+}
 
 TEXT_WIDTH = 660
 """Pixels of a browser's that are about as wide as the text of a page."""
@@ -36,57 +46,111 @@ class PictureError(ValueError):
 
 
 @dataclass(frozen=True)
+class Brought:
+    """A picture that is in a report's workspace."""
+
+    file: str
+    width: float
+    """Pixels."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where pictures that a notebook refers to are found, and where they are brought."""
+
+    directory: Path
+    """Where relative paths begin."""
+    root: Path
+    """Pictures from outside of this directory are not brought."""
+    workspace: Path
+
+    def bring(self, name: str) -> Brought:
+        """Put a picture into the workspace, by its path or as a data URI.
+
+        Raises
+        ------
+        PictureError
+            When it is not there, or is none.
+        """
+        try:
+            return _bring(name, self)
+        except PictureError:
+            raise
+        except ValueError as error:
+            raise PictureError(f"the picture {name[:80]}: {error}") from None
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A picture as it can be put onto a page."""
 
     content: bytes
     width: float
     """Pixels."""
+    lost: str = ""
+    """What of it no report can hold."""
 
 
-def prepare_outputs(notebook: NotebookNode) -> None:
+def prepare_outputs(notebook: NotebookNode) -> list[Notice]:
     """Make the pictures among outputs ready, and note how wide they are to be.
+
+    Returns
+    -------
+    list of Notice
+        What of them no report can hold.
 
     Raises
     ------
     PictureError
         Naming the cell whose picture is none.
     """
+    notices = []
     for cell in notebook.cells:
         number = cell.metadata["autoflow"]["number"]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
-            for kind in ("image/svg+xml", *RASTER):
+            # HTML comes before them
+            for kind in ("text/html", "image/svg+xml", *RASTER):
                 if kind in data:
-                    try:
-                        data[kind], width = _prepare(data[kind], kind)
-                    except PictureError as error:
-                        raise PictureError(f"cell {number}: {error}") from None
-                    said = output.get("metadata", {}).get(kind, {})
-                    wanted = said.get("width", width) if isinstance(said, dict) else width
-                    _note(output, number, kind, wanted if isinstance(wanted, (int, float)) else width)
+                    if kind.startswith("image/"):
+                        notices += _prepare_output(output, number, kind)
                     break
+    return notices
 
 
-def _prepare(content: str, kind: str) -> tuple[str, float]:
+def _prepare_output(output: NotebookNode, number: int, kind: str) -> list[Notice]:
+    try:
+        output.data[kind], width, lost = _prepare(output.data[kind], kind)
+    except PictureError as error:
+        raise PictureError(f"cell {number}: {error}") from None
+    said = output.get("metadata", {}).get(kind, {})
+    wanted = said.get("width", width) if isinstance(said, dict) else width
+    _note(output, number, kind, wanted if isinstance(wanted, (int, float)) else width)
+    return [Notice(number, f"{lost} is not in the report")] if lost else []
+
+
+def _prepare(content: str, kind: str) -> tuple[str, float, str]:
     if kind == "image/svg+xml":
         drawn = svg(content.encode())
-        return drawn.content.decode(), drawn.width
+        return drawn.content.decode(), drawn.width, drawn.lost
     try:
         decoded = base64.b64decode(content)
     except ValueError as error:
         raise PictureError(f"its {kind} is not base64 ({error})") from None
     drawn = raster(decoded)
-    return base64.b64encode(drawn.content).decode(), drawn.width
+    return base64.b64encode(drawn.content).decode(), drawn.width, ""
 
 
 def _note(output: NotebookNode, number: int, kind: str, width: float) -> None:
-    # what is nearly as wide as the page gets all of it
-    shown = "100%" if width > 0.6 * TEXT_WIDTH else f"{width * 0.75:g}pt"
     output.setdefault("metadata", {})["autoflow"] = {
-        "attributes": f'"picture of cell {number}",pdfwidth={shown}',
+        "attributes": f'"picture of cell {number}",pdfwidth={shown_width(width)}',
         "kind": kind,
     }
+
+
+def shown_width(width: float) -> str:
+    """Say how wide a picture of so many pixels is to be in a PDF; what is nearly as wide as the page gets all of it."""
+    return "100%" if width > 0.6 * TEXT_WIDTH else f"{width * 0.75:g}pt"
 
 
 def raster(content: bytes) -> Drawn:
@@ -138,9 +202,10 @@ def svg(content: bytes) -> Drawn:
         raise PictureError(f"its SVG is not well-formed ({error})") from None
     if root.tag != f"{SVG}svg":
         raise PictureError(f"its SVG begins with <{root.tag.rpartition('}')[2]}>")
+    lost = dict.fromkeys(_lost(root))
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag in (f"{SVG}script", f"{SVG}foreignObject"):
+            if child.tag in LOST:
                 parent.remove(child)
             elif child.tag == f"{SVG}path" and not child.get("d"):
                 # a blank among matplotlib's letters
@@ -149,7 +214,17 @@ def svg(content: bytes) -> Drawn:
                 # matplotlib writes them last, and asciidoctor-pdf knows what it has read
                 parent.remove(child)
                 root.insert(0, child)
-    return Drawn(ET.tostring(root, encoding="utf-8"), _width(root))
+    return Drawn(ET.tostring(root, encoding="utf-8"), _width(root), " and ".join(lost))
+
+
+def _lost(root: ET.Element) -> Iterator[str]:
+    for element in root.iter():
+        if element.tag in LOST:
+            yield LOST[element.tag]
+        elif element.tag == f"{SVG}image":
+            source = element.get("href") or element.get(XLINK_HREF) or ""
+            if not source.startswith("data:"):
+                yield "a picture within a drawing (SVG)"
 
 
 def _width(root: ET.Element) -> float:
@@ -168,21 +243,19 @@ def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
         for position, (name, contents) in enumerate(cell.get("attachments", {}).items()):
             for kind, content in contents.items():
                 try:
-                    file = _keep(base64.b64decode(content), kind, f"attachment-{number}-{position}", workspace)
+                    file = _keep(base64.b64decode(content), kind, f"attachment-{number}-{position}", workspace).file
                 except ValueError as error:
                     raise PictureError(f"cell {number}: the attachment {name}: {error}") from None
                 cell.source = re.sub(rf"attachment:(?:{re.escape(name)})(?![\w.])", file, cell.source)
 
 
-def bring_files(body: str, directory: Path, root: Path, workspace: Path) -> str:
+def bring_files(asciidoc: str, pictures: Pictures, where: str = "") -> str:
     """Bring the pictures that markdown refers to, as `autoflow.child.markdown` names them, into the workspace.
 
     Parameters
     ----------
-    directory
-        Where relative paths begin.
-    root
-        Pictures from outside of this directory are not brought.
+    where
+        What complaints begin with, such as ``cell 3: ``.
 
     Raises
     ------
@@ -192,27 +265,27 @@ def bring_files(body: str, directory: Path, root: Path, workspace: Path) -> str:
     complaints: list[str] = []
 
     def bring(match: re.Match[str]) -> str:
-        name = bytes.fromhex(match.group(1)).decode()
         try:
-            return _bring(name, directory, root, workspace)
-        except ValueError as error:
-            complaints.append(str(error) if isinstance(error, PictureError) else f"the picture {name[:80]}: {error}")
+            return pictures.bring(bytes.fromhex(match.group(1)).decode()).file
+        except PictureError as error:
+            complaints.append(f"{where}{error}")
             return match.group()
 
-    brought = NAMED.sub(bring, body)
+    brought = NAMED.sub(bring, asciidoc)
     if complaints:
         raise PictureError("; ".join(complaints))
     return brought
 
 
-def _bring(name: str, directory: Path, root: Path, workspace: Path) -> str:
-    """Put one picture into the workspace, and give its name there."""
+def _bring(name: str, pictures: Pictures) -> Brought:
+    workspace = pictures.workspace
     if re.fullmatch(r"attachment-\d+-\d+\.\w+", name) and (workspace / name).is_file():
-        return name
-    if embedded := re.match(r"data:(image/[\w.+-]+);base64,(.*)", name, re.DOTALL):
-        stem = f"embedded-{sha256(name.encode()).hexdigest()[:12]}"
-        return _keep(base64.b64decode(unquote(embedded.group(2))), embedded.group(1), stem, workspace)
-    source = _source(name, directory, root)
+        return Brought(name, _pixels(workspace / name))
+    if embedded := EMBEDDED.match(name):
+        kind, encoding, text = embedded.groups()
+        content = base64.b64decode(unquote(text)) if "base64" in encoding.lower() else unquote(text).encode()
+        return _keep(content, kind, f"embedded-{sha256(name.encode()).hexdigest()[:12]}", workspace)
+    source = _source(name, pictures.directory, pictures.root)
     if source is None:
         raise PictureError(missing(name))
     kind = mimetypes.guess_type(source.name)[0] or ""
@@ -222,15 +295,21 @@ def _bring(name: str, directory: Path, root: Path, workspace: Path) -> str:
         raise PictureError(f"{name}: {error}") from None
 
 
+def _pixels(file: Path) -> float:
+    return svg(file.read_bytes()).width if file.suffix == ".svg" else raster(file.read_bytes()).width
+
+
 def missing(name: str) -> str:
     """Say that a picture is not there, and what to do."""
     if re.match(r"(https?|ftp):", name):
         return f"the picture {name} is not loaded from the web; attach it to its cell, or put it beside the notebook"
-    return f"the picture {name} is not there; it must be in the directory of workflows.yml, or attached to its cell"
+    return (
+        f"the picture {name[:200]} is not there; it must be in the directory of workflows.yml, or attached to its cell"
+    )
 
 
 def _source(name: str, directory: Path, root: Path) -> Path | None:
-    for candidate in (name, unquote(name)):
+    for candidate in (name, unquote(name), unquote(name.partition("?")[0].partition("#")[0])):
         try:
             source = (directory / candidate).resolve()
             if source.is_relative_to(root.resolve()) and source.is_file():
@@ -241,9 +320,9 @@ def _source(name: str, directory: Path, root: Path) -> Path | None:
     return None
 
 
-def _keep(content: bytes, kind: str, stem: str, workspace: Path) -> str:
+def _keep(content: bytes, kind: str, stem: str, workspace: Path) -> Brought:
     drawn = svg(content) if kind == "image/svg+xml" else raster(content)
     suffix = ".svg" if kind == "image/svg+xml" else (".jpg" if drawn.content.startswith(b"\xff\xd8") else ".png")
     file = workspace / f"{stem}{suffix}"
     file.write_bytes(drawn.content)
-    return file.name
+    return Brought(file.name, drawn.width)

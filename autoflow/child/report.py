@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -23,15 +24,18 @@ from autoflow.child.acceptance import BrokenReportError, Expected, check_html, c
 from autoflow.child.asciidoc import literal, literal_block, source_block
 from autoflow.child.asciidoctor import Line
 from autoflow.child.captions import put_captions
-from autoflow.child.content import SHOWN_OUTPUTS, keep_content, visible_text
+from autoflow.child.content import SHOWN_OUTPUTS, keep_content
+from autoflow.child.expected import expected_cells
 from autoflow.child.front_matter import Heading, bring_logo, document
-from autoflow.child.html_tables import html_to_asciidoc
+from autoflow.child.html_content import Converted, convert, visible_text
 from autoflow.child.manifest import sha256, write_manifest
 from autoflow.child.markdown import convert_all, lookup, with_title
 from autoflow.child.maths import draw_formulas
-from autoflow.child.pages import ConversionError, to_html, to_pdf
-from autoflow.child.pictures import REFERENCE, PictureError, bring_attachments, bring_files, prepare_outputs
+from autoflow.child.notices import MARK, as_json, cells_with, placed
+from autoflow.child.pages import ConversionError, Said, to_html, to_pdf
+from autoflow.child.pictures import REFERENCE, PictureError, Pictures, bring_attachments, bring_files, prepare_outputs
 from autoflow.notebooks import TokenScan
+from autoflow.notices import Notice
 from autoflow.resources import config_file
 
 TEMPLATE = "asciidoc_extended.tpl"
@@ -41,6 +45,12 @@ FILES = ("template", "theme")
 
 OLD_TEMPLATES = DictLoader({"asciidoc.tpl": "{% extends 'asciidoc/index.asciidoc.j2' %}"})
 """Names that templates for older versions of nbconvert extend."""
+
+
+RAW_HTML = re.compile(r"autoflow-html-([0-9a-f]*)")
+"""What stands in the place of HTML among markdown until it is known which cell it is of."""
+
+FOLDED_CODE = r"ifdef::backend-html5\[\]\n.*?\nendif::\[\]\n"
 
 
 class ReportError(Exception):
@@ -64,7 +74,7 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
     Returns
     -------
     dict
-        ``warnings``: what a person should know of the reports.
+        ``warnings``: what a person should know of the reports, each with its ``cell`` and ``message``.
 
     Raises
     ------
@@ -73,7 +83,7 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
     """
     # for the scan alone: the programs that are called have no use for it
     scan = TokenScan.of(os.environ.pop("FLOWAPI_TOKEN", None))
-    warnings: list[str] = []
+    notices: list[Notice] = []
     documents: dict[tuple[str | None, bool], Document] = {}
     made = []
     try:
@@ -83,22 +93,23 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
                 directory = workspace / f"document-{len(documents) + 1}"
                 directory.mkdir(exist_ok=True)
                 documents[manner] = write_document(request, directory, *manner)
-                warnings += documents[manner].warnings
-            made.append(_make(documents[manner], output, scan, warnings, line))
+                notices += documents[manner].notices
+            made.append(_make(documents[manner], output, scan, notices, line))
     except (PictureError, ConversionError, BrokenReportError) as error:
         raise ReportError(str(error)) from error
     if request.get("manifest"):
         files = {key: next((each[key] for each in request["outputs"] if each.get(key)), None) for key in FILES}
-        text = write_manifest(Path(request["manifest"]["path"]), request["manifest"]["known"], made, files)
+        known = {**request["manifest"]["known"], "warnings": as_json(notices)}
+        text = write_manifest(Path(request["manifest"]["path"]), known, made, files)
         if scan.is_in(text):
             raise ReportError("FlowAPI's token is in the manifest; is it among the parameters?")
-    return {"warnings": list(dict.fromkeys(warnings))}
+    return {"warnings": as_json(notices)}
 
 
 def prepare() -> None:
     """Have ready what all reports need, before processes are forked for them."""
-    import_module("pypdf")
-    convert_all(["a *text*"], _html)
+    import_module("pypdfium2")
+    convert_all(["a *text*"], str)
     _exporter(config_file(TEMPLATE)).from_notebook_node(nbformat.v4.new_notebook())
 
 
@@ -108,22 +119,27 @@ class Document:
 
     source: Path
     expected: Expected
-    warnings: list[str]
+    notices: list[Notice]
+    texts: Mapping[int, str]
+    """What each cell shows, by its number."""
     heading: Heading
     logo: Path | None
 
 
 def _make(
-    document: Document, output: Mapping[str, Any], scan: TokenScan, warnings: list[str], line: Line | None
+    document: Document, output: Mapping[str, Any], scan: TokenScan, notices: list[Notice], line: Line | None
 ) -> dict[str, Any]:
     """Make one report, look at it, and describe it."""
     path = Path(output["path"])
     if output["format"] == "pdf":
-        warnings += to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None, line)
-        found = check_pdf(path, document.expected)
+        said = to_pdf(document.source, path, Path(output["theme"]) if output.get("theme") else None, line)
+        blank = frozenset(character for each in said for character in each.blank)
+        found = check_pdf(path, document.expected, blank)
     else:
-        warnings += to_html(document.source, path, document.heading, document.logo)
+        said = to_html(document.source, path, document.heading, document.logo)
         found = check_html(path, document.expected)
+    for each in said:
+        notices += _with_cells(each, document)
     if scan.is_in(found.text) or (output["format"] == "html" and scan.is_in(path.read_text(encoding="utf-8"))):
         raise ReportError(f"FlowAPI's token is in the {output['format']}, which is not kept")
     return {
@@ -135,27 +151,118 @@ def _make(
     }
 
 
+def _with_cells(said: Said, document: Document) -> list[Notice]:
+    """Say which cells a message is about: by the characters that it is about, or by its line."""
+    if said.characters:
+        cells = cells_with(said.characters, document.texts)
+        return [Notice(cell, said.message) for cell in cells] or [Notice(None, said.message)]
+    return [placed(said.message, document.source.read_text(encoding="utf-8"))]
+
+
 def write_document(request: Mapping[str, Any], directory: Path, template: str | None, code: bool) -> Document:
     """Write the asciidoc document that all formats are made of, its pictures beside it."""
     notebook = nbformat.read(request["notebook"], as_version=4)
-    warnings = keep_content(notebook, code=code)
-    prepare_outputs(notebook)
+    inputs = Path(request["inputs_dir"])
+    pictures = Pictures(inputs, Path(request.get("inputs_root") or inputs), directory)
+    notices = [*keep_content(notebook, code=code), *prepare_outputs(notebook)]
     put_captions(notebook)
     bring_attachments(notebook, directory)
-    converted = convert_all(_markdown_of(notebook), _html)
-    body = to_asciidoc(notebook, converted, template, directory)
-    inputs = Path(request["inputs_dir"])
+    content = _convert(notebook, pictures)
+    body = bring_files(to_asciidoc(notebook, content, template, directory), pictures)
     body, undrawn = draw_formulas(body, directory)
-    body = bring_files(body, inputs, Path(request.get("inputs_root") or inputs), directory)
     heading = Heading(**request.get("heading", {}))
-    title, body = with_title(body, literal(request["title_fallback"]), literal(heading.title or ""))
+    title, body = with_title(_unmarked_head(body), literal(request["title_fallback"]), literal(heading.title or ""))
     source = directory / "report.adoc"
     logo = bring_logo(heading, directory)
-    source.write_text(document(body, title, heading, logo), encoding="utf-8")
-    pictures = {directory / match.group(2) for match in REFERENCE.finditer(body)}
-    shown = "\n".join([*_shown(notebook), *converted.values(), *map(str, request.get("heading", {}).values())])
-    expected = Expected(frozenset(picture for picture in pictures if picture.is_file()), shown)
-    return Document(source, expected, warnings + undrawn, heading, logo)
+    text = document(body, title, heading, logo)
+    source.write_text(text, encoding="utf-8")
+    texts = {cell.metadata["autoflow"]["number"]: _text_of(cell) for cell in notebook.cells}
+    notices += content.notices
+    for each in undrawn:
+        notices.append(Notice(next(iter(cells_with([each.formula], texts)), None), each.message))
+    known = [*_shown(notebook), *content.markdown.values(), *map(str, request.get("heading", {}).values())]
+    # what a template of somebody's own leaves out is left out on purpose
+    wanted = () if template else expected_cells(notebook, content.html_texts, text, directory)
+    files = {directory / match.group(2) for match in REFERENCE.finditer(body)}
+    expected = Expected(frozenset(file for file in files if file.is_file()), "\n".join(known), wanted)
+    return Document(source, expected, notices, texts, heading, logo)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What cells show, as asciidoc by what it is made of."""
+
+    markdown: Mapping[str, str]
+    html: Mapping[str, str]
+    html_texts: Mapping[str, str]
+    """What a reader sees of HTML."""
+    notices: list[Notice]
+    others: Callable[[str], str]
+    """Converts HTML that no cell has, as a template may make."""
+
+
+def _convert(notebook: NotebookNode, pictures: Pictures) -> Content:
+    """Convert the markdown and the HTML of all cells.
+
+    Raises
+    ------
+    PictureError
+        With all pictures that are not there, and their cells.
+    """
+    notices: list[Notice] = []
+    missing: list[str] = []
+    html: dict[str, Converted] = {}
+
+    def converted(number: int, text: str) -> str:
+        if text not in html:
+            html[text] = convert(text, pictures)
+        notices.extend(Notice(number, f"{what} cannot be in a report") for what in html[text].lost)
+        if html[text].empty:
+            notices.append(Notice(number, "a table has no rows"))
+        missing.extend(f"cell {number}: {what}" for what in html[text].missing)
+        return html[text].asciidoc
+
+    texts = list(_markdown_of(notebook))
+    markdown = convert_all((text for _, text in texts), lambda raw: f"autoflow-html-{raw.encode().hex()}")
+    for text, number in {text: number for number, text in reversed(texts)}.items():
+        pieces = RAW_HTML.split(markdown[text])
+        pieces[1::2] = [converted(number, bytes.fromhex(piece).decode()) for piece in pieces[1::2]]
+        try:
+            markdown[text] = bring_files("".join(pieces), pictures, f"cell {number}: ")
+        except PictureError as error:
+            missing.append(str(error))
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "text/html" in output.get("data", {}):
+                converted(cell.metadata["autoflow"]["number"], output.data["text/html"])
+    if missing:
+        raise PictureError("; ".join(dict.fromkeys(missing)))
+    return Content(
+        markdown,
+        {text: each.asciidoc for text, each in html.items()},
+        {text: each.text for text, each in html.items()},
+        notices,
+        lambda text: convert(text, pictures).asciidoc,
+    )
+
+
+def _unmarked_head(body: str) -> str:
+    """Take the marks of cells out of what is above the first heading, where the title is looked for."""
+    head = re.match(rf"(?:\s|{MARK.pattern}|{FOLDED_CODE})*", body, re.MULTILINE | re.DOTALL)
+    return MARK.sub("", head.group()) + body[head.end() :] if head else body
+
+
+def _text_of(cell: NotebookNode) -> str:
+    """Join all that a cell has."""
+    outputs = cell.get("outputs", ())
+    datas = [output.get("data", {}) for output in outputs]
+    return "\n".join(
+        [
+            cell.source,
+            *(output.get("text", "") for output in outputs),
+            *(str(v) for data in datas for k, v in data.items() if k.startswith("text/")),
+        ]
+    )
 
 
 def _shown(notebook: NotebookNode) -> Iterator[str]:
@@ -172,12 +279,13 @@ def _shown(notebook: NotebookNode) -> Iterator[str]:
             yield visible_text(data.get("text/html", ""))
 
 
-def to_asciidoc(notebook: NotebookNode, converted: Mapping[str, str], template: str | None, workspace: Path) -> str:
+def to_asciidoc(notebook: NotebookNode, content: Content, template: str | None, workspace: Path) -> str:
     """Convert to asciidoc, and leave the images in the workspace."""
     path = Path(template) if template else config_file(TEMPLATE)
     try:
         exporter = _exporter(path)
-        exporter.register_filter("markdown2asciidoc", lookup(converted, _html))
+        exporter.register_filter("markdown2asciidoc", lookup(content.markdown, content.others))
+        exporter.register_filter("html2asciidoc", lambda text: content.html.get(text) or content.others(text))
         body, resources = exporter.from_notebook_node(notebook)
     except TemplateError as error:
         number = getattr(error, "lineno", None)
@@ -200,25 +308,17 @@ def _exporter(template: Path) -> ASCIIDocExporter:
         exclude_output_prompt=True,
         config=Config({"NbConvertBase": {"display_data_priority": list(SHOWN_OUTPUTS)}}),
     )
-    exporter.register_filter("html2asciidoc", _html)
     exporter.register_filter("literal_block", literal_block)
     exporter.register_filter("source_block", source_block)
     return exporter
 
 
-def _html(html: str) -> str:
-    """Convert HTML: tables ourselves, anything else as its text."""
-    tables = html_to_asciidoc(html)
-    if tables is not None:
-        return tables
-    return "\n\n".join(literal(line) for line in visible_text(html).splitlines() if line.strip())
-
-
-def _markdown_of(notebook: NotebookNode) -> Iterator[str]:
+def _markdown_of(notebook: NotebookNode) -> Iterator[tuple[int, str]]:
     for cell in notebook.cells:
+        number = cell.metadata["autoflow"]["number"]
         if cell.cell_type == "markdown":
-            yield cell.source
+            yield number, cell.source
         for output in cell.get("outputs", ()):
             for kind in ("text/markdown", "text/latex"):
                 if kind in output.get("data", {}):
-                    yield output.data[kind]
+                    yield number, output.data[kind]

@@ -54,13 +54,14 @@ class Layout:
     parts: tuple[Part, ...]
 
 
-def measure(heads: Sequence[str], texts: Sequence[str], *, numeric: bool) -> Column:
-    """Measure a column by what stands in it; numbers are never broken over lines."""
+def measure(heads: Sequence[str], texts: Sequence[str], *, numeric: bool, picture: float = 0.0) -> Column:
+    """Measure a column by what stands in it; numbers and pictures are never broken over lines."""
     widest = max(BOLD * _longest(heads), _longest(texts))
     narrowest = max(BOLD * _longest(_words(heads)), 0.0 if numeric else _longest(_words(texts)))
     narrowest = min(narrowest, WIDEST_WORD)
     if numeric:
         narrowest = max(narrowest, _longest(texts))
+    narrowest = max(narrowest, picture)
     return Column(narrowest, max(narrowest, min(widest, WIDEST_TEXT)))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 
-from autoflow.child.report import to_asciidoc
+from autoflow.child.report import Content, to_asciidoc
 
 
 def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
@@ -36,5 +36,5 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     ]
     cells = [new.new_markdown_cell("# Title\n\nText"), new.new_code_cell("code", outputs=outputs, execution_count=1)]
     # what markdown becomes is of no interest here
-    to_asciidoc(new.new_notebook(cells=cells), {}, request["template"], workspace)
+    to_asciidoc(new.new_notebook(cells=cells), Content({}, {table: table}, {}, [], str), request["template"], workspace)
     return {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             for kind, path in (("executed notebook", each.notebook), ("report", each.report)):
                 if path:
                     print_line(f"{each.label}: {kind}: {path}{'' if Path(path).exists() else ' (gone)'}")
+    if any(each.warnings for each in notebooks):
+        print_line("\nwarnings about reports", "bold")
+        for each in notebooks:
+            for warning in each.warnings:
+                print_line(f"{each.label}: {warning}")
     print_line("\nparameters", "bold")
     print_line(json.dumps(found.parameters, ensure_ascii=False) if found.parameters else "not recorded")
     if found.failure is not None:
@@ -127,6 +133,7 @@ def _as_json(
                 "report": each.report,
                 "error": str(each.failure) if each.failure else None,
                 "reused_from": each.reused_from,
+                "warnings": [asdict(warning) for warning in each.warnings],
                 **({"printed": list(_log(each))} if log else {}),
             }
             for each in notebooks

@@ -19,6 +19,7 @@ from autoflow.dates import ListedDates
 from autoflow.errors import StoreError
 from autoflow.model.messages import Message, Queued
 from autoflow.model.retention import Made
+from autoflow.notices import Notice
 from autoflow.runs import OUTPUT_SUFFIXES, Failure, RunKey, RunState
 from autoflow.settings import Places
 
@@ -169,6 +170,8 @@ class RecordedNotebook:
     failure: Failure | None
     reused_from: int | None
     """The attempt that executed it, when a repair used it again."""
+    warnings: tuple[Notice, ...] = ()
+    """What is to be known of its report."""
 
     @property
     def executed(self) -> bool:
@@ -532,6 +535,7 @@ class RunReader:
                 _text(self._places.report(row["report"])),
                 self._failure(row["error"]),
                 row["reused_from"],
+                tuple(Notice(**each) for each in json.loads(row["warnings"] or "[]")),
             )
             for row in rows
         ]

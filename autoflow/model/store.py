@@ -31,6 +31,7 @@ from autoflow.model.tables import (
     transaction,
     up_to_date_copy,
 )
+from autoflow.notices import Notice
 from autoflow.runs import OUTPUT_SUFFIXES, Failure, Run, RunKey, RunState
 from autoflow.settings import Places
 
@@ -191,6 +192,14 @@ class RunStore:
                 (state, _text(now), self._places.written(notebook), self._json(failure), attempt.id, label),
             )
 
+    def record_warnings(self, attempt: Attempt, label: str, warnings: Sequence[Notice]) -> None:
+        """Record what is to be known of the report of a notebook."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "UPDATE notebooks SET warnings = ? WHERE run_id = ? AND label = ?",
+                (_noted(warnings), attempt.id, label),
+            )
+
     def record_notebook(self, attempt: Attempt, label: str, notebook: Path) -> None:
         """Record the name that an executed notebook is about to get, so that no crash leaves it unknown."""
         self._name(attempt, label, "notebook", notebook)
@@ -249,8 +258,8 @@ class RunStore:
         """Record that an attempt uses a notebook that an earlier one has executed."""
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report, reused_from)"
-                " VALUES (?, ?, 'success', ?, ?, ?, ?, ?)",
+                "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report, reused_from, warnings)"
+                " VALUES (?, ?, 'success', ?, ?, ?, ?, ?, ?)",
                 (
                     attempt.id,
                     notebook.label,
@@ -259,6 +268,7 @@ class RunStore:
                     self._places.written(notebook.notebook),
                     self._places.written(notebook.report),
                     notebook.reused_from or executed_by,
+                    _noted(notebook.warnings),
                 ),
             )
 
@@ -542,6 +552,10 @@ def _open(path: Path, places: Places) -> sqlite3.Connection:
         logger.info("%s: %s", path, taken)
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _noted(warnings: Sequence[Notice]) -> str | None:
+    return json.dumps([asdict(warning) for warning in warnings]) if warnings else None
 
 
 def _note_unfinished(cursor: sqlite3.Cursor, *, unfinished: bool) -> None:

@@ -194,11 +194,17 @@ def _make_paths_relative(cursor: sqlite3.Cursor, places: Places) -> None:
         cursor.executemany(f"UPDATE {table} SET error = ? WHERE {key} = ? AND error = ?", errors)  # noqa: S608
 
 
+def _add_warnings(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for what is to be known of a report."""
+    cursor.execute("ALTER TABLE notebooks ADD COLUMN warnings TEXT")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
     _add_messages,
     _make_paths_relative,
+    _add_warnings,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

@@ -20,6 +20,7 @@ from autoflow.context import Context
 from autoflow.definitions import Notebook, Sheet, Workflow
 from autoflow.languages import DEFAULT
 from autoflow.model import Attempt
+from autoflow.notices import Notice
 from autoflow.parser import PLACE, filled, human, value_text
 from autoflow.runs import MANIFEST, Failure, Run
 from autoflow.settings import Token
@@ -78,8 +79,9 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
             if reply.cause != "done":
                 message = reply.error.get("message") or f"the conversion stopped: {reply.how}. {reply.log}"
                 return Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
-            for warning in reply.value.get("warnings", ()):
-                logger.warning("run %d: report of notebook %s: %s", attempt.id, notebook.label, warning)
+            warnings = [Notice(**warning) for warning in reply.value["warnings"]]
+            for warning in warnings:
+                logger.warning("run %d: %s: report of notebook %s: %s", attempt.id, making.run, notebook.label, warning)
             await record(partial(context.store.record_report, attempt, notebook.label, finals[0]))
             try:
                 for path, final in reversed(list(zip(made, finals, strict=True))):
@@ -88,6 +90,8 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
             except BaseException:
                 _take_back(context, making, finals)
                 raise
+            if warnings:
+                await record(partial(context.store.record_warnings, attempt, notebook.label, warnings))
     finally:
         for final in finals:
             context.outputs.release(final)

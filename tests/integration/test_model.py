@@ -19,6 +19,7 @@ from autoflow.errors import StoreError
 from autoflow.model.retention import Removal
 from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID
+from autoflow.notices import Notice
 from autoflow.runs.runs import Failure, Run, RunKey, RunState, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -309,3 +310,24 @@ def test_the_take_over_says_what_it_took_and_what_it_left(path: Path, caplog: py
         "2 runs that succeeded are taken over from the Prefect-based AutoFlow; left are 1 that failed, which are due"
         " again, 1 that never ended, which are due again, 1 without a workflow, a hash or a time"
     )
+
+
+def test_what_is_to_be_known_of_a_report_is_kept_with_it(path: Path, tmp_path: Path) -> None:
+    notices = (Notice(4, "a script cannot be in a report"), Notice(None, "no font has this"))
+    store = RunStore(path)
+    attempt = store.begin(a_run(), NOW)
+    for label, warnings in (("a", notices), ("b", ())):
+        store.begin_notebook(attempt, label, NOW)
+        store.finish_notebook(attempt, label, RunState.SUCCESS, LATER, notebook=tmp_path / f"{label}.ipynb")
+        store.record_warnings(attempt, label, warnings)
+    recorded = store.read.notebooks(attempt.id)
+    assert [each.warnings for each in recorded] == [notices, ()]
+    assert [str(each) for each in recorded[0].warnings] == [
+        "cell 4: a script cannot be in a report",
+        "no font has this",
+    ]
+    store.finish(attempt, RunState.FAILED, LATER)
+    again = store.begin(a_run(), LATER)
+    store.reuse_notebook(again, recorded[0], attempt.id)
+    assert store.read.notebooks(again.id)[0].warnings == notices
+    store.close()

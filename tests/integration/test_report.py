@@ -25,8 +25,9 @@ from nbformat import NotebookNode, v4
 from pypdf import PdfReader
 
 from autoflow.child import report
-from autoflow.child.content import visible_text
+from autoflow.child.html_content import visible_text
 from autoflow.child.report import ReportError
+from autoflow.notices import Notice
 
 mpl.use("Agg")
 
@@ -100,7 +101,7 @@ def convert(directory: Path, *cells: NotebookNode, template: str | None = None, 
         "title_fallback": "flows 2016-01-01",
     }
     reply = report.work(request, workspace)
-    return Pages(output, reply["warnings"])
+    return Pages(output, [str(Notice(**warning)) for warning in reply["warnings"]])
 
 
 def test_a_page_has_what_was_shown_and_nothing_else(tmp_path: Path) -> None:
@@ -221,7 +222,11 @@ def test_code_objects_are_shown_as_their_text(tmp_path: Path) -> None:
         tmp_path,
         markdown("# T"),
         shown(
-            {"text/plain": "x = y_1 <3>", "text/html": "<div class='highlight'><pre>x</pre></div>", "text/latex": latex}
+            {
+                "text/plain": "x = y_1 <3>",
+                "text/html": "<div class='highlight'><pre><span>x</span> = y_1 &lt;3&gt;</pre></div>",
+                "text/latex": latex,
+            }
         ),
     )
     assert "x = y_1 <3>" in pages.text
@@ -425,6 +430,8 @@ def test_a_missing_tool_is_told_with_how_to_install_it(tmp_path: Path, monkeypat
         convert(tmp_path, markdown("# T"))
 
 
+FOLIUM = "<div>Make this Notebook Trusted to load map: NOISE<iframe srcdoc='NOISE'></iframe></div>"
+
 HEADING = {
     "workflow": "flows_of_*all* <b>",
     "parameters": "unit admin3",
@@ -462,7 +469,12 @@ def long_report(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         shown({"text/html": "<p>Some <b>bold</b> text</p>"}),
         shown({"application/vnd.plotly.v1+json": "{}", "text/plain": "Figure(NOISE)", "image/png": plot("png")}),
         shown({"application/vnd.jupyter.widget-view+json": "{}", "text/plain": "IntSlider(NOISE)"}),
-        shown({"text/html": "<div>NOISE<iframe srcdoc='NOISE'></iframe></div>", "text/plain": "<folium.Map NOISE>"}),
+        shown(
+            {
+                "text/html": "<div>Make this Notebook Trusted to load map: NOISE<iframe srcdoc='NOISE'></iframe></div>",
+                "text/plain": "<folium.Map NOISE>",
+            }
+        ),
         shown({"image/svg+xml": plot("svg")}),
         *(markdown(f"### Part {number}\n\n" + "line\n\n" * 40) for number in range(4)),
         markdown("## The end"),
@@ -514,7 +526,7 @@ def test_tags_say_what_is_shown(long_report: Pages) -> None:
 
 def test_what_is_interactive_is_told_with_its_cell(long_report: Pages) -> None:
     told = [warning for warning in long_report.warnings if "something interactive" in warning]
-    assert [warning.split()[1] for warning in told] == ["17", "18"]
+    assert [warning.split()[1] for warning in told] == ["17:", "18:"]
     assert len(long_report.warnings) == 2
 
 

@@ -25,7 +25,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import v4
 
 from autoflow.child import front_matter, report
-from autoflow.child.content import visible_text
+from autoflow.child.html_content import visible_text
 from autoflow.child.markdown import LineReader
 
 HAZARDS = [

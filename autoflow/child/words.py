@@ -1,0 +1,138 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Which of the words that were to be shown are there, however a page has broken, joined or turned them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+WORD = re.compile(r"[^\W_]+")
+
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f]")
+"""Soft hyphens, joiners, marks of direction, selectors."""
+
+SHORTEST_BROKEN = 4
+"""Letters of a word that may be broken over lines; shorter ones would be found in others by chance."""
+
+SHAPED = ("AL", "R", "NSM")
+"""Classes of characters (Unicode's of direction) that a PDF may have in another order, or joined."""
+
+
+def folded(text: str) -> str:
+    """Write text so that a ligature, a letter in capitals and one with marks are what they stand for."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", INVISIBLE.sub("", text))
+    # pages have marks in pieces of their own
+    letters = "".join(character for character in apart if character.isascii() or not unicodedata.combining(character))
+    return unicodedata.normalize("NFKC", letters).casefold()
+
+
+def words_of(text: str) -> Counter[str]:
+    """Count the words of a text."""
+    return Counter(WORD.findall(folded(text)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The text of pages."""
+
+    words: Counter[str]
+    first: frozenset[str]
+    """The words that pieces of text begin with."""
+    last: frozenset[str]
+    broken: Counter[str]
+    """What would be words if the lines that they end in had no end."""
+    text: str
+
+    @classmethod
+    def at(cls, pieces: Iterable[str], text: str) -> Self:
+        """Take a page's pieces, in the order of drawing, and the text that they make."""
+        apart: Counter[str] = Counter()
+        first, last = [], []
+        for piece in pieces:
+            words = WORD.findall(folded(piece))
+            apart.update(words)
+            if words:
+                first.append(words[0])
+                last.append(words[-1])
+        broken = Counter(f"{end}{start}" for end, start in zip(last, first[1:], strict=False))
+        # a letter that is set lower is a piece of its own, and part of a word
+        return cls(apart | words_of(text), frozenset(first), frozenset(last), broken, folded(text))
+
+    @classmethod
+    def of(cls, pages: Iterable[Self]) -> Self:
+        """Join pages."""
+        words: Counter[str] = Counter()
+        first: set[str] = set()
+        last: set[str] = set()
+        broken: Counter[str] = Counter()
+        texts = []
+        for page in pages:
+            words.update(page.words)
+            first |= page.first
+            last |= page.last
+            broken.update(page.broken)
+            texts.append(page.text)
+        return cls(words, frozenset(first), frozenset(last), broken, "\n".join(texts))
+
+    @cached_property
+    def squeezed(self) -> str:
+        """The letters alone."""
+        return "".join(WORD.findall(self.text))
+
+    @cached_property
+    def characters(self) -> frozenset[str]:
+        return frozenset(self.text)
+
+
+def lacking(wanted: Iterable[Counter[str]], seen: Seen, blank: frozenset[str]) -> set[str]:
+    """Find the words that are not seen as often as they are wanted.
+
+    Parameters
+    ----------
+    blank
+        Characters that cannot be seen.
+    """
+    total: Counter[str] = Counter()
+    for words in wanted:
+        total.update(words)
+    unseen = {character for each in blank for character in folded(each)}
+    return {
+        word
+        for word, count in total.items()
+        if seen.words[word] < count and not unseen.intersection(word) and not _is_there(word, count, seen)
+    }
+
+
+def is_gone(words: Counter[str], gone: set[str]) -> bool:
+    """Tell whether so many of a text's words are gone that it is no matter of how letters are read back.
+
+    A single letter, or a word in other letters than ASCII's, may be; three of them, and a tenth of the text, are not.
+    """
+    own = [word for word in words if word in gone]
+    certain = any(word.isascii() and (len(word) > 1 or word.isdigit()) for word in own)
+    return certain or len(own) >= max(3, len(words) // 10)
+
+
+def _is_there(word: str, count: int, seen: Seen) -> bool:
+    """Look for a word that is broken over lines, in another order, or one of many without blanks between."""
+    if any(unicodedata.bidirectional(character) in SHAPED for character in word):
+        return seen.characters.issuperset(word)
+    if any(ord(character) > 0x2E7F for character in word):
+        # Chinese, Japanese and Korean are broken anywhere
+        return seen.characters.issuperset(word)
+    if seen.words[word] + seen.broken[word] >= count:
+        return True
+    if len(word) < SHORTEST_BROKEN:
+        return False
+    if seen.squeezed.count(word) >= count:
+        return True
+    return any(word[:cut] in seen.last and word[cut:] in seen.first for cut in range(1, len(word)))
