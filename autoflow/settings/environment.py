@@ -15,10 +15,14 @@ from autoflow.settings.settings import SECRET_NAMES, Settings
 CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
 """Variables that name places for files which libraries keep."""
 
+TAKES_PLOTS_AWAY = ("MPLBACKEND",)
+"""Variables that a shell or an image may have for programs of its own, with which a notebook's plots go nowhere."""
+
 
 def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Give the environment of children: without secrets, and with a place for caches where there is no home."""
-    passed = {name: _readable(name, value) for name, value in environment.items() if name not in SECRET_NAMES}
+    kept_back = {*SECRET_NAMES, *TAKES_PLOTS_AWAY}
+    passed = {name: _readable(name, value) for name, value in environment.items() if name not in kept_back}
     # PYTHONPATH=$PYTHONPATH:/somewhere leaves an empty entry: the working directory, where others may write
     if path := os.pathsep.join(filter(None, passed.pop("PYTHONPATH", "").split(os.pathsep))):
         passed["PYTHONPATH"] = path

@@ -21,6 +21,7 @@ from PIL import Image
 
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment, Outcome, make_deployment
+from tests.integration.test_web import Site, free_port, until_answers
 
 SETUP = """
 import base64, io, json
@@ -199,7 +200,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         }
         deployment.write(yaml.safe_dump(content))
         Image.new("RGB", (30, 20), "teal").save(deployment.inputs / "beside.png")
-        outcome = deployment.run("--run-once", patience=280.0)
+        outcome = deployment.run("--run-once", patience=280.0, MPLBACKEND="Agg")
     assert outcome.code == 0, outcome.log
     (pdf,) = deployment.made("reports/kinds*.pdf")
     text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True, check=True).stdout
@@ -268,3 +269,18 @@ def test_show_has_the_warnings(made: Made) -> None:
     assert f"kinds: {said}" in made.deployment.run("show", "1").log
     (notebook,) = json.loads(made.deployment.run("show", "1", "--json").log)["notebooks"]
     assert notebook["warnings"] == made.manifest["warnings"]
+
+
+def test_the_page_of_the_run_has_the_warnings(made: Made) -> None:
+    port = free_port()
+    process = made.deployment.start(AUTOFLOW_HTTP=f"127.0.0.1:{port}")
+    try:
+        site = Site(made.deployment, port, process, made.deployment.environment["FLOWAPI_TOKEN"])
+        until_answers(site)
+        page = BeautifulSoup(site.until("/runs/1", "Warnings about reports").body, "html.parser")
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    listed = [" ".join(item.get_text().split()) for item in page.select("[aria-labelledby=warnings] li")]
+    assert f"kinds: cell {number_of('script')}: a script cannot be in a report" in listed
+    assert len(listed) == len(made.manifest["warnings"])

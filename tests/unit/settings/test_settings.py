@@ -281,3 +281,9 @@ def test_a_token_that_has_expired_says_how_it_is_renewed_where_it_is(
     with pytest.raises(SettingsError, match=r"and put it into .*, which AutoFlow reads anew at each tick"):
         read_token(load(environment, tmp_path), NOW)
     assert "restart the unit" in Token("", "/run/credentials/autoflow.service/FLOWAPI_TOKEN", None).renewal
+
+
+def test_plots_of_notebooks_do_not_depend_on_the_environment(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = load(environment, tmp_path)
+    passed = job_environment({"HOME": str(tmp_path), "MPLBACKEND": "Agg", "OTHER": "kept"}, settings)
+    assert passed == {"HOME": str(tmp_path), "OTHER": "kept"}
