@@ -171,7 +171,7 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
         else:
             context.conditions.end("tick", "FlowAPI answers again")
             if decision is not None:
-                sweep(context, definitions)
+                await sweep(context, definitions)
                 messenger.ticked()
             code = ExitCode.RUN_FAILED if decision is None else _summed_up(executor)
         if not signals.stop.is_set():
@@ -191,6 +191,10 @@ async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
 async def _working(context: Context, definitions: Definitions) -> AsyncIterator[tuple[Executor, Signals]]:
     """Hear signals, and obey orders over the control socket, until all that is due is done."""
     agenda = Agenda(context.now(), definitions, doing="running once")
+
+    async def unchanged() -> Definitions:
+        return definitions
+
     context.store.set_right(context.now())
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
@@ -198,7 +202,7 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
         executor = Executor(context, signals.stop, index)
         async with (
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
-            beside(obey_orders(context, executor, index, lambda: definitions)),
+            beside(obey_orders(context, executor, index, unchanged)),
         ):
             yield executor, signals
             if not signals.stop.is_set():

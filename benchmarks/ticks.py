@@ -128,7 +128,7 @@ def decide(context: Context, definitions: Definitions, dates: int) -> int:
     first = FIRST_DATE.toordinal()
     answer = {"calls": [dt.date.fromordinal(day).isoformat() for day in range(first, first + dates)]}
     listed = listed_at(answer, context.now())
-    unsettled = context.ledger.unsettled(definitions, ready_days(definitions, listed, context.now()))
+    unsettled = asyncio.run(context.ledger.unsettled(definitions, ready_days(definitions, listed, context.now())))
     return len(due_runs(definitions, unsettled, context.store.read.history(), context.now()).due)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             if workflow.keep != Keep()
             for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
         ]
-        decision = due_runs(definitions, Ledger(reader).unsettled(definitions, ready), history, now)
+        decision = due_runs(definitions, asyncio.run(Ledger(reader).unsettled(definitions, ready)), history, now)
         silence, running = reader.silence(), reader.runs(states=["running"])
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence, Set
 
@@ -12,6 +13,9 @@ from autoflow.dates import Days
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
 from autoflow.runs import Run, RunKey, key_maker
+
+AT_ONCE = 2_000
+"""Runs that are looked up before others have their turn."""
 
 
 class Ledger:
@@ -22,11 +26,12 @@ class Ledger:
 
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader
+        self._looking = asyncio.Lock()
         self._definitions: Definitions | None = None
         self._known: list[Days] = []
         self._settled: list[Days] = []
 
-    def unsettled(self, definitions: Definitions, ready: Sequence[Days]) -> list[Days]:
+    async def unsettled(self, definitions: Definitions, ready: Sequence[Days]) -> list[Days]:
         """Take away what is settled.
 
         Parameters
@@ -41,12 +46,19 @@ class Ledger:
         list of Days
             Those of each trigger that are not settled.
         """
-        if definitions != self._definitions:
-            self._definitions = definitions
-            self._known = [Days()] * len(ready)
-            self._settled = [Days()] * len(ready)
-        self._look_up(definitions, [days - known for days, known in zip(ready, self._known, strict=True)])
-        return [days - settled for days, settled in zip(ready, self._settled, strict=True)]
+        async with self._looking:
+            if definitions != self._definitions:
+                self._definitions = definitions
+                self._known = [Days()] * len(ready)
+                self._settled = [Days()] * len(ready)
+            most = max(AT_ONCE // max(len(ready), 1), 1)
+            dateless: Set[RunKey] | None = None
+            while any(unknown := [days - known for days, known in zip(ready, self._known, strict=True)]):
+                dateless = self._reader.dateless_keys() if dateless is None else dateless
+                # what a run changes meanwhile is forgotten, and looked up again in one of the next rounds
+                self._look_up(definitions, _first(unknown, most), dateless)
+                await asyncio.sleep(0)
+            return [days - settled for days, settled in zip(ready, self._settled, strict=True)]
 
     def forget(self, run: Run) -> None:
         """Look a run up again the next time."""
@@ -56,10 +68,9 @@ class Ledger:
                 self._known[number] -= day
                 self._settled[number] -= day
 
-    def _look_up(self, definitions: Definitions, unknown: Sequence[Days]) -> None:
+    def _look_up(self, definitions: Definitions, unknown: Sequence[Days], dateless: Set[RunKey]) -> None:
         found: list[list[int]] = [[] for _ in unknown]
         makers = [key_maker(trigger) for trigger in definitions.triggers]
-        dateless = self._reader.dateless_keys() if any(unknown) else frozenset()
         for stretch in Days.joined(stretch for days in unknown for stretch in days.stretches).stretches:
             # date by date, so that no more than one date's keys are held at a time
             settled = self._reader.settled_keys(*stretch)
@@ -77,3 +88,11 @@ class Ledger:
         for number, settled_days in enumerate(found):
             self._settled[number] |= Days.of(settled_days)
             self._known[number] |= unknown[number]
+
+
+def _first(unknown: Sequence[Days], most: int) -> list[Days]:
+    """Leave of some days those that are among the first of them all."""
+    start = min(days.stretches[0][0] for days in unknown if days)
+    # where there are gaps, as between leap days, there may be fewer
+    among = Days.joined([(start, start + most)])
+    return [days & among for days in unknown]

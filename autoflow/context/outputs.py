@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.runs import BY_DATE, MANIFEST, own_parameters
+from autoflow.threads import to_end
 
 LATEST = "latest"
 """Directory in the reports' own, of links to the newest."""
@@ -43,6 +44,8 @@ class Outputs:
         self.notebooks = notebooks
         self.reports = reports
         self._reserved: set[str] = set()
+        self.leading = asyncio.Lock()
+        """Held by whoever makes links in a thread: what is there is looked at first."""
 
     def reserve(self, directory: Path, stem: str, suffix: str) -> Path:
         """Promise a path that no other output has or will have."""
@@ -63,13 +66,9 @@ class Outputs:
 
         What has begun comes to its end, whoever is cancelled: nothing gets a name after its run has ended.
         """
-        publishing = asyncio.ensure_future(asyncio.to_thread(self._publish, source, final))
         try:
-            await asyncio.shield(publishing)
+            await to_end(self._publish, source, final)
         finally:
-            while not publishing.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({publishing})
             self.release(final)
 
     def _publish(self, source: Path, final: Path) -> None:

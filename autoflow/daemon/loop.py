@@ -12,23 +12,25 @@ import gc
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from autoflow import sensor
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context, recorded, unwritable
-from autoflow.definitions import Definitions
+from autoflow.daemon.definitions_file import DefinitionsFile
+from autoflow.definitions import Definitions, Keep
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
 from autoflow.messages import Messenger
-from autoflow.model import Sweeper
-from autoflow.parser import check_tools, load_definitions
+from autoflow.model import Removal, Sweeper, Swept, open_for_reading
 from autoflow.schedule import Schedule, next_tick
 from autoflow.sensor import Executor
+from autoflow.settings import Settings
 from autoflow.system import Control, Notifier, Signals
+from autoflow.threads import to_end
 from autoflow.web import IndexPage, Outlook, Pages, page_served
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
@@ -42,6 +44,9 @@ LONGEST_FAREWELL = 5.0
 
 CLOCK_STEP = dt.timedelta(seconds=1)
 """What the clock may be set back by without a look at the record."""
+
+AT_ONCE = 200
+"""Removed outputs that are recorded in one go."""
 
 STARTING = "starting"
 
@@ -66,6 +71,7 @@ class Agenda:
     """Whether there is something to be put in order once no run is under way."""
     seen: dt.datetime | None = None
     """What the clock showed when it was last looked at."""
+    file: DefinitionsFile = field(default_factory=DefinitionsFile)
 
     def next(self, now: dt.datetime, retry_at: dt.datetime | None = None) -> dt.datetime:
         """Give the time of the next tick; one in the past was missed, and happens at once.
@@ -111,8 +117,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
         index = IndexPage(context, pages)
         executor = Executor(context, signals.stop, index)
 
-        def fresh() -> Definitions:
-            agenda.definitions = reload(context, agenda.definitions)
+        async def fresh() -> Definitions:
+            await reload(context, agenda)
             return agenda.definitions
 
         async with (
@@ -154,7 +160,7 @@ async def turn(life: Life) -> None:
     context.outputs.check()
     executor.news.clear()
     if agenda.unsettled and not executor.busy:
-        settle(life)
+        await settle(life)
     moment = agenda.next(context.now(), executor.retry_at)
     overdue = moment <= context.now()
     say(life, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC{_under_way(executor)}")
@@ -162,14 +168,14 @@ async def turn(life: Life) -> None:
         give_memory_back()
     if await sleep_until(moment, life):
         context.outputs.check()
-        agenda.definitions = reload(context, agenda.definitions)
+        await reload(context, agenda)
         say(life, f"ticking{_under_way(executor)}")
         await tick(life)
         life.messenger.look()
     elif life.signals.reload.is_set():
         life.signals.reload.clear()
         life.notifier.reloading()
-        agenda.definitions = reload(context, agenda.definitions)
+        await reload(context, agenda)
         life.messenger.look()
         life.notifier.ready()
 
@@ -211,7 +217,7 @@ async def tick(life: Life) -> None:
     life.messenger.ticked()
     if still_busy:
         # there may be no moment in which nothing is under way
-        sweep(context, agenda.definitions)
+        await sweep(context, agenda.definitions)
         life.index.settle_soon()
 
 
@@ -228,18 +234,20 @@ def missed(life: Life, error: Exception) -> None:
     agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
 
 
-def settle(life: Life) -> None:
+async def settle(life: Life) -> None:
     """Put in order what is left when nothing is under way any more."""
     life.agenda.unsettled = False
     with suppress(sqlite3.Error):
         # else the next start only ticks at once
         life.context.store.record_unfinished(unfinished=bool(life.executor.waiting))
-    sweep(life.context, life.agenda.definitions)
+    await sweep(life.context, life.agenda.definitions)
     life.messenger.look()
     life.index.settle_soon()
 
 
-async def obey_orders(context: Context, executor: Executor, index: IndexPage, fresh: Callable[[], Definitions]) -> None:
+async def obey_orders(
+    context: Context, executor: Executor, index: IndexPage, fresh: Callable[[], Awaitable[Definitions]]
+) -> None:
     """Act on what people ask for as soon as it is recorded, also while a tick is being made.
 
     Parameters
@@ -253,7 +261,7 @@ async def obey_orders(context: Context, executor: Executor, index: IndexPage, fr
         changed.clear()
         index.changed()
         try:
-            sensor.take_asked(context, fresh(), executor)
+            sensor.take_asked(context, await fresh(), executor)
             if executor.busy:
                 unfinished = partial(context.store.record_unfinished, unfinished=True)
                 await recorded(context.conditions, executor.stop, unfinished)
@@ -264,11 +272,15 @@ async def obey_orders(context: Context, executor: Executor, index: IndexPage, fr
         index.settle_soon()
 
 
-def sweep(context: Context, definitions: Definitions) -> None:
+async def sweep(context: Context, definitions: Definitions) -> None:
     """Remove what workflows.yml does not want kept any longer."""
     try:
-        directories = context.settings.notebooks_dir, context.settings.reports_dir
-        left = Sweeper(context.store, directories).sweep(definitions.workflows, context.now()).left
+        swept = await to_end(_sweep, context.settings, definitions, context.now())
+        for removals in _in_parts(swept.forgotten, AT_ONCE):
+            context.store.forget(removals)
+            # there may be ten thousands, and others have their turn
+            await asyncio.sleep(0)
+        left = swept.left
     except Exception:
         # old files are no reason to fail
         logger.exception("old files could not be removed")
@@ -279,6 +291,21 @@ def sweep(context: Context, definitions: Definitions) -> None:
         context.conditions.begin("old files", f"{first} {why}; it is not removed{more}", logging.WARNING)
     else:
         context.conditions.end("old files", "all old files could be removed")
+
+
+def _sweep(settings: Settings, definitions: Definitions, now: dt.datetime) -> Swept:
+    """Remove files, by a connection of this thread's own."""
+    if all(workflow.keep == Keep() for workflow in definitions.workflows.values()):
+        return Swept(0, {})
+    reader = open_for_reading(settings.db_path, settings.places)
+    try:
+        return Sweeper(reader, (settings.notebooks_dir, settings.reports_dir)).sweep(definitions.workflows, now)
+    finally:
+        reader.close()
+
+
+def _in_parts(removals: Sequence[Removal], size: int) -> Iterator[Sequence[Removal]]:
+    return (removals[start : start + size] for start in range(0, len(removals), size))
 
 
 async def done_or_stopped(work: Coroutine[Any, Any, Done], signals: Signals, grace: float = 0.0) -> Done | None:
@@ -321,21 +348,20 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(doing, return_exceptions=True)
 
 
-def reload(context: Context, definitions: Definitions) -> Definitions:
+async def reload(context: Context, agenda: Agenda) -> None:
     """Read workflows.yml again; the old definitions go on when the new ones are not valid."""
     file = context.settings.workflows_file
     try:
-        fresh, _ = load_definitions(file)
-        check_tools(fresh)
-        if definitions.schedule is not None:
+        fresh = await agenda.file.read(file)
+        if agenda.definitions.schedule is not None:
             schedule_of(fresh)
     except (DefinitionError, SettingsError) as error:
         context.conditions.begin("workflows.yml", f"{error}\nthe definitions read before go on")
-        return definitions
+        return
     context.conditions.end("workflows.yml", f"{file} is valid again")
-    if fresh != definitions:
+    if fresh != agenda.definitions:
         logger.info("%s has changed and was read again", file)
-    return fresh
+    agenda.definitions = fresh
 
 
 def schedule_of(definitions: Definitions) -> Schedule:
@@ -419,7 +445,7 @@ async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Ma
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
     if not asked:
         return health(context, agenda, executor)
-    agenda.definitions = reload(context, agenda.definitions)
+    await reload(context, agenda)
     obey = partial(context.steering.obey, asked, context.now(), agenda.definitions)
     return await recorded(context.conditions, executor.stop, obey)
 

@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from autoflow.jobs.warm_parent import NotWarmError, Process, WarmParent
 from autoflow.notebooks import TokenScan
 from autoflow.processes import kill_marked, kill_tree
 from autoflow.redaction import REDACTED, Redactor
+from autoflow.threads import to_end
 from autoflow.warm_process import MARKER, WarmProcess, start_warm_process
 
 WARM_KINDS = ("notebook", "report", "page")
@@ -131,7 +133,8 @@ class Jobs:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            # a notebook may have left very many files there; nothing waits for their end but that of the loop
+            asyncio.get_running_loop().run_in_executor(None, partial(shutil.rmtree, path, ignore_errors=True))
 
     @asynccontextmanager
     async def warmth(self, preload: Sequence[str] | None, *, at_once: bool = False) -> AsyncIterator[None]:
@@ -211,8 +214,7 @@ class Jobs:
         try:
             process = await self._start(kind, request, workspace, environment)
         except asyncio.CancelledError:
-            kill_marked(MARKER, job)
-            shutil.rmtree(runtime, ignore_errors=True)
+            await to_end(_leave_nothing, job, runtime)
             raise
         watch = _Watch(workspace, on_progress)
         timed_out = False
@@ -230,13 +232,12 @@ class Jobs:
         finally:
             # also after a normal end: a notebook may have left daemons behind
             if process.returncode is None:
-                kill_tree(process.pid)
+                await to_end(kill_tree, process.pid)
                 await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=5.0)
-            strays = kill_marked(MARKER, job)
+            strays = await to_end(_leave_nothing, job, runtime)
             if strays:
                 logger.warning("killed %d processes that a %s job left running", strays, kind)
-            shutil.rmtree(runtime, ignore_errors=True)
-        return _redacted(_read_reply(workspace, process.returncode, timed_out), secrets or {})
+        return await to_end(_reply, workspace, process.returncode, timed_out, secrets or {})
 
     async def _start(
         self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]
@@ -352,6 +353,17 @@ class _Watch:
                 if text != self._seen:
                     self._seen = text
                     self._on_progress(json.loads(text))
+
+
+def _leave_nothing(job: str, runtime: Path) -> int:
+    """Kill what a job has left running, and remove what it needed for that; give the number of processes."""
+    strays = kill_marked(MARKER, job)
+    shutil.rmtree(runtime, ignore_errors=True)
+    return strays
+
+
+def _reply(workspace: Path, returncode: int | None, timed_out: bool, secrets: Mapping[str, str]) -> Reply:
+    return _redacted(_read_reply(workspace, returncode, timed_out), secrets)
 
 
 def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Reply:

@@ -26,10 +26,11 @@ from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, News, Scene, news, next_late, not_done
 from autoflow.messages.channels import SEND_TIMEOUT, channels_of, secret_of
-from autoflow.model import HEARTBEAT, History, Known, Message, Queued, joined, signed, tidy
+from autoflow.model import HEARTBEAT, History, Known, Message, Queued, joined, open_for_reading, signed, tidy
 from autoflow.redaction import Redactor
 from autoflow.sensor import ready_days
 from autoflow.settings import Settings, current_secrets
+from autoflow.threads import to_end
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """Seconds before a channel that did not take a message is tried again; each pause is twice the one before."""
@@ -178,13 +179,16 @@ class Messenger:
             self._look_at = self._made[0] + HOUR
             return
         definitions = self._definitions()
-        late = [] if working else await self._late(definitions, now)
-        reader = self._context.store.read
-        known = {**reader.known(), **self._known}
-        scene = replace(self._scene(definitions, now, known, late), working=working)
-        found = news(scene, known, reader.succeeded_since)
-        times = [found.due, None if working else next_late(scene.listed, definitions, now)]
-        self._look_at = min((time for time in times if time is not None), default=None)
+        unsettled = [] if working else await self._unsettled(definitions, now)
+        scene = Scene(
+            definitions,
+            now,
+            conditions=dict(self._context.conditions.by_name),
+            over=frozenset(self._context.conditions.over),
+            most_failing=max(MOST_FAILING // max(len(definitions.workflows), 1), FEWEST_FAILING),
+            working=working,
+        )
+        found, self._look_at = await to_end(_look, self._context.settings, scene, dict(self._known), unsettled)
         if self._busy():
             # the first failure of those under way may come at any time
             self._look_at = min(now + GATHER, self._look_at or now + GATHER)
@@ -203,41 +207,14 @@ class Messenger:
         self._busy_since = min(self._busy_since or now, now)
         return now - self._busy_since < LONGEST_WORK
 
-    async def _late(self, definitions: Definitions, now: dt.datetime) -> list[Days]:
-        """Find the days of each trigger that could have been done long enough ago, and are not."""
-        context = self._context
-        reader, limit = context.store.read, definitions.notify.not_done_after
+    async def _unsettled(self, definitions: Definitions, now: dt.datetime) -> list[Days]:
+        """Find the days of each trigger that could have been done long enough ago, and did not succeed."""
+        limit = definitions.notify.not_done_after
         if limit is None:
             return []
-        then, skips, late = now - dt.timedelta(seconds=limit), reader.skips(), []
-        ready = ready_days(definitions, reader.listed_dates().as_of(then), then)
-        for trigger, days in zip(definitions.triggers, context.ledger.unsettled(definitions, ready), strict=True):
-            retries = definitions.workflows[trigger.workflow_name].retries
-            late.append(not_done(trigger, retries, days, skips, reader.failures))
-            # there may be decades of them, and others have their turn
-            await asyncio.sleep(0)
-        return late
-
-    def _scene(
-        self, definitions: Definitions, now: dt.datetime, known: Mapping[str, Known], late: Sequence[Days]
-    ) -> Scene:
-        context = self._context
-        reader = context.store.read
-        told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
-        most = max(MOST_FAILING // max(len(definitions.workflows), 1), FEWEST_FAILING)
-        failing = reader.failing(definitions.workflows, most, told)
-        failed = {run.key: failures for run in failing if (failures := reader.failures(run.key))}
-        return Scene(
-            definitions,
-            now,
-            failing,
-            History(failed=failed, requests=reader.requests(), skips=reader.skips()),
-            reader.listed_dates(),
-            late,
-            dict(context.conditions.by_name),
-            frozenset(context.conditions.over),
-            most_failing=most,
-        )
+        then, context = now - dt.timedelta(seconds=limit), self._context
+        ready = ready_days(definitions, context.store.read.listed_dates().as_of(then), then)
+        return await context.ledger.unsettled(definitions, ready)
 
     def _finished(self, messages: Sequence[Message]) -> list[Message]:
         several = [joined(messages)] if len(messages) > MOST_AT_ONCE else messages
@@ -315,6 +292,38 @@ class Messenger:
             with suppress(sqlite3.Error):
                 self._context.store.take_out(self._gone)
                 self._gone.clear()
+
+
+def _look(
+    settings: Settings, scene: Scene, unrecorded: Mapping[str, Known], unsettled: Sequence[Days]
+) -> tuple[News, dt.datetime | None]:
+    """Find what people are to be told, and when to look again, by a connection of this thread's own.
+
+    Parameters
+    ----------
+    unrecorded
+        What people know that could not be recorded.
+    unsettled
+        Days of each trigger that have not succeeded and should have.
+    """
+    reader = open_for_reading(settings.db_path, settings.places)
+    try:
+        known = {**reader.known(), **unrecorded}
+        definitions, skips = scene.definitions, reader.skips()
+        late = [
+            not_done(trigger, definitions.workflows[trigger.workflow_name].retries, days, skips, reader.failures)
+            for trigger, days in zip(definitions.triggers, unsettled, strict=False)
+        ]
+        told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
+        failing = reader.failing(definitions.workflows, scene.most_failing or MOST_FAILING, told)
+        failed = {run.key: failures for run in failing if (failures := reader.failures(run.key))}
+        history = History(failed=failed, requests=reader.requests(), skips=skips)
+        scene = replace(scene, failing=failing, history=history, listed=reader.listed_dates(), late=late)
+        found = news(scene, known, reader.succeeded_since)
+        times = [found.due, None if scene.working else next_late(scene.listed, definitions, scene.now)]
+        return found, min((time for time in times if time is not None), default=None)
+    finally:
+        reader.close()
 
 
 async def send(jobs: Jobs, settings: Settings, definitions: Definitions, queued: Queued) -> Reply:

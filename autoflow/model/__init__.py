@@ -20,7 +20,7 @@ from autoflow.model.reader import (
     Skips,
     Standing,
 )
-from autoflow.model.retention import Sweeper, to_be_removed
+from autoflow.model.retention import Removal, Sweeper, Swept, to_be_removed
 from autoflow.model.store import Attempt, RunStore, open_for_reading
 from autoflow.model.tables import PREDECESSORS_COLUMNS, PREDECESSORS_TABLE, OldRow, TakenOver, count_rows
 
@@ -40,6 +40,7 @@ __all__ = [
     "Queued",
     "RecordedNotebook",
     "RecordedRun",
+    "Removal",
     "Request",
     "RunReader",
     "RunStore",
@@ -48,6 +49,7 @@ __all__ = [
     "Skips",
     "Standing",
     "Sweeper",
+    "Swept",
     "TakenOver",
     "count_rows",
     "joined",

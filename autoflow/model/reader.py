@@ -563,6 +563,15 @@ class RunReader:
         )
         return [self._made(row) for row in rows]
 
+    def is_in_use(self, run_id: int) -> bool:
+        """Whether an attempt is under way, or is to be repaired."""
+        row = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM runs WHERE id = ? AND state = 'running')"
+            " OR EXISTS (SELECT 1 FROM requests WHERE repairs = ?)",
+            (run_id, run_id),
+        ).fetchone()
+        return bool(row[0])
+
     def reports_of(self, key: RunKey, label: str) -> list[Path]:
         """List the reports of a notebook that attempts at a run have made, the oldest first."""
         rows = self._connection.execute(

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 LONGEST_WRITE = dt.timedelta(minutes=1)
 """How long after the end of its attempt a file may have been written by AutoFlow."""
 
+IN_USE = "is needed again"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -145,7 +147,7 @@ class Record(Protocol):
 
     def made_by(self, workflow: str) -> list[Made]: ...
 
-    def forget(self, removals: Sequence[Removal]) -> None: ...
+    def is_in_use(self, run_id: int) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,13 @@ class Swept:
     removed: int
     left: Mapping[Path, str]
     """Files that should have gone, and what they are that they did not."""
+    forgotten: tuple[Removal, ...] = ()
+    """What the record is to let go now that the files are gone: what a crash leaves is found again."""
 
 
 @dataclass(frozen=True)
 class Sweeper:
-    """Removes what is to go, and nothing that AutoFlow has not made."""
+    """Removes what is to go, and nothing that AutoFlow has not made; it may do so in a thread, while runs go on."""
 
     record: Record
     directories: tuple[Path, ...] = field(default=())
@@ -181,6 +185,10 @@ class Sweeper:
         left: dict[Path, str] = {}
         count = 0
         for removal in removals:
+            if self.record.is_in_use(removal.made.run_id):
+                # a repair was asked for meanwhile
+                left.update(dict.fromkeys(removal.files, IN_USE))
+                continue
             for path in removal.files:
                 if path in gone or path in left:
                     continue
@@ -190,12 +198,10 @@ class Sweeper:
                     count -= 1
                 else:
                     gone.add(path)
-        if removals:
-            # after the files: what a crash leaves is found again
-            self.record.forget([_without(removal, left) for removal in removals])
         if count:
             logger.info("removed %d old files, as workflows.yml says under keep", count)
-        return Swept(count, left)
+        told = {path: why for path, why in left.items() if why is not IN_USE}
+        return Swept(count, told, tuple(_without(removal, left) for removal in removals))
 
     def _unfile(self, path: Path, reference_date: str) -> None:
         """Remove what has a name for people and leads to a report that is to go, or is a copy of it."""
@@ -241,4 +247,5 @@ def _without(removal: Removal, left: Mapping[Path, str]) -> Removal:
     made = removal.made
     notebook = removal.notebook and made.notebook not in left
     reports = removal.reports and not any(path in left for path in made.reports)
-    return replace(removal, notebook=notebook, reports=reports)
+    kept = any(left.get(path) is IN_USE for path in removal.files)
+    return replace(removal, notebook=notebook, reports=reports, record=removal.record and not kept)

@@ -23,9 +23,13 @@ from autoflow.runs import Run, RunKey, build_run, recorded_run
 from autoflow.schedule import reference_days
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Token, read_token
+from autoflow.threads import to_end
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
+
+FEW, ROUNDS = 2_000, 10
+"""Days that are decided about at once, and how often it is tried to do so in a thread where there are more."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +68,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     now = context.now()
     ready = ready_days(definitions, listed, now)
     context.backlog.waiting = waiting_dates(definitions, listed, now, ready)
-    unsettled = context.ledger.unsettled(definitions, ready)
-    decision = due_runs(definitions, unsettled, context.store.read.history(), now, patient=patient)
+    decision = await _decide(context, definitions, ready, patient=patient)
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
@@ -73,6 +76,20 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     if executor.waiting:
         logger.info("%d runs are due", len(executor.waiting))
     return decision
+
+
+async def _decide(context: Context, definitions: Definitions, ready: Sequence[Days], *, patient: bool) -> Decision:
+    """Decide what is due: in a thread where there is much of it, and again when something was recorded meanwhile."""
+    for patience in reversed(range(ROUNDS)):
+        unsettled = await context.ledger.unsettled(definitions, ready)
+        history, changes = context.store.read.history(), context.store.changes
+        decide = partial(due_runs, definitions, unsettled, history, context.now(), patient=patient)
+        if not patience or sum(map(len, unsettled)) <= FEW:
+            break
+        decision = await to_end(decide)
+        if changes == context.store.changes:
+            return decision
+    return decide()
 
 
 def tell_of_given_up(context: Context, decision: Decision) -> None:

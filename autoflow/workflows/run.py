@@ -26,6 +26,7 @@ from autoflow.notebooks import executed_with, record_cause, refuse_leak
 from autoflow.redaction import Redactor
 from autoflow.runs import Failure, Run, RunState, dated_names, latest_stems, output_stem
 from autoflow.settings import Token
+from autoflow.threads import to_end
 from autoflow.workflows import queries
 from autoflow.workflows.reports import Making, make_reports
 from autoflow.workflows.slots import Slots
@@ -127,7 +128,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         if failures:
             return RunState.FAILED, _with_hint(execution, failures[0])
         if complete:
-            _point_at_latest(execution)
+            await _point_at_latest(execution)
         return RunState.SUCCESS if complete else RunState.INTERRUPTED, None
     except asyncio.CancelledError:
         reason = context.steering.cancelled(attempt)
@@ -238,13 +239,14 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _point_at_latest(execution: _Execution) -> None:
+async def _point_at_latest(execution: _Execution) -> None:
     """Let the links to the newest reports point at those of a run that has succeeded."""
     context, run = execution.context, execution.run
     for label, paths in execution.reports.items():
         try:
-            context.outputs.point(latest_stems(run, label), paths)
-            context.outputs.file(*dated_names(run, label), paths)
+            async with context.outputs.leading:
+                await to_end(context.outputs.point, latest_stems(run, label), paths)
+                await to_end(context.outputs.file, *dated_names(run, label), paths)
         except OSError as error:
             message = f"links to the newest reports cannot be made in {context.outputs.reports}: {error.strerror}"
             context.conditions.begin("latest", message, logging.WARNING)
@@ -332,7 +334,7 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
     """Execute a notebook, and give its final name to what was made of it, also when it failed."""
     context = execution.context
     source = context.settings.inputs_dir / notebook.filename
-    execution.sources[notebook.label] = _sha256(source)
+    execution.sources[notebook.label] = await to_end(_sha256, source)
     with context.jobs.workspace() as workspace:
         reply = await context.jobs.call(
             "notebook",
@@ -349,10 +351,10 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
             secrets={"FLOWAPI_TOKEN": execution.token.value},
             on_progress=_progress(execution, notebook),
         )
-        failure = None if reply.cause == "done" else _notebook_failure(notebook, reply, workspace)
+        failure = None if reply.cause == "done" else await to_end(_notebook_failure, notebook, reply, workspace)
         made = workspace / "notebook.ipynb"
         if made.exists() and reply.cause in ("timeout", "died"):
-            failure = await asyncio.to_thread(_secure, made, execution.token, failure)
+            failure = await to_end(_secure, made, execution.token, failure)
         if not made.exists():
             return failure
         await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))

@@ -25,6 +25,7 @@ from autoflow.context.context import Context
 from autoflow.context.outputs import Outputs
 from autoflow.context.progress import Progress
 from autoflow.daemon.loop import Agenda, beside, obey_orders, serve
+from autoflow.definitions import Definitions
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
 from autoflow.runs.runs import RunState, build_run
@@ -33,6 +34,7 @@ from autoflow.sensor.sensor import take_asked, tell_of_long_runs
 from autoflow.settings.settings import load_settings
 from autoflow.system.control import ask
 from autoflow.system.notifier import Notifier
+from autoflow.web import IndexPage, Outlook, Pages
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 
@@ -664,11 +666,15 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
             order = {"do": "run", "runs": [{"workflow": "w", "parameters": run.parameters}]}
             assert context.steering.obey(order, context.now()) == {"done": 1}
 
+        async def unchanged() -> Definitions:
+            return definitions
+
         async def asked() -> None:
             ask_for("2016-01-01")
             executor = Executor(context, asyncio.Event())
             take_asked(context, definitions, executor)
-            async with beside(obey_orders(context, executor, lambda: definitions)):
+            index = IndexPage(context, Pages(context, lambda: Outlook(context.now(), definitions)))
+            async with beside(obey_orders(context, executor, index, unchanged)):
                 await life.until(lambda: context.steering.running() == [1])
                 ask_for("2016-01-02")
                 await executor.idle()

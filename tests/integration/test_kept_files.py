@@ -89,8 +89,10 @@ class House:
         return attempt
 
     def sweep(self, keep: Keep) -> Swept:
-        sweeper = Sweeper(self.store, (self.places.notebooks, self.places.reports))
-        return sweeper.sweep({"w": Workflow("w", (), keep=keep)}, self.now)
+        sweeper = Sweeper(self.store.read, (self.places.notebooks, self.places.reports))
+        swept = sweeper.sweep({"w": Workflow("w", (), keep=keep)}, self.now)
+        self.store.forget(swept.forgotten)
+        return swept
 
     def named(self) -> set[Path]:
         return {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ def succeed(store: RunStore, number: int, *days: int) -> None:
 
 def unsettled(ledger: Ledger, dates: int, definitions: Definitions = DEFINITIONS) -> list[list[int]]:
     listed = listed_at({"calls": [dt.date.fromordinal(FIRST + day).isoformat() for day in range(dates)]}, NOW)
-    found = ledger.unsettled(definitions, ready_days(definitions, listed, NOW))
+    found = asyncio.run(ledger.unsettled(definitions, ready_days(definitions, listed, NOW)))
     return [[day - FIRST for day in days] for days in found]
 
 

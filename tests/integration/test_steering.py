@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def store(path: Path) -> Iterator[RunStore]:
 
 
 def decide(store: RunStore, now: dt.datetime) -> Decision:
-    unsettled = Ledger(store.read).unsettled(DEFINITIONS, ready_days(DEFINITIONS, AVAILABLE, NOW))
+    unsettled = asyncio.run(Ledger(store.read).unsettled(DEFINITIONS, ready_days(DEFINITIONS, AVAILABLE, NOW)))
     return due_runs(DEFINITIONS, unsettled, store.read.history(), now)
 
 

@@ -1,0 +1,167 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The daemon's loop turns whatever there is to do: no callback takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import http.client
+import json
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from autoflow.app import open_context
+from autoflow.context.context import Context
+from autoflow.context.progress import Progress
+from autoflow.daemon.loop import serve
+from autoflow.definitions import Definitions
+from autoflow.model.store import RunStore
+from autoflow.parser.parser import read_definitions
+from autoflow.settings.settings import Settings, load_settings
+from autoflow.system.control import ask
+from autoflow.system.notifier import Notifier
+from examples.flowapi import FlowapiStandin
+from tests.conftest import Deployment
+from tests.integration.test_web import free_port
+from tests.loop_watch import Watched, watched
+
+LONGEST = 0.2
+"""Seconds that one callback may take."""
+
+ATTEMPTS = 20_000
+"""Attempts in the record."""
+
+START = dt.datetime(2027, 3, 1, 12, 30, tzinfo=dt.UTC)
+
+
+def definitions(workflows: int) -> str:
+    """Write a workflows.yml as large as one that somebody has generated."""
+    task = {"filename": "large.ipynb", "parameters": {"reference_date": "reference_date"}}
+    small = {"filename": "glues.ipynb", "parameters": {"reference_date": "reference_date"}}
+    content = {
+        "notify": {"not_done_after": "1h"},
+        "workflows": [
+            {"name": "w", "keep": {"notebooks": 3, "reports": 3, "attempts": 3}, "notebooks": {"large": task}},
+            *(
+                {"name": f"other-{number}", "retries": {"attempts": 3}, "notebooks": {"a": small, "b": small}}
+                for number in range(workflows)
+            ),
+        ],
+        "available_dates_sensor": {
+            "schedule": "0 0 1 1 *",
+            "workflows": [
+                {"workflow_name": "w", "earliest_date": "2016-01-01"},
+                *(
+                    {"workflow_name": f"other-{number}", "earliest_date": "2030-01-01"}
+                    for number in range(0, workflows, 20)
+                ),
+            ],
+        },
+    }
+    return yaml.safe_dump(content)
+
+
+def write_large_notebook(path: Path) -> None:
+    cells = [
+        nbformat.v4.new_code_cell("reference_date = ''", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("print('x' * 1_000_000)"),
+        nbformat.v4.new_code_cell(
+            "from IPython.display import display_html\ndisplay_html('<p>' + 'y' * 20_000_000 + '</p>', raw=True)"
+        ),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel)))
+
+
+def fill(settings: Settings) -> None:
+    """Write a record of many years: attempts that failed and were made good, with files that are long gone."""
+    store = RunStore(settings.db_path, settings.places)
+    connection = store.read.connection
+    first = dt.date(1950, 1, 1)
+    rows = range(1, ATTEMPTS + 1)
+    with connection:
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO runs (id, workflow, parameters_hash, reference_date, parameters, attempt, state, started,"
+            " ended) VALUES (?, 'w', ?, ?, ?, 1, ?, '2026-01-01T00:00:00+00:00', '2026-01-01T01:00:00+00:00')",
+            [
+                (
+                    number,
+                    f"hash-{number // 2}",
+                    (date := (first + dt.timedelta(days=number // 2)).isoformat()),
+                    json.dumps({"reference_date": date, "date_ranges": [[date, date]]}),
+                    "success" if number % 2 else "failed",
+                )
+                for number in rows
+            ],
+        )
+        connection.executemany(
+            "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report) VALUES (?, 'large', ?,"
+            " '2026-01-01T00:00:00+00:00', '2026-01-01T01:00:00+00:00', ?, ?)",
+            [(number, "success" if number % 2 else "failed", f"{number}.ipynb", f"{number}.pdf") for number in rows],
+        )
+    store.close()
+
+
+async def live(context: Context, taken: Definitions, port: int) -> None:
+    """Let a daemon tick with all that there is, while pages are asked for, orders given and definitions changed."""
+    settings = context.settings
+    path = settings.workflows_file
+    serving = asyncio.create_task(serve(context, taken, Notifier({}), now=True))
+
+    def page(address: str) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=90)) as connection:
+            connection.request("GET", address)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+    while True:
+        assert not serving.done(), await serving
+        runs = context.store.read.runs(workflow="w", first=dt.date(2016, 1, 1), limit=5)
+        if runs and all(run.state == "success" for run in runs) and context.store.read.last_tick() is not None:
+            break
+        await asyncio.sleep(0.2)
+    for address in ("/", "/health", "/metrics", "/why?workflow=w&date=2016-01-01"):
+        assert await asyncio.to_thread(page, address) == 200
+    path.write_text(path.read_text() + "# changed\n")
+    order = {"do": "skip", "workflow": "w", "dates": ["2016-01-05"], "reason": "no"}
+    assert await asyncio.to_thread(ask, settings.control_socket, order, 60.0) == {"done": 1}
+    # the second time, nothing has changed
+    assert await asyncio.to_thread(ask, settings.control_socket, {**order, "do": "unskip"}, 60.0) == {"done": 1}
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await serving == 0
+
+
+def test_no_callback_of_the_loop_takes_long(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    port = free_port()
+    deployment.environment |= {
+        "AUTOFLOW_HTTP": f"127.0.0.1:{port}",
+        "FLOWAPI_TOKEN": flowapi.token(dt.timedelta(days=3000)),
+        "AUTOFLOW_WEBHOOK_URL": "http://127.0.0.1:9/",
+    }
+    deployment.write(definitions(400), "glues")
+    write_large_notebook(deployment.inputs / "large.ipynb")
+    flowapi.set_days(1)
+    deployment.outputs.mkdir()
+    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "none")
+    fill(settings)
+    taken = read_definitions(settings.workflows_file)
+    with open_context(settings, deployment.environment, Progress()) as context, watched() as found:
+        asyncio.run(live(context, taken, port))
+    assert_quick(found)
+    # it was done: three of each are kept
+    with closing(RunStore(settings.db_path, settings.places)) as store:
+        assert len(store.made_by("w")) < 20
+
+
+def assert_quick(found: Watched) -> None:
+    slow = [f"{seconds:.2f} s: {name}" for seconds, name in found.longest if seconds > LONGEST]
+    assert slow == []
