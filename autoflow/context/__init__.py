@@ -7,10 +7,11 @@ from autoflow.context.backlog import Backlog
 from autoflow.context.conditions import Conditions
 from autoflow.context.context import Context
 from autoflow.context.ledger import Ledger
-from autoflow.context.outputs import Outputs, unwritable
+from autoflow.context.outputs import Outputs
 from autoflow.context.progress import Progress, RememberedProgress, Task, progress_for
 from autoflow.context.recording import Written, recorded
 from autoflow.context.steering import Steering
+from autoflow.context.write_probe import WriteProbe, unwritable
 
 __all__ = [
     "Backlog",
@@ -22,6 +23,7 @@ __all__ = [
     "RememberedProgress",
     "Steering",
     "Task",
+    "WriteProbe",
     "Written",
     "progress_for",
     "recorded",

@@ -175,21 +175,6 @@ def _source(manifest: Mapping[str, Any]) -> tuple[object, ...]:
     return manifest.get("workflow"), manifest.get("notebook"), own_parameters(parameters or {})
 
 
-def unwritable(*directories: Path) -> list[str]:
-    """Say of each directory that can not be written to, and why; on a full disk, say."""
-    found = []
-    for directory in dict.fromkeys(directories):
-        try:
-            system = os.statvfs(directory)
-            if system.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK | os.X_OK):
-                found.append(f"{directory} can not be written")
-            elif system.f_bavail == 0:
-                found.append(f"{directory} has no space left")
-        except OSError as error:
-            found.append(f"{directory} can not be written ({error.strerror})")
-    return found
-
-
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from autoflow import sensor
 from autoflow.code_version import RESTART, code_on_disk
-from autoflow.context import Context, recorded, unwritable
+from autoflow.context import Context, WriteProbe, recorded
 from autoflow.daemon.definitions_file import DefinitionsFile
 from autoflow.definitions import Definitions, Keep
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
@@ -116,6 +116,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
         pages = Pages(context, lambda: outlook(context, agenda, executor))
         index = IndexPage(context, pages)
         executor = Executor(context, signals.stop, index)
+        probe = WriteProbe(context.settings.db_path.parent, context.settings.outputs_dir)
 
         async def fresh() -> Definitions:
             await reload(context, agenda)
@@ -124,7 +125,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
         async with (
             Messenger(context, lambda: agenda.definitions, lambda: executor.busy) as messenger,
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
-            page_served(context, pages, lambda: state(context, agenda, executor)),
+            page_served(context, pages, lambda: state(context, agenda, executor, probe)),
             beside(feed_watchdog(notifier)),
             beside(obey_orders(context, executor, index, fresh)),
         ):
@@ -456,13 +457,13 @@ def outlook(context: Context, agenda: Agenda, executor: Executor) -> Outlook:
     return Outlook(now, agenda.definitions, agenda.doing, agenda.next(now, executor.retry_at))
 
 
-def state(context: Context, agenda: Agenda, executor: Executor) -> dict[str, Any]:
+async def state(context: Context, agenda: Agenda, executor: Executor, probe: WriteProbe) -> dict[str, Any]:
     """Say how the daemon is, and whether it can do what it is for; a failed run is no fault of its own."""
     # that a token is near its end is no fault yet
     kinds = ("tick", "record", "workflows.yml", *(("token", "defect") if agenda.failed_ticks else ()))
     present = context.conditions.by_name
     reasons = [present[kind] for kind in kinds if kind in present]
-    reasons += unwritable(context.settings.db_path.parent, context.settings.outputs_dir)
+    reasons += await probe.complaints()
     return {**health(context, agenda, executor), "healthy": not reasons, "reasons": reasons}
 
 

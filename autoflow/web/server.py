@@ -70,7 +70,7 @@ class Web:
         When the address can not be had.
     """
 
-    def __init__(self, context: Context, pages: Pages, health: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, context: Context, pages: Pages, health: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
         if context.settings.http is None:
             raise ValueError("no address to serve the page on")
         self._address = address = context.settings.http
@@ -277,12 +277,12 @@ class _View(_Handler):
 
 
 class _Health(_Handler):
-    def initialize(self, health: Callable[[], Mapping[str, Any]], **shared: Any) -> None:  # type: ignore[override]
+    def initialize(self, health: Callable[[], Awaitable[Mapping[str, Any]]], **shared: Any) -> None:  # type: ignore[override]
         super().initialize(**shared)
         self.health = health
 
-    def get(self) -> None:
-        how = self.health()
+    async def get(self) -> None:
+        how = await self.health()
         self.set_status(200 if how["healthy"] else 503)
         self.set_header("Content-Type", "application/json")
         self.write(json.dumps(how, indent=2) + "\n")
@@ -293,9 +293,10 @@ class _Metrics(_Health):
         super().initialize(**shared)
         self.metrics = metrics
 
-    def get(self) -> None:
+    async def get(self) -> None:
+        how = await self.health()
         self.set_header("Content-Type", CONTENT_TYPE)
-        self.write(self.metrics.text(healthy=self.health()["healthy"]))
+        self.write(self.metrics.text(healthy=how["healthy"]))
 
 
 class _File(_Handler, StaticFileHandler):

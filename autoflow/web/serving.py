@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,9 @@ from autoflow.web.pages import Pages
 
 
 @asynccontextmanager
-async def page_served(context: Context, pages: Pages, health: Callable[[], Mapping[str, Any]]) -> AsyncIterator[None]:
+async def page_served(
+    context: Context, pages: Pages, health: Callable[[], Awaitable[Mapping[str, Any]]]
+) -> AsyncIterator[None]:
     """Serve the page for as long as the context lasts.
 
     Parameters

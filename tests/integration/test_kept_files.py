@@ -222,8 +222,8 @@ CRASH = """
 import asyncio, os, sys
 from pathlib import Path
 from autoflow.model import RunStore
-from autoflow.outputs import Outputs
-from autoflow.places import Places
+from autoflow.context import Outputs
+from autoflow.settings import Places
 from autoflow.runs import RunState
 from tests.integration.test_kept_files import NOW, a_run
 

@@ -415,7 +415,11 @@ async def served(deployment: Deployment) -> AsyncIterator[Served]:
         context.jobs.call = counted  # type: ignore[method-assign]
         taken = read_definitions(settings.workflows_file)
         pages = Pages(context, lambda: Outlook(context.now(), taken))
-        async with context.jobs.warmth(()), Web(context, pages, lambda: {"healthy": True}):
+
+        async def healthy() -> Mapping[str, Any]:
+            return {"healthy": True}
+
+        async with context.jobs.warmth(()), Web(context, pages, healthy):
             assert settings.http is not None
             yield Served(settings.http.port, jobs, settings.notebooks_dir)
 
