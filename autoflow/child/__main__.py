@@ -53,7 +53,7 @@ def main() -> None:
     if job.line:
         brought["line"] = job.line
     if job.kind == "notebook":
-        from autoflow.child.spare_kernel import SpareKernel
+        from autoflow.child.notebook.spare_kernel import SpareKernel
 
         brought["spare_kernel"] = spare_kernel = SpareKernel(job)
         if spare_kernel.is_this_process:

@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 
-from autoflow.child.report import Content, to_asciidoc
+from autoflow.child.report.report import Content, to_asciidoc
 
 
 def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:

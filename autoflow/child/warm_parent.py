@@ -4,7 +4,7 @@
 """A process that has imported what notebooks import, and forks one process for each job.
 
 Interpreter and libraries are most of what a short notebook costs. Here they are paid for once in a tick:
-a job is a fork, and so is the kernel below it (`autoflow.child.spare_kernel`). This process has a single
+a job is a fork, and so is the kernel below it (`autoflow.child.notebook.spare_kernel`). This process has a single
 thread, does no work of its own, and lives no longer than AutoFlow.
 """
 

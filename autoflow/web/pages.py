@@ -95,7 +95,7 @@ class Pages:
         Parameters
         ----------
         request
-            Which page: see `autoflow.child.page`.
+            Which page: see `autoflow.child.page.page`.
 
         Raises
         ------

@@ -24,9 +24,9 @@ from matplotlib import pyplot as plt
 from nbformat import NotebookNode, v4
 from pypdf import PdfReader
 
-from autoflow.child import report
-from autoflow.child.html_content import visible_text
-from autoflow.child.report import ReportError
+from autoflow.child.report import report
+from autoflow.child.report.html_content import visible_text
+from autoflow.child.report.report import ReportError
 from autoflow.notices import Notice
 
 mpl.use("Agg")

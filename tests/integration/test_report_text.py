@@ -24,9 +24,9 @@ from mistune import HTMLRenderer
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import v4
 
-from autoflow.child import front_matter, report
-from autoflow.child.html_content import visible_text
-from autoflow.child.markdown import LineReader
+from autoflow.child.report import front_matter, report
+from autoflow.child.report.html_content import visible_text
+from autoflow.child.report.markdown import LineReader
 
 HAZARDS = [
     *Path(__file__).with_name("hazards.txt").read_text(encoding="utf-8").split(),

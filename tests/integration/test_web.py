@@ -31,7 +31,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
-from autoflow.child.page_notebook import notebook_page
+from autoflow.child.page.notebook_page import notebook_page
 from autoflow.context.progress import Progress
 from autoflow.jobs.jobs import Reply
 from autoflow.parser.parser import read_definitions

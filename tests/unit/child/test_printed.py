@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.child.asciidoc import literal_block
 from autoflow.child.printed import last_state, settled
+from autoflow.child.report.asciidoc import literal_block
 
 
 @pytest.mark.parametrize(

@@ -20,20 +20,27 @@ from nbconvert.exporters import ASCIIDocExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from autoflow.child.acceptance import BrokenReportError, Expected, check_html, check_pdf
-from autoflow.child.asciidoc import literal, literal_block, source_block
 from autoflow.child.asciidoctor import Line
-from autoflow.child.captions import put_captions
-from autoflow.child.content import SHOWN_OUTPUTS, keep_content
-from autoflow.child.expected import expected_cells
-from autoflow.child.front_matter import Heading, bring_logo, document
-from autoflow.child.html_content import Converted, convert, visible_text
-from autoflow.child.manifest import sha256, write_manifest
-from autoflow.child.markdown import convert_all, lookup, with_title
-from autoflow.child.maths import draw_formulas
-from autoflow.child.notices import MARK, as_json, cells_with, placed
-from autoflow.child.pages import ConversionError, Said, to_html, to_pdf
-from autoflow.child.pictures import REFERENCE, PictureError, Pictures, bring_attachments, bring_files, prepare_outputs
+from autoflow.child.report.acceptance import BrokenReportError, Expected, check_html, check_pdf
+from autoflow.child.report.asciidoc import literal, literal_block, source_block
+from autoflow.child.report.captions import put_captions
+from autoflow.child.report.content import SHOWN_OUTPUTS, keep_content
+from autoflow.child.report.expected import expected_cells
+from autoflow.child.report.front_matter import Heading, bring_logo, document
+from autoflow.child.report.html_content import Converted, convert, visible_text
+from autoflow.child.report.manifest import sha256, write_manifest
+from autoflow.child.report.markdown import convert_all, lookup, with_title
+from autoflow.child.report.maths import draw_formulas
+from autoflow.child.report.notices import MARK, as_json, cells_with, placed
+from autoflow.child.report.pages import ConversionError, Said, to_html, to_pdf
+from autoflow.child.report.pictures import (
+    REFERENCE,
+    PictureError,
+    Pictures,
+    bring_attachments,
+    bring_files,
+    prepare_outputs,
+)
 from autoflow.notebooks import TokenScan
 from autoflow.notices import Notice
 from autoflow.resources import config_file

@@ -11,7 +11,7 @@ import re
 from html import escape
 from pathlib import Path
 
-from autoflow.child.front_matter import MIDDLE_DOT, Heading
+from autoflow.child.report.front_matter import MIDDLE_DOT, Heading
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoflow.child.asciidoc import literal
-from autoflow.child.markdown import on_headings
-from autoflow.child.pictures import PictureError, raster, svg
+from autoflow.child.report.asciidoc import literal
+from autoflow.child.report.markdown import on_headings
+from autoflow.child.report.pictures import PictureError, raster, svg
 from autoflow.languages import DEFAULT, LANGUAGES, Words, date_text, moment_text
 
 LONG = 220

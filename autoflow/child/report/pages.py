@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoflow.child.asciidoc import BORDER, unspelled
 from autoflow.child.asciidoctor import PROGRAM, Line
-from autoflow.child.front_matter import Heading
-from autoflow.child.html_page import finished
-from autoflow.child.html_tables import size_role
-from autoflow.child.table_layout import SMALLER
+from autoflow.child.report.asciidoc import BORDER, unspelled
+from autoflow.child.report.front_matter import Heading
+from autoflow.child.report.html_page import finished
+from autoflow.child.report.html_tables import size_role
+from autoflow.child.report.table_layout import SMALLER
 from autoflow.resources import config_file
 
 THEME = "report-theme.yml"

@@ -16,8 +16,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 
 from autoflow.child.hints import hint_for
-from autoflow.child.no_terminal import without_terminal
-from autoflow.child.papermill import PapermillNotebookClient, strip_color
+from autoflow.child.notebook.no_terminal import without_terminal
+from autoflow.child.notebook.papermill import PapermillNotebookClient, strip_color
 from autoflow.child.printed import settled
 from autoflow.notebooks import cell_position
 

@@ -32,7 +32,7 @@ class Undrawn:
 
 
 def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[Undrawn]]:
-    """Draw the formulas that `autoflow.child.markdown` has named, and refer to their pictures.
+    """Draw the formulas that `autoflow.child.report.markdown` has named, and refer to their pictures.
 
     Returns
     -------

@@ -1,26 +1,17 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Pages to look at: the status page, one attempt, why a date is as it is, an executed notebook.
-
-All of it is read-only, and made of what others wrote: names, parameters, errors and notebooks are shown, and never
-obeyed.
-"""
+"""What pages are made of: links, templates, and text that can be read."""
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
 import os
-import pickle
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,14 +21,9 @@ from markupsafe import Markup
 
 from autoflow.decision import Situation
 from autoflow.definitions import Definitions
-from autoflow.model import RunReader, open_for_reading
-from autoflow.redaction import Redactor
-from autoflow.settings import Places
+from autoflow.model import RunReader
 
 TEMPLATES = Path(__file__).parent / "html"
-
-NICENESS = 10
-"""Runs go first."""
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LONGEST_TEXT = 20_000
@@ -91,79 +77,6 @@ class Asked:
     def situation(self, first: dt.date | None = None, last: dt.date | None = None) -> Situation:
         """Read what decides the states of a span of dates."""
         return Situation(self.definitions, self.reader.listed_dates(), self.reader.standing(first, last), self.now)
-
-
-def prepare() -> None:
-    """Import and compile ahead what the page beside the reports needs."""
-    import_module("autoflow.child.page_run")
-    environment().get_template("status.html")
-
-
-def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
-    """Make a page.
-
-    Parameters
-    ----------
-    request
-        ``page``: ``status`` or ``index`` (the same as a file), ``run`` (with ``run``, its id), ``why`` (with
-        ``workflow`` or ``trigger``, a number, and ``date``) or ``notebook`` (with ``notebook``, its path in
-        the directory of notebooks); ``db``, ``outputs_dir``, ``notebooks_dir``, ``reports_dir``; ``now``, ``doing``,
-        ``next_tick``, ``problems`` and ``progress`` are what the daemon knows.
-    workspace
-        ``definitions.pickle`` in it are the daemon's; ``page.html`` is made.
-
-    Returns
-    -------
-    dict
-        ``status``, the HTTP status, and ``policy``, the Content-Security-Policy.
-    """
-    # from the daemon, in a directory that nobody else can write to
-    definitions = pickle.loads((workspace / "definitions.pickle").read_bytes())  # noqa: S301
-    redactor = Redactor.of(os.environ.pop("FLOWAPI_TOKEN", None))
-    with suppress(OSError):
-        os.nice(NICENESS)
-    if request["page"] == "notebook":
-        from autoflow.child.page_notebook import notebook_page
-
-        directory, name = Path(request["notebooks_dir"]), request["notebook"]
-        text, policy, status = *notebook_page(directory / name, name), 200
-    else:
-        outputs, notebooks, reports = (Path(request[f"{name}_dir"]) for name in ("outputs", "notebooks", "reports"))
-        reader = open_for_reading(Path(request["db"]), Places(outputs, notebooks, reports))
-        depth = {"index": None, "run": "../"}.get(request["page"], "./")
-        links = Links(Path(request["notebooks_dir"]), Path(request["reports_dir"]), depth)
-        asked = Asked(request, reader, definitions, dt.datetime.fromisoformat(request["now"]), links)
-        text, policy, status = _page(asked)
-        reader.close()
-    # what is no character in UTF-8 may come from JSON all the same
-    (workspace / "page.html").write_text(redactor.redact(text), encoding="utf-8", errors="backslashreplace")
-    return {"status": status, "policy": policy}
-
-
-def _page(asked: Asked) -> tuple[str, str, int]:
-    from autoflow.child.page_run import run_page, why_page
-    from autoflow.child.page_status import status_page
-
-    makers: dict[str, Callable[[Asked], tuple[str, dict[str, Any]]]] = {
-        "status": status_page,
-        "index": status_page,
-        "run": run_page,
-        "why": why_page,
-    }
-    try:
-        (template, values), status = makers[asked.request["page"]](asked), 200
-    except NotFoundError as error:
-        (template, values), status = ("missing.html", {"message": str(error)}), 404
-    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    policy = policy_for(style)
-    common = {"is_home": False, "style": Markup(style), "policy": policy, "links": asked.links, "now": asked.now}  # noqa: S704
-    return environment().get_template(template).render(**{**common, **values}), policy, status
-
-
-def policy_for(style: str) -> str:
-    """Allow one style sheet, pictures that are in the page, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 @cache

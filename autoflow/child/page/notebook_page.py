@@ -13,7 +13,7 @@ from nbconvert.exporters import HTMLExporter
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from autoflow.child.page import TEMPLATES, environment
+from autoflow.child.page.shared import TEMPLATES, environment
 from autoflow.notebooks import read_notebook
 from autoflow.wording import shortened
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PageElement, PreformattedString
 
-from autoflow.child.asciidoc import literal_block, spelled
-from autoflow.child.html_inline import BLOCKS, Page, inline, picture, tidy, written
-from autoflow.child.html_tables import cells_of, in_head, rows_of, table_block
-from autoflow.child.pictures import PictureError, Pictures, svg
+from autoflow.child.report.asciidoc import literal_block, spelled
+from autoflow.child.report.html_inline import BLOCKS, Page, inline, picture, tidy, written
+from autoflow.child.report.html_tables import cells_of, in_head, rows_of, table_block
+from autoflow.child.report.pictures import PictureError, Pictures, svg
 
 UNSEEN = ("style", "script", "template", "head", "title", "noscript", "datalist", "source", "track", "param")
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.child.asciidoc import literal, spelled, unspelled
+from autoflow.child.report.asciidoc import literal, spelled, unspelled
 
 TEXTS = st.text(st.sampled_from("ab12 .,-*_`#+^~{}[]()<>|\\/&;:'\"!?=%$@\u2022\u00a0é"))
 

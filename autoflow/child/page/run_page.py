@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autoflow.child.page import Asked, NotFoundError
-from autoflow.child.page_status import CLASSES, SIGNS, workflow_link
+from autoflow.child.page.shared import Asked, NotFoundError
+from autoflow.child.page.status_page import CLASSES, SIGNS, workflow_link
 from autoflow.decision import explain, spans
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedNotebook, RecordedRun

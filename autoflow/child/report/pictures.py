@@ -250,7 +250,7 @@ def bring_attachments(notebook: NotebookNode, workspace: Path) -> None:
 
 
 def bring_files(asciidoc: str, pictures: Pictures, where: str = "") -> str:
-    """Bring the pictures that markdown refers to, as `autoflow.child.markdown` names them, into the workspace.
+    """Bring the pictures that markdown refers to, as `autoflow.child.report.markdown` names them, into the workspace.
 
     Parameters
     ----------

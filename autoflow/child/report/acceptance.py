@@ -16,11 +16,11 @@ from typing import Any
 
 from PIL import Image
 
-from autoflow.child.expected import ExpectedCell
-from autoflow.child.html_content import visible_text
-from autoflow.child.pages import MISSING_PICTURE
-from autoflow.child.pictures import missing
-from autoflow.child.words import INVISIBLE, Seen, is_gone, lacking, words_of
+from autoflow.child.report.expected import ExpectedCell
+from autoflow.child.report.html_content import visible_text
+from autoflow.child.report.pages import MISSING_PICTURE
+from autoflow.child.report.pictures import missing
+from autoflow.child.report.words import INVISIBLE, Seen, is_gone, lacking, words_of
 
 TAGS = (
     "a|abbr|b|body|br|button|caption|center|code|col|dd|details|div|dl|dt|em|figure|font|form|h[1-6]|head|hr|html|i|"

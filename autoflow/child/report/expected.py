@@ -13,11 +13,11 @@ from pathlib import Path
 from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 
-from autoflow.child.asciidoc import printed
-from autoflow.child.content import SHOWN_OUTPUTS
-from autoflow.child.html_content import visible_text
-from autoflow.child.notices import MARK
-from autoflow.child.pictures import REFERENCE
+from autoflow.child.report.asciidoc import printed
+from autoflow.child.report.content import SHOWN_OUTPUTS
+from autoflow.child.report.html_content import visible_text
+from autoflow.child.report.notices import MARK
+from autoflow.child.report.pictures import REFERENCE
 
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL)
 NOTE = re.compile(r"\[\^[^\]\s]+\]")

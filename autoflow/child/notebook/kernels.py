@@ -17,8 +17,8 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from autoflow.child.notebook.spare_kernel import ForkedProcess, Launch, SpareKernel
 from autoflow.child.process import be_killed_first, die_with_parent
-from autoflow.child.spare_kernel import ForkedProcess, Launch, SpareKernel
 
 LONGEST_SOCKET_DIRECTORY = 90
 """Bytes that leave enough of the 107 which a unix socket's path holds; beyond that kernels listen on TCP ports."""

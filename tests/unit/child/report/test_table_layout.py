@@ -9,7 +9,7 @@ from itertools import chain
 
 import pytest
 
-from autoflow.child.table_layout import LANDSCAPE, NORMAL, PADDING, PORTRAIT, SMALLER, Column, lay_out, measure
+from autoflow.child.report.table_layout import LANDSCAPE, NORMAL, PADDING, PORTRAIT, SMALLER, Column, lay_out, measure
 
 
 def columns(count: int, narrowest: float, widest: float = 0.0) -> list[Column]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from autoflow.child.page import Links, environment, legible, policy_for
-from autoflow.child.page_status import _history
+from autoflow.child.page.page import policy_for
+from autoflow.child.page.shared import Links, environment, legible
+from autoflow.child.page.status_page import _history
 from autoflow.decision.overview import DayState, Row
 from autoflow.definitions import Trigger
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from autoflow.child.page import Asked, Links, short
+from autoflow.child.page.shared import Asked, Links, short
 from autoflow.dates import days_before
 from autoflow.decision import DayState, Row, Situation, calendar, is_given_up, list_age, next_try, span
 from autoflow.model import RecordedNotebook, RecordedRun, Standing

@@ -16,8 +16,8 @@ from html import unescape
 from bs4 import Tag
 from bs4.element import NavigableString, PageElement, PreformattedString
 
-from autoflow.child.asciidoc import literal, spelled
-from autoflow.child.pictures import PictureError, Pictures, shown_width
+from autoflow.child.report.asciidoc import literal, spelled
+from autoflow.child.report.pictures import PictureError, Pictures, shown_width
 
 WRAPPED = {
     "b": "strong", "strong": "strong", "th": "strong", "h1": "strong", "h2": "strong", "h3": "strong", "h4": "strong",

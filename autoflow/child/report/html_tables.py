@@ -12,9 +12,9 @@ from functools import cached_property
 
 from bs4 import Tag
 
-from autoflow.child.asciidoc import spelled
-from autoflow.child.html_inline import IN_CELL, Page, inline, plain, tidy, written
-from autoflow.child.table_layout import FEW_ROWS, NORMAL, Layout, Part, lay_out, measure
+from autoflow.child.report.asciidoc import spelled
+from autoflow.child.report.html_inline import IN_CELL, Page, inline, plain, tidy, written
+from autoflow.child.report.table_layout import FEW_ROWS, NORMAL, Layout, Part, lay_out, measure
 
 NUMBER = re.compile(
     r"[-+\u2212]?[\d.,\s\u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?\s?(%|‰)?|nan|NaN|None|<NA>|inf|-inf|…|\.\.\.|"

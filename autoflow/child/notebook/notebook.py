@@ -20,9 +20,9 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_core.utils import ensure_event_loop
 from nbformat import v4
 
-from autoflow.child.cells import Client, NotebookFailedError
-from autoflow.child.kernels import KernelManager, KernelNotReadyError
-from autoflow.child.papermill import (
+from autoflow.child.notebook.cells import Client, NotebookFailedError
+from autoflow.child.notebook.kernels import KernelManager, KernelNotReadyError
+from autoflow.child.notebook.papermill import (
     ERROR_ANCHOR_MSG,
     ERROR_MARKER_TAG,
     ERROR_MESSAGE_TEMPLATE,
@@ -32,7 +32,7 @@ from autoflow.child.papermill import (
     papermill,
     papermill_engines,
 )
-from autoflow.child.spare_kernel import SpareKernel
+from autoflow.child.notebook.spare_kernel import SpareKernel
 from autoflow.notebooks import read_content, refuse_leak
 from autoflow.redaction import Redactor
 
@@ -103,7 +103,7 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
 
 
 class Engine(NBClientEngine):  # type: ignore[misc]
-    """papermill's engine, with kernels of `autoflow.child.kernels` and progress for the parent."""
+    """papermill's engine, with kernels of `autoflow.child.notebook.kernels` and progress for the parent."""
 
     @classmethod
     def execute_managed_notebook(

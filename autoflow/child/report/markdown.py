@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from mistune.util import unescape
 from nbconvert.filters.markdown_mistune import MarkdownWithMath, MathInlineParser
 
-from autoflow.child.asciidoc import clean, literal, source_block, spelled
+from autoflow.child.report.asciidoc import clean, literal, source_block, spelled
 
 DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\+{4,}|_{4,}|\*{4,}|\|===)")
 HEADING = re.compile(r"(={2,6}) (.*)")
@@ -369,12 +369,12 @@ def _link(url: str, tokens: list[Token], place: _Place) -> str:
 
 
 def picture(source: str, alternative: str) -> str:
-    """Refer to a picture by a name that nothing else has, for `autoflow.child.pictures`."""
+    """Refer to a picture by a name that nothing else has, for `autoflow.child.report.pictures`."""
     return f'image:autoflow-picture-{source.encode().hex()}["{literal(alternative) or "picture"}"]'
 
 
 def formula(source: str, kind: str) -> str:
-    """Refer to a formula, for `autoflow.child.maths`."""
+    """Refer to a formula, for `autoflow.child.report.maths`."""
     return f"image:autoflow-math-{kind}-{source.strip().encode().hex()}[]"
 
 

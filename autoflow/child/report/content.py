@@ -14,7 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autoflow.child.html_content import shown_by, shows_text_instead
+from autoflow.child.report.html_content import shown_by, shows_text_instead
 from autoflow.notebooks import cell_position
 from autoflow.notices import Notice
 

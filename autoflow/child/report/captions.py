@@ -12,7 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autoflow.child.asciidoc import literal
+from autoflow.child.report.asciidoc import literal
 
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
 

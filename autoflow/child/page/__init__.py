@@ -1,0 +1,8 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One page about the record, for the browser or for the file share."""
+
+from autoflow.child.page.page import prepare, work
+
+__all__ = ["prepare", "work"]
