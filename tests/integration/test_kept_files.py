@@ -27,6 +27,7 @@ from autoflow.context.outputs import Outputs
 from autoflow.definitions import Amount, Keep, Notebook, Trigger, Workflow
 from autoflow.model.retention import Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore
+from autoflow.model.tables import MIGRATIONS
 from autoflow.runs.naming import OUTPUT_SUFFIXES
 from autoflow.runs.runs import Failure, Run, RunState, build_run
 from autoflow.settings.places import Places
@@ -405,6 +406,7 @@ def older_record(path: Path, notebook: Path, report: Path) -> None:
                 f"UPDATE {table} SET error = json_set(error, '$.notebook', ?)",
                 (str(notebook),),
             )
+        connection.execute("ALTER TABLE notebooks DROP COLUMN warnings")
         connection.execute("PRAGMA user_version = 3")
 
 
@@ -424,7 +426,7 @@ def test_an_older_record_finds_its_files_also_when_the_outputs_were_moved_before
     assert notebook.failure is not None
     assert notebook.failure.notebook == notebook.notebook
     store.close()
-    copy = new / "autoflow.db.before-schema-4"
+    copy = new / f"autoflow.db.before-schema-{len(MIGRATIONS)}"
     with closing(sqlite3.connect(copy)) as connection:
         (text,) = connection.execute("SELECT notebook FROM notebooks").fetchone()
     assert text == str(old / "notebooks" / "x.ipynb")
@@ -444,4 +446,6 @@ def test_a_path_outside_of_the_outputs_stays_whole_and_an_older_copy_goes(tmp_pa
     assert (notebook.notebook, notebook.report) == (str(outside), str(tmp_path / "gone" / "x.pdf"))
     store.close()
     assert not stale.exists()
-    assert [each.name for each in path.parent.glob("*before-schema*")] == ["autoflow.db.before-schema-4"]
+    assert [each.name for each in path.parent.glob("*before-schema*")] == [
+        f"autoflow.db.before-schema-{len(MIGRATIONS)}"
+    ]
