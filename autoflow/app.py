@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from autoflow import sensor
-from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Progress, RememberedProgress, Steering
+from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering
 from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
@@ -21,6 +21,7 @@ from autoflow.jobs import Jobs
 from autoflow.messages import TOKEN_CONDITION, Messenger, channels_of
 from autoflow.model import Presence, RunStore
 from autoflow.parser import check_tools, read_definitions
+from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import RunState
 from autoflow.sensor import Executor, preload_of
 from autoflow.settings import Settings, check_directories, job_environment, make_caches, read_token

@@ -160,7 +160,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     with without_openssl():
         import hashlib  # noqa: F401
         import hmac  # noqa: F401
-    from autoflow.context import progress_for
+    from autoflow.progress import progress_for
     from autoflow.settings import load_settings
 
     if not options.health and not options.check:

@@ -20,10 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoflow.app import open_context
-from autoflow.context import Context, Progress
+from autoflow.context import Context
 from autoflow.dates import listed_at
 from autoflow.definitions import Definitions
 from autoflow.parser import read_definitions
+from autoflow.progress import Progress
 from autoflow.runs import key_maker
 from autoflow.sensor import Executor, due_runs, ready_days, tick
 from autoflow.settings import Settings, load_settings

@@ -304,8 +304,8 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
             " a run that a crash left is taken up at the next start"
         )
     from autoflow.app import obey_here
-    from autoflow.context import progress_for
     from autoflow.log_writer import log_writer
+    from autoflow.progress import progress_for
     from autoflow.signal_guard import guard
 
     guard(ExitCode.RUN_FAILED)

@@ -8,7 +8,6 @@ from autoflow.context.conditions import Conditions
 from autoflow.context.context import Context
 from autoflow.context.ledger import Ledger
 from autoflow.context.outputs import Outputs
-from autoflow.context.progress import Progress, RememberedProgress, Task, progress_for
 from autoflow.context.recording import Written, recorded
 from autoflow.context.steering import Steering
 from autoflow.context.write_probe import WriteProbe, unwritable
@@ -19,13 +18,9 @@ __all__ = [
     "Context",
     "Ledger",
     "Outputs",
-    "Progress",
-    "RememberedProgress",
     "Steering",
-    "Task",
     "WriteProbe",
     "Written",
-    "progress_for",
     "recorded",
     "unwritable",
 ]

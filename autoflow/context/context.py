@@ -14,10 +14,10 @@ from autoflow.context.backlog import Backlog
 from autoflow.context.conditions import Conditions
 from autoflow.context.ledger import Ledger
 from autoflow.context.outputs import Outputs
-from autoflow.context.progress import Progress
 from autoflow.context.steering import Steering
 from autoflow.jobs import Jobs
 from autoflow.model import RunStore
+from autoflow.progress import Progress
 from autoflow.settings import Settings
 
 

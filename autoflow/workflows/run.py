@@ -16,13 +16,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from autoflow.context import Context, Task, Written, recorded
+from autoflow.context import Context, Written, recorded
 from autoflow.decision import changed_inputs
 from autoflow.definitions import Notebook
 from autoflow.errors import OutputsLostError
 from autoflow.jobs import Reply
 from autoflow.model import Attempt, RecordedNotebook
 from autoflow.notebooks import executed_with, record_cause, refuse_leak
+from autoflow.progress import Task
 from autoflow.redaction import Redactor
 from autoflow.runs import Failure, Run, RunState, dated_names, latest_stems, output_stem
 from autoflow.settings import Token

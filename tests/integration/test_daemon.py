@@ -23,11 +23,11 @@ import pytest
 from autoflow.app import open_context
 from autoflow.context.context import Context
 from autoflow.context.outputs import Outputs
-from autoflow.context.progress import Progress
 from autoflow.daemon.loop import Agenda, beside, obey_orders, serve
 from autoflow.definitions import Definitions
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
 from autoflow.runs.runs import RunState, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import take_asked, tell_of_long_runs

@@ -19,11 +19,11 @@ import yaml
 
 from autoflow.app import open_context
 from autoflow.context.context import Context
-from autoflow.context.progress import Progress
 from autoflow.daemon.loop import serve
 from autoflow.definitions import Definitions
 from autoflow.model.store import RunStore
 from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
 from autoflow.settings.settings import Settings, load_settings
 from autoflow.system.control import ask
 from autoflow.system.notifier import Notifier

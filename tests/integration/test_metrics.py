@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
 from autoflow.context.context import Context
-from autoflow.context.progress import Progress
 from autoflow.definitions import Definitions, Workflow
 from autoflow.model.store import RunStore
+from autoflow.progress import Progress
 from autoflow.runs.runs import Run, RunState
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics

@@ -32,9 +32,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
 from autoflow.child.page.notebook_page import notebook_page
-from autoflow.context.progress import Progress
 from autoflow.jobs.jobs import Reply
 from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
 from autoflow.settings.settings import load_settings
 from autoflow.web.pages import Outlook, Pages
 from autoflow.web.server import Web

@@ -22,9 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoflow.app import open_context
-from autoflow.context.progress import Progress
 from autoflow.daemon.loop import serve
 from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
 from autoflow.settings.settings import load_settings
 from autoflow.system.notifier import Notifier
 from examples.flowapi import FlowapiStandin

@@ -17,8 +17,8 @@ from typing import TextIO
 import pytest
 
 from autoflow import log_writer
-from autoflow.context.progress import RememberedProgress, Task, TerminalProgress, progress_for
 from autoflow.log_writer import CLEAR_LINE, LogHandler, LogWriter
+from autoflow.progress import RememberedProgress, Task, TerminalProgress, progress_for
 
 TASK = Task(7, "w 2016-01-01", "glues")
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from autoflow.context.progress import Progress, RememberedProgress, Task
+from autoflow.progress import Progress, RememberedProgress, Task
 
 TASK = Task(7, "w 2016-01-01", "glues")
 
