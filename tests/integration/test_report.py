@@ -371,6 +371,10 @@ def test_a_cell_that_leaves_something_open_does_not_swallow_the_next(tmp_path: P
     assert "still here" in pages.text
 
 
+def test_what_reports_need_can_be_had_ready_before_there_is_one() -> None:
+    report.prepare()
+
+
 def test_no_file_can_be_included(tmp_path: Path) -> None:
     (tmp_path / "work space").mkdir()
     (tmp_path / "work space" / "near.txt").write_text("NEARBY")

@@ -68,7 +68,7 @@ def _pictures(asciidoc: str, directory: Path) -> Iterator[tuple[int, tuple[Path,
 
 def _shown(cell: NotebookNode, html_texts: Mapping[str, str]) -> Iterator[str]:
     if cell.cell_type == "markdown":
-        yield _markdown_text(cell.source)
+        yield markdown_text(cell.source)
     for output in cell.get("outputs", ()):
         data = output.get("data", {})
         kind = next((each for each in SHOWN_OUTPUTS if each in data), None)
@@ -77,12 +77,12 @@ def _shown(cell: NotebookNode, html_texts: Mapping[str, str]) -> Iterator[str]:
         elif kind == "text/html":
             yield html_texts.get(data[kind], "")
         elif kind == "text/markdown":
-            yield _markdown_text(data[kind])
+            yield markdown_text(data[kind])
         elif kind == "text/plain":
             yield printed(data[kind])
 
 
-def _markdown_text(source: str) -> str:
+def markdown_text(source: str) -> str:
     """Read what Jupyter shows of markdown: formulas, whose source nobody sees, left out."""
     plain = TASK.sub(r"\1", NOTE.sub("", FORMULA.sub(" ", source)))
     return visible_text(str(markdown2html(plain)))

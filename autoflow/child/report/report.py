@@ -25,7 +25,7 @@ from autoflow.child.report.acceptance import BrokenReportError, Expected, check_
 from autoflow.child.report.asciidoc import literal, literal_block, source_block
 from autoflow.child.report.captions import put_captions
 from autoflow.child.report.content import SHOWN_OUTPUTS, keep_content
-from autoflow.child.report.expected import expected_cells
+from autoflow.child.report.expected import expected_cells, markdown_text
 from autoflow.child.report.front_matter import Heading, bring_logo, document
 from autoflow.child.report.html_content import Converted, convert, visible_text
 from autoflow.child.report.manifest import sha256, write_manifest
@@ -117,6 +117,8 @@ def prepare() -> None:
     """Have ready what all reports need, before processes are forked for them."""
     import_module("pypdfium2")
     convert_all(["a *text*"], str)
+    markdown_text("a *text*")
+    visible_text("<p>text</p>")
     _exporter(config_file(TEMPLATE)).from_notebook_node(nbformat.v4.new_notebook())
 
 
@@ -315,6 +317,9 @@ def _exporter(template: Path) -> ASCIIDocExporter:
         exclude_output_prompt=True,
         config=Config({"NbConvertBase": {"display_data_priority": list(SHOWN_OUTPUTS)}}),
     )
+    # those of the notebook take their place
+    exporter.register_filter("html2asciidoc", literal)
+    exporter.register_filter("markdown2asciidoc", literal)
     exporter.register_filter("literal_block", literal_block)
     exporter.register_filter("source_block", source_block)
     return exporter
