@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from autoflow import sensor
+from autoflow.clock import utc_now
 from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering
 from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
 from autoflow.definitions import Definitions
@@ -120,7 +121,7 @@ def obey_here(
     definitions = read_definitions(settings.workflows_file)
     if order["do"] == "run":
         check_tools(definitions)
-        read_token(settings)
+        read_token(settings, utc_now())
     with open_context(settings, environment, progress) as context:
         answered = context.steering.obey(order, context.now(), definitions)
         if "error" in answered:
@@ -143,7 +144,7 @@ def check_token(
         When there is none.
     """
     try:
-        read_token(settings)
+        read_token(settings, utc_now())
     except TokenError as error:
         if channels_of(definitions.notify, settings):
             with open_context(settings, environment, progress, warm_process) as context:

@@ -205,12 +205,13 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
 def check(settings: Settings) -> ExitCode:
     """Validate without asking FlowAPI; what is wrong is raised."""
+    from autoflow.clock import utc_now
     from autoflow.parser import check_tools, read_definitions
     from autoflow.settings import read_token
 
     definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
-    read_token(settings)
+    read_token(settings, utc_now())
     workflows, triggers = len(definitions.workflows), len(definitions.triggers)
     print(f"{settings.workflows_file}: valid: {workflows} workflows, {triggers} triggers")  # noqa: T201
     return ExitCode.OK

@@ -105,6 +105,14 @@ class Clock:
         self._start += by
 
 
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait for something that real processes do, which is looked at many times a second."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"what was waited for did not come within {seconds:g} s"
+        time.sleep(0.02)
+
+
 def run_held(main: Coroutine[Any, Any, T], busy: Callable[[], bool] = lambda: False) -> T:
     """Run a coroutine on a loop whose time is under control."""
     with asyncio.Runner(loop_factory=lambda: HeldLoop(busy)) as runner:

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from autoflow.clock import utc_now
 from autoflow.commands.reading import (
     LONGEST_SPAN,
     check_length,
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.workflow is not None:
         triggers_of(definitions, options.workflow)
     with record(settings) as reader:
-        situation = Situation(definitions, reader.listed_dates(), Standing(), dt.datetime.now(dt.UTC))
+        situation = Situation(definitions, reader.listed_dates(), Standing(), utc_now())
         whole = span(situation)
         if whole is None and (options.first is None or options.last is None):
             raise AutoflowError("there are no dates to show yet: FlowAPI has not been asked; --from and --to name some")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from autoflow.clock import utc_now
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 
 def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
-    for check in (lambda: check_tools(definitions), lambda: read_token(settings)):
+    for check in (lambda: check_tools(definitions), lambda: read_token(settings, utc_now())):
         try:
             check()
         except AutoflowError as error:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime as dt
 import os
 import socket
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
@@ -58,7 +57,8 @@ async def _try_all(channels: tuple[str, ...], settings: Settings, definitions: D
 
 
 async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Definitions) -> dict[str, Any]:
-    began, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    clock, now = asyncio.get_running_loop().time, utc_now()
+    began = clock()
     lines = (
         "Somebody has typed `autoflow notify --test`. If you read this, messages arrive.",
         "",
@@ -73,5 +73,5 @@ async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Defini
         "channel": channel,
         "taken": reason is None,
         "reason": reason,
-        "seconds": round(time.monotonic() - began, 3),
+        "seconds": round(clock() - began, 3),
     }

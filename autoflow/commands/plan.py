@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
@@ -31,9 +32,8 @@ MOST_RUNNING = 10
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show the plan."""
-    now = dt.datetime.now(dt.UTC)
-    if options.at is not None:
-        now = dt.datetime.combine(options.at, dt.time.max, dt.UTC)
+    today = utc_now()
+    now = today if options.at is None else dt.datetime.combine(options.at, dt.time.max, dt.UTC)
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=options.dates is not None) as reader:
         listed = _listed(options, reader, now)
@@ -93,12 +93,12 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line(f"dates that are listed wait for the lag of a trigger to be over, the first until {moment(lagging)}")
     for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up)):
         print_line(line)
-    for line in _under_way(running, dt.datetime.now(dt.UTC)):
+    for line in _under_way(running, today):
         print_line(line)
     if options.dates:
         print_line(f"dates from {options.dates}")
     else:
-        for line in list_age(listed.polled, silence, dt.datetime.now(dt.UTC)):
+        for line in list_age(listed.polled, silence, today):
             print_line(line)
     if tick is not None and options.at is None:
         print_line(f"next tick at {moment(tick)}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoflow.clock import utc_now
 from autoflow.commands.reading import (
     check_length,
     check_span,
@@ -86,11 +87,12 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
             return _again(definitions, reader, options.runs)
         triggers_of(definitions, options.workflow)
         recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
-        listed = span(Situation(definitions, reader.listed_dates(), Standing(), _now())) or recorded
+        now = utc_now()
+        listed = span(Situation(definitions, reader.listed_dates(), Standing(), now)) or recorded
         first = options.first or min(recorded[0], listed[0])
         last = options.last or max(recorded[1], listed[1])
         check_length(first, last)
-        situation = situation_of(definitions, reader, _now(), first, last)
+        situation = situation_of(definitions, reader, now, first, last)
     runs, rows = [], []
     for row in calendar(situation, first, last, options.workflow):
         for days, state in enumerate(row.states):
@@ -134,7 +136,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
     with record(settings) as reader:
-        situation = situation_of(definitions, reader, _now(), options.first, options.last)
+        situation = situation_of(definitions, reader, utc_now(), options.first, options.last)
     for trigger in triggers:
         available = available_for(situation, trigger)
         for days in range((options.last - options.first).days + 1):
@@ -233,7 +235,7 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings, missing_is_empty=True) as reader:
-        situation = situation_of(definitions, reader, _now(), options.first, last)
+        situation = situation_of(definitions, reader, utc_now(), options.first, last)
     dates, rows, left_out = [], [], []
     skipped = {each.reference_date for each in situation.standing.skips.skips if each.workflow == options.workflow}
     for days in range((last - options.first).days + 1):
@@ -401,7 +403,3 @@ def _not_repaired(found: RecordedRun, why: str) -> AutoflowError:
 
 def _counted(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of, record, situation_of, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.decision import Answer, DayState, explain, list_age, moment, spans
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings) as reader:
-        now = dt.datetime.now(dt.UTC)
+        now = utc_now()
         situation = situation_of(definitions, reader, now, options.date, options.date)
         answers = [explain(situation, trigger, options.date) for trigger in triggers]
         if options.json:

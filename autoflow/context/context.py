@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from autoflow.clock import utc_now
 from autoflow.code_version import code_on_disk
 from autoflow.context.backlog import Backlog
 from autoflow.context.conditions import Conditions
@@ -19,10 +20,6 @@ from autoflow.jobs import Jobs
 from autoflow.model import RunStore
 from autoflow.progress import Progress
 from autoflow.settings import Settings
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class Context:
     steering: Steering
     backlog: Backlog
     now: Callable[[], dt.datetime] = utc_now
+    """The wall clock, in UTC; how long something takes is told by the event loop."""
     code: str = field(default_factory=code_on_disk)
     """Which code this process was started with."""
     longest_nap: float = 60.0

@@ -175,7 +175,7 @@ async def turn(life: Life) -> None:
         life.messenger.look()
     elif life.signals.reload.is_set():
         life.signals.reload.clear()
-        life.notifier.reloading()
+        life.notifier.reloading(asyncio.get_running_loop().time())
         await reload(context, agenda)
         life.messenger.look()
         life.notifier.ready()

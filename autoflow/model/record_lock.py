@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import errno
 import fcntl
 import os
@@ -14,6 +13,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+from autoflow.clock import utc_now
 from autoflow.errors import StoreError, is_not_mounted, may_pass
 
 FAR_BYTE = 1 << 62
@@ -63,7 +63,7 @@ class RecordLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise _held(path, os.read(descriptor, 200).decode(errors="replace").strip()) from error
-        since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        since = utc_now().strftime("%Y-%m-%d %H:%M:%S UTC")
         # on a full disk it is held all the same
         with suppress(OSError):
             os.truncate(descriptor, 0)

@@ -36,7 +36,7 @@ from autoflow.notebooks import kernel_is_installed, looks_like_token, read_noteb
 from autoflow.parser.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, SheetModel, WorkflowModel
 from autoflow.parser.sheet import TEXTS, complaint, merged
 from autoflow.parser.yaml_reader import Document, KeyPath, read_yaml
-from autoflow.schedule import Schedule, check_dates, check_schedule, check_timezone, overlap
+from autoflow.schedule import EARLIEST, Schedule, check_dates, check_schedule, check_timezone, overlap
 from autoflow.wording import closest, did_you_mean, shortened, shown
 
 EXPECTED = {
@@ -408,10 +408,8 @@ def _sensor_problems(document: Document, sensor: Mapping[str, Any]) -> Iterator[
     expression, zone = sensor.get("schedule"), sensor.get("timezone")
     if isinstance(zone, str) and (message := _complaint(lambda: check_timezone(zone))):
         yield document.problem((*path, "timezone"), message)
-    # whether it can be read, and ever ticks, is the same in all time zones
-    if isinstance(expression, str) and (
-        message := _complaint(lambda: check_schedule(Schedule(expression), dt.datetime.now(dt.UTC)))
-    ):
+    # whether it can be read, and ever ticks, is the same in all time zones and at all times
+    if isinstance(expression, str) and (message := _complaint(lambda: check_schedule(Schedule(expression), EARLIEST))):
         yield document.problem((*path, "schedule"), message)
     yield from _type_problems(document, path, sensor)
 

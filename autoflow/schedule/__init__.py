@@ -4,9 +4,10 @@
 """Cron expressions: when ticks are, and which reference dates a trigger is for."""
 
 from autoflow.schedule.cadence import check_dates, overlap, reference_days, why_excluded
-from autoflow.schedule.schedule import LATEST, Schedule, check_schedule, check_timezone, next_tick
+from autoflow.schedule.schedule import EARLIEST, LATEST, Schedule, check_schedule, check_timezone, next_tick
 
 __all__ = [
+    "EARLIEST",
     "LATEST",
     "Schedule",
     "check_dates",

@@ -233,7 +233,7 @@ def current_token(settings: Settings) -> str | None:
     return found[0] if found else None
 
 
-def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
+def read_token(settings: Settings, now: dt.datetime) -> Token:
     """Read the token as it is now, and see that FlowAPI could take it.
 
     The claims are read without verifying them: FlowAPI's public key is not at hand.
@@ -258,11 +258,10 @@ def read_token(settings: Settings, now: dt.datetime | None = None) -> Token:
         raise TokenError(f"{where}: can not be decoded as a token; copy it whole from FlowAuth")
     if not claims.get("sub"):
         raise TokenError(f"{where}: names no user (no 'sub' in it); make a new one in FlowAuth")
-    moment = now or dt.datetime.now(dt.UTC)
     starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
-    if expires is not None and expires <= moment:
+    if expires is not None and expires <= now:
         raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; {_renewal(source)}", passing=True)
-    if starts is not None and starts > moment:
+    if starts is not None and starts > now:
         message = f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?"
         raise TokenError(message, passing=True)
     return Token(value, source, expires)

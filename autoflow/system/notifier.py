@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
@@ -32,9 +31,15 @@ class Notifier:
         """Say that the daemon is up, also after a reload."""
         self._send("READY=1")
 
-    def reloading(self) -> None:
-        """Say that workflows.yml is being read again; `ready` ends it."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    def reloading(self, now: float) -> None:
+        """Say that workflows.yml is being read again; `ready` ends it.
+
+        Parameters
+        ----------
+        now
+            Time of the event loop, which is that of CLOCK_MONOTONIC.
+        """
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={int(now * 1e6)}")
 
     def stopping(self) -> None:
         """Say that the daemon is on its way out."""
