@@ -97,7 +97,11 @@ class LogWriter:
 
     def _write(self, text: str) -> bool:
         if self._descriptor is None:
-            self._stream.write(text)
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError):
+                # who gave the stream has closed it
+                return False
             return True
         return _write(self._descriptor, text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
 

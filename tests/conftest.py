@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -14,13 +15,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
+from autoflow.log_writer import LogHandler
 from examples.flowapi import FlowapiStandin
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"
+
+# how long an example takes says more of the machine than of AutoFlow
+hypothesis.settings.register_profile("autoflow", deadline=None)
+hypothesis.settings.load_profile("autoflow")
+
+
+@pytest.fixture(autouse=True)
+def _log_that_ends_with_its_test() -> Iterator[None]:
+    """Take back the logging of a command that a test has run in this process: its stream is the test's."""
+    root, package = logging.getLogger(), logging.getLogger("autoflow")
+    handlers, levels = list(root.handlers), (root.level, package.level)
+    yield
+    for handler in [handler for handler in root.handlers if isinstance(handler, LogHandler)]:
+        handler.flush()
+        root.removeHandler(handler)
+    for handler in handlers:
+        if handler not in root.handlers:
+            root.addHandler(handler)
+    root.setLevel(levels[0])
+    package.setLevel(levels[1])
 
 
 @pytest.fixture
