@@ -97,6 +97,7 @@ class Jobs:
         self._interrupt_grace = interrupt_grace
         self._count = 0
         self._code = code_on_disk()
+        self._under_way: list[str] = []
         self._preload: Sequence[str] | None = None
         self._warmths = 0
         self._in_vain = 0
@@ -122,6 +123,19 @@ class Jobs:
         kill_marked(MARKER, f"{self._instance}/")
         shutil.rmtree(self._runtime, ignore_errors=True)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    @property
+    def under_way(self) -> Sequence[str]:
+        """The kinds of the jobs that are being done at present, each as often as there are jobs of it."""
+        return tuple(self._under_way)
+
+    @contextmanager
+    def _being_under_way(self, kind: str) -> Iterator[None]:
+        self._under_way.append(kind)
+        try:
+            yield
+        finally:
+            self._under_way.remove(kind)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -158,8 +172,9 @@ class Jobs:
             if not self._warmths:
                 self._preload, self._in_vain = None, 0
                 parents, self._warm_parents = self._warm_parents, []
-                for parent in parents:
-                    await parent.close()
+                with self._being_under_way("the end of warmth"):
+                    for parent in parents:
+                        await parent.close()
 
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Change what is imported ahead while `warmth` lasts; None lets jobs start from nothing."""
@@ -198,6 +213,18 @@ class Jobs:
         Reply
             However the child ended. Cancellation asks the child to stop, a second one kills it.
         """
+        with self._being_under_way(kind):
+            return await self._call(kind, request, workspace, timeout, secrets or {}, on_progress)
+
+    async def _call(
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        workspace: Path,
+        limit: float | None,
+        secrets: Mapping[str, str],
+        on_progress: Callable[[Mapping[str, Any]], None] | None,
+    ) -> Reply:
         job = f"{self._instance}/{workspace.name}/"
         if not self._runtime.is_dir():
             # cleaned away, as by systemd-tmpfiles, which takes what is old
@@ -207,7 +234,7 @@ class Jobs:
         (workspace / "request.json").write_text(json.dumps({"kind": kind, "code": self._code, **request}))
         environment = {
             **self._environment,
-            **(secrets or {}),
+            **secrets,
             MARKER: job,
             "JUPYTER_RUNTIME_DIR": str(runtime),
         }
@@ -222,7 +249,7 @@ class Jobs:
             # A reply that lies there when the time is over was made in time: all that is late is the end of
             # processes. One that comes later is no success, whatever it says: a cell may take the
             # interrupt for an ordinary exception, and go on.
-            if not await watch.until_exit(process, timeout) and not watch.replied():
+            if not await watch.until_exit(process, limit) and not watch.replied():
                 timed_out = True
                 await self._stop(process, watch)
         except asyncio.CancelledError:
@@ -237,7 +264,7 @@ class Jobs:
             strays = await to_end(_leave_nothing, job, runtime)
             if strays:
                 logger.warning("killed %d processes that a %s job left running", strays, kind)
-        return await to_end(_reply, workspace, process.returncode, timed_out, secrets or {})
+        return await to_end(_reply, workspace, process.returncode, timed_out, secrets)
 
     async def _start(
         self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]

@@ -1,124 +1,43 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The daemon's life, on a clock that runs fast: real store, real children, real HTTP."""
+"""The daemon's life, on a clock that is held still: real store, real children, real HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import errno
-import logging
 import os
 import shutil
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from autoflow.app import open_context
-from autoflow.context.context import Context
 from autoflow.context.outputs import Outputs
-from autoflow.daemon.loop import Agenda, beside, obey_orders, serve
+from autoflow.daemon.loop import FIRST_PAUSE, RECORD_PATIENCE, Agenda, beside, obey_orders
 from autoflow.definitions import Definitions
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
-from autoflow.progress import Progress
 from autoflow.runs.runs import RunState, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import take_asked, tell_of_long_runs
 from autoflow.settings.settings import load_settings
 from autoflow.system.control import ask
-from autoflow.system.notifier import Notifier
 from autoflow.web import IndexPage, Outlook, Pages
 from examples.flowapi import FlowapiStandin
+from tests.clock import PATIENCE
 from tests.conftest import Deployment
-
-HOUR = dt.timedelta(hours=1)
-HOURLY = "0 * * * *"
-
-
-class Clock:
-    """A clock that shows ``speed`` seconds for each that passes, and can be set."""
-
-    def __init__(self, start: dt.datetime, speed: float) -> None:
-        self._shown, self._at, self._speed = start, time.monotonic(), speed
-
-    def __call__(self) -> dt.datetime:
-        return self._shown + dt.timedelta(seconds=(time.monotonic() - self._at) * self._speed)
-
-    def set(self, by: dt.timedelta) -> None:
-        self._shown += by
-
-
-class Life:
-    """A daemon under way, and what its log says."""
-
-    def __init__(self, context: Context, clock: Clock, log: pytest.LogCaptureFixture) -> None:
-        self.context = context
-        self.clock = clock
-        self._log = log
-
-    def messages(self) -> list[str]:
-        return [record.getMessage() for record in self._log.records if record.levelno > logging.DEBUG]
-
-    def count(self, words: str) -> int:
-        return sum(words in message for message in self.messages())
-
-    async def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "\n".join(self.messages())
-            await asyncio.sleep(0.05)
-
-
-START = dt.datetime(2027, 3, 1, 12, 30, tzinfo=dt.UTC)
-
-
-@contextmanager
-def living(
-    deployment: Deployment, log: pytest.LogCaptureFixture, start: dt.datetime = START, speed: float = 1800.0
-) -> Iterator[Life]:
-    """Open a context whose clock runs fast."""
-    log.set_level(logging.DEBUG, logger="autoflow")
-    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "no secrets")
-    with open_context(settings, deployment.environment, Progress()) as context:
-        clock = Clock(start, speed)
-        yield Life(replace(context, now=clock, longest_nap=0.05), clock, log)
-
-
-async def while_serving(life: Life, steps: Callable[[], object], now: bool = False) -> None:
-    """Serve until the steps are over."""
-    definitions = read_definitions(life.context.settings.workflows_file)
-    serving = asyncio.create_task(serve(life.context, definitions, Notifier({}), now=now))
-    try:
-        await asyncio.wait_for(steps(), 100)  # type: ignore[arg-type]
-        assert not serving.done()
-    finally:
-        import signal
-
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(serving, 30) == 0
-
-
-def polls(flowapi: FlowapiStandin) -> int:
-    return flowapi.requests.count("GET /api/0/available_dates")
+from tests.living import HOUR, START, change_code, hourly, living, polls
 
 
 @pytest.fixture(autouse=True)
 def _far_token(deployment: Deployment, flowapi: FlowapiStandin) -> None:
-    # the fast clock must not outrun the token
+    # the daemon's clock is months ahead of FlowAPI's
     deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=3000))
-
-
-def hourly(deployment: Deployment, *notebooks: str, **keys: object) -> None:
-    deployment.write_simple(*notebooks, **keys)
-    path = deployment.inputs / "workflows.yml"
-    path.write_text(path.read_text().replace("0 0 1 1 *", HOURLY))
 
 
 def test_a_new_installation_waits_for_its_first_tick_and_then_ticks_on_schedule(
@@ -130,10 +49,11 @@ def test_a_new_installation_waits_for_its_first_tick_and_then_ticks_on_schedule(
 
         async def steps() -> None:
             assert polls(flowapi) == 0
-            await life.until(lambda: polls(flowapi) >= 3)
-            assert life.clock() > START + 2.5 * HOUR
+            for ticks in (1, 2, 3):
+                await life.until(lambda expected=ticks: polls(flowapi) == expected)
+                assert START + (ticks - 0.5) * HOUR < life.clock() < START + ticks * HOUR
 
-        asyncio.run(while_serving(life, steps))
+        life.serve(steps)
         assert life.count("next tick at 2027-03-01 13:00:00 UTC") == 1
 
 
@@ -142,15 +62,16 @@ def test_ticks_that_were_missed_happen_once_and_at_once(
 ) -> None:
     flowapi.set_days(0)
     hourly(deployment, "glues")
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         life.context.store.record_tick(START - 48 * HOUR)
 
         async def steps() -> None:
-            await life.until(lambda: life.context.store.last_tick() > START)  # type: ignore[operator]
-            await asyncio.sleep(1)
+            await life.until(lambda: life.context.store.last_tick() >= START)  # type: ignore[operator]
+            assert polls(flowapi) == 1
+            await life.until(lambda: life.clock() > START + 0.45 * HOUR)
             assert polls(flowapi) == 1
 
-        asyncio.run(while_serving(life, steps))
+        life.serve(steps)
 
 
 def test_a_clock_that_jumps_makes_one_tick_and_one_that_is_set_back_goes_on(
@@ -158,21 +79,21 @@ def test_a_clock_that_jumps_makes_one_tick_and_one_that_is_set_back_goes_on(
 ) -> None:
     flowapi.set_days(0)
     hourly(deployment, "glues")
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await asyncio.sleep(0.3)
+            await life.until(lambda: life.count("next tick at") == 1)
             life.clock.set(30 * HOUR)
             await life.until(lambda: polls(flowapi) == 1)
-            await asyncio.sleep(1)
+            await life.until(lambda: life.clock() > START + 30.45 * HOUR)
             assert polls(flowapi) == 1
             # back to before the daemon's own last tick: it must not sleep for 30 hours
             life.clock.set(-40 * HOUR)
             await life.until(lambda: life.count("the clock was set back by") == 1)
-            life.clock.set(HOUR)
             await life.until(lambda: polls(flowapi) == 2)
+            assert life.clock() < START - 9 * HOUR
 
-        asyncio.run(while_serving(life, steps))
+        life.serve(steps)
 
 
 @pytest.mark.parametrize(
@@ -205,22 +126,34 @@ def test_a_flowapi_that_fails_is_told_once_and_asked_ever_more_rarely(
     flowapi.set_days(0)
     hourly(deployment, "glues")
     if fault == "hang":
-        deployment.environment["AUTOFLOW_POLL_TIMEOUT"] = "2s"
-    with living(deployment, caplog, speed=1200.0) as life:
+        deployment.environment["AUTOFLOW_POLL_TIMEOUT"] = "600s"
+    with living(deployment, caplog) as life:
 
         def told() -> int:
-            return life.count("gave no available dates") + life.count("did not answer within 2 s")
+            return life.count("gave no available dates") + life.count("did not answer within 600 s")
 
-        def tries() -> int:
+        def ticking() -> int:
             return sum(record.getMessage() == "ticking" for record in caplog.records)
+
+        tried: list[float] = []
 
         async def steps() -> None:
             if fault == "gone":
                 flowapi.stop()
             else:
                 flowapi.set_fault(fault)
-            await life.until(lambda: tries() >= 5)
+            for _ in range(5):
+                ticks = ticking()
+                await life.until(lambda before=ticks: ticking() > before)
+                tried.append(asyncio.get_running_loop().time())
+                if fault == "hang":
+                    asked = polls(flowapi)
+                    await life.until(lambda before=asked: polls(flowapi) > before)
+                    with life.overtaking("available_dates"):
+                        await asyncio.sleep(600.0)
             assert told() == 1
+            pauses = [later - earlier for earlier, later in pairwise(tried)]
+            assert all(pause >= FIRST_PAUSE * 2**number for number, pause in enumerate(pauses))
             if fault == "gone":
                 flowapi.start()
             else:
@@ -228,7 +161,7 @@ def test_a_flowapi_that_fails_is_told_once_and_asked_ever_more_rarely(
             await life.until(lambda: life.count("FlowAPI answers again") == 1)
             assert told() == 1
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_definitions_that_change_are_taken_up_and_invalid_ones_are_not(
@@ -251,7 +184,7 @@ def test_definitions_that_change_are_taken_up_and_invalid_ones_are_not(
             await life.until(lambda: life.count("has changed and was read again") == 1)
             assert life.count("is valid again") == 1
 
-        asyncio.run(while_serving(life, steps))
+        life.serve(steps)
 
 
 def test_a_run_that_fails_is_tried_again_after_its_pause(
@@ -259,16 +192,17 @@ def test_a_run_that_fails_is_tried_again_after_its_pause(
 ) -> None:
     flowapi.set_days(1)
     deployment.write_simple("raises", retries={"attempts": 2, "pause": "10m"})
-    with living(deployment, caplog, speed=200.0) as life:
+    with living(deployment, caplog) as life:
 
         async def steps() -> None:
             await life.until(lambda: life.count("given up after 2 failed attempts") == 1)
             assert life.count("attempt 1") == 1
             assert life.count("attempt 2") == 1
+            assert life.clock() > START + dt.timedelta(minutes=10)
             failures = next(iter(life.context.store.read.history().failed.values()))
             assert failures.attempts == 2
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_a_backlog_lets_newer_data_pass(
@@ -279,17 +213,23 @@ def test_a_backlog_lets_newer_data_pass(
     hourly(deployment, "glues", concurrency=1)
     path = deployment.inputs / "workflows.yml"
     path.write_text(path.read_text() + "  order: newest\n")
-    # an hour is little more than a second, which is not enough for six runs
-    with living(deployment, caplog, speed=2700.0) as life:
+    gate = deployment.inputs / "gate"
+    gate.touch()
+    waits = f"import os, time\nwhile reference_date == '2016-01-05' and os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    change_code(deployment, "glues", "import scrapbook", f"{waits}\nimport scrapbook")
+    with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await life.until(lambda: life.count("succeeded") == 1)
+            await life.until(lambda: life.count("succeeded") == 1 and life.context.steering.running() == [2])
             flowapi.set_days(7)
+            with life.overtaking("notebook"):
+                await life.until(lambda: len(life.context.backlog.due) == 5)
+            gate.unlink()
             await life.until(lambda: life.count("succeeded") == 7)
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         order = [message.split()[3] for message in life.messages() if "started, attempt" in message]
-        assert order.index("2016-01-07") < order.index("2016-01-01")
+        assert [int(date[-2:]) for date in order] == [6, 5, 7, 4, 3, 2, 1]
 
 
 def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
@@ -298,7 +238,7 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
     flowapi.set_days(1)
     hourly(deployment, "hangs_on_one_date", retries={"pause": "1h"})
     deployment.environment["AUTOFLOW_GRACE"] = "1s"
-    with living(deployment, caplog, speed=300.0) as life:
+    with living(deployment, caplog) as life:
         context = life.context
 
         def of(date: str) -> list[str]:
@@ -309,7 +249,8 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
             await life.until(lambda: of("2016-01-01") == ["running"])
             flowapi.set_days(2)
             asked = polls(flowapi)
-            await life.until(lambda: of("2016-01-02") == ["success"])
+            with life.overtaking("notebook"):
+                await life.until(lambda: of("2016-01-02") == ["success"])
             # the next tick it was, and not a later one
             assert polls(flowapi) == asked + 1
             assert of("2016-01-01") == ["running"]
@@ -318,14 +259,16 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
             assert answer["running"] == [1]
             # when FlowAPI fails meanwhile, people can see since when
             flowapi.set_fault("500")
-            await life.until(lambda: context.store.read.silence() is not None)
+            with life.overtaking("notebook"):
+                await life.until(lambda: context.store.read.silence() is not None)
             polled = (await asyncio.to_thread(ask, context.settings.control_socket))["last_poll"]
             flowapi.set_fault(None)
-            await life.until(lambda: context.store.read.silence() is None)
+            with life.overtaking("notebook"):
+                await life.until(lambda: context.store.read.silence() is None)
             assert context.store.read.last_poll() > dt.datetime.fromisoformat(polled)  # type: ignore[operator]
             assert of("2016-01-01") == ["running"]
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         assert of("2016-01-01") == ["interrupted"]
         # the next start takes it up at once
         assert context.store.read.unfinished()
@@ -336,8 +279,8 @@ def test_orders_are_obeyed_while_a_notebook_hangs_and_flowapi_too(
 ) -> None:
     flowapi.set_days(1)
     hourly(deployment, "hangs_on_one_date")
-    deployment.environment |= {"AUTOFLOW_POLL_TIMEOUT": "60s", "AUTOFLOW_GRACE": "1s"}
-    with living(deployment, caplog, speed=900.0) as life:
+    deployment.environment |= {"AUTOFLOW_POLL_TIMEOUT": "600s", "AUTOFLOW_GRACE": "1s"}
+    with living(deployment, caplog) as life:
         context = life.context
         definitions = read_definitions(context.settings.workflows_file)
         (trigger,) = definitions.triggers
@@ -349,7 +292,8 @@ def test_orders_are_obeyed_while_a_notebook_hangs_and_flowapi_too(
             await life.until(lambda: context.steering.running() == [1])
             flowapi.set_fault("hang")
             asked = polls(flowapi)
-            await life.until(lambda: polls(flowapi) > asked)
+            with life.overtaking("notebook"):
+                await life.until(lambda: polls(flowapi) > asked)
             run = build_run(definitions.workflows["w"], trigger, dt.date(2016, 1, 2))
             runs = [{"workflow": "w", "parameters": run.parameters}]
             assert await asyncio.to_thread(order, "run", runs=runs) == {"done": 1}
@@ -358,7 +302,7 @@ def test_orders_are_obeyed_while_a_notebook_hangs_and_flowapi_too(
             await life.until(lambda: life.count("was cancelled") == 1)
             assert polls(flowapi) == asked + 1
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_a_retry_that_becomes_due_while_another_run_hangs_is_made(
@@ -378,13 +322,16 @@ available_dates_sensor:
 """
     deployment.write(text, "hangs_on_one_date", "raises_on_one_date")
     deployment.environment["AUTOFLOW_GRACE"] = "1s"
-    with living(deployment, caplog, speed=600.0) as life:
+    with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await life.until(lambda: life.count("raises 2016-01-02") and life.count("attempt 2") == 1)
+            await life.until(lambda: len(life.context.steering.running()) == 1 and not life.context.backlog.due)
+            with life.overtaking("notebook"):
+                await life.until(lambda: life.count("raises 2016-01-02") and life.count("attempt 2") == 1)
+            assert START + HOUR / 2 < life.clock() < START + HOUR
             assert len(life.context.steering.running()) >= 1
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_concurrency_and_definitions_that_change_count_for_what_is_decided_next(
@@ -396,17 +343,20 @@ def test_concurrency_and_definitions_that_change_count_for_what_is_decided_next(
     one = path.read_text()
     path.write_text(one + "  concurrency: {runs: 1}\n")
     deployment.environment["AUTOFLOW_GRACE"] = "1s"
-    with living(deployment, caplog, speed=900.0) as life:
+    with living(deployment, caplog) as life:
 
         async def steps() -> None:
             asked = polls(flowapi)
-            await life.until(lambda: life.context.steering.running() == [1] and polls(flowapi) > asked + 1)
+            await life.until(lambda: life.context.steering.running() == [1])
+            with life.overtaking("notebook"):
+                await life.until(lambda: polls(flowapi) > asked + 1)
             assert life.count("succeeded") == 0
             path.write_text(one + "  concurrency: {runs: 2}\n")
-            await life.until(lambda: life.count("succeeded") == 2)
+            with life.overtaking("notebook"):
+                await life.until(lambda: life.count("succeeded") == 2)
             assert life.context.steering.running() == [1]
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_what_a_crash_left_half_done_is_taken_up_at_the_next_start(
@@ -414,14 +364,14 @@ def test_what_a_crash_left_half_done_is_taken_up_at_the_next_start(
 ) -> None:
     flowapi.set_days(1)
     deployment.write_simple("glues")
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         life.context.store.record_tick(START, unfinished=True)
 
         async def steps() -> None:
             await life.until(lambda: life.count("succeeded") == 1)
             await life.until(lambda: not life.context.store.read.unfinished())
 
-        asyncio.run(while_serving(life, steps))
+        life.serve(steps)
 
 
 def test_a_token_near_its_end_is_warned_about_once_for_each_threshold(
@@ -430,7 +380,7 @@ def test_a_token_near_its_end_is_warned_about_once_for_each_threshold(
     flowapi.set_days(0)
     hourly(deployment, "glues")
     deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=7.2))
-    with living(deployment, caplog, start=dt.datetime.now(dt.UTC), speed=6000.0) as life:
+    with living(deployment, caplog, start=dt.datetime.now(dt.UTC)) as life:
 
         async def steps() -> None:
             await life.until(lambda: life.count("in less than 7 days") == 1)
@@ -439,7 +389,7 @@ def test_a_token_near_its_end_is_warned_about_once_for_each_threshold(
             await life.until(lambda: polls(flowapi) >= asked + 2)
             assert life.count("in less than") == 2
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_what_can_not_be_recorded_is_tried_again_and_not_forgotten(
@@ -448,7 +398,7 @@ def test_what_can_not_be_recorded_is_tried_again_and_not_forgotten(
     """A store that fails for a while, as on a full disk, stops no daemon, loses no date and does none twice."""
     flowapi.set_days(1)
     hourly(deployment, "glues")
-    with living(deployment, caplog, speed=240.0) as life:
+    with living(deployment, caplog) as life:
         store = life.context.store
 
         async def steps() -> None:
@@ -461,7 +411,7 @@ def test_what_can_not_be_recorded_is_tried_again_and_not_forgotten(
             await life.until(lambda: life.count("succeeded") == 1)
             await life.until(lambda: polls(flowapi) > asked)
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         assert len(deployment.made("notebooks/*")) == 1
         assert life.count("started, attempt") == 1
 
@@ -471,25 +421,25 @@ def test_while_another_process_holds_the_record_the_loop_turns_and_nothing_is_do
 ) -> None:
     flowapi.set_days(2)
     hourly(deployment, "glues", concurrency=1)
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         socket, store = life.context.settings.control_socket, life.context.store
         other = sqlite3.connect(store.path, isolation_level=None)
 
         async def steps() -> None:
             await life.until(lambda: life.count("notebook glues started") == 1)
             other.execute("BEGIN IMMEDIATE")
+            # the loop stands still for that long at a time, and no longer
+            assert store._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 1000 * RECORD_PATIENCE
             answers = 0
             while not life.count("the record cannot be written (database is locked)"):
-                began = time.monotonic()
-                await asyncio.to_thread(ask, socket)
-                assert time.monotonic() - began < 2
+                await asyncio.to_thread(ask, socket, None, PATIENCE)
                 answers += 1
                 await asyncio.sleep(0.2)
             assert answers > 5
             other.execute("ROLLBACK")
             await life.until(lambda: life.count("succeeded") == 2)
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         other.close()
         assert [run.state.value for run in store.read.runs()] == ["success", "success"]
         assert len(deployment.made("notebooks/*")) == 2
@@ -500,7 +450,7 @@ def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_t
 ) -> None:
     flowapi.set_days(2)
     hourly(deployment, "glues", concurrency=2)
-    with living(deployment, caplog, speed=240.0) as life:
+    with living(deployment, caplog) as life:
         store = life.context.store
         store._connection.execute(
             "CREATE TRIGGER no BEFORE UPDATE ON runs WHEN NEW.reference_date = '2016-01-01'"
@@ -513,7 +463,7 @@ def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_t
             store._connection.execute("DROP TRIGGER no")
             await life.until(lambda: life.count("succeeded") == 2)
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         states = [(run.reference_date.day, run.attempt, run.state.value) for run in store.read.runs()]  # type: ignore[union-attr]
         assert sorted(states)[-2:] == [(1, 2, "success"), (2, 1, "success")]
         assert sorted(states)[0] == (1, 1, "interrupted")
@@ -533,7 +483,7 @@ def test_a_file_system_that_times_out_is_not_taken_for_a_run_that_took_too_long(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture, limit: str
 ) -> None:
     hourly(deployment, "glues", timeout=limit, retries={"attempts": 1})
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         directories = life.context.outputs.notebooks, life.context.outputs.reports
         life.context = replace(life.context, outputs=SlowShare(*directories))
 
@@ -541,7 +491,7 @@ def test_a_file_system_that_times_out_is_not_taken_for_a_run_that_took_too_long(
             await life.until(lambda: life.count("given up after 1 failed attempts") == 1)
             await life.until(lambda: life.count("succeeded") == 1)
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         (failed,) = life.context.store.read.runs(states=["failed"])
         assert str(failed.failure).endswith("Connection timed out")
         assert "took longer" not in str(failed.failure)
@@ -553,7 +503,7 @@ def test_what_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
     flowapi.set_days(1)
     hourly(deployment, "raises", retries={"pause": "20m"})
     year = dt.timedelta(days=365)
-    with living(deployment, caplog, start=START + year, speed=120.0) as life:
+    with living(deployment, caplog, start=START + year) as life:
 
         async def steps() -> None:
             await life.until(lambda: life.count("raises, cell") >= 1 and not life.context.steering.running())
@@ -562,14 +512,14 @@ def test_what_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
             await life.until(lambda: life.count("attempt 2") == 1)
             assert life.clock() < START + 4 * HOUR
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
 
 
 def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
     deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     deployment.write_simple("glues")
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         context, store = life.context, life.context.store
         definitions = read_definitions(context.settings.workflows_file)
         (trigger,) = definitions.triggers
@@ -613,7 +563,7 @@ available_dates_sensor: {schedule: "0 0 1 1 *", workflows: [{workflow_name: w}]}
     forgotten = "raise FileNotFoundError('http://flowapi/api/0/poll/d34e9d5fc9e6 not found.')"
     notebook.write_text(notebook.read_text().replace(cell, forgotten))
     shutil.copy(deployment.inputs / "glues.ipynb", deployment.inputs / "another.ipynb")
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         context = life.context
 
         async def steps() -> None:
@@ -621,18 +571,20 @@ available_dates_sensor: {schedule: "0 0 1 1 *", workflows: [{workflow_name: w}]}
             (run,) = context.store.read.runs()
             assert "goes back to the notebooks that may have made it" in str(run.failure)
             notebook.write_text(notebook.read_text().replace(forgotten, "pass"))
+            # nobody asks in the moment in which it fails
+            await asyncio.sleep(1)
             order = {"do": "run", "runs": [{"workflow": "w", "parameters": run.parameters}], "repairs": run.id}
             assert await asyncio.to_thread(ask, context.settings.control_socket, order, 60.0) == {"done": 1}
             await life.until(lambda: life.count("succeeded") == 1)
 
-        asyncio.run(while_serving(life, steps, now=True))
+        life.serve(steps, now=True)
         made = {each.label: each.reused_from for each in context.store.read.notebooks(2)}
         assert made == {"asks": None, "gets": None, "other": 1}
 
 
 def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     deployment.write_simple("glues")
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         socket = life.context.settings.control_socket
 
         async def steps() -> None:
@@ -641,7 +593,7 @@ def test_the_daemon_says_how_it_is(deployment: Deployment, caplog: pytest.LogCap
             assert answer["doing"].startswith("next tick at 2028-01-01 00:00:00 UTC")
             assert answer["problems"] == []
 
-        asyncio.run(while_serving(life, steps))
+        life.serve(steps)
         assert not socket.exists()
         with pytest.raises(OSError, match="No such file"):
             ask(socket)
@@ -656,7 +608,7 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
     deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     deployment.write_simple("raises_on_one_date", retries={"pause": "1h"})
-    with living(deployment, caplog, speed=1.0) as life:
+    with living(deployment, caplog) as life:
         context = life.context
         definitions = read_definitions(context.settings.workflows_file)
 
@@ -672,8 +624,8 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
         async def asked() -> None:
             ask_for("2016-01-01")
             executor = Executor(context, asyncio.Event())
-            take_asked(context, definitions, executor)
             index = IndexPage(context, Pages(context, lambda: Outlook(context.now(), definitions)))
+            take_asked(context, definitions, executor)
             async with beside(obey_orders(context, executor, index, unchanged)):
                 await life.until(lambda: context.steering.running() == [1])
                 ask_for("2016-01-02")
@@ -682,4 +634,4 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
             (failures,) = context.store.read.history().failed.values()
             assert executor.retry_at == failures.last + HOUR
 
-        asyncio.run(asked())
+        life.run(asked())

@@ -18,6 +18,7 @@ import nbformat
 import pytest
 
 from autoflow.jobs.jobs import Jobs, Reply
+from tests.overtime import Overtime
 
 
 @pytest.fixture(params=[True, False], ids=["warm", "cold"])
@@ -33,31 +34,38 @@ class Cells:
     directory: Path
     warm: bool
 
-    def run(self, *sources: str | tuple[str, str], timeout: float = 60.0) -> tuple[Reply, dict[str, Any]]:
+    def run(self, *sources: str | tuple[str, str]) -> tuple[Reply, dict[str, Any]]:
         """Execute one notebook of some cells, whose sources may come with a tag."""
-        (ended,) = self.run_all([sources], timeout)
+        (ended,) = self.run_all([sources])
         return ended
 
-    def run_all(self, notebooks: Sequence[Any], timeout: float) -> list[tuple[Reply, dict[str, Any]]]:
-        """Execute notebooks, a few at a time."""
+    def run_all(self, notebooks: Sequence[Any]) -> list[tuple[Reply, dict[str, Any]]]:
+        """Execute notebooks, a few at a time; the time of one that says `HANGS` is over then."""
+        overtime = Overtime(self.jobs, self.directory)
 
         async def all_of_them() -> list[tuple[Reply, dict[str, Any]]]:
             slots = asyncio.Semaphore(8)
             async with self.jobs.warmth(()) if self.warm else nullcontext():
-                return await asyncio.gather(*(self._execute(sources, timeout, slots) for sources in notebooks))
+                return await asyncio.gather(*(self._execute(sources, overtime, slots) for sources in notebooks))
 
-        return asyncio.run(all_of_them())
+        return overtime.run(all_of_them())
 
-    async def _execute(self, sources: Any, seconds: float, slots: asyncio.Semaphore) -> tuple[Reply, dict[str, Any]]:
+    async def _execute(
+        self, sources: Any, overtime: Overtime, slots: asyncio.Semaphore
+    ) -> tuple[Reply, dict[str, Any]]:
         tagged = [source if isinstance(source, tuple) else (source, "untagged") for source in sources]
-        cells = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for source, tag in tagged]
         kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
         async with slots:
             with self.jobs.workspace() as workspace:
                 path = self.directory / f"{workspace.name}.ipynb"
+                here = overtime.here(workspace.name)
+                cells = [
+                    nbformat.v4.new_code_cell(source.replace(HANGS, here), metadata={"tags": [tag]})
+                    for source, tag in tagged
+                ]
                 path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel)))
                 request = {"notebook": str(path), "parameters": {"x": 1}, "final": "/final.ipynb"}
-                reply = await self.jobs.call("notebook", request, workspace, timeout=seconds)
+                reply = await overtime.call(workspace.name, request, workspace)
                 executed = workspace / "notebook.ipynb"
                 return reply, json.loads(executed.read_text()) if executed.exists() else {}
 
@@ -68,6 +76,14 @@ def cells(tmp_path: Path, warm: bool) -> Iterator[Cells]:
     (tmp_path / "inputs").mkdir()
     yield Cells(jobs, tmp_path / "inputs", warm)
     jobs.close()
+
+
+HANGS = "# it hangs from here on"
+
+
+def hanging(source: Any) -> Any:
+    """Let the cell say that it is about to hang."""
+    return (hanging(source[0]), *source[1:]) if isinstance(source, tuple) else f"{HANGS}\n{source}"
 
 
 OVER_TIME = {
@@ -111,20 +127,19 @@ OVER_TIME = {
 
 # the others do the same in a kernel that was started from nothing, which takes a second or many
 COLD = ("a loop of the shell", "except BaseException", "os.system", "a handler of its own")
-LIMIT, COLD_LIMIT = 4.0, 15.0
 
 
 def test_a_notebook_over_its_time_has_failed_whatever_it_makes_of_the_interrupt(cells: Cells) -> None:
     tried = OVER_TIME if cells.warm else {name: OVER_TIME[name] for name in COLD}
-    notebooks = [("x = 0", source, "print('after')") for source in tried.values()]
-    ended = dict(zip(tried, cells.run_all(notebooks, LIMIT if cells.warm else COLD_LIMIT), strict=True))
+    notebooks = [("x = 0", hanging(source), "print('after')") for source in tried.values()]
+    ended = dict(zip(tried, cells.run_all(notebooks), strict=True))
     assert {name for name, (reply, _) in ended.items() if reply.cause != "timeout" or reply.value} == set()
     assert {name for name, (_, executed) in ended.items() if '"after' in json.dumps(executed["cells"])} == set()
 
 
 def test_the_cell_that_went_on_after_the_interrupt_is_named(cells: Cells) -> None:
     source = "import time\ntry:\n    time.sleep(60)\nexcept BaseException:\n    pass"
-    reply, executed = cells.run("x = 0", source, "print('after')", timeout=LIMIT if cells.warm else COLD_LIMIT)
+    reply, executed = cells.run("x = 0", hanging(source), "print('after')")
     assert reply.error["cell"] == 2
     assert "AutoFlow interrupted this cell, which went on all the same" in json.dumps(executed)
 
@@ -148,7 +163,7 @@ ASKS = {
 
 
 def test_nothing_that_a_cell_starts_waits_for_somebody_to_type(cells: Cells) -> None:
-    ended = dict(zip(ASKS, cells.run_all([(source,) for source in ASKS.values()], 60.0), strict=True))
+    ended = dict(zip(ASKS, cells.run_all([(source,) for source in ASKS.values()]), strict=True))
     assert {name: reply for name, (reply, _) in ended.items() if reply.cause != "done"} == {}
     assert {
         name for name, (_, executed) in ended.items() if "answer:" not in json.dumps(executed["cells"][-1])
@@ -208,7 +223,7 @@ FAILS = {
 
 def test_the_failing_cell_is_named_with_a_reason(cells: Cells) -> None:
     before = (("x = 0", "parameters"), ("1 / 0", "raises-exception"), ("%nosuch", "raises-exception"))
-    ended = cells.run_all([(*before, source, "print('after')") for source, _, _ in FAILS.values()], 100.0)
+    ended = cells.run_all([(*before, source, "print('after')") for source, _, _ in FAILS.values()])
     for (source, exception, message), (reply, executed) in zip(FAILS.values(), ended, strict=True):
         assert reply.cause == "failed", source
         assert (reply.error["exception"], reply.error["cell"]) == (exception, 4)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 
 from examples.flowapi import FlowapiStandin
 from examples.flowapi.mobility import FLOOD_DAY, FLOODED, flows
+from tests.clock import PATIENCE, until
 
 DAILY = {"query_kind": "daily_location", "aggregation_unit": "admin1", "method": "last"}
 SPEC = {"query_kind": "spatial_aggregate", "locations": {**DAILY, "date": "2016-01-01"}}
@@ -298,11 +298,10 @@ def test_with_flowmachine_dead_requests_wait_until_it_is_back(flowapi: FlowapiSt
     assert httpx.get(flowapi.url).status_code == 200
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(dates, flowapi)
-        while len(flowapi.requests) < 2:
-            time.sleep(0.01)
+        until(lambda: len(flowapi.requests) == 2)
         assert not waiting.done()
         flowapi.set_fault(None)
-        assert waiting.result(timeout=30) == ["2016-01-01", "2016-01-02"]
+        assert waiting.result(timeout=PATIENCE) == ["2016-01-01", "2016-01-02"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,6 +25,8 @@ from autoflow.child.printed import last_state
 from autoflow.jobs.jobs import Jobs, Reply
 from autoflow.notebooks.executed_notebook import record_cause
 from autoflow.warm_process import MARKER
+from tests.clock import PATIENCE, until
+from tests.overtime import Overtime
 
 LONG_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -95,20 +96,43 @@ def test_a_kernel_that_is_killed_is_told_from_one_that_exits(jobs: Jobs, warm: b
     assert "the kernel ended by itself in the middle of a cell, with exit code 7" in reply.error["message"]
 
 
+def execute_over_time(jobs: Jobs, name: str, directory: Path, *, warm: bool) -> tuple[Reply, dict[str, Any]]:
+    """Execute a notebook of tests/notebooks whose time is over when it is at its last cell."""
+    overtime = Overtime(jobs, directory)
+    request = {"notebook": str(_saying(overtime.here(name), name, directory)), "parameters": {}, "final": "/f"}
+
+    async def call() -> tuple[Reply, dict[str, Any]]:
+        async with jobs.warmth(()) if warm else nullcontext():
+            with jobs.workspace() as workspace:
+                reply = await overtime.call(name, request, workspace)
+                return reply, json.loads((workspace / "notebook.ipynb").read_text())
+
+    return overtime.run(call())
+
+
+def _saying(code: str, name: str, directory: Path) -> Path:
+    """Copy a notebook of tests/notebooks, with some code before that of its last cell."""
+    content = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())
+    last = content["cells"][-1]
+    last["source"] = f"{code}\n{''.join(last['source'])}"
+    path = directory / f"{name}.ipynb"
+    path.write_text(json.dumps(content))
+    return path
+
+
 @pytest.mark.parametrize("name", ["sleeps", "computes"])
-def test_a_notebook_that_takes_too_long_is_interrupted_and_kept(jobs: Jobs, name: str, warm: bool) -> None:
-    # a kernel that is started from nothing takes a second, and more where others are at work
-    reply, executed = execute(jobs, name, timeout=4.0 if warm else 7.0, warm=warm)
+def test_a_notebook_that_takes_too_long_is_interrupted_and_kept(
+    jobs: Jobs, name: str, tmp_path: Path, warm: bool
+) -> None:
+    reply, executed = execute_over_time(jobs, name, tmp_path, warm=warm)
     assert reply.cause == "timeout"
     assert reply.error["exception"] == "KeyboardInterrupt"
     assert any(output.get("ename") == "KeyboardInterrupt" for output in outputs_of(executed))
 
 
-def test_a_kernel_that_hears_nothing_is_killed(jobs: Jobs, warm: bool) -> None:
-    began = time.monotonic()
-    reply, _ = execute(jobs, "holds_gil", timeout=4.0, warm=warm)
+def test_a_kernel_that_hears_nothing_is_killed(jobs: Jobs, tmp_path: Path, warm: bool) -> None:
+    reply, _ = execute_over_time(jobs, "holds_gil", tmp_path, warm=warm)
     assert (reply.cause, reply.error) == ("timeout", {})
-    assert time.monotonic() - began < 20
 
 
 def test_a_question_is_an_error_and_no_wait(jobs: Jobs, warm: bool) -> None:
@@ -171,20 +195,21 @@ def test_the_log_of_a_child_that_died_is_redacted(jobs: Jobs, said: str) -> None
 
 
 @pytest.mark.parametrize("name", ["sleeps", "holds_gil"])
-def test_cancelling_leaves_no_process(jobs: Jobs, name: str, warm: bool) -> None:
+def test_cancelling_leaves_no_process(jobs: Jobs, name: str, tmp_path: Path, warm: bool) -> None:
+    overtime = Overtime(jobs, tmp_path)
+    request = {"notebook": str(_saying(overtime.here(name), name, tmp_path)), "parameters": {}, "final": "/f"}
+
     async def call() -> None:
         async with jobs.warmth(()) if warm else nullcontext():
             with jobs.workspace() as workspace:
-                request = {"notebook": str(NOTEBOOKS / f"{name}.ipynb"), "parameters": {}, "final": "/f"}
                 task = asyncio.create_task(jobs.call("notebook", request, workspace, timeout=None))
-                await asyncio.sleep(3)
+                await overtime.hangs(name)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
-                    await task
+                    # its own time would not be over for two minutes
+                    await asyncio.wait_for(task, PATIENCE)
 
-    began = time.monotonic()
-    asyncio.run(call())
-    assert time.monotonic() - began < 20
+    overtime.run(call())
 
 
 def test_a_child_that_can_not_start_its_work_says_so(jobs: Jobs) -> None:
@@ -215,7 +240,7 @@ def test_what_a_dead_autoflow_left_is_swept_at_the_next_start(tmp_path: Path) ->
     (tmp_path / "work" / "half.ipynb").write_text("{")
     jobs = Jobs(tmp_path / "work", "instance", os.environ)
     try:
-        assert stray.wait(timeout=5) == -9
+        assert stray.wait(timeout=PATIENCE) == -9
         assert other.poll() is None
         assert list((tmp_path / "work").iterdir()) == []
     finally:
@@ -226,6 +251,8 @@ def test_what_a_dead_autoflow_left_is_swept_at_the_next_start(tmp_path: Path) ->
 
 def test_children_die_with_their_parent(tmp_path: Path, warm: bool) -> None:
     """kill -9 of AutoFlow takes the child and its kernel along, at once."""
+    hangs = tmp_path / "hangs"
+    notebook = _saying(f"open({str(hangs)!r}, 'w').close()", "holds_gil", tmp_path)
     code = f"""
 import asyncio, contextlib, os, pathlib
 from autoflow.jobs import Jobs
@@ -233,7 +260,7 @@ async def main():
     jobs = Jobs(pathlib.Path({str(tmp_path / "work")!r}), "orphans", os.environ)
     async with jobs.warmth(()) if {warm} else contextlib.nullcontext():
         with jobs.workspace() as workspace:
-            request = {{"notebook": {str(NOTEBOOKS / "holds_gil.ipynb")!r}, "parameters": {{}}, "final": "/f"}}
+            request = {{"notebook": {str(notebook)!r}, "parameters": {{}}, "final": "/f"}}
             await jobs.call("notebook", request, workspace, timeout=None)
 asyncio.run(main())
 """
@@ -243,18 +270,12 @@ asyncio.run(main())
         found = psutil.process_iter(["environ"])
         return [p for p in found if str((p.info["environ"] or {}).get(MARKER, "")).startswith("orphans/")]
 
-    def until(number: int, seconds: float) -> int:
-        end = time.monotonic() + seconds
-        while len(family()) != number and time.monotonic() < end:
-            time.sleep(0.1)
-        return len(family())
-
-    number = 3 if warm else 2
-    assert until(number, 20) == number
-    time.sleep(2)
+    until(hangs.exists)
+    assert len(family()) == (3 if warm else 2)
     parent.kill()
     parent.wait()
-    assert until(0, 10) == 0
+    # the notebook itself would go on for two minutes
+    until(lambda: family() == [])
 
 
 def test_the_cause_is_written_into_a_notebook_that_was_cut_off(tmp_path: Path) -> None:

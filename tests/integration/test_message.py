@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -227,10 +226,8 @@ def test_a_mail_server_that_is_not_there_is_told(
         servers.close()
     host = "no-such-host.invalid" if what == "nowhere" else "127.0.0.1"
     monkeypatch.setenv("AUTOFLOW_SMTP_URL", f"smtp://me:{QUOTED}@{host}:{port}")
-    began = time.monotonic()
     with pytest.raises(NotSentError, match="did not answer within" if what == "silent" else "can not be used") as error:
         work(request("email"), tmp_path)
-    assert time.monotonic() - began < 10
     assert "geheim" not in str(error.value)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from autoflow.errors import ExitCode, OutputsLostError, SettingsError
 from autoflow.model.presence import Presence
+from tests.clock import until
 from tests.conftest import Deployment
 
 
@@ -129,11 +129,8 @@ def test_outputs_that_are_made_anew_during_a_run_end_it_with_a_word(deployment: 
         f"{workflow}available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}\n", "sleeps"
     )
     process = deployment.start("--run-once")
-    end = time.monotonic() + 100
     try:
-        while not list(deployment.outputs.glob(".autoflow/*/job-*/*.ipynb")):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: bool(list(deployment.outputs.glob(".autoflow/*/job-*/*.ipynb"))))
         (deployment.outputs / "autoflow.db").unlink()
         log, _ = process.communicate(timeout=100)
         assert process.returncode == ExitCode.TRY_AGAIN, log

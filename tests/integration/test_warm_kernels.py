@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from autoflow.definitions import PRELOAD
 from autoflow.jobs.jobs import Jobs, Reply
 from autoflow.warm_process import MARKER, start_warm_process
+from tests.clock import PATIENCE
 
 INSTANCE = f"warm{os.getpid()}"
 
@@ -236,10 +236,7 @@ def test_a_warm_parent_that_is_there_before_its_first_job_goes_without_one_too(t
         async with trial.jobs.warmth((), at_once=True):
             assert len(family()) == 1
 
-    began = time.monotonic()
-    asyncio.run(nothing())
-    # not even its imports are waited for
-    assert time.monotonic() - began < 5
+    asyncio.run(asyncio.wait_for(nothing(), PATIENCE))
     assert family() == []
 
 
@@ -410,7 +407,9 @@ def test_a_process_that_was_started_early_in_vain_is_ended(tmp_path: Path) -> No
     trial = Trial(tmp_path, os.environ, jobs)
     assert trial.say(IS_FORK, warm=False) == "False\n"
     jobs.close()
-    assert early.process.wait(timeout=10) == -signal.SIGKILL
+    # it ends by itself when AutoFlow's end of the socket is closed, if the kill does not come first: both are right
+    assert early.process.returncode in (0, -signal.SIGKILL)
+    assert family() == []
 
 
 def test_without_warmth_a_notebook_is_started_from_nothing(trial: Trial) -> None:

@@ -30,6 +30,7 @@ from nbformat import v4
 
 from autoflow.child.asciidoctor import SERVER, Line, ruby_of
 from autoflow.jobs.jobs import Jobs, Reply
+from tests.clock import PATIENCE, until
 
 mpl.use("Agg")
 
@@ -69,9 +70,7 @@ class Trial:
         return [SERVER.name in line for line in lines]
 
     def wait_until_it_runs(self) -> None:
-        end = time.monotonic() + 30.0
-        while not self.log.exists() and time.monotonic() < end:
-            time.sleep(0.02)
+        until(self.log.exists)
 
     async def make(self) -> tuple[Reply, bytes]:
         with self.jobs.workspace() as workspace:
@@ -122,7 +121,7 @@ def processes(words: str) -> list[psutil.Process]:
     return [process for process in found if words in " ".join(process.info["cmdline"] or ())]
 
 
-def gone_in_time(words: str, seconds: float = 5.0, *, all_but: int = 0) -> list[psutil.Process]:
+def gone_in_time(words: str, seconds: float = PATIENCE, *, all_but: int = 0) -> list[psutil.Process]:
     """Give the processes that are still there when that time is over."""
     end = time.monotonic() + seconds
     while len(left := processes(words)) > all_but and time.monotonic() < end:

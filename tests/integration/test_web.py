@@ -40,6 +40,7 @@ from autoflow.web.pages import Outlook, Pages
 from autoflow.web.server import Web
 from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
+from tests.clock import PATIENCE, until
 from tests.conftest import NOTEBOOKS, Deployment, make_deployment
 
 HOSTILE = "<script>alert('workflow')</script>"
@@ -90,12 +91,9 @@ class Site:
                 given = {name.lower(): value for name, value in answer.getheaders()}
                 return Answer(answer.status, given, answer.read().decode(errors="replace"))
 
-    def until(self, path: str, words: str, seconds: float = 60.0) -> Answer:
-        end = time.monotonic() + seconds
-        while words not in (answer := self.ask(path)).body:
-            assert time.monotonic() < end, answer.body
-            time.sleep(0.3)
-        return answer
+    def until(self, path: str, words: str, seconds: float = PATIENCE) -> Answer:
+        until(lambda: words in self.ask(path).body, seconds)
+        return self.ask(path)
 
     def answers(self) -> bool:
         """Whether it takes a question at present."""
@@ -141,11 +139,8 @@ def started(directory: Path, flowapi: FlowapiStandin, *arguments: str, **environ
 
 
 def until_answers(site: Site) -> None:
-    end = time.monotonic() + 30
-    while not site.answers():
-        assert site.process.poll() is None, site.process.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(lambda: site.process.poll() is not None or site.answers())
+    assert site.process.poll() is None, site.process.communicate()[0]
 
 
 @pytest.fixture(scope="module")
@@ -154,16 +149,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with FlowapiStandin(days=2, poll_seconds=0.0) as flowapi:
         site = started(tmp_path_factory.mktemp("site"), flowapi, "--now")
         try:
-            end = time.monotonic() + 90
-            while (how := json.loads(site.ask("/health").body))["running"] or not how["doing"].endswith(" UTC"):
-                assert time.monotonic() < end
-                time.sleep(0.3)
+            until(lambda: is_idle(json.loads(site.ask("/health").body)))
             yield site
         finally:
             site.process.terminate()
-            log, _ = site.process.communicate(timeout=60)
+            log, _ = site.process.communicate(timeout=PATIENCE)
         assert site.process.returncode == 0, log
         assert "Traceback" not in re.sub(r"(?s)Error: .*?\n", "", log)
+
+
+def is_idle(how: dict[str, Any]) -> bool:
+    return not how["running"] and how["doing"].endswith(" UTC")
 
 
 def links_in(body: str) -> list[str]:
@@ -342,10 +338,10 @@ def test_slow_and_silent_clients_hold_nobody_up(site: Site) -> None:
     clients = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(30)]
     for client in clients[:15]:
         client.sendall(b"GET / HTTP/1.1\r\nHost: loc")
-    began = time.monotonic()
     assert site.ask("/health").status == 200
-    assert time.monotonic() - began < 5
     for client in clients:
+        # none of them had to be let go for it
+        assert is_connected(client)
         client.close()
 
 
@@ -353,10 +349,19 @@ def test_a_flood_of_connections_ends_with_the_flood(site: Site) -> None:
     clients = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(200)]
     for client in clients:
         client.close()
-    end = time.monotonic() + 30
-    while not site.answers():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(site.answers)
+
+
+def is_connected(client: socket.socket) -> bool:
+    """Whether the other side has neither answered nor let go."""
+    client.setblocking(False)
+    try:
+        client.recv(1)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def test_clients_that_do_not_take_their_answers_are_let_go(site: Site) -> None:
@@ -371,13 +376,8 @@ def test_clients_that_do_not_take_their_answers_are_let_go(site: Site) -> None:
         connections = psutil.Process(site.process.pid).net_connections("tcp")
         return sum(each.status == psutil.CONN_ESTABLISHED for each in connections)
 
-    end = time.monotonic() + 60
-    while taken() < 30:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    while taken() > 3 or not site.answers():
-        assert time.monotonic() < end
-        time.sleep(0.5)
+    until(lambda: taken() >= 30)
+    until(lambda: taken() <= 3 and site.answers())
     for client in clients:
         client.close()
 
@@ -466,9 +466,9 @@ def test_connections_that_ask_nothing_shut_nobody_out(site: Site) -> None:
     slow = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(100)]
     for client in slow:
         client.sendall(b"GET / HTTP/1.1\r\nHost: loc")
-    began = time.monotonic()
     assert site.answers()
-    assert time.monotonic() - began < 5
+    # it was no time-out that made room
+    assert is_connected(slow[-1])
     for client in (*clients, *slow):
         client.close()
 
@@ -563,9 +563,8 @@ def test_more_pages_than_are_made_at_a_time_are_refused_at_once_and_the_loop_goe
     paths = [f"/why?workflow=plain&date=2020-01-{day:02}" for day in range(1, 25)]
     with ThreadPoolExecutor(len(paths)) as pool:
         asked = [pool.submit(site.ask, path) for path in paths]
-        began = time.monotonic()
         assert site.ask("/health").status == 200
-        assert time.monotonic() - began < 2
+        assert not all(each.done() for each in asked)
         answers = [each.result() for each in asked]
     assert {answer.status for answer in answers} == {200, 503}
     assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
@@ -631,7 +630,7 @@ def test_what_goes_on_is_shown_by_notebook_and_cell(tmp_path: Path, flowapi: Flo
         assert json.loads(site.ask("/health").body)["running"]
     finally:
         process.terminate()
-        log, _ = process.communicate(timeout=60)
+        log, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, log
     # the page says last that nothing goes on any more
     assert "<p>Nothing.</p>" in (deployment.outputs / "reports" / "index.html").read_text()
@@ -651,7 +650,7 @@ def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: Flow
         assert site.ask("/").status == 200
     finally:
         site.process.terminate()
-        site.process.communicate(timeout=60)
+        site.process.communicate(timeout=PATIENCE)
     assert site.process.returncode == 0
 
 
@@ -676,16 +675,14 @@ def test_an_address_that_others_reach_is_warned_about(tmp_path: Path, flowapi: F
         clients = [socket.create_connection(("127.0.0.1", port))]
         assert site.ask("/", host="autoflow.example.org").status == 200
         # nor does a page that is just being made
-        for run in range(3):
+        for day in range(1, 4):
             asking = socket.create_connection(("127.0.0.1", port))
-            asking.sendall(f"GET /runs/{run} HTTP/1.0\r\n\r\n".encode())
+            asking.sendall(f"GET /why?workflow=w&date=2016-01-0{day} HTTP/1.0\r\n\r\n".encode())
             clients.append(asking)
-        time.sleep(0.2)
+        until(lambda: deployment.made(".autoflow/*/job-*/request.json") != [])
     finally:
-        began = time.monotonic()
         process.terminate()
-        log, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < 10
+        log, _ = process.communicate(timeout=PATIENCE)
     for client in clients:
         client.close()
     assert "Traceback" not in log
@@ -706,7 +703,8 @@ def test_a_port_that_is_taken_is_said_to_be(deployment: Deployment) -> None:
 def test_an_address_of_another_machine_is_said_to_be(deployment: Deployment) -> None:
     deployment.write_simple("glues")
     outcome = deployment.run(AUTOFLOW_HTTP="192.0.2.1:8080")
-    assert (outcome.code, "is no address of this machine" in outcome.log) == (2, True), outcome.log
+    # it may become one, as at the machine's own start
+    assert (outcome.code, "is no address of this machine" in outcome.log) == (75, True), outcome.log
 
 
 def test_a_run_once_writes_the_page_beside_the_reports(deployment: Deployment) -> None:

