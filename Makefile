@@ -9,7 +9,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example test bench lint deployment constraints clean tools test-tools
+.PHONY: help example test flaky bench lint deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -19,6 +19,9 @@ example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in 
 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
 	@"$(BIN)/python" -m pytest --numprocesses 2 --dist worksteal
+
+flaky: $(VENV)/.stamp-test tools test-tools ## repeat the tests of what has changed against main TIMES (10), half of them under load
+	@"$(BIN)/python" -m tests.flaky --times $(or $(TIMES),10)
 
 bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for half an hour (ARGUMENTS=--quick: minutes)
 	@command -v pandoc >/dev/null || .ci/apt-install pandoc
