@@ -9,7 +9,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example test flaky bench lint deployment constraints clean tools test-tools
+.PHONY: help example test simulate flaky bench lint deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -22,6 +22,9 @@ test: $(VENV)/.stamp-test tools test-tools ## run the tests
 
 flaky: $(VENV)/.stamp-test tools test-tools ## repeat the tests of what has changed against main TIMES (10), half of them under load
 	@"$(BIN)/python" -m tests.flaky --times $(or $(TIMES),10)
+
+simulate: $(VENV)/.stamp-test ## live SEEDS (300) deployments through two simulated months each, with faults
+	@"$(BIN)/python" -m tests.simulation --seeds $(or $(SEEDS),300)
 
 bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for half an hour (ARGUMENTS=--quick: minutes)
 	@command -v pandoc >/dev/null || .ci/apt-install pandoc

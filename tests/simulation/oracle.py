@@ -1,0 +1,245 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What has to hold, told in other and plainer ways than AutoFlow decides by."""
+
+from __future__ import annotations
+
+import calendar as months
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from hashlib import md5
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoflow.context.context import Context
+from autoflow.model.reader import RecordedRun
+from autoflow.runs.naming import MANIFEST
+from autoflow.runs.runs import RunState
+from tests.simulation.world import DAY
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+
+PAUSES = {"10m": dt.timedelta(minutes=10), "1h": dt.timedelta(hours=1), "3h": dt.timedelta(hours=3), "1d": DAY}
+
+LAGS = {None: dt.timedelta(), "6h": dt.timedelta(hours=6), "2d": 2 * DAY}
+
+SETTLED = 5 * DAY
+"""What has been listed for so long has had a tick, and its retries."""
+
+
+def check(life: Life, context: Context) -> None:
+    """Check what has to hold at any time.
+
+    Raises
+    ------
+    ViolationError
+    """
+    simulation = life.simulation
+    if simulation.defect:
+        simulation.fail(f"AutoFlow logged a defect of its own: {simulation.defect}")
+    at_a_time = life.world.config["available_dates_sensor"].get("concurrency", {}).get("notebooks", 4)
+    if simulation.observed.most_at_a_time > at_a_time:
+        simulation.fail(f"{simulation.observed.most_at_a_time} notebooks went on at a time, {at_a_time} may")
+    runs = context.store.read.runs()
+    good = Counter(run.key for run in runs if run.state is RunState.SUCCESS and run.superseded is None)
+    if twice := [key for key, count in good.items() if count > 1]:
+        simulation.fail(f"more than one success that counts: {twice}")
+    check_attempts(life, context, runs)
+    check_starts(life, context, runs)
+    check_files(life, context)
+    check_notifications(life)
+
+
+def check_attempts(life: Life, context: Context, runs: list[RecordedRun]) -> None:
+    """See that nothing is tried more often than `retries` allows, nor again after it has succeeded."""
+    # those of all times: an edit may have made them fewer
+    allowed = {
+        workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in life.world.config["workflows"]
+    }
+    by_key: dict[tuple[str, str], list[RecordedRun]] = {}
+    for run in sorted(runs, key=lambda run: run.id):
+        by_key.setdefault(run.key, []).append(run)
+    requested = context.store.read.requests()
+    for key, attempts in by_key.items():
+        counting = [run for run in attempts if run.superseded is None]
+        failed = [run for run in counting if run.state is RunState.FAILED]
+        most = 4 if allowed[key[0]] and key[0] not in life.world.without_limit else None
+        if most is not None and len(failed) > most + life.world.drawn["run"] and key not in requested:
+            life.simulation.fail(f"{key} failed {len(failed)} times, and {most} attempts are allowed at most")
+        for before, after in pairwise(counting):
+            if before.state is RunState.SUCCESS:
+                life.simulation.fail(f"run {after.id} was started though run {before.id} has succeeded")
+        if len({run.attempt for run in attempts}) != len(attempts):
+            life.simulation.fail(f"{key}: two attempts have the same number")
+
+
+def check_starts(life: Life, context: Context, runs: list[RecordedRun]) -> None:
+    """See that no run began before its pause was over, before its data was there, or though it is to be skipped."""
+    world, drawn = life.world, life.world.drawn
+    if drawn["clock step"]:
+        # times that were recorded with a wrong clock prove nothing
+        return
+    pauses = {
+        workflow["name"]: PAUSES[workflow.get("retries", {}).get("pause", "10m")]
+        for workflow in world.config["workflows"]
+    }
+    asked = world.asked
+    for before, after in pairwise(sorted(runs, key=lambda run: (run.key, run.id))):
+        if before.key != after.key or before.state is not RunState.FAILED or before.key in asked or drawn["edit"]:
+            continue
+        if after.started < before.ended + pauses[before.workflow]:
+            life.simulation.fail(f"run {after.id} did not wait for the pause after run {before.id}")
+    listed = {(workflow, date, key): since for workflow, date, key, since in possible(world.config, world.arrivals, 0)}
+    since_of = {key: since for (_, _, key), since in listed.items()}
+    for run in runs:
+        if run.key in since_of and run.key not in asked and run.started < since_of[run.key]:
+            life.simulation.fail(f"run {run.id} began before all its data was there, at {since_of[run.key]}")
+    for skip in context.store.read.skips().skips:
+        for run in runs:
+            is_of = run.workflow == skip.workflow and run.reference_date == skip.reference_date
+            if is_of and not skip.parameters_hash and run.started > skip.since and run.key not in asked:
+                life.simulation.fail(f"run {run.id} began though its date was skipped at {skip.since}")
+
+
+def check_files(life: Life, context: Context) -> None:
+    """See that what the record names is there, and that what is there is named."""
+    named: dict[Path, int] = {}
+    under_way = False
+    # as a person would look: the record's own questions ask for one run at a time
+    rows = context.store._connection.execute(
+        "SELECT id, runs.state, notebook, report FROM notebooks JOIN runs ON runs.id = run_id"
+    )
+    for run_id, state, *paths in rows:
+        under_way |= state == RunState.RUNNING
+        for full in (context.settings.outputs_dir / path for path in paths if path is not None):
+            named[full] = run_id
+            if state != RunState.RUNNING and not full.exists():
+                life.simulation.fail(f"run {run_id} names {full.name}, which is not there")
+    if under_way:
+        return
+    manifests = {path.with_suffix(MANIFEST) for path in named}
+    for directory in (context.settings.notebooks_dir, context.settings.reports_dir):
+        for path in directory.iterdir():
+            is_output = path.is_file() and not path.name.startswith(".") and path.suffix in (".ipynb", ".pdf", ".json")
+            if is_output and path not in named and path not in manifests:
+                life.simulation.fail(f"{path.name} is named by nothing in the record")
+
+
+def check_notifications(life: Life) -> None:
+    """See that nobody is told the same twice in a row."""
+    if life.world.drawn["crash"] or life.world.drawn["crash in a file"] or life.world.drawn["clock step"]:
+        # what was sent just before a crash is sent again, rather than not at all
+        return
+    last: dict[str, tuple[str, str, str]] = {}
+    for message in life.simulation.observed.sent:
+        _, event, content = message
+        if event in ("failed", "given_up") and last.get(event, ("", "", ""))[2] == content:
+            life.simulation.fail(f"people were told twice: {last[event]} and {message}")
+        last[event] = message
+
+
+def check_end(life: Life, context: Context) -> None:
+    """Check after days in which all was well: each date that can run has run.
+
+    Raises
+    ------
+    ViolationError
+    """
+    check(life, context)
+    latest: dict[tuple[str, str], RecordedRun] = {}
+    attempts: Counter[tuple[str, str]] = Counter()
+    for run in sorted(context.store.read.runs(), key=lambda run: run.id):
+        if run.superseded is None:
+            latest[run.key] = run
+            attempts[run.key] += run.state is RunState.FAILED
+    allowed = {
+        workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in life.world.config["workflows"]
+    }
+    for key in context.store.read.requests():
+        if key not in latest or not (attempts[key] or latest[key].state is RunState.RUNNING):
+            life.simulation.fail(f"{key} was asked for and was never run")
+    for workflow, date, key, since in possible(life.world.config, life.world.arrivals):
+        if since + SETTLED > life.true():
+            continue
+        run = latest.get(key)
+        if run is None:
+            life.simulation.fail(
+                f"{workflow} {date} was never run, though its data has been there for {SETTLED.days} days"
+            )
+        given_up = allowed[workflow] is not None and attempts[key] >= allowed[workflow]
+        trying = run.state is not RunState.SUCCESS and life.true() - (run.ended or run.started) < SETTLED
+        if not (run.state is RunState.SUCCESS or given_up or trying):
+            life.simulation.fail(f"{workflow} {date} is {run.state} since {run.ended}, and not tried again")
+
+
+def _allowed(config: Mapping[str, Any]) -> dict[str, int | None]:
+    return {workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in config["workflows"]}
+
+
+def possible(
+    config: Mapping[str, Any], arrivals: Mapping[str, Mapping[dt.date, Any]], listing: int = -1
+) -> Iterator[tuple[str, dt.date, tuple[str, str], dt.datetime]]:
+    """Give all that can run some day, and since when, from workflows.yml as it is written.
+
+    Of a date that leaves the list and returns, the return counts; with ``listing`` 0, when it was first there.
+    """
+    sensor = config["available_dates_sensor"]
+    for trigger in sensor["workflows"]:
+        types = trigger.get("cdr_types") or sensor.get("cdr_types") or list(arrivals)
+        lag = LAGS[trigger.get("lag")]
+        needs_all = trigger.get("require", sensor.get("require")) == "all"
+
+        def since(date: dt.date) -> dt.datetime | None:
+            times = [arrivals[name][date][listing][0] for name in types if date in arrivals[name]]  # noqa: B023
+            # what is there at the first poll ever is taken to have appeared when its day was over
+            over = dt.datetime.combine(date, dt.time(), dt.UTC) + DAY
+            listed = [max(time, over + lag) if listing == 0 else time + lag for time in times]  # noqa: B023
+            if not listed or (needs_all and len(listed) < len(types)):  # noqa: B023
+                return None
+            return max(listed) if needs_all else min(listed)  # noqa: B023
+
+        for date in sorted({date for name in types for date in arrivals[name]}):
+            ranges = [_range(element, date) for element in trigger.get("date_stencil", [0])]
+            if any(start >= end for start, end in ranges) or not _is_for(trigger, date):
+                continue
+            needed = [start + number * DAY for start, end in ranges for number in range((end - start).days)]
+            times = [since(each) for each in (date, *needed)]
+            if None not in times:
+                parameters = {
+                    **trigger["parameters"],
+                    "reference_date": date.isoformat(),
+                    "date_ranges": [[start.isoformat(), end.isoformat()] for start, end in ranges],
+                }
+                text = json.dumps(parameters, sort_keys=True, default=str)
+                name = trigger["workflow_name"]
+                key = name, md5(text.encode(), usedforsecurity=False).hexdigest()
+                yield name, date, key, max(time for time in times if time is not None)
+
+
+def _range(element: Any, date: dt.date) -> tuple[dt.date, dt.date]:
+    def day(end: Any) -> dt.date:
+        return end if isinstance(end, dt.date) else date + end * DAY
+
+    if isinstance(element, list):
+        return day(element[0]), day(element[1])
+    return day(element), day(element) + DAY
+
+
+def _is_for(trigger: Mapping[str, Any], date: dt.date) -> bool:
+    last_of_month = date.day == months.monthrange(date.year, date.month)[1]
+    matches = {
+        None: True,
+        "* * mon": date.weekday() == 0,
+        "*/2 * *": date.day % 2 == 1,
+        "L * *": last_of_month,
+    }[trigger.get("dates")]
+    return (
+        matches
+        and trigger.get("earliest_date", date) <= date <= trigger.get("latest_date", date)
+        and date not in trigger.get("exclude", ())
+    )

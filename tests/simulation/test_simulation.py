@@ -1,0 +1,23 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Some lives in each run of the suite; `make simulate` lives many more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.seeds import live
+
+GROUP, GROUPS = 5, 4
+"""How many seeds a test lives, and how many tests there are: they spread over the cores."""
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_what_has_to_hold_holds_through_two_months(group: int) -> None:
+    """Whatever fails, each date that can run runs once with success, and record, files and notifications agree."""
+    for seed in range(1 + group * GROUP, 1 + (group + 1) * GROUP):
+        simulation, error = live(seed)
+        if error is not None:
+            told = "\n".join(simulation.log[-60:])
+            pytest.fail(f"{error}\nagain: python -m tests.simulation --seed {seed} --log\n{told}")

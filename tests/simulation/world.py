@@ -1,0 +1,234 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What a seed draws: a deployment, the dates that FlowAPI lists, what fails, and what people do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from base64 import urlsafe_b64encode
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
+START = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
+FIRST_DATE = dt.date(2026, 12, 20)
+QUIET = 12 * DAY
+"""At the end of each life: what fails heals, and all that can run has to be done."""
+
+Span = tuple[dt.datetime, dt.datetime]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens at a moment, whatever AutoFlow is at."""
+
+    at: dt.datetime
+    kind: str
+    value: Any = None
+
+
+@dataclass
+class World:
+    """All that is around AutoFlow, drawn from a seed."""
+
+    seed: int
+    root: Path
+    days: int = 60
+    drawn: Counter[str] = field(default_factory=Counter)
+    """How often each kind of fault came about."""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """Runs that somebody has ever asked for: they need not wait."""
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.end = START + self.days * DAY
+        self.quiet_from = self.end - QUIET
+        self.inputs, self.outputs = self.root / "inputs", self.root / "outputs"
+        self.inputs.mkdir(parents=True)
+        self.secrets = self.root / "secrets"
+        self.secrets.mkdir()
+        self.config = _draw_workflows(self.random)
+        self.without_limit = {each["name"] for each in self.config["workflows"] if "retries" not in each}
+        """Workflows whose runs were tried again for ever, before an edit perhaps."""
+        self.write_definitions(self.config)
+        for name in ("a", "b", "c"):
+            (self.inputs / f"{name}.ipynb").write_text(json.dumps(NOTEBOOK))
+        self.arrivals = self._draw_arrivals()
+        self.outages = [self._span(0.05, 2.0) for _ in range(self.random.randint(0, 4))]
+        self.full_disks = [self._span(0.02, 0.5) for _ in range(self.random.choice((0, 0, 1, 2)))]
+        self.write_token(START + self.random.choice((self.days + 30, 20, 35)) * DAY)
+        self.events = sorted(self._draw_events(), key=lambda event: event.at)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AUTOFLOW_INPUTS_DIR": str(self.inputs),
+            "AUTOFLOW_OUTPUTS_DIR": str(self.outputs),
+            **({"AUTOFLOW_WEBHOOK_URL": "http://127.0.0.1:9/hook"} if self.seed % 3 == 0 else {}),
+            "FLOWAPI_URL": "http://127.0.0.1:9",
+            "HOME": str(self.root),
+        }
+
+    def write_definitions(self, config: dict[str, Any]) -> None:
+        (self.inputs / "workflows.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def write_token(self, ends: dt.datetime) -> None:
+        claims = {"sub": "simulation", "exp": int(ends.timestamp())}
+        parts = [
+            urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, claims)
+        ]
+        (self.secrets / "FLOWAPI_TOKEN").write_text(".".join([*parts, "signature"]))
+        self.token_ends = ends
+
+    def listed(self, now: dt.datetime) -> dict[str, list[str]]:
+        """Give what FlowAPI lists at a moment."""
+        return {
+            cdr_type: [
+                date.isoformat() for date, spans in dates.items() if any(since <= now < until for since, until in spans)
+            ]
+            for cdr_type, dates in self.arrivals.items()
+        }
+
+    def is_out(self, now: dt.datetime) -> bool:
+        return any(since <= now < until for since, until in self.outages)
+
+    def is_full(self, now: dt.datetime) -> bool:
+        return any(since <= now < until for since, until in self.full_disks)
+
+    def fate(self, workflow: str, label: str, date: str) -> Random:
+        """Give the draws of one notebook for one date: the same at each attempt."""
+        return Random(f"{self.seed} {workflow} {label} {date}")
+
+    def _span(self, least: float, most: float) -> Span:
+        since = START + self.random.uniform(0, self.days - QUIET.days) * DAY
+        return since, min(since + self.random.uniform(least, most) * DAY, self.quiet_from)
+
+    def _draw_arrivals(self) -> dict[str, dict[dt.date, list[Span]]]:
+        """Draw when each date is listed; some go and return, some never come."""
+        arrivals: dict[str, dict[dt.date, list[Span]]] = {"calls": {}, "sms": {}}
+        for dates in arrivals.values():
+            for number in range(self.days + 12):
+                date = FIRST_DATE + number * DAY
+                over = dt.datetime.combine(date, dt.time(), dt.UTC) + DAY
+                chance = self.random.random()
+                if chance < 0.02:
+                    continue
+                late = self.random.uniform(1, 6) * DAY if chance < 0.15 else self.random.uniform(1, 12) * HOUR
+                spans: list[Span] = [(over + late, self.end + 400 * DAY)]
+                if self.random.random() < 0.05:
+                    goes = over + late + self.random.uniform(0.2, 10) * DAY
+                    returns = min(goes + self.random.uniform(0.2, 3) * DAY, self.quiet_from)
+                    if goes < returns:
+                        spans = [(over + late, goes), (returns, self.end + 400 * DAY)]
+                        self.drawn["date that goes and returns"] += 1
+                dates[date] = spans
+        return arrivals
+
+    def _draw_events(self) -> list[Event]:
+        draw, events = self.random, []
+        kinds = {
+            "rerun": 3,
+            "backfill": 1,
+            "repair": 3,
+            "cancel": 2,
+            "skip": 2,
+            "unskip": 1,
+            "crash": 3,
+            "crash in a file": 3,
+            "restart": 2,
+            "edit": 1,
+            "invalid edit": 1,
+            "clock ahead": 1,
+            "clock back": 1,
+            "reload": 1,
+            "second": 1,
+        }
+        for kind, most in kinds.items():
+            for _ in range(draw.randint(0, most)):
+                at = START + draw.uniform(0.5, self.days - QUIET.days) * DAY
+                events.append(Event(at, kind, draw.randrange(10**6)))
+                if kind in ("invalid edit", "clock ahead", "clock back"):
+                    events.append(Event(at + draw.uniform(0.05, 1) * DAY, f"end of {kind}", events[-1].value))
+        if self.token_ends < self.end:
+            events.append(Event(self.token_ends + draw.uniform(-5, 3) * DAY, "renew"))
+        events += [Event(START + (day + draw.random()) * DAY, "check") for day in range(1, self.days)]
+        return [*events, Event(self.quiet_from, "quiet"), Event(self.end, "end")]
+
+
+def _draw_workflows(draw: Random) -> dict[str, Any]:
+    """Draw one workflows.yml: up to three workflows, up to four triggers."""
+    workflows = []
+    for name in ("one", "two words", "three")[: draw.randint(1, 3)]:
+        notebooks: dict[str, Any] = {
+            "a": {"filename": "a.ipynb", "parameters": {"date": "reference_date", "ranges": "date_ranges", "p": "p"}}
+        }
+        if draw.random() < 0.6:
+            notebooks["b"] = {"filename": "b.ipynb", "parameters": {"reads": "a"}, "output": {"format": "pdf"}}
+        if draw.random() < 0.3:
+            notebooks["c"] = {"filename": "c.ipynb", "parameters": {"url": "flowapi_url"}}
+        workflow: dict[str, Any] = {"name": name, "notebooks": notebooks}
+        if draw.random() < 0.8:
+            workflow["retries"] = {"attempts": draw.randint(1, 4), "pause": draw.choice(("10m", "3h", "1d"))}
+        if draw.random() < 0.3:
+            workflow["concurrency"] = 1
+        if draw.random() < 0.4:
+            workflow["timeout"] = draw.choice(("40m", "3h"))
+        if draw.random() < 0.6:
+            amounts = [5, "10d", 1]
+            workflow["keep"] = {
+                kind: draw.choice(amounts) for kind in ("notebooks", "reports", "attempts") if draw.random() < 0.7
+            } or {"attempts": 2}
+        workflows.append(workflow)
+    sensor: dict[str, Any] = {
+        "schedule": draw.choice(("0 6 * * *", "30 */8 * * *", "15 2 * * 1,4")),
+        "workflows": [_draw_trigger(draw, workflow["name"], number) for number, workflow in enumerate(workflows)],
+    }
+    if draw.random() < 0.3:
+        sensor["workflows"].append(_draw_trigger(draw, workflows[0]["name"], 9))
+    if draw.random() < 0.5:
+        sensor["order"] = "newest"
+    if draw.random() < 0.5:
+        sensor["concurrency"] = {"runs": draw.randint(1, 4), "notebooks": draw.randint(1, 4)}
+    if draw.random() < 0.3:
+        sensor["timezone"] = "Africa/Maputo"
+    if draw.random() < 0.3:
+        sensor["cdr_types"] = ["calls"]
+    return {
+        "workflows": workflows,
+        "available_dates_sensor": sensor,
+        "notify": {"no_new_date": "3d", "not_done_after": "4d"},
+    }
+
+
+def _draw_trigger(draw: Random, workflow: str, number: int) -> dict[str, Any]:
+    trigger: dict[str, Any] = {"workflow_name": workflow, "parameters": {"p": number}}
+    if draw.random() < 0.5:
+        trigger["date_stencil"] = draw.choice(([-1, 0], [[-6, 1]], [[-2, 0], 0], [[dt.date(2026, 12, 24), 1]]))
+    if draw.random() < 0.3:
+        trigger["earliest_date"] = FIRST_DATE + draw.randint(0, 20) * DAY
+    if draw.random() < 0.2:
+        trigger["latest_date"] = FIRST_DATE + draw.randint(30, 60) * DAY
+    if draw.random() < 0.2:
+        trigger["dates"] = draw.choice(("* * mon", "*/2 * *", "L * *"))
+    if draw.random() < 0.2:
+        trigger["exclude"] = [FIRST_DATE + draw.randint(5, 40) * DAY]
+    if draw.random() < 0.3:
+        trigger |= {"cdr_types": ["calls", "sms"], "require": "all"}
+    if draw.random() < 0.2:
+        trigger["lag"] = draw.choice(("6h", "2d"))
+    return trigger
+
+
+NOTEBOOK = {
+    "cells": [],
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
