@@ -24,6 +24,7 @@ from matplotlib import pyplot as plt
 from nbformat import NotebookNode, v4
 from pypdf import PdfReader
 
+from autoflow.child.report import pages as making_pages
 from autoflow.child.report import report
 from autoflow.child.report.html_content import visible_text
 from autoflow.child.report.report import ReportError
@@ -598,3 +599,35 @@ def test_a_theme_of_ones_own_replaces_ours(tmp_path: Path) -> None:
     theme.write_text("extends: default\nfooter:\n  recto:\n    left:\n      content: OWN {report-date}\n")
     pages = convert(tmp_path, markdown("# T\n\ntext"), theme=str(theme), heading=HEADING)
     assert "OWN 15 January 2016" in pages.text
+
+
+GROUPED = pd.DataFrame(
+    {"counted": range(4000, 4126)},
+    index=pd.MultiIndex.from_tuples([(f"group {number // 42}", f"row {number}") for number in range(126)]),
+)
+
+
+def test_rows_beyond_the_paper_fail_the_report_with_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = shown({"text/html": GROUPED.to_html()})
+    assert convert(tmp_path, markdown("# T"), table).warnings == []
+    nothing = tmp_path / "nothing.rb"
+    nothing.touch()
+    # what asciidoctor-pdf makes of it by itself is in the file, below the end of each page
+    monkeypatch.setattr(making_pages, "TABLES", nothing)
+    with pytest.raises(ReportError, match=r"cell 2: \d+ of its words are not in the report \("):
+        convert(tmp_path, markdown("# T"), table)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"text/html": "<p>before <img src='gone.png'></p>"},
+        {"text/html": "<img src='https://example.org/x.png'/>", "text/plain": "<IPython.core.display.Image object>"},
+        {"text/html": "<table><tr><td><img src='../outside.png'></td></tr></table>"},
+        {"text/markdown": "![](gone.png)"},
+        {"text/html": "<img src='data:image/png;base64,AAAA'>"},
+    ],
+)
+def test_a_picture_that_an_output_lacks_fails_the_report_with_the_cell(tmp_path: Path, output: dict[str, str]) -> None:
+    with pytest.raises(ReportError, match=r"^cell 2: the picture "):
+        convert(tmp_path, markdown("# T"), shown(output))
