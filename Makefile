@@ -1,4 +1,4 @@
-# `make example` and `make test` set up all that they need; `make` lists what there is.
+# `make example` and `make test` set up all that they need; `make` lists all targets.
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
@@ -49,7 +49,7 @@ constraints: ## write config/constraints.txt anew, with the newest version of ev
 clean: ## remove the virtual environment and what the example made
 	rm -rf "$(VENV)" examples/outputs build *.egg-info
 
-# one environment for all: the extras differ, and a changed setup.cfg installs anew
+# one environment for all: the extras differ, and a changed setup.cfg reinstalls
 $(VENV)/.stamp-%: setup.cfg pyproject.toml $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing AutoFlow[$*] into $(VENV), which takes a minute ..."
 	@$(PIP_INSTALL) --editable ".[$*]"

@@ -29,6 +29,7 @@ from autoflow.settings import Settings, check_directories, job_environment, make
 from autoflow.system import Control, Notifier, Signals
 from autoflow.warm_process import WarmProcess
 from autoflow.web import IndexPage, Outlook, Pages
+from autoflow.wording import outcomes
 
 MESSAGES_PATIENCE = 15.0
 """Seconds that `--run-once` gives messages at its end."""
@@ -71,7 +72,7 @@ def open_context(
             )
             for attempt in store.recover(context.now()):
                 logger.warning(
-                    "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be tried again",
+                    "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be retried",
                     attempt.id,
                     attempt.workflow,
                     attempt.reference_date,
@@ -171,7 +172,7 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
             context.conditions.begin("tick", str(error))
             code = error.exit_code
         else:
-            context.conditions.end("tick", "FlowAPI answers again")
+            context.conditions.end("tick", "FlowAPI is responding again")
             if decision is not None:
                 await sweep(context, definitions)
                 messenger.ticked()
@@ -214,14 +215,14 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
 def _summed_up(executor: Executor) -> ExitCode:
     states, not_started = executor.states, len(executor.waiting)
     if not states and not not_started:
-        logger.info("nothing was due")
+        logger.info("no runs were due")
     else:
-        logger.info(
-            "%d runs succeeded, %d failed, %d were interrupted, %d were not started",
-            states[RunState.SUCCESS],
-            states[RunState.FAILED],
-            states[RunState.INTERRUPTED],
-            not_started,
+        said = outcomes(
+            succeeded=states[RunState.SUCCESS],
+            failed=states[RunState.FAILED],
+            interrupted=states[RunState.INTERRUPTED],
+            not_started=not_started,
         )
+        logger.info("%s", said)
     undone = states[RunState.FAILED] + states[RunState.INTERRUPTED] + not_started
     return ExitCode.RUN_FAILED if undone else ExitCode.OK

@@ -17,10 +17,10 @@ LARGEST_DATES = 16_000_000
 LARGEST_NOTEBOOK = 100_000_000
 
 KINDS = {
-    stat.S_IFIFO: "is a pipe, expected a file",
-    stat.S_IFSOCK: "is a socket, expected a file",
-    stat.S_IFCHR: "is a device, expected a file",
-    stat.S_IFBLK: "is a device, expected a file",
+    stat.S_IFIFO: "is a pipe; expected a file",
+    stat.S_IFSOCK: "is a socket; expected a file",
+    stat.S_IFCHR: "is a device; expected a file",
+    stat.S_IFBLK: "is a device; expected a file",
 }
 
 

@@ -32,15 +32,15 @@ Settings come from environment variables: AUTOFLOW_INPUTS_DIR, AUTOFLOW_OUTPUTS_
 FLOWAPI_TOKEN are needed; AUTOFLOW_LOG_LEVEL, AUTOFLOW_DB_URI, SSL_CERTIFICATE_FILE and AUTOFLOW_CONFIG
 are optional. README.md describes them all.
 
-Without a command and without an option AutoFlow goes on, and ticks on the schedule of workflows.yml.
-`autoflow COMMAND --help` tells more of each command.
+Without a command or an option, AutoFlow runs as a daemon and ticks on the schedule in workflows.yml.
+`autoflow COMMAND --help` describes a command.
 
 exit codes:
-  0  all that was due succeeded, AutoFlow was asked to stop, or a command has done what it should
+  0  all due runs succeeded, AutoFlow was asked to stop, or the command succeeded
   1  a run failed, or no daemon answers --health
-  2  a mistake in the settings, in workflows.yml or in what was typed, or nobody said yes
-  3  FlowAPI could not be asked
- 75  what keeps AutoFlow from starting may pass by itself: the token has expired or is not there yet, the
+  2  a mistake in the settings, workflows.yml or the arguments, or the command was not confirmed
+  3  FlowAPI could not be reached
+ 75  AutoFlow could not start for a reason that may be temporary: the token has expired or is missing, the
      inputs are not mounted yet, the record is held by another AutoFlow or busy, a port is in use, a disk is
      full; the systemd unit tries again
 """
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.command and (options.run_once or options.check or options.health or options.now):
-        parser.error(f"{options.command} is a command of its own, without --run-once, --check, --health or --now")
+        parser.error(f"{options.command} cannot be combined with --run-once, --check, --health or --now")
     try:
         if options.command:
             return run_command(options, os.environ)
@@ -116,7 +116,7 @@ class Parser(argparse.ArgumentParser):
             from autoflow.wording import did_you_mean, shown
 
             commands = re.findall(r"[a-z-]+", unknown.group(2))
-            message = f"there is no command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
+            message = f"unknown command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
         super().error(message)
 
 
@@ -129,10 +129,10 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--run-once", action="store_true", help="poll once, run what is due, and exit")
-    mode.add_argument("--check", action="store_true", help="validate settings and workflows.yml, and exit")
-    mode.add_argument("--health", action="store_true", help="ask the running daemon how it is, and exit with 0 or 1")
-    parser.add_argument("--now", action="store_true", help="tick at once, then on schedule")
+    mode.add_argument("--run-once", action="store_true", help="poll once, run what is due and exit")
+    mode.add_argument("--check", action="store_true", help="validate settings and workflows.yml and exit")
+    mode.add_argument("--health", action="store_true", help="check the health of the running daemon; exit with 0 or 1")
+    parser.add_argument("--now", action="store_true", help="tick immediately, then on schedule")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
     add_commands(parser)
     return parser

@@ -9,10 +9,7 @@ import os
 from hashlib import md5
 from pathlib import Path
 
-RESTART = (
-    "AutoFlow's own code has changed on disk since AutoFlow was started, and the two do not go together: restart"
-    " AutoFlow; no run starts until then"
-)
+RESTART = "AutoFlow's code on disk has changed since it was started: restart AutoFlow; no run starts until then"
 
 
 def code_on_disk() -> str:

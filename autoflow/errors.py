@@ -79,7 +79,7 @@ class SettingsError(AutoflowError):
 
 
 class TokenError(SettingsError):
-    """FlowAPI's token is missing, can not be read, or is not valid now."""
+    """FlowAPI's token is missing, cannot be read, or is not valid now."""
 
 
 class DefinitionError(AutoflowError):
@@ -91,7 +91,7 @@ class DefinitionError(AutoflowError):
 
 
 class StoreError(AutoflowError):
-    """The run store can not be used: locked, damaged, newer than known, or not a database."""
+    """The run store cannot be used: locked, damaged, newer than known, or not a database."""
 
 
 class OutputsLostError(AutoflowError):

@@ -16,7 +16,7 @@ def without(name: str) -> Iterator[None]:
     """Have a module missing for what is imported meanwhile, which can do without; afterwards it is there as ever."""
     loaded = name in sys.modules
     if not loaded:
-        # what is None here can not be imported
+        # what is None here cannot be imported
         sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield

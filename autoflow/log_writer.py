@@ -111,7 +111,7 @@ class LogWriter:
         self._waiting.clear()
         self._size = 0
         if self._lost and lines:
-            lines.insert(0, f"{self._lost} lines of the log were lost: they could not be written in time")
+            lines.insert(0, f"{self._lost} log lines were dropped because they could not be written in time")
             self._lost = 0
         text = "".join(f"{line}\n" for line in lines)
         if self._foot or self._drawn:

@@ -32,7 +32,7 @@ def shortened(text: str) -> str:
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Write out what moves a cursor, turns text around, or can not be encoded; white space becomes spaces.
+    """Write out what moves a cursor, turns text around, or cannot be encoded; white space becomes spaces.
 
     Parameters
     ----------
@@ -69,6 +69,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if len(names) == 1:
         return f"expected {names[0]!r}"
     return f"expected one of {shortened(', '.join(names))}" if names else "none is expected here"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun in agreement: 1 run, 2 runs."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def outcomes(**counts: int) -> str:
+    """Write counts of runs by what became of them, without those that are 0: 3 runs succeeded, 1 failed."""
+    present = [(number, what.replace("_", " ")) for what, number in counts.items() if number]
+    first, *others = present
+    return ", ".join([f"{counted(first[0], 'run')} {first[1]}", *(f"{number} {what}" for number, what in others)])
 
 
 def parameters_text(parameters: Mapping[str, Any] | None) -> str:

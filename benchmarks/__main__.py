@@ -25,7 +25,7 @@ BUSY = 0.1
 
 
 def main() -> int:
-    """Measure what is asked for; 1 when a section of AutoFlow's could not be measured."""
+    """Measure what was requested; 1 when a section of AutoFlow's could not be measured."""
     options = build_parser().parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     adopt_orphans()

@@ -42,7 +42,7 @@ class Contender:
 
 
 class ContenderMissingError(Exception):
-    """A contender that can not be had here, and why."""
+    """A contender that cannot be had here, and why."""
 
 
 def autoflow(flowapi: FlowapiStandin, **environment: str) -> Contender:
@@ -163,7 +163,7 @@ for date in dates:
 
 
 def prepare(venvs: Path) -> None:
-    """Make the virtual environments of those that need one; what can not be had is said when it is measured."""
+    """Make the virtual environments of those that need one; what cannot be had is said when it is measured."""
     for contender in (prefect, ploomber):
         with suppress(ContenderMissingError):
             contender(venvs)
@@ -228,7 +228,7 @@ def _venv(venvs: Path, name: str, packages: list[str]) -> Path:
             _quietly([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
         except subprocess.CalledProcessError as error:
             said = " ".join(line for line in error.stderr.splitlines() if line.startswith("ERROR"))
-            raise ContenderMissingError(f"{packages[0]} can not be installed: {said[-200:]}") from error
+            raise ContenderMissingError(f"{packages[0]} cannot be installed: {said[-200:]}") from error
         (venvs / name / "home").mkdir()
         done.write_text(wanted)
     return python

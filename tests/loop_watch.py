@@ -39,7 +39,7 @@ def watched() -> Iterator[Watched]:
     run = asyncio.events.Handle._run
 
     def measured(handle: asyncio.events.Handle) -> None:
-        # what is asked for its task when it is over knows none any more
+        # what was requested its task when it is over knows none any more
         task = next((each for each in gc.get_referents(handle._callback) if isinstance(each, asyncio.Task)), None)
         began = time.thread_time()
         run(handle)

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Notebooks whose time is over as soon as they are where they hang, however long that takes on this machine."""
+"""Notebooks whose timed out as soon as they are where they hang, however long that takes on this machine."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from autoflow.child.process import die_with_parent, keep_orphans
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.processes import has_children, kill_descendants, leave_no_core
 from autoflow.redaction import Redactor
+from autoflow.wording import counted
 
 KINDS = ("available_dates", "message", "notebook", "page", "report", "template")
 
@@ -70,7 +71,7 @@ def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
     reply: dict[str, Any]
     try:
         if request["kind"] not in KINDS:
-            raise ValueError(f"no job is called {request['kind']!r}")
+            raise ValueError(f"unknown job {request['kind']!r}")
         if request["code"] != code_on_disk():
             raise ValueError(RESTART)
         reply = {"value": import_module(f"autoflow.child.{request['kind']}").work(request, workspace, **brought)}
@@ -79,7 +80,7 @@ def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
         reply = {"error": describe(error)}
     # daemons that a notebook left behind; the parent finds those that kept their environment only
     if has_children():
-        print(f"killed {kill_descendants(os.getpid())} processes that were left running")  # noqa: T201
+        print(f"killed {counted(kill_descendants(os.getpid()), 'process', 'processes')} left running")  # noqa: T201
     leave(workspace / "reply.json", redactor.redact_json(reply))
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -63,7 +63,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, list[str]]:  
     Raises
     ------
     NoAnswerError
-        When FlowAPI can not be reached, refuses, or gives something else.
+        When FlowAPI cannot be reached, refuses, or gives something else.
     """
     url = f"{request['url']}/api/0/available_dates"
     try:
@@ -72,19 +72,19 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, list[str]]:  
     except NoAnswerError:
         raise
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise NoAnswerError(f"it can not be reached: {_reason(error, url)}") from error
+        raise NoAnswerError(f"it cannot be reached: {_reason(error, url)}") from error
     if answer.status_code != httpx.codes.OK:
         raise NoAnswerError(_refusal(answer, body, url))
     try:
         return _dates(json.loads(body)["available_dates"])
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         if _is_page(answer, body):
-            raise NoAnswerError(f"it answered with a web page{_title(body)}; {NOT_FLOWAPI}") from error
+            raise NoAnswerError(f"it responded with a web page{_title(body)}; {NOT_FLOWAPI}") from error
         what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
-        raise NoAnswerError(f"its answer is no list of dates by CDR type ({_one_line(what)})") from error
+        raise NoAnswerError(f"its response is not a list of dates by CDR type ({_one_line(what)})") from error
 
 
-NOT_FLOWAPI = "is that FlowAPI, and not a login page or another server? FLOWAPI_URL leads there"
+NOT_FLOWAPI = "is FLOWAPI_URL the address of a login page or another server?"
 
 
 def _client(certificate: str | None) -> httpx.Client:
@@ -93,7 +93,7 @@ def _client(certificate: str | None) -> httpx.Client:
         context: ssl.SSLContext | bool = ssl.create_default_context(cafile=certificate) if certificate else True
     except OSError as error:
         why = getattr(error, "reason", None) or error.strerror
-        raise NoAnswerError(f"SSL_CERTIFICATE_FILE: {certificate} holds no certificates ({why})") from error
+        raise NoAnswerError(f"SSL_CERTIFICATE_FILE: {certificate} contains no certificates ({why})") from error
     try:
         return httpx.Client(
             # what is not asked for is not unpacked: a small answer may have a large one in it
@@ -104,7 +104,7 @@ def _client(certificate: str | None) -> httpx.Client:
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         # httpx reads the proxies of the environment
-        raise NoAnswerError(proxies.complaint() or f"it can not be asked: {_one_line(str(error))}") from error
+        raise NoAnswerError(proxies.complaint() or f"the request failed: {_one_line(str(error))}") from error
 
 
 def _body(answer: httpx.Response) -> bytes:
@@ -113,12 +113,12 @@ def _body(answer: httpx.Response) -> bytes:
     for chunk in answer.iter_raw():
         packed += chunk
         if len(packed) > LARGEST_ANSWER:
-            raise NoAnswerError(f"its answer has more than {LARGEST_ANSWER:,} bytes")
+            raise NoAnswerError(f"its response has more than {LARGEST_ANSWER:,} bytes")
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return bytes(packed)
     if encoding not in UNPACKING:
-        raise NoAnswerError(f"its answer is packed in a way that was not asked for ({_one_line(encoding)})")
+        raise NoAnswerError(f"its response has an unexpected encoding ({_one_line(encoding)})")
     try:
         body = zlib.decompressobj(UNPACKING[encoding]).decompress(packed, LARGEST_ANSWER + 1)
     except zlib.error:
@@ -128,9 +128,9 @@ def _body(answer: httpx.Response) -> bytes:
                 packed, LARGEST_ANSWER + 1
             )
         except zlib.error as error:
-            raise NoAnswerError(f"its answer can not be unpacked ({error})") from error
+            raise NoAnswerError(f"its response cannot be decompressed ({error})") from error
     if len(body) > LARGEST_ANSWER:
-        raise NoAnswerError(f"its answer has more than {LARGEST_ANSWER:,} bytes when it is unpacked")
+        raise NoAnswerError(f"its response has more than {LARGEST_ANSWER:,} bytes when decompressed")
     return body
 
 
@@ -138,9 +138,9 @@ def _dates(answer: Mapping[str, Any]) -> dict[str, list[str]]:
     found = {}
     for cdr_type, dates in answer.items():
         if not cdr_type or not cdr_type.isprintable() or len(cdr_type) > LONGEST_NAME:
-            raise ValueError(f"the CDR type {printable(cdr_type[:LONGEST_NAME])!r} is no name")
+            raise ValueError(f"the CDR type {printable(cdr_type[:LONGEST_NAME])!r} is not a name")
         if not isinstance(dates, list):
-            raise TypeError(f"the dates of {cdr_type} are no list")
+            raise TypeError(f"the dates of {cdr_type} are not a list")
         found[cdr_type] = sorted({dt.date.fromisoformat(date).isoformat() for date in dates})
     if (number := sum(map(len, found.values()))) > MOST_DATES:
         raise ValueError(f"it has {number:,} dates, more than {MOST_DATES:,}")
@@ -148,26 +148,26 @@ def _dates(answer: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _refusal(answer: httpx.Response, body: bytes, url: str) -> str:
-    """Say what an answer means that is no list of dates."""
+    """Say what an answer means that is not a list of dates."""
     status = answer.status_code
-    said = f"it answered with status {status}: {_message(answer, body)}"
+    said = f"it responded with status {status}: {_message(answer, body)}"
     through = proxies.proxy_of(url)
     if 300 <= status < 400:
         place = re.match(r"\w+://[^/?#]*", answer.headers.get("Location", ""))
         where = f" to {_one_line(place[0].rpartition('@')[2])}" if place else ""
-        hint = f"it leads on{where}, which is not followed; {NOT_FLOWAPI}"
+        hint = f"it redirects{where}, which is not followed; {NOT_FLOWAPI}"
     elif status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED or (through and status in (502, 503, 504)):
         hint = f"that may come from the proxy of {through or 'the environment'}"
     elif status == httpx.codes.FORBIDDEN and not _is_page(answer, body):
-        hint = "the token lacks the scope get_available_dates: ask for it in FlowAuth, and make a new token"
+        hint = "the token lacks the scope get_available_dates: ask for it in FlowAuth, and create a new token"
     elif _is_page(answer, body):
         hint = {
-            400: "does FLOWAPI_URL begin with http:// where https:// is wanted?",
-            404: "there is no FlowAPI at FLOWAPI_URL: it ends before /api/0, and has no other path",
-            500: "FlowAPI itself failed, as it does for a token without claims; its log says why",
-            502: "a server in front of FlowAPI answers, and FlowAPI does not",
-            503: "a server in front of FlowAPI answers, and FlowAPI does not",
-            504: "a server in front of FlowAPI answers, and FlowAPI does not",
+            400: "does FLOWAPI_URL begin with http:// instead of https://?",
+            404: "FlowAPI was not found at FLOWAPI_URL; leave out /api/0 and any other path",
+            500: "FlowAPI failed internally, as it does for a token without claims; see its log",
+            502: "a proxy in front of FlowAPI responded, but FlowAPI did not",
+            503: "a proxy in front of FlowAPI responded, but FlowAPI did not",
+            504: "a proxy in front of FlowAPI responded, but FlowAPI did not",
         }.get(status, NOT_FLOWAPI)
     else:
         hint = refusal_hint(said) or ""
@@ -180,11 +180,11 @@ def _reason(error: Exception, url: str) -> str:
     if through := proxies.proxy_of(url):
         return f"{said}, through the proxy of {through}"
     if "WRONG_VERSION_NUMBER" in said or "wrong version number" in said:
-        return f"{said}; there is no TLS: does FLOWAPI_URL begin with https:// where http:// is wanted?"
+        return f"{said}; the server does not use TLS: does FLOWAPI_URL begin with https:// instead of http://?"
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        return f"{said}; SSL_CERTIFICATE_FILE names a file of certificates to trust"
+        return f"{said}; set SSL_CERTIFICATE_FILE to a file of certificates to trust"
     if isinstance(error, httpx.RemoteProtocolError) and "location header" not in said and url.startswith("http://"):
-        return f"{said}; does FLOWAPI_URL begin with http:// where https:// is wanted?"
+        return f"{said}; does FLOWAPI_URL begin with http:// instead of https://?"
     return said
 
 

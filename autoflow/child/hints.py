@@ -70,12 +70,12 @@ REMOVED = (
 """What an error says, as a pattern, and what to do. numpy 2 itself names the successor of most that is gone."""
 
 
-EXPIRED = "the token has expired: make a new one in FlowAuth, or renew it there"
-ANOTHER_SERVER = "the token is not for this FlowAPI: make a new one in FlowAuth, for this server"
+EXPIRED = "the token has expired: create a new one in FlowAuth, or renew it there"
+ANOTHER_SERVER = "the token is not for this FlowAPI: create a new one in FlowAuth, for this server"
 
 FLOWAPI = (
     (r"Token has expired", EXPIRED),
-    (r"Missing Authorization Header|Bad Authorization header", "FlowAPI found no token: look at FLOWAPI_TOKEN"),
+    (r"Missing Authorization Header|Bad Authorization header", "FlowAPI found no token: check FLOWAPI_TOKEN"),
     (
         r"Signature verification failed|Audience doesn't match|Invalid audience|missing the \"?aud\"? claim"
         r"|specified alg value is not allowed",
@@ -83,17 +83,20 @@ FLOWAPI = (
     ),
     (
         r"Not enough segments|Invalid header string|Invalid payload string|Invalid crypto padding|Missing claim: sub",
-        "the token is damaged: copy it whole from FlowAuth",
+        "the token is damaged: copy all of it from FlowAuth",
     ),
-    (r"token is not yet valid", "the clock of FlowAPI or of FlowAuth is wrong, or the token is for later"),
+    (r"token is not yet valid", "the clock of FlowAPI or of FlowAuth is wrong, or the token is not valid yet"),
     (
         r"User claims verification failed",
         "the token lacks a scope. Notebooks need run, get_result, <unit>:<kind>:<nested kind> of each query (such as"
         " admin3:flows:daily_location), <unit>:geography:geography, get_available_dates, and get_qa_checks for QA, all"
-        " in one role: ask FlowAuth's administrator, then make a new token",
+        " in one role: ask FlowAuth's administrator, then create a new token",
     ),
-    (r"Could not get reply for message", "FlowAPI answers, and FlowMachine behind it does not: tell its administrator"),
-    (r"No data for date", "FlowMachine has no data for a date that the query reads: has it been taken out again?"),
+    (
+        r"Could not get reply for message",
+        "FlowAPI responded, but FlowMachine behind it did not; tell its administrator",
+    ),
+    (r"No data for date", "FlowMachine has no data for a date that the query reads: has it been removed?"),
 )
 """What FlowAPI says, and flowclient after it; in regular expressions."""
 
@@ -105,7 +108,7 @@ def hint_for(exception: str, message: str) -> str | None:
         if re.search(pattern, text):
             return f"Hint: {advice} (README.md, Old notebooks and today's libraries)."
     if refused := refusal_hint(message):
-        return f"Hint: {refused} (README.md, When something is wrong)."
+        return f"Hint: {refused} (README.md, Troubleshooting)."
     return None
 
 

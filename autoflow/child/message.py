@@ -67,7 +67,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa
     except NotSentError:
         raise
     except Exception as error:  # noqa: BLE001  # its words may hold the address
-        raise NotSentError(f"it can not be sent ({type(error).__name__})") from None
+        raise NotSentError(f"it cannot be sent ({type(error).__name__})") from None
 
 
 def compose(request: Mapping[str, Any], sender: str) -> EmailMessage:
@@ -102,12 +102,12 @@ def _email(request: Mapping[str, Any]) -> Sequence[str]:
                 server.login(user, password)
             refused = server.send_message(compose(request, sender), sender, request["to"])
     except ssl.SSLCertVerificationError as error:
-        raise NotSentError(f"the certificate of {place} is not to be trusted: {error.verify_message}") from None
+        raise NotSentError(f"the certificate of {place} is not trusted: {error.verify_message}") from None
     except smtplib.SMTPAuthenticationError as error:
-        raise NotSentError(f"{place} refused user and password (status {error.smtp_code})") from None
+        raise NotSentError(f"{place} rejected the user name and password (status {error.smtp_code})") from None
     except smtplib.SMTPRecipientsRefused as error:
         reasons = "; ".join(_said(code, text) for code, text in error.recipients.values())
-        raise NotSentError(hidden.redact(f"{place} refused all addresses: {reasons}")) from None
+        raise NotSentError(hidden.redact(f"{place} rejected all addresses: {reasons}")) from None
     except smtplib.SMTPResponseException as error:
         said = _said(error.smtp_code, error.smtp_error)
         raise NotSentError(hidden.redact(f"{place} refused it: {said}")) from None
@@ -115,7 +115,7 @@ def _email(request: Mapping[str, Any]) -> Sequence[str]:
         # smtplib takes the silence of a server for its end
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             raise NotSentError(f"{place} did not answer within {PATIENCE:g} s") from None
-        raise NotSentError(hidden.redact(f"{place} can not be used: {error or type(error).__name__}")) from None
+        raise NotSentError(hidden.redact(f"{place} cannot be used: {error or type(error).__name__}")) from None
     return sorted(refused)
 
 
@@ -179,7 +179,9 @@ def _secure(server: smtplib.SMTP, url: SplitResult, password: str, place: str) -
         server.starttls(context=context)
         server.ehlo()
     elif password:
-        raise NotSentError(f"{place} offers no TLS (STARTTLS), and a password is not sent without; try smtps://")
+        raise NotSentError(
+            f"{place} does not offer TLS (STARTTLS), and a password is not sent without it; try smtps://"
+        )
 
 
 def _webhook(request: Mapping[str, Any]) -> Sequence[str]:
@@ -201,7 +203,7 @@ def _webhook(request: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _heartbeat(request: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG001
-    _ask("GET", os.environ["AUTOFLOW_HEARTBEAT_URL"], "the heartbeat's address")
+    _ask("GET", os.environ["AUTOFLOW_HEARTBEAT_URL"], "the heartbeat URL")
     return ()
 
 
@@ -215,10 +217,10 @@ def _ask(method: str, url: str, what: str, **content: Any) -> None:
         reason = Redactor.of(url, urlsplit(url).path, urlsplit(url).query).redact(str(error)) or type(error).__name__
         through = proxies.proxy_of(url)
         by = f", through the proxy of {through}" if through else ""
-        raise NotSentError(f"{place} can not be reached: {printable(reason)[:LONGEST_REASON]}{by}") from None
+        raise NotSentError(f"{place} cannot be reached: {printable(reason)[:LONGEST_REASON]}{by}") from None
     except (ImportError, ValueError, httpx.InvalidURL):
         # httpx reads the proxies of the environment; its words may hold a password
-        raise NotSentError(f"{place} can not be asked: {proxies.complaint() or 'its address is not usable'}") from None
+        raise NotSentError(f"{place} cannot be asked: {proxies.complaint() or 'its address is not usable'}") from None
     if not 200 <= status < 300:
         raise NotSentError(f"{place} answered with status {status}")
 
@@ -233,7 +235,7 @@ def _status(method: str, url: str, **content: Any) -> int:
             if method != "GET" or answer.next_request is None:
                 return answer.status_code
             request = answer.next_request
-    raise httpx.TooManyRedirects(f"it leads on more than {MOST_REDIRECTS} times")
+    raise httpx.TooManyRedirects(f"it redirects more than {MOST_REDIRECTS} times")
 
 
 def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
@@ -253,7 +255,7 @@ def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
         else:
             taken += 1
     if not taken:
-        raise NotSentError(f"not taken by {', '.join(refused)}")
+        raise NotSentError(f"rejected by {', '.join(refused)}")
     return refused
 
 

@@ -27,7 +27,7 @@ def die_with_parent(parent: int) -> None:
     """End this process when its parent ends, also when that has happened already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit("the parent has gone")
+        sys.exit("the parent process exited")
 
 
 def keep_orphans() -> None:

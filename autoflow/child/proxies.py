@@ -36,14 +36,16 @@ def complaint() -> str | None:
         try:
             scheme, usable = urlsplit(proxy).scheme, urlsplit(proxy).port != 0
         except ValueError:
-            return f"{name} is no address of a proxy; expected one such as http://proxy.example.org:3128"
+            return f"{name} is not the address of a proxy; expected one such as http://proxy.example.org:3128"
         if scheme.startswith("socks"):
             return (
-                f"{name} ({shown_proxy(proxy)}) names a SOCKS proxy, for which a package is missing;"
+                f"{name} ({shown_proxy(proxy)}) names a SOCKS proxy, which needs a missing package;"
                 f" install it with: pip install 'httpx[socks]', or unset {name}"
             )
         if not usable or ("://" in proxy and scheme not in HTTP_SCHEMES):
-            return f"{name} ({shown_proxy(proxy)}) is no address of a proxy; expected one such as http://proxy:3128"
+            return (
+                f"{name} ({shown_proxy(proxy)}) is not the address of a proxy; expected one such as http://proxy:3128"
+            )
     name = _variable("no")
     exceptions = os.environ.get(name, "")
     return f"{name} cannot be read ({shortened(exceptions)})" if re.search(r"[][]", exceptions) else None

@@ -23,83 +23,94 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_looking(commands: Any) -> None:
-    plan = _command(commands, "plan", "what the next tick would run, in order, and why; nothing is run")
-    plan.add_argument("--at", type=_date, metavar="DATE", help="as if it were that day: later dates do not count")
+    plan = _command(commands, "plan", "show what the next tick would run, in order, and why")
+    plan.add_argument("--at", type=_date, metavar="DATE", help="ignore dates after this one")
     plan.add_argument(
-        "--dates", type=Path, metavar="FILE", help="dates to go by instead of FlowAPI's: its answer, or one date a line"
+        "--dates",
+        type=Path,
+        metavar="FILE",
+        help="file of dates to use instead of asking FlowAPI: its response, or one date per line",
     )
-    plan.add_argument("--all", action="store_true", help="show every run, however many")
+    plan.add_argument("--all", action="store_true", help="show all runs")
 
-    why = _command(commands, "why", "what becomes of a date, and why")
+    why = _command(commands, "why", "show the state of a date, and why")
     why.add_argument("workflow", metavar="WORKFLOW")
     why.add_argument("date", type=_date, metavar="DATE", help="reference date, such as 2016-01-31")
 
-    calendar = _command(commands, "calendar", "which dates are done and which are not")
+    calendar = _command(commands, "calendar", "show the state of all dates")
     calendar.add_argument("workflow", nargs="?", metavar="WORKFLOW")
     _add_span(calendar)
-    calendar.add_argument("--by", choices=("day", "week", "month", "year"), help="days to a column; default: what fits")
-    calendar.add_argument("--csv", action="store_true", help="one line for each trigger and date")
+    calendar.add_argument("--by", choices=("day", "week", "month", "year"), help="days per column; default: as fits")
+    calendar.add_argument("--csv", action="store_true", help="print one line per trigger and date")
 
-    runs = _command(commands, "runs", "attempts at runs, the newest first")
+    runs = _command(commands, "runs", "list attempts at runs, newest first")
     runs.add_argument("--workflow", metavar="NAME")
-    runs.add_argument("--state", choices=STATES, action="append", help="may be given more than once")
+    runs.add_argument("--state", choices=STATES, action="append", help="can be repeated")
     _add_span(runs)
     runs.add_argument(
-        "--last", dest="last_number", type=_count, default=20, metavar="N", help="how many at most (default: 20)"
+        "--last",
+        dest="last_number",
+        type=_count,
+        default=20,
+        metavar="N",
+        help="maximum number of attempts (default: 20)",
     )
 
-    show = _command(commands, "show", "all about one run: attempts, notebooks, outputs, the error")
-    show.add_argument("run", type=_run_id, metavar="RUN", help="its number, as `autoflow runs` shows it")
-    show.add_argument("--log", action="store_true", help="also what its notebooks printed")
+    show = _command(commands, "show", "show one run: attempts, notebooks, outputs and the error")
+    show.add_argument("run", type=_run_id, metavar="RUN", help="run number, as shown by `autoflow runs`")
+    show.add_argument("--log", action="store_true", help="also show what its notebooks printed")
 
 
 def _add_steering(commands: Any) -> None:
-    rerun = _command(commands, "rerun", "run again what failed or succeeded", asks=True)
-    rerun.add_argument("runs", type=_run_id, nargs="*", metavar="RUN", help="numbers, as `autoflow runs` shows them")
-    rerun.add_argument("--workflow", metavar="NAME", help="instead of numbers: the dates of a workflow")
+    rerun = _command(commands, "rerun", "run failed or succeeded runs again", asks=True)
+    rerun.add_argument("runs", type=_run_id, nargs="*", metavar="RUN", help="run numbers, as shown by `autoflow runs`")
+    rerun.add_argument("--workflow", metavar="NAME", help="select runs of this workflow instead of by number")
     _add_span(rerun)
     rerun.add_argument(
-        "--state", choices=("failed", "succeeded", "all"), default="failed", help="which of them (default: failed)"
+        "--state",
+        choices=("failed", "succeeded", "all"),
+        default="failed",
+        help="select runs by state (default: failed)",
     )
 
-    backfill = _command(commands, "backfill", "run dates that a trigger leaves out, or out of turn", asks=True)
+    backfill = _command(commands, "backfill", "run dates that a trigger excludes, or ahead of their turn", asks=True)
     backfill.add_argument("workflow", metavar="WORKFLOW")
     backfill.add_argument("first", type=_date, metavar="FROM")
-    backfill.add_argument("last", type=_date, metavar="TO", help="the last reference date that is meant")
+    backfill.add_argument("last", type=_date, metavar="TO", help="last reference date")
 
     repair = _command(commands, "repair", "run again only what failed, and what depends on it", asks=True)
     repair.add_argument("run", type=_run_id, metavar="RUN")
 
-    cancel = _command(commands, "cancel", "end a run that is running; it is not tried again until asked for", asks=True)
+    cancel = _command(commands, "cancel", "stop a running run; it is not retried until requested", asks=True)
     cancel.add_argument("run", type=_run_id, metavar="RUN")
     cancel.add_argument("--reason", default="no reason given", metavar="TEXT")
 
-    skip = _command(commands, "skip", "leave a date out", asks=True)
+    skip = _command(commands, "skip", "skip a date", asks=True)
     skip.add_argument("workflow", metavar="WORKFLOW")
     skip.add_argument("first", type=_date, metavar="DATE")
-    skip.add_argument(
-        "last", type=_date, nargs="?", metavar="TO", help="for more than one date: the last that is meant"
-    )
-    skip.add_argument("--reason", required=True, metavar="TEXT", help="for those who wonder later")
+    skip.add_argument("last", type=_date, nargs="?", metavar="TO", help="last reference date, to skip several")
+    skip.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
 
-    unskip = _command(commands, "unskip", "take a skipped date in again", asks=True)
+    unskip = _command(commands, "unskip", "stop skipping a date", asks=True)
     unskip.add_argument("workflow", metavar="WORKFLOW")
     unskip.add_argument("first", type=_date, metavar="DATE")
     unskip.add_argument("last", type=_date, nargs="?", metavar="TO")
 
 
 def _add_preparing(commands: Any) -> None:
-    words = "count as done what the Prefect-based AutoFlow has done"
+    words = "import the runs that succeeded in the Prefect-based AutoFlow"
     take_over = _command(commands, "import-record", words, asks=True)
     place = (
         "its database, postgresql://user@host/database (PGPASSWORD may hold the password), or a CSV file of its table"
     )
     take_over.add_argument("source", metavar="SOURCE", help=place)
-    notify = _command(commands, "notify", "whether messages arrive")
-    notify.add_argument("--test", action="store_true", help="send a test over every channel, and say how each went")
-    _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not asked")
+    notify = _command(commands, "notify", "test notifications")
+    notify.add_argument(
+        "--test", action="store_true", help="send a test notification over every channel and show the results"
+    )
+    _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not contacted")
     _command(commands, "schema", "print the JSON Schema of workflows.yml, for editors")
-    init = _command(commands, "init", "make a workflows.yml and a first notebook to begin with")
+    init = _command(commands, "init", "create a workflows.yml and a first notebook")
     init.add_argument("directory", type=Path, metavar="DIR")
 
 
@@ -109,7 +120,7 @@ def _command(commands: Any, name: str, words: str, *, asks: bool = False) -> arg
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
     if asks:
-        parser.add_argument("--yes", action="store_true", help="do it without asking")
+        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     return parser
 
 
@@ -129,7 +140,7 @@ def _date(text: str) -> dt.date:
 
 def _run_id(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a run's number, as `autoflow runs` shows it")
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a run number, as shown by `autoflow runs`")
     return int(text)
 
 

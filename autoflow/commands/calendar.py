@@ -57,7 +57,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         situation = Situation(definitions, reader.listed_dates(), Standing(), utc_now())
         whole = span(situation)
         if whole is None and (options.first is None or options.last is None):
-            raise AutoflowError("there are no dates to show yet: FlowAPI has not been asked; --from and --to name some")
+            raise AutoflowError(
+                "there are no dates to show yet: FlowAPI has not been polled; --from and --to name some"
+            )
         start, end = whole or (options.first, options.last)
         first, last = options.first or start, options.last or max(end, options.first or end)
         check_span(first, last)
@@ -121,7 +123,12 @@ def _print(
         if total[state]
     ]
     print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
-    each = {"day": "", "week": ", a column is a week", "month": ", a column is a month", "year": ", a column is a year"}
+    each = {
+        "day": "",
+        "week": ", one column per week",
+        "month": ", one column per month",
+        "year": ", one column per year",
+    }
     polled = f", dates as listed at {moment(situation.listed.polled)}" if situation.listed.polled else ""
     print_line(f"{first} to {last}{each[step]}{polled}", "bright_black")
 

@@ -27,7 +27,7 @@ from autoflow.model import (
     open_for_reading,
 )
 from autoflow.settings import Settings, check_directories
-from autoflow.wording import shown
+from autoflow.wording import counted, shown
 
 COLUMNS = ("workflow_name", "parameters_hash", "state", "timestamp")
 PATIENCE = 10
@@ -38,29 +38,29 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show what would be taken over, ask, and take it over."""
     rows = list(_rows(options.source))
     with closing(open_for_reading(settings.db_path, settings.places, missing_is_empty=True)) as reader:
-        counted = count_rows(reader.connection, rows)
+        found = count_rows(reader.connection, rows)
     unknown = _unknown(rows, settings)
     if not options.json:
-        print_line(f"{len(rows)} rows: {counted}")
+        print_line(f"{counted(len(rows), 'row')}: {found}")
         if unknown:
-            print_line(f"workflows.yml has no workflow {', '.join(map(shown, unknown))}; theirs is recorded too")
-    if not counted.new:
+            print_line(f"workflows.yml has no workflow {', '.join(map(shown, unknown))}; its runs are imported too")
+    if not found.new:
         if options.json:
-            print_json(_as_json(counted, unknown, done=False))
+            print_json(_as_json(found, unknown, done=False))
         else:
-            print_line("there is nothing to do")
+            print_line("nothing to do")
         return ExitCode.OK
     if options.json and not options.yes:
-        print_json(_as_json(counted, unknown, done=False))
-        raise AutoflowError("nothing was done: with --json, --yes is needed to do it")
-    confirm(f"Take over {counted.new} runs that succeeded?", yes=options.yes)
+        print_json(_as_json(found, unknown, done=False))
+        raise AutoflowError("not confirmed: --json needs --yes")
+    confirm(f"Import {counted(found.new, 'successful run')}?", yes=options.yes)
     check_directories(settings)
     with closing(RunStore(settings.db_path, settings.places)) as store:
         done = store.take_over(rows)
     if options.json:
         print_json(_as_json(done, unknown, done=True))
     else:
-        print_line(f"done: {done.new} runs are not run again")
+        print_line(f"imported {counted(done.new, 'run')}, which will not be run again")
     return ExitCode.OK
 
 

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
             with (directory / name).open("x", encoding="utf-8") as file:
                 file.write(content)
     except OSError as error:
-        raise AutoflowError(f"{directory}: can not be written ({error.strerror})") from error
+        raise AutoflowError(f"{directory}: cannot be written ({error.strerror})") from error
     if options.json:
         print_json({"directory": str(directory), "files": list(contents)})
         return ExitCode.OK

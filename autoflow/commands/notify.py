@@ -27,13 +27,13 @@ from autoflow.settings import Settings, job_environment
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Send it, and exit with 1 if a channel did not take it."""
     if not options.test:
-        raise AutoflowError("nothing was done: `autoflow notify --test` sends a message over every channel")
+        raise AutoflowError("nothing was done; `autoflow notify --test` sends a test notification over every channel")
     definitions = definitions_of(settings)
     missing = list(complaints(definitions.notify, settings))
     channels = channels_of(definitions.notify, settings)
     if not channels:
         hint = "set AUTOFLOW_WEBHOOK_URL, or AUTOFLOW_SMTP_URL and notify.email in workflows.yml"
-        raise AutoflowError("\n".join(missing) or f"there is no channel; {hint}")
+        raise AutoflowError("\n".join(missing) or f"no notification channel is set; {hint}")
     outcomes = asyncio.run(_try_all(channels, settings, definitions))
     if options.json:
         print_json({"channels": outcomes, "problems": missing})
@@ -60,7 +60,7 @@ async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Defini
     clock, now = asyncio.get_running_loop().time, utc_now()
     began = clock()
     lines = (
-        "Somebody has typed `autoflow notify --test`. If you read this, messages arrive.",
+        "This is a test sent by `autoflow notify --test`. If you can read this, notifications work.",
         "",
         f"AutoFlow {settings.instance} on {socket.gethostname()}",
     )
@@ -68,7 +68,7 @@ async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Defini
     queued = Queued(-int(now.timestamp()), channel, now, Message("test", "a test", lines))
     reply = await send(jobs, settings, definitions, queued)
     refused = reply.value.get("refused") if reply.cause == "done" else None
-    reason = f"not taken for {', '.join(refused)}" if refused else None if reply.cause == "done" else why_not(reply)
+    reason = f"rejected for {', '.join(refused)}" if refused else None if reply.cause == "done" else why_not(reply)
     return {
         "channel": channel,
         "taken": reason is None,

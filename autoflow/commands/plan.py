@@ -24,7 +24,7 @@ from autoflow.runs import Run, RunKey
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import concurrency_of, due_runs, ready_days
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text, seconds_text
+from autoflow.wording import counted, parameters_text, seconds_text
 
 MOST_ROWS = 40
 MOST_RUNNING = 10
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if rows:
         print_line()
     if lagging is not None:
-        print_line(f"dates that are listed wait for the lag of a trigger to be over, the first until {moment(lagging)}")
+        print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(lagging)}")
     for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up)):
         print_line(line)
     for line in _under_way(running, today):
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if tick is not None and options.at is None:
         print_line(f"next tick at {moment(tick)}")
     if files := sum(len(removal.files) for removal in removals):
-        print_line(f"then {files} old files are removed, as workflows.yml says under keep; --json lists them")
+        print_line(f"then {counted(files, 'old file')} will be removed (keep in workflows.yml); --json lists them")
     return ExitCode.OK
 
 
@@ -111,7 +111,7 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
     listed = read_dates_file(options.dates, now) if options.dates else reader.listed_dates()
     if listed.polled is None:
         raise AutoflowError(
-            "no list of available dates is recorded yet: AutoFlow has not asked FlowAPI; start it, or name a"
+            "no list of available dates is recorded yet: AutoFlow has not polled FlowAPI; start it, or name a"
             " recorded list with --dates FILE"
         )
     return listed if options.at is None else listed.until(options.at, now)
@@ -120,11 +120,10 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
 def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> str:
     request, failures = history.requests.get(run.key), history.failed.get(run.key)
     if request is not None and is_asked_for(request, failures):
-        what = f"repair of run {request.repairs}, asked for" if request.repairs else "asked for"
+        what = f"repair of run {request.repairs} requested" if request.repairs else "requested"
         return f"{what} at {moment(request.asked)}"
     if failures is not None:
-        times = f"{failures.attempts} time{'s' if failures.attempts > 1 else ''}"
-        return f"failed {times}; the pause is over"
+        return f"failed {counted(failures.attempts, 'time')}; due for a retry"
     if run.key in interrupted:
         return f"run {interrupted[run.key]} was interrupted"
     return "new, and its stencil is complete"
@@ -151,22 +150,20 @@ def _summary(
     lines = []
     if rows:
         length = f", about {seconds_text(expected)} with {at_a_time} at a time" if expected is not None else ""
-        lines.append(f"{len(rows)} run{'s' if len(rows) > 1 else ''}{length}")
+        lines.append(f"{counted(len(rows), 'run')}{length}")
     else:
-        lines.append("nothing is due")
+        lines.append("no runs are due")
     if retry_at is not None:
-        lines.append(f"failed runs wait for their pause to be over, the first until {moment(retry_at)}")
+        lines.append(f"failed runs are waiting to be retried, the first until {moment(retry_at)}")
     if given_up:
-        lines.append(
-            f"{given_up} run{'s have' if given_up > 1 else ' has'} had all attempts; `autoflow calendar` shows where"
-        )
+        lines.append(f"{counted(given_up, 'run is', 'runs are')} out of retries; `autoflow calendar` shows them")
     return lines
 
 
 def _under_way(running: Sequence[RecordedRun], now: dt.datetime) -> list[str]:
     """Say which runs are under way, the oldest first: they keep their slots until they end."""
     lines = [
-        f"run {run.id} is under way: {run.workflow} {run.reference_date}, since {moment(run.started)}"
+        f"run {run.id} is running: {run.workflow} {run.reference_date}, since {moment(run.started)}"
         f" ({seconds_text(max((now - run.started).total_seconds(), 0.0))})"
         for run in reversed(running)
     ]

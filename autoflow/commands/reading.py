@@ -92,13 +92,13 @@ def check_length(first: dt.date, last: dt.date) -> None:
     if number > LONGEST_SPAN:
         raise AutoflowError(
             f"{first} to {last} are {number:,} dates, more than the {LONGEST_SPAN:,} (a hundred years) that can be"
-            " looked at in one go; name a first and a last date that are closer together"
+            " shown at once; choose a shorter range"
         )
 
 
 def unknown_workflow(workflow: str, known: Iterable[str]) -> AutoflowError:
     """Make the error for a name that no workflow has."""
-    return AutoflowError(f"there is no workflow {shown(workflow)}; {did_you_mean(workflow, known)}")
+    return AutoflowError(f"unknown workflow {shown(workflow)}; {did_you_mean(workflow, known)}")
 
 
 def run_of(reader: RunReader, run_id: int) -> RecordedRun:

@@ -18,7 +18,7 @@ from autoflow.wording import parameters_text, seconds_text, shortened
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
-    """List what is asked for."""
+    """List what was requested."""
     check_span(options.first, options.last)
     with record(settings) as reader:
         if options.workflow is not None and options.workflow not in (known := reader.workflows()):
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.json:
         print_json([as_json(each) for each in found])
     elif not found:
-        print_line("no run is like that")
+        print_line("no matching runs")
     else:
         print_table([_shown(each) for each in found], right=("run", "try", "took"))
     return ExitCode.OK

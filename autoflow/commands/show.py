@@ -77,15 +77,15 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 def _print_head(run: RecordedRun) -> None:
     parameters = parameters_text(run.parameters)
-    date = run.reference_date or "a date that was not recorded"
+    date = run.reference_date or "unrecorded date"
     title = f"run {run.id}: {run.workflow} {date}{f' ({parameters})' if parameters else ''}, attempt {run.attempt}: "
     print_styled([(title, "bold"), (run.state.value, STYLES.get(run.state, ""))])
     until = f" to {moment(run.ended)}, {seconds_text(took(run))}" if run.ended and run.attempt else ""
     print_line(f"{moment(run.started)}{until}")
     if run.attempt == 0:
-        print_line("taken over from the Prefect-based AutoFlow")
+        print_line("imported from the Prefect-based AutoFlow")
     if run.superseded:
-        print_line(f"superseded: somebody asked for this run again at {moment(run.superseded)}")
+        print_line(f"superseded: a rerun was requested at {moment(run.superseded)}")
 
 
 def _shown(notebook: RecordedNotebook) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _log(notebook: RecordedNotebook) -> Iterator[str]:
     try:
         cells = printed(Path(notebook.notebook))
     except (OSError, ValueError) as error:
-        yield f"({notebook.notebook} can not be read: {error})"
+        yield f"({notebook.notebook} cannot be read: {error})"
         return
     for cell, text in cells:
         yield f"cell {cell}:"

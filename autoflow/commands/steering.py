@@ -47,7 +47,7 @@ from autoflow.runs import Run, RunState, build_run, recorded_run
 from autoflow.schedule import why_excluded
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
-from autoflow.wording import parameters_text
+from autoflow.wording import counted, parameters_text
 from autoflow.workflows import to_make_again
 
 MOST_ROWS = 40
@@ -80,7 +80,7 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run again what failed or succeeded."""
     definitions = definitions_of(settings)
     if bool(options.runs) == (options.workflow is not None):
-        raise AutoflowError("expected the numbers of runs, or --workflow with --from and --to, and not both")
+        raise AutoflowError("expected run numbers, or --workflow with --from and --to, but not both")
     check_span(options.first, options.last)
     with record(settings) as reader:
         if options.runs:
@@ -113,7 +113,7 @@ def _again(definitions: Definitions, reader: RunReader, run_ids: Iterable[int]) 
             raise _gone(run_id, found.workflow, definitions)
         if found.parameters is None:
             raise AutoflowError(
-                f"run {run_id} was taken over from the Prefect-based AutoFlow, which recorded no parameters;"
+                f"run {run_id} was imported from the Prefect-based AutoFlow, which recorded no parameters;"
                 f" use --workflow {found.workflow} with --from, --to and --state succeeded"
             )
         _check_fit(definitions, found)
@@ -154,7 +154,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
                 run = build_run(definitions.workflows[options.workflow], trigger, date)
                 runs.append(run)
                 rows.append(_row(run, answer.state.value, answer.reason))
-    overridden = f", {excluded} of which the triggers do not ask for" if excluded else ""
+    overridden = f", {excluded} of which the triggers exclude" if excluded else ""
     return _to_run(runs, rows, f"run {{}}{overridden}", left_out)
 
 
@@ -169,11 +169,9 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
     if workflow is None:
         raise _gone(options.run, found.workflow, definitions)
     if found.parameters is None or found.state is RunState.SUCCESS:
-        raise AutoflowError(f"run {found.id} succeeded: there is nothing to repair; `autoflow rerun` runs it again")
+        raise AutoflowError(f"run {found.id} succeeded and needs no repair; `autoflow rerun` runs it again")
     if newest.id != found.id:
-        raise AutoflowError(
-            f"run {found.id} was tried again since: the newest attempt is run {newest.id} ({newest.state})"
-        )
+        raise AutoflowError(f"run {found.id} was retried: the newest attempt is run {newest.id} ({newest.state})")
     if found.state is RunState.RUNNING:
         raise AutoflowError(f"run {found.id} is running")
     _check_fit(definitions, found)
@@ -213,7 +211,7 @@ def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
     return Intent(
         {"do": "cancel", "run": found.id, "reason": options.reason},
         (row,),
-        "end this run, and not try it again until somebody asks for it",
+        "stop this run, and do not retry it until requested",
     )
 
 
@@ -241,15 +239,14 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     for days in range((last - options.first).days + 1):
         date = options.first + dt.timedelta(days=days)
         if (date in skipped) == (do == "skip"):
-            left_out.append(f"{date}: is {'skipped already' if do == 'skip' else 'not skipped'}")
+            left_out.append(f"{date}: {'already skipped' if do == 'skip' else 'not skipped'}")
             continue
         dates.append(date.isoformat())
         states = {explain(situation, trigger, date).state.value for trigger in triggers}
         rows.append({"date": date, "workflow": options.workflow, "now": ", ".join(sorted(states))})
-    verb = "leave out" if do == "skip" else "take in again"
-    count = f"{len(dates)} date{'s' if len(dates) != 1 else ''}"
+    count = counted(len(dates), "date")
     order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
-    return Intent(order, tuple(rows), f"{verb} {count} of {options.workflow}", tuple(left_out))
+    return Intent(order, tuple(rows), f"{do} {count} of {options.workflow}", tuple(left_out))
 
 
 INTENTS = {"rerun": rerun, "backfill": backfill, "repair": repair, "cancel": cancel, "skip": skip, "unskip": unskip}
@@ -264,11 +261,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         if options.json:
             print_json(_as_json(intent, 0, None))
         else:
-            print_line("there is nothing to do")
+            print_line("nothing to do")
         return ExitCode.OK
     if options.json and not options.yes:
         print_json(_as_json(intent, 0, None))
-        raise AutoflowError("nothing was done: with --json, --yes is needed to do it")
+        raise AutoflowError("not confirmed: --json needs --yes")
     confirm(f"{intent.question[0].upper()}{intent.question[1:]}?", yes=options.yes)
     return _carry_out(intent, settings, options)
 
@@ -282,7 +279,7 @@ def _carry_out(intent: Intent, settings: Settings, options: argparse.Namespace) 
         answered = ask(settings.control_socket, intent.order, patience=LONGEST_ANSWER)
     except (OSError, ValueError) as error:
         raise AutoflowError(
-            f"the running AutoFlow (pid {described['pid']}) took the order and gave no answer ({error});"
+            f"the running AutoFlow (pid {described['pid']}) received the request but did not respond ({error});"
             " `autoflow runs` and `autoflow why` show whether it was recorded"
         ) from None
     if "error" in answered:
@@ -293,7 +290,7 @@ def _carry_out(intent: Intent, settings: Settings, options: argparse.Namespace) 
     if options.json:
         print_json(_as_json(intent, answered["done"], described["pid"]))
     elif intent.order["do"] == "run":
-        print_line(f"{who} runs {_counted(answered['done'], 'run')} next; `autoflow runs` shows how it goes")
+        print_line(f"{who} runs {counted(answered['done'], 'run')} next; `autoflow runs` shows the progress")
     else:
         print_line(f"done by {who}")
     return ExitCode.OK
@@ -302,8 +299,8 @@ def _carry_out(intent: Intent, settings: Settings, options: argparse.Namespace) 
 def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namespace) -> ExitCode:
     if intent.order["do"] == "cancel":
         raise AutoflowError(
-            f"run {intent.order['run']} can not be reached: no AutoFlow answers at {settings.control_socket};"
-            " a run that a crash left is taken up at the next start"
+            f"run {intent.order['run']} cannot be reached: no AutoFlow responds at {settings.control_socket};"
+            " a run that a crash interrupted is retried at the next start"
         )
     from autoflow.app import obey_here
     from autoflow.log_writer import log_writer
@@ -330,7 +327,7 @@ def _wait_for_end(settings: Settings, run_id: int) -> None:
             if run_of(reader, run_id).state is not RunState.RUNNING:
                 return
         time.sleep(0.2)
-    raise AutoflowError(f"run {run_id} has been told to end, and still runs after {LONGEST_CANCELLATION:g} s")
+    raise AutoflowError(f"run {run_id} was told to stop, but is still running after {LONGEST_CANCELLATION:g} s")
 
 
 def _print(intent: Intent) -> None:
@@ -338,7 +335,7 @@ def _print(intent: Intent) -> None:
     if len(intent.rows) > MOST_ROWS:
         print_line(f"... and {len(intent.rows) - MOST_ROWS} more")
     if intent.left_out:
-        print_line(f"left out: {_counted(len(intent.left_out), 'date')}")
+        print_line(f"not included: {counted(len(intent.left_out), 'date')}")
         for reason in intent.left_out[:10]:
             print_line(f"  {reason}")
         if len(intent.left_out) > 10:
@@ -351,7 +348,7 @@ def _as_json(intent: Intent, done: int, pid: int | None) -> dict[str, Any]:
 
 def _to_run(runs: list[Run], rows: list[dict[str, Any]], question: str, left_out: Iterable[str] = ()) -> Intent:
     order = {"do": "run", "runs": [_order_of(run) for run in runs]}
-    return Intent(order, tuple(rows), question.format(_counted(len(runs), "date")), tuple(left_out))
+    return Intent(order, tuple(rows), question.format(counted(len(runs), "date")), tuple(left_out))
 
 
 def _order_of(run: Run) -> dict[str, Any]:
@@ -380,7 +377,7 @@ def _with_dependents(dependencies: Mapping[str, set[str]], rows: list[dict[str, 
 
 def _gone(run_id: int, workflow: str, definitions: Definitions) -> AutoflowError:
     error = unknown_workflow(workflow, definitions.workflows)
-    return AutoflowError(f"run {run_id} was of a workflow that workflows.yml has no longer: {error}")
+    return AutoflowError(f"run {run_id} belongs to a workflow that is no longer in workflows.yml: {error}")
 
 
 def _check_fit(definitions: Definitions, found: RecordedRun) -> None:
@@ -393,13 +390,9 @@ def _changed_inputs(workflow: Workflow, before: RecordedNotebook, found: Recorde
     try:
         executed = executed_with(Path(before.notebook or ""))
     except (OSError, ValueError):
-        return f"{before.notebook} is no executed notebook any more"
+        return f"{before.notebook} is no longer an executed notebook"
     return changed_inputs(workflow, before.label, executed, found.parameters or {})
 
 
 def _not_repaired(found: RecordedRun, why: str) -> AutoflowError:
-    return AutoflowError(f"run {found.id} cannot be repaired: {why}; `autoflow rerun {found.id}` runs all of it anew")
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return AutoflowError(f"run {found.id} cannot be repaired: {why}; `autoflow rerun {found.id}` runs all of it again")

@@ -120,10 +120,10 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise AutoflowError("nothing was done: there is no terminal to ask on; add --yes to do it without asking")
+        raise AutoflowError("not confirmed: there is no terminal to ask on; add --yes")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise AutoflowError("nothing was done")
+        raise AutoflowError("not confirmed: nothing was done")
 
 
 def _print_rich(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> None:
@@ -143,7 +143,7 @@ def _print_rich(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> Non
     for row in rows:
         table.add_row(*(Text(_cell(row[heading]), STYLES.get(str(row[heading]), "")) for heading in widths))
     console = _console()
-    # what can not be made narrower is left to the terminal to break
+    # what cannot be made narrower is left to the terminal to break
     console.print(table, width=max(console.width, sum(widths.values()) + GAP * len(widths)))
 
 

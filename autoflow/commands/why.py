@@ -51,8 +51,8 @@ def _under_way(reader: RunReader) -> list[str]:
     running = reader.runs(states=["running"])
     oldest = f"run {running[-1].id} since {moment(running[-1].started)}" if running else ""
     if len(running) > 1:
-        return [f"{len(running)} runs are under way, the oldest {oldest}"]
-    return [f"under way: {oldest}"] if running else []
+        return [f"{len(running)} runs are in progress, the oldest: {oldest}"]
+    return [f"in progress: {oldest}"] if running else []
 
 
 def _print(answer: Answer, reader: RunReader) -> None:
@@ -92,7 +92,7 @@ def _lines(answer: Answer, newest: RecordedRun | None, notebooks: list[RecordedN
 
 def _done(newest: RecordedRun) -> str:
     if newest.reference_date is None:
-        return f"run {newest.id}, taken over from the Prefect-based AutoFlow, {moment(newest.started)}"
+        return f"run {newest.id}, imported from the Prefect-based AutoFlow, {moment(newest.started)}"
     took = (newest.ended - newest.started).total_seconds() if newest.ended else None
     return f"run {newest.id}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
 

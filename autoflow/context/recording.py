@@ -56,9 +56,9 @@ async def recorded(conditions: Conditions, stop: asyncio.Event, write: Callable[
                 if now - stopped >= LAST_PATIENCE:
                     raise
             if now - began >= QUIET:
-                conditions.begin("record", f"the record cannot be written ({error}); what happened is recorded later")
+                conditions.begin("record", f"the record cannot be written ({error}); AutoFlow will retry")
         else:
-            conditions.end("record", "the record can be written again")
+            conditions.end("record", "the record is writable again")
             return written
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)

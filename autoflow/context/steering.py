@@ -16,6 +16,7 @@ from autoflow.decision import WHAT_TO_DO, changed_notebooks, misfit
 from autoflow.definitions import Definitions, Workflow
 from autoflow.model import Attempt, RunStore, Skip
 from autoflow.runs import Run, parameters_hash, recorded_run
+from autoflow.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -86,13 +87,13 @@ class Steering:
             do = {"run": self._run, "skip": self._skip, "unskip": self._unskip, "cancel": self._cancel}[order["do"]]
             answer = do(order, now)
         except (KeyError, TypeError, ValueError) as error:
-            return {"error": f"the order can not be read ({type(error).__name__}: {error}); are both of one version?"}
+            return {"error": f"the order cannot be read ({type(error).__name__}: {error}); are both the same version?"}
         if "error" not in answer:
             self.changed.set()
         return answer
 
     def _misfit(self, order: Mapping[str, Any], definitions: Definitions) -> str | None:
-        """Say why what is asked for cannot be run; workflows.yml may have changed since it was shown."""
+        """Say why what was requested cannot be run; workflows.yml may have changed since it was shown."""
         for each in order["runs"]:
             if why := misfit(definitions, each["workflow"], each["parameters"]):
                 hint = f"; {WHAT_TO_DO}" if each["workflow"] in definitions.workflows else ""
@@ -109,7 +110,7 @@ class Steering:
     def _run(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         runs = [_run_of(each) for each in order["runs"]]
         asked = self._store.ask_for(runs, now, order.get("repairs"))
-        logger.info("%d runs were asked for: %s", len(asked), _first_few(list(map(str, asked))))
+        logger.info("requested %s: %s", counted(len(asked), "run"), _first_few(list(map(str, asked))))
         return {"done": len(asked)}
 
     def _skip(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:

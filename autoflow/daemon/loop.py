@@ -32,6 +32,7 @@ from autoflow.settings import Settings
 from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
 from autoflow.web import IndexPage, Outlook, Pages, page_served
+from autoflow.wording import counted
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """Seconds before a tick that could not be made is tried again; each pause is twice the one before."""
@@ -185,7 +186,7 @@ def _under_way(executor: Executor) -> str:
     if not executor.busy:
         return ""
     running, waiting = len(executor.running), len(executor.waiting)
-    return f"; {running} run{' is' if running == 1 else 's are'} under way, {waiting} wait"
+    return f"; {counted(running, 'run')} in progress{f', {waiting} waiting' if waiting else ''}"
 
 
 async def tick(life: Life) -> None:
@@ -197,15 +198,15 @@ async def tick(life: Life) -> None:
     if context.code != code_on_disk():
         context.conditions.begin("code", RESTART)
         return
-    context.conditions.end("code", "AutoFlow's code on disk is again that which was started")
+    context.conditions.end("code", "AutoFlow's code on disk matches the running version again")
     try:
         # a run whose end could not be recorded is left as one that is running
         await recorded(context.conditions, stop, lambda: context.store.recover(began, context.steering.running()))
         ticking = sensor.tick(context, agenda.definitions, executor)
         decision = await done_or_stopped(ticking, life.signals, min(context.settings.grace, LONGEST_FAREWELL))
         if decision is not None:
-            context.conditions.end("tick", "FlowAPI answers again")
-            context.conditions.end("defect", "ticks can be made again")
+            context.conditions.end("tick", "FlowAPI is responding again")
+            context.conditions.end("defect", "ticks succeed again")
         if decision is None or stop.is_set():
             # it is not recorded, so that the next start makes it at once
             return
@@ -228,8 +229,8 @@ def missed(life: Life, error: Exception) -> None:
     if isinstance(error, (FlowapiError, SettingsError)):
         context.conditions.begin("token" if isinstance(error, TokenError) else "tick", str(error))
     else:
-        logger.error("this tick could not be made", exc_info=error)
-        context.conditions.begin("defect", f"ticks can not be made: {type(error).__name__}: {error}")
+        logger.error("this tick failed", exc_info=error)
+        context.conditions.begin("defect", f"ticks fail: {type(error).__name__}: {error}")
     pause = min(FIRST_PAUSE * 2**agenda.failed_ticks, LONGEST_PAUSE)
     agenda.failed_ticks = min(agenda.failed_ticks + 1, 32)
     agenda.retry_at = context.now() + dt.timedelta(seconds=pause)
@@ -267,7 +268,7 @@ async def obey_orders(
                 unfinished = partial(context.store.record_unfinished, unfinished=True)
                 await recorded(context.conditions, executor.stop, unfinished)
         except Exception:
-            logger.exception("what was asked for could not be run; the next tick tries again")
+            logger.exception("requested runs could not be started; the next tick retries them")
         # what is only to be skipped is seen at once too
         executor.news.set()
         index.settle_soon()
@@ -288,10 +289,10 @@ async def sweep(context: Context, definitions: Definitions) -> None:
         return
     if left:
         first, why = next(iter(left.items()))
-        more = f", and {len(left) - 1} more are left too" if len(left) > 1 else ""
+        more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
         context.conditions.begin("old files", f"{first} {why}; it is not removed{more}", logging.WARNING)
     else:
-        context.conditions.end("old files", "all old files could be removed")
+        context.conditions.end("old files", "all old files were removed")
 
 
 def _sweep(settings: Settings, definitions: Definitions, now: dt.datetime) -> Swept:
@@ -357,11 +358,11 @@ async def reload(context: Context, agenda: Agenda) -> None:
         if agenda.definitions.schedule is not None:
             schedule_of(fresh)
     except (DefinitionError, SettingsError) as error:
-        context.conditions.begin("workflows.yml", f"{error}\nthe definitions read before go on")
+        context.conditions.begin("workflows.yml", f"{error}\nthe definitions read before stay in use")
         return
     context.conditions.end("workflows.yml", f"{file} is valid again")
     if fresh != agenda.definitions:
-        logger.info("%s has changed and was read again", file)
+        logger.info("%s has changed and was reloaded", file)
     agenda.definitions = fresh
 
 

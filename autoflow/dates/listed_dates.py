@@ -190,7 +190,7 @@ def read_dates_file(path: Path, moment: dt.datetime) -> ListedDates:
     except UnicodeDecodeError:
         raise AutoflowError(f"{path}: is not UTF-8 text; expected a recorded list of dates") from None
     except OSError as error:
-        raise AutoflowError(f"{path}: can not be read ({error.strerror}); --dates names a file") from None
+        raise AutoflowError(f"{path}: cannot be read ({error.strerror}); --dates names a file") from None
     if text.lstrip().startswith(("{", "[")):
         return listed_at(_answer_in(path, text), moment)
     dates = []

@@ -26,7 +26,7 @@ def misfit(definitions: Definitions, workflow_name: str, parameters: Mapping[str
     """
     workflow = definitions.workflows.get(workflow_name)
     if workflow is None:
-        return f"workflows.yml has no workflow {shown(workflow_name)} any more"
+        return f"workflows.yml no longer has a workflow {shown(workflow_name)}"
     given = parameters.keys() - AUTOMATIC_PARAMETERS
     read = _names_read(workflow)
     triggers = [trigger for trigger in definitions.triggers if trigger.workflow_name == workflow_name]
@@ -34,12 +34,12 @@ def misfit(definitions: Definitions, workflow_name: str, parameters: Mapping[str
         wanting = next(each for each in workflow.notebooks if gained[0] in each.parameters.values())
         return (
             f"notebook {shown(wanting.label)} takes the workflow's parameter {shown(gained[0])} now,"
-            f" which this run was made without (it has {_listed(given)})"
+            f" which this run did not have (it has {_listed(given)})"
         )
     if lost := sorted(given - read - {name for trigger in triggers for name in trigger.parameters}):
         return (
             f"this run was made with the parameter {shown(lost[0])},"
-            f" which no trigger of workflow {shown(workflow_name)} gives and no notebook of it takes any more"
+            f" which no trigger of workflow {shown(workflow_name)} gives and none of its notebooks takes any longer"
         )
     return None
 
@@ -56,7 +56,7 @@ def changed_notebooks(workflow: Workflow, recorded: Iterable[str]) -> str | None
     gone = [label for label in recorded if label not in labels]
     if not gone:
         return None
-    return f"workflow {shown(workflow.name)} has no notebook {shown(gone[0])} any more (it has {_listed(labels)})"
+    return f"workflow {shown(workflow.name)} no longer has a notebook {shown(gone[0])} (it has {_listed(labels)})"
 
 
 def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
@@ -71,9 +71,9 @@ def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], 
     """
     (notebook,) = (each for each in workflow.notebooks if each.label == label)
     if gained := sorted(notebook.parameters.keys() - executed.keys()):
-        return f"notebook {shown(label)} takes {shown(gained[0])} now, which it was executed without"
+        return f"notebook {shown(label)} takes {shown(gained[0])} now, which it did not have"
     if lost := sorted(executed.keys() - notebook.parameters.keys()):
-        return f"notebook {shown(label)} was executed with {shown(lost[0])}, which it does not take any more"
+        return f"notebook {shown(label)} was executed with {shown(lost[0])}, which it no longer takes"
     files = {each.label: each.filename for each in workflow.notebooks}
     for name, source in notebook.parameters.items():
         value = executed[name]

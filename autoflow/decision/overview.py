@@ -22,6 +22,7 @@ from autoflow.definitions import Definitions, Trigger
 from autoflow.model import Failures, Latest, Request, Silence, Skip, Standing
 from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 from autoflow.schedule import reference_days, why_excluded
+from autoflow.wording import counted
 
 DAY = dt.timedelta(days=1)
 
@@ -251,7 +252,7 @@ def list_age(polled: dt.datetime | None, silence: Silence | None, now: dt.dateti
     if polled is not None:
         lines.append(f"dates as FlowAPI listed them at {moment(polled)}, {_ago(now - polled)}")
     if silence is not None:
-        lines.append(f"FlowAPI gives no list since {moment(silence.since)}: {silence.why}")
+        lines.append(f"no list from FlowAPI since {moment(silence.since)}: {silence.why}")
     return lines
 
 
@@ -259,7 +260,7 @@ def _ago(length: dt.timedelta) -> str:
     minutes = max(int(length.total_seconds() // 60), 0)
     for number, unit in ((minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute")):
         if number:
-            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+            return f"{counted(number, unit)} ago"
     return "just now"
 
 
@@ -277,23 +278,22 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
         else:
             yield why_excluded(trigger, date) or ""
     elif state in (DayState.FAILED, DayState.GIVEN_UP) and answer.failures is not None:
-        times = f"{answer.failures.attempts} time{'s' if answer.failures.attempts > 1 else ''}"
-        yield f"failed {times}, last at {moment(answer.failures.last)};"
+        yield f"failed {counted(answer.failures.attempts, 'time')}, last at {moment(answer.failures.last)};"
         if state is DayState.GIVEN_UP:
-            yield "it had all its attempts and is not tried again until somebody asks for it"
+            yield "it is out of retries and is not retried until requested"
         elif answer.request is None and (excluded := why_excluded(trigger, date)):
-            yield f"it is not tried again: {excluded}"
+            yield f"it is not retried: {excluded}"
         elif answer.request is None and (date not in available or answer.missing):
-            yield f"it is not tried again while there is no data for {spans(answer.missing) or date}"
+            yield f"it is not retried while there is no data for {spans(answer.missing) or date}"
         elif answer.next_try is not None and answer.next_try > situation.now:
-            yield f"tried again at {moment(answer.next_try)}"
+            yield f"retried at {moment(answer.next_try)}"
         else:
-            yield "tried again at the next tick"
+            yield "retried at the next tick"
     elif state in (DayState.NOT_AVAILABLE, DayState.WAITING):
         yield why_no_data(situation, answer, available)
     elif answer.request is not None:
         verb = "repair" if answer.request.repairs else "run"
-        yield f"somebody asked for this {verb} at {moment(answer.request.asked)}; it goes first"
+        yield f"{verb} requested at {moment(answer.request.asked)}; it goes first"
     else:
         yield "its stencil is complete; it runs at the next tick"
         if newest is not None and newest.state == RunState.INTERRUPTED:
@@ -304,13 +304,13 @@ def _why_not_available(situation: Situation, answer: Answer, available: Availabl
     date, types = answer.reference_date, f" ({', '.join(answer.cdr_types)})" if answer.cdr_types else ""
     lacking = answer.lacking.get(date, ())
     if situation.listed.polled is None:
-        return "FlowAPI has not been asked yet"
+        return "FlowAPI has not been polled yet"
     if date in answer.counts_from:
         return f"FlowAPI lists this date, and it {_begin_to_count(answer, [date])}"
     if having := [name for name in answer.cdr_types if name not in lacking]:
         return f"FlowAPI lists data of {' and '.join(having)} for this date, and none of {' and '.join(lacking)} yet"
     if available.ends is None:
-        return f"FlowAPI lists no dates at all{types}"
+        return f"FlowAPI lists no dates{types}"
     first, last = available.ends
     if date > last:
         return f"FlowAPI lists no data for this date yet{types}; the newest date is {last}"
@@ -330,7 +330,7 @@ def _why_waiting(answer: Answer, available: AvailableDates) -> str:
         gaps = [date for date in absent if available.ends and date < available.ends[1]]
         if gaps:
             are = "are" if len(gaps) > 1 else "is"
-            parts.append(f"{spans(gaps)} {are} older than dates that are there, and may never arrive")
+            parts.append(f"{spans(gaps)} {are} older than available dates, and may never arrive")
     if listed:
         then = "" if absent else "; it can run then"
         parts.append(f"FlowAPI lists {spans(listed)}, which {_begin_to_count(answer, listed)}{then}")

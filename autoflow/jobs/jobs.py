@@ -32,6 +32,7 @@ from autoflow.processes import kill_marked, kill_tree
 from autoflow.redaction import REDACTED, Redactor
 from autoflow.threads import to_end
 from autoflow.warm_process import MARKER, WarmProcess, start_warm_process
+from autoflow.wording import counted
 
 WARM_KINDS = ("notebook", "report", "page")
 MOST_WARM_PARENTS = 3
@@ -107,7 +108,7 @@ class Jobs:
         spared = {warm_process.process.pid} if warm_process else set()
         strays = kill_marked(MARKER, f"{instance}/", spared)
         if strays:
-            logger.warning("killed %d processes that an earlier AutoFlow left behind", strays)
+            logger.warning("killed %s that an earlier AutoFlow left behind", counted(strays, "process", "processes"))
         for place in _runtime_places():
             for left in Path(place).glob(f"autoflow-{instance}-*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -263,7 +264,7 @@ class Jobs:
                 await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=5.0)
             strays = await to_end(_leave_nothing, job, runtime)
             if strays:
-                logger.warning("killed %d processes that a %s job left running", strays, kind)
+                logger.warning("killed %s that a %s job left running", counted(strays, "process", "processes"), kind)
         return await to_end(_reply, workspace, process.returncode, timed_out, secrets)
 
     async def _start(
@@ -278,7 +279,7 @@ class Jobs:
                 self._in_vain = 0
                 return fork
             except NotWarmError as error:
-                logger.info("a job could not be forked, and starts anew: %s", error)
+                logger.info("a job could not be forked and is started in a new process: %s", error)
         with (workspace / "log.txt").open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -400,7 +401,7 @@ def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Rep
         reply = json.loads((workspace / REPLY).read_text())
     value, error = reply.get("value"), reply.get("error")
     if timed_out:
-        return Reply("timeout", {}, error or {}, "stopped after its time was over", log)
+        return Reply("timeout", {}, error or {}, "timed out and was stopped", log)
     if value is not None:
         return Reply("done", value, {}, "", log)
     if error is not None:
@@ -421,7 +422,7 @@ def _redacted(reply: Reply, secrets: Mapping[str, str]) -> Reply:
 
 def _how_it_died(returncode: int | None) -> str:
     if returncode is None:
-        return "its process could not be ended"
+        return "its process could not be killed"
     if returncode == -signal.SIGKILL:
         return "its process was killed by signal 9, most likely because memory ran out"
     if returncode < 0:

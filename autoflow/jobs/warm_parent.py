@@ -85,7 +85,7 @@ class WarmParent:
         Raises
         ------
         NotWarmError
-            When it can not be had; this warm parent is not asked again then.
+            When it cannot be had; this warm parent is not asked again then.
         """
         name = str(workspace)
         answer: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
@@ -106,7 +106,7 @@ class WarmParent:
                 return await answer
         except (TimeoutError, OSError) as error:
             self.kill()
-            raise NotWarmError(f"the warm parent does not answer ({error or 'time is over'})") from error
+            raise NotWarmError(f"the warm parent does not respond ({error or 'timed out'})") from error
         except NotWarmError:
             self.retire()
             raise
@@ -154,7 +154,7 @@ class WarmParent:
         self.retired = True
         for asked in self._asked.values():
             if not asked.done():
-                asked.set_exception(NotWarmError("the warm parent has ended"))
+                asked.set_exception(NotWarmError("the warm parent has exited"))
         for fork in self._forks.values():
             # they are killed with it
             fork.end(-signal.SIGKILL)

@@ -21,6 +21,7 @@ from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.model import FailedRun, Failures, History, Known, Message, Skips
 from autoflow.runs import RunKey, key_maker
 from autoflow.schedule import why_excluded
+from autoflow.wording import counted
 
 GATHER = dt.timedelta(minutes=5)
 """How long failures of a tick under way are gathered before people are told; at its end they are at once."""
@@ -34,7 +35,7 @@ FIRST_LINES = 6
 
 TOKEN_CONDITION = "token"  # noqa: S105  # a name
 UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ", "old files")
-"""How those begin that are told as something else, that the messenger can not tell, or that may be as they should."""
+"""How those begin that are told as something else, that the messenger cannot tell, or that may be as they should."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def late(scene: Scene) -> Iterator[Cause]:
         appeared, date = newest
         if scene.now - appeared >= dt.timedelta(seconds=notify.no_new_date):
             what = f"no new date for {_length(notify.no_new_date)}"
-            polled = f"FlowAPI was last asked at {moment(scene.listed.polled)}." if scene.listed.polled else ""
+            polled = f"FlowAPI was last polled at {moment(scene.listed.polled)}." if scene.listed.polled else ""
             lines = (f"The newest date is {date}; the last new date appeared at {moment(appeared)}.", polled)
             yield Cause(_name("late"), "late", what, appeared, Message("late", what, lines, dates=(str(date),)))
     by_workflow: dict[str, Days] = {}
@@ -303,7 +304,7 @@ def _endings(
         if each.event in ("failed", "given_up") and each.workflow is not None:
             recovered.setdefault(each.workflow, []).append(each)
         elif each.event == "late" and each.workflow is not None:
-            yield Message("late", f"{each.workflow}: no date is late any more", (), each.workflow)
+            yield Message("late", f"{each.workflow}: no dates are late now", (), each.workflow)
         elif each.event == "late":
             newest = newest_appearance(scene.listed, scene.definitions)
             date = newest[1] if newest else None
@@ -320,7 +321,7 @@ def _endings(
             yield Message("recovered", f"{workflow}: recovered: {number}", lines, workflow, tuple(map(str, dates)))
         elif all(_is_skipped(scene, workflow, parameters_hash) for parameters_hash in hashes):
             lines = tuple(f"It was: {what}" for what in whats)
-            yield Message("recovered", f"{workflow}: what failed is skipped now", lines, workflow)
+            yield Message("recovered", f"{workflow}: the failed runs are skipped now", lines, workflow)
 
 
 def _is_skipped(scene: Scene, workflow: str, parameters_hash: str) -> bool:
@@ -339,16 +340,16 @@ def _what_next(scene: Scene, group: Sequence[FailedRun]) -> str:
             ended += 1
         elif failed is not None:
             times.append(next_try(retries, failed))
-    attempts = f"{retries.attempts} attempt{'' if retries.attempts == 1 else 's'}"
+    attempts = counted(retries.attempts or 0, "attempt")
     if ended == len(group):
-        return f"Given up after {attempts}; to try again: autoflow rerun {group[-1].id}"
+        return f"Given up after {attempts}; to retry: autoflow rerun {group[-1].id}"
     also = f" {ended} given up after {attempts}." if ended else ""
-    return f"Tried again: {f'from {moment(min(times))} on' if times else 'at once'}.{also}"
+    return f"Retry: {f'from {moment(min(times))} on' if times else 'immediately'}.{also}"
 
 
 def _commands(group: Sequence[FailedRun]) -> list[str]:
-    many = [f"All of them: autoflow runs --workflow {_shell(group[0].workflow)} --state failed"]
-    return [f"All about it: autoflow show {group[-1].id}", *(many if len(group) > 1 else [])]
+    many = [f"All: autoflow runs --workflow {_shell(group[0].workflow)} --state failed"]
+    return [f"Details: autoflow show {group[-1].id}", *(many if len(group) > 1 else [])]
 
 
 def _dates(group: Sequence[FailedRun]) -> list[str]:

@@ -40,13 +40,13 @@ def complaints(notify: Notify, settings: Settings) -> Iterator[str]:
     """Say what keeps people from being told what they seem to want to be told."""
     known = settings.message_secrets
     if notify.email and "AUTOFLOW_SMTP_URL" not in known:
-        yield "notify.email: no e-mail can be sent without a mail server; set AUTOFLOW_SMTP_URL"
+        yield "notify.email: e-mail needs a mail server; set AUTOFLOW_SMTP_URL"
     if "AUTOFLOW_SMTP_URL" in known and not notify.email:
-        yield "AUTOFLOW_SMTP_URL: nobody is written to; name the addresses in notify.email of workflows.yml"
+        yield "AUTOFLOW_SMTP_URL: no recipients; add addresses to notify.email in workflows.yml"
     wanted = notify != Notify()
     if wanted and not notify.email and not [name for name in channels_of(notify, settings) if name != "heartbeat"]:
-        yield "notify: nobody is told; set AUTOFLOW_WEBHOOK_URL, or AUTOFLOW_SMTP_URL and notify.email"
+        yield "notify: no notifications are sent; set AUTOFLOW_WEBHOOK_URL, or AUTOFLOW_SMTP_URL and notify.email"
     if "late" not in notify.events:
         for key in ("no_new_date", "not_done_after"):
             if getattr(notify, key) is not None:
-                yield f"notify.{key}: nobody is told, since 'late' is not in notify.events"
+                yield f"notify.{key}: no notifications are sent, because 'late' is not in notify.events"

@@ -36,7 +36,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """Seconds before a channel that did not take a message is tried again; each pause is twice the one before."""
 
 KEPT, HEARTBEAT_KEPT = dt.timedelta(days=3), dt.timedelta(hours=1)
-"""How long it is tried to send a message, and to ask for the heartbeat's address."""
+"""How long it is tried to send a message, and to ask for the heartbeat URL."""
 
 MOST_AT_ONCE = 5
 """Messages that are made at a time; more become one."""
@@ -84,7 +84,7 @@ class Messenger:
         self._retry_at: dict[str, dt.datetime] = {}
         self._failed: Counter[str] = Counter()
         self._tries: Counter[int] = Counter()
-        # what could not be recorded, since the record can not be written, is kept here meanwhile
+        # what could not be recorded, since the record cannot be written, is kept here meanwhile
         self._known: dict[str, Known] = {}
         self._unrecorded: list[Queued] = []
         self._gone: set[int] = set()
@@ -124,7 +124,7 @@ class Messenger:
                 if sending.done():
                     await sending
                 elif not stop.is_set():
-                    logger.warning("messages took longer than %g s; the next start goes on with them", patience)
+                    logger.warning("sending notifications took longer than %g s; the next start continues", patience)
             finally:
                 stopping.cancel()
                 sending.cancel()
@@ -157,11 +157,11 @@ class Messenger:
         except Exception as error:
             name = "messages"
             if name not in self._context.conditions.by_name:
-                logger.exception("the messenger stumbled")
-            self._context.conditions.begin(name, f"people can not be told: {type(error).__name__}: {error}")
+                logger.exception("sending notifications failed")
+            self._context.conditions.begin(name, f"notifications fail: {type(error).__name__}: {error}")
             self._look_at = self._context.now() + dt.timedelta(seconds=LONGEST_PAUSE)
         else:
-            self._context.conditions.end("messages", "people can be told again")
+            self._context.conditions.end("messages", "notifications work again")
 
     def _channels(self) -> tuple[str, ...]:
         return channels_of(self._definitions().notify, self._context.settings)
@@ -197,7 +197,7 @@ class Messenger:
             self._record(messages, channels, found, now)
         self._made.extend([now] * len(messages))
         for message in messages:
-            logger.info("to be told: %s", message.subject)
+            logger.info("notification: %s", message.subject)
 
     def _is_working(self, now: dt.datetime) -> bool:
         """Say whether what is under way is to be waited for."""
@@ -232,7 +232,7 @@ class Messenger:
             self._context.store.tell(messages, channels, now, known=known.values(), over=found.over)
             self._known.clear()
         except sqlite3.Error:
-            # that the record can not be written is what people should hear of
+            # that the record cannot be written is what people should hear of
             self._known = known
             self._unrecorded += [Queued(0, channel, now, message) for message in messages for channel in channels]
 
@@ -270,21 +270,21 @@ class Messenger:
                 pause = min(FIRST_PAUSE * 2 ** self._failed[channel], LONGEST_PAUSE)
                 self._failed[channel] = min(self._failed[channel] + 1, 32)
                 self._retry_at[channel] = context.now() + dt.timedelta(seconds=pause)
-                reason = f"messages can not be sent ({channel}): {why_not(reply)}"
+                reason = f"notifications cannot be sent ({channel}): {why_not(reply)}"
                 context.conditions.begin(f"messages by {channel}", reason, logging.WARNING)
                 return
             if refused := reply.value.get("refused"):
-                logger.warning("a message was taken, but not for %s", ", ".join(refused))
+                logger.warning("a notification was accepted, but not for %s", ", ".join(refused))
             self._drop([queued], sent=True)
             self._failed[channel] = 0
-            context.conditions.end(f"messages by {channel}", f"messages can be sent again ({channel})")
+            context.conditions.end(f"messages by {channel}", f"notifications can be sent again ({channel})")
 
     def _drop(self, gone: Sequence[Queued], *, sent: bool = False) -> None:
         for queued in gone:
             if sent:
                 logger.debug("sent by %s: %s", queued.channel, queued.message.subject)
             elif queued.message.event != HEARTBEAT:
-                logger.warning("not told by %s, and not tried any longer: %s", queued.channel, queued.message.subject)
+                logger.warning("gave up sending by %s: %s", queued.channel, queued.message.subject)
             self._tries.pop(queued.id, None)
         self._unrecorded = [each for each in self._unrecorded if each not in gone]
         self._gone.update(queued.id for queued in gone if queued.id)

@@ -33,7 +33,7 @@ class Presence:
     Raises
     ------
     SettingsError
-        When another AutoFlow, with another record, has outputs in one of the directories.
+        When another AutoFlow with another record, has outputs in one of the directories.
     """
 
     def __init__(self, record: Path, outputs: Path, made_again: Iterable[Path]) -> None:
@@ -70,8 +70,8 @@ class Presence:
         """
         if _identity(self._record) != self._identity:
             raise OutputsLostError(
-                f"{self._record} was removed, replaced or unmounted while AutoFlow ran: what it records would be lost,"
-                " and it stops. Put the record back, or mount it; where there is none, the next start begins a new one"
+                f"{self._record} was removed, replaced or unmounted while AutoFlow ran; AutoFlow stops, because"
+                " new entries would be lost. Restore or mount the record; without one, the next start creates a new one"
             )
         for path, device in self._needed.items():
             if _device(path) != device:
@@ -86,7 +86,7 @@ class Presence:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise _lost(path) from error
-            logger.warning("%s was removed while AutoFlow ran; it is made again", path)
+            logger.warning("%s was removed while AutoFlow ran; creating it again", path)
 
     def _hold(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -97,16 +97,14 @@ class Presence:
             # some file systems lock no directories
             if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
                 raise SettingsError(
-                    f"{path}: another AutoFlow, with another record, has its outputs here; stop that one, or give each"
-                    " an AUTOFLOW_OUTPUTS_DIR of its own",
+                    f"{path}: in use by another AutoFlow with another record; stop that one, or set a different"
+                    " AUTOFLOW_OUTPUTS_DIR",
                     passing=True,
                 ) from error
 
 
 def _lost(path: Path) -> OutputsLostError:
-    return OutputsLostError(
-        f"{path} was removed or unmounted while AutoFlow ran, and it stops; mount it, or see who has removed it"
-    )
+    return OutputsLostError(f"{path} was removed or unmounted while AutoFlow ran; AutoFlow stops. Mount or restore it")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

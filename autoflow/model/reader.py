@@ -682,7 +682,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise StoreError(
             f"{path}: there is no record yet: AutoFlow has not run with these settings; start it,"
-            " or see whether AUTOFLOW_OUTPUTS_DIR and AUTOFLOW_DB_URI are those of the AutoFlow that you mean"
+            " or check AUTOFLOW_OUTPUTS_DIR and AUTOFLOW_DB_URI"
         )
     uri = path.absolute().as_uri()
     try:

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from autoflow.definitions import Amount, Keep, Workflow
 from autoflow.runs import BY_DATE
+from autoflow.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ class Sweeper:
                 else:
                     gone.add(path)
         if count:
-            logger.info("removed %d old files, as workflows.yml says under keep", count)
+            logger.info("removed %s (keep in workflows.yml)", counted(count, "old file"))
         told = {path: why for path, why in left.items() if why is not IN_USE}
         return Swept(count, told, tuple(_without(removal, left) for removal in removals))
 
@@ -223,9 +224,9 @@ class Sweeper:
             if path.parent not in self.directories:
                 return "is not in the directories of outputs"
             if not stat.S_ISREG(found.st_mode):
-                return "is not a file that AutoFlow has made"
+                return "is not a file that AutoFlow created"
             if dt.datetime.fromtimestamp(found.st_mtime, dt.UTC) > made.ended + LONGEST_WRITE:
-                return "has been changed since it was made"
+                return "has changed since it was created"
             # before it, so that a crash leaves no name that leads nowhere
             self._unfile(path, made.reference_date)
             path.unlink()

@@ -542,7 +542,7 @@ def _open(path: Path, places: Places) -> sqlite3.Connection:
         raise StoreError(
             f"{path}: cannot be used as AutoFlow's database ({error}); "
             + (
-                "look at the disk, and at who else uses the file"
+                "check the disk, and other programs that use the file"
                 if passing
                 else "expected a sqlite file of AutoFlow's, or none: move it away, or set AUTOFLOW_DB_URI to another"
             ),

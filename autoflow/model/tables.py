@@ -16,6 +16,7 @@ from pathlib import Path
 
 from autoflow.errors import StoreError, may_pass
 from autoflow.settings import Places
+from autoflow.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -271,10 +272,10 @@ def keep_copy(connection: sqlite3.Connection, path: Path) -> None:
         with suppress(OSError):
             growing.unlink(missing_ok=True)
         raise StoreError(
-            f"{copy}: the record cannot be copied before it is brought up to date ({error}); nothing has been changed",
+            f"{copy}: the record cannot be copied before the migration ({error}); nothing was changed",
             passing=may_pass(error),
         ) from error
-    logger.warning("%s: is brought up to date from schema %d; as it was it is kept as %s", path, version, copy.name)
+    logger.warning("%s: migrating from schema %d; a copy is kept as %s", path, version, copy.name)
 
 
 def _sync(path: Path) -> None:
@@ -304,15 +305,15 @@ class TakenOver:
         left = [
             f"{number} {why}"
             for number, why in (
-                (self.known, "known already"),
+                (self.known, "recorded already"),
                 (self.failed, "that failed, which are due again"),
                 (self.running, "that never ended, which are due again"),
                 (self.incomplete, "without a workflow, a hash or a time"),
             )
             if number
         ]
-        taken = f"{self.new} runs that succeeded are taken over from the Prefect-based AutoFlow"
-        return f"{taken}; left are {', '.join(left)}" if left else f"{taken}; nothing is left"
+        taken = f"{counted(self.new, 'successful run')} imported from the Prefect-based AutoFlow"
+        return f"{taken}; not imported: {', '.join(left)}" if left else taken
 
 
 def bring_up_to_date(connection: sqlite3.Connection, path: Path, places: Places) -> TakenOver:

@@ -45,7 +45,7 @@ class NotebookFile:
     language: str | None
     has_parameters_cell: bool
     parameters: frozenset[str] | None
-    """Names that the cell tagged ``parameters`` defines; None when they can not be told."""
+    """Names that the cell tagged ``parameters`` defines; None when they cannot be told."""
     token_cell: int | None = None
     """The first cell whose source has something in it that looks like a token."""
 
@@ -96,22 +96,22 @@ def read_content(path: Path) -> dict[str, Any]:
         content: Any = json.loads(read_bounded(path, LARGEST_NOTEBOOK).decode("utf-8-sig"))
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeDecodeError:
-        raise ValueError("is no notebook: it is not UTF-8 text") from None
+        raise ValueError("is not a notebook: it is not UTF-8 text") from None
     except UnicodeEncodeError:
-        raise ValueError("is no notebook: it has half a character in it (\\ud800 to \\udfff)") from None
+        raise ValueError("is not a notebook: it contains half of a surrogate pair (\\ud800 to \\udfff)") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no notebook: its JSON breaks at line {error.lineno} ({error.msg})") from None
+        raise ValueError(f"is not a notebook: its JSON breaks at line {error.lineno} ({error.msg})") from None
     except (RecursionError, ValueError):
-        raise ValueError("is no notebook: its JSON is nested too deeply, or has too long a number") from None
+        raise ValueError("is not a notebook: its JSON is nested too deeply, or has too long a number") from None
     version = content.get("nbformat") if isinstance(content, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
-        raise ValueError("is no notebook: it has no nbformat")
+        raise ValueError("is not a notebook: it has no nbformat")
     if version in (2, 3):
         content = _of_format_3(content)
     elif version != 4:
         raise ValueError(f"is a notebook of format {version}, expected format 4; save it in a current Jupyter")
     if not isinstance(content.get("cells"), list):
-        raise ValueError("is no notebook: it has no cells")
+        raise ValueError("is not a notebook: it has no cells")
     cells = [_mended_cell(cell, number) for number, cell in enumerate(content["cells"], 1)]
     minor = content.get("nbformat_minor")
     if not isinstance(minor, int) or isinstance(minor, bool) or minor < 0:
@@ -229,7 +229,7 @@ def _assigned(source: str) -> frozenset[str] | None:
             warnings.simplefilter("ignore")
             module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        # perhaps IPython's own syntax: it can not be told
+        # perhaps IPython's own syntax: it cannot be told
         return None
     return frozenset(
         node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)

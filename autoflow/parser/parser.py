@@ -191,7 +191,7 @@ def _model_in(annotation: Any) -> type[BaseModel]:
 
 
 def _meaning_problems(document: Document, directory: Path, faulty: Collection[KeyPath]) -> Iterator[Problem]:
-    """Find what can not be meant, wherever the shape lets it be told, whatever is wrong elsewhere.
+    """Find what cannot be meant, wherever the shape lets it be told, whatever is wrong elsewhere.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             continue
         if name not in by_name:
             hint = did_you_mean(name, by_name)
-            yield document.problem((*path, "workflow_name"), f"there is no workflow {shown(name)}; {hint}")
+            yield document.problem((*path, "workflow_name"), f"unknown workflow {shown(name)}; {hint}")
         elif len(by_name[name]) == 1:
             first_one = by_name[name][0]
             whole = ("workflows", first_one) not in faulty
@@ -242,9 +242,9 @@ def _empty_problems(document: Document) -> Iterator[Problem]:
     """Find lists that may be empty, as in the predecessor, and leave nothing to do."""
     content = _mapping(document.content)
     if content.get("workflows") == []:
-        yield document.problem(("workflows",), "an empty list: there is no workflow to run", severity="warning")
+        yield document.problem(("workflows",), "an empty list: there are no workflows to run", severity="warning")
     if _mapping(content.get("available_dates_sensor")).get("workflows") == []:
-        message = "an empty list: nothing is run, whatever dates there are"
+        message = "an empty list: no runs are ever due"
         yield document.problem(("available_dates_sensor", "workflows"), message, severity="warning")
 
 
@@ -282,7 +282,7 @@ def _cycle_problems(document: Document, path: KeyPath, workflow: Workflow) -> It
             message = f"notebook {shown(cycle[0])} reads itself"
         else:
             message = (
-                f"notebooks wait for each other in a circle: {' -> '.join(map(shortened, cycle))} (each reads the next)"
+                f"notebooks depend on each other in a cycle: {' -> '.join(map(shortened, cycle))} (each reads the next)"
             )
         reader = next(notebook for notebook in workflow.notebooks if notebook.label == cycle[0])
         parameter = next(key for key, read in reader.parameters.items() if read == cycle[1])
@@ -293,7 +293,7 @@ def _notebook_problems(
     document: Document, path: KeyPath, label: str, notebook: Mapping[str, Any], directory: Path
 ) -> Iterator[Problem]:
     if label in AUTOMATIC_PARAMETERS:
-        message = f"{label!r} is a name that AutoFlow gives a value to; choose another label"
+        message = f"{label!r} is a name that AutoFlow provides a value for; choose another label"
         yield document.problem(path, message, at_key=True)
     yield from _output_problems(document, (*path, "output"), notebook.get("output"), directory)
     filename = notebook.get("filename")
@@ -316,7 +316,7 @@ def _output_problems(document: Document, path: KeyPath, outputs: Any, directory:
         if "theme" in output and kind == "html":
             yield document.problem((*at, "theme"), "a theme is for pdf; remove it", at_key=True)
         if isinstance(kind, str) and kind in seen:
-            yield document.problem((*at, "format"), f"{shown(kind)} is there twice; a notebook has one report of each")
+            yield document.problem((*at, "format"), f"{shown(kind)} is listed twice; a notebook has one report of each")
         seen.add(str(kind))
 
 
@@ -347,11 +347,11 @@ def _content_problems(
         yield document.problem((*path, "filename"), f"{file.name} {error}")
         return
     except OSError as error:
-        yield document.problem((*path, "filename"), f"{file.name} can not be read ({error.strerror})")
+        yield document.problem((*path, "filename"), f"{file.name} cannot be read ({error.strerror})")
         return
     if content.token_cell:
         message = (
-            f"cell {content.token_cell} of {file.name} has what looks like a token; each executed notebook will show it"
+            f"cell {content.token_cell} of {file.name} has what looks like a token; executed notebooks will show it"
         )
         hint = """read FlowAPI's by environ["FLOWAPI_TOKEN"]"""
         yield document.problem((*path, "filename"), f"{message}; {hint}", severity="warning")
@@ -382,16 +382,16 @@ def _file_complaint(directory: Path, name: str) -> str | None:
             return f"{shortened(name)} is an absolute path, expected one from the directory of workflows.yml"
         root, target = directory.resolve(), (directory / name).resolve()
         if not target.is_relative_to(root):
-            return f"{shortened(name)} leads out of the directory of workflows.yml; files must be in it"
+            return f"{shortened(name)} is outside of the directory of workflows.yml; files must be in it"
         if not target.exists():
             return f"{shortened(name)} not found in {directory}{_file_hint(root, name)}"
         if not target.is_file():
             return f"{shortened(name)} is not a file"
         target.open("rb").close()
     except OSError as error:
-        return f"{shortened(name)} can not be read ({error.strerror})"
+        return f"{shortened(name)} cannot be read ({error.strerror})"
     except (ValueError, RuntimeError) as error:
-        return f"{shown(name)} is no usable file name ({error})"
+        return f"{shown(name)} is not a usable file name ({error})"
     return None
 
 
@@ -419,10 +419,10 @@ def _type_problems(document: Document, path: KeyPath, raw: Mapping[str, Any]) ->
     cdr_types = _list(raw.get("cdr_types"))
     for index, cdr_type in enumerate(cdr_types):
         if cdr_type in cdr_types[:index]:
-            message = f"{shown(cdr_type)} is there twice; it counts once"
+            message = f"{shown(cdr_type)} is listed twice; it counts once"
             yield document.problem((*path, "cdr_types", index), message, severity="warning")
     if raw.get("require") == "all" and cdr_types and all(cdr_type == cdr_types[0] for cdr_type in cdr_types):
-        message = f"all of one type are as good as any; name more than {shown(cdr_types[0])} under cdr_types"
+        message = f"with one type, all means the same as any; name more than {shown(cdr_types[0])} under cdr_types"
         yield document.problem((*path, "require"), message, severity="warning")
 
 
@@ -456,12 +456,12 @@ def _date_problems(document: Document, path: KeyPath, trigger: Mapping[str, Any]
         message = f"{shown(expression)} matches no date from {earliest or 'the beginning'} to {latest or 'the end'}"
         yield document.problem((*path, "dates"), f"{message}, the earliest and the latest date")
     else:
-        message = "leaves this trigger no date; let it exclude less, or remove the trigger"
+        message = "leaves no date for this trigger; exclude fewer dates, or remove the trigger"
         yield document.problem((*path, "exclude"), message)
 
 
 def _trigger_outline(raw: Mapping[str, Any]) -> Trigger | None:
-    """Take the dates that a trigger is for, as far as they can be read; None when they can not be."""
+    """Take the dates that a trigger is for, as far as they can be read; None when they cannot be."""
     expression = raw.get("dates")
     if isinstance(expression, str) and _complaint(lambda: check_dates(expression)):
         return None
@@ -493,7 +493,7 @@ def _trigger_problems(
     given = _parameters(trigger)
     for parameter in given:
         if parameter in AUTOMATIC_PARAMETERS:
-            message = "AutoFlow gives this parameter its value; remove it"
+            message = "AutoFlow provides the value of this parameter; remove it"
         elif parameter in labels:
             message = f"{shown(parameter)} is the label of a notebook of {name}; rename one of them"
         elif parameter not in wanted and whole:

@@ -37,10 +37,10 @@ PLAIN_WORDS = {
     "found character '\\t' that cannot start any token": "found a tab; indent with spaces",
     "while scanning an alias": 'text that begins with * must be in quotes, such as "* * * * *"',
     "while scanning an anchor": "text that begins with & must be in quotes",
-    "mapping values are not allowed here": "found a ':' where no key can be; look at the indentation, and put text"
-    " that has a ': ' in it in quotes",
-    "could not find expected ':'": "a key without its ':' is in the line before, or the indentation is not right",
-    "expected <block end>, but found": "the indentation does not fit that of the lines before",
+    "mapping values are not allowed here": "found a ':' where no key can be; check the indentation, and put text"
+    " with a ': ' in it in quotes",
+    "could not find expected ':'": "the line before has a key without its ':', or the indentation is wrong",
+    "expected <block end>, but found": "the indentation does not match that of the lines before",
 }
 """What PyYAML says about common slips, and what people understand."""
 
@@ -124,7 +124,7 @@ def _text(file: str, path: Path) -> str:
         raise _fatal(file, "is not UTF-8 text; save it as UTF-8", place) from None
     except FileNotFoundError:
         if is_not_mounted(path.parent):
-            message = f"not found; {path.parent} is empty or not there: is it mounted? AUTOFLOW_INPUTS_DIR names it"
+            message = f"not found; {path.parent} is empty or missing: is it mounted? AUTOFLOW_INPUTS_DIR names it"
             raise _fatal(file, message, passing=True) from None
         raise _fatal(file, "not found; AUTOFLOW_INPUTS_DIR must hold a file of this name") from None
     except OSError as error:
@@ -152,7 +152,7 @@ def _root(file: str, text: str) -> yaml.Node:
     if not nodes or nodes[0] is None:
         raise _fatal(file, "is empty; expected the keys 'workflows' and 'available_dates_sensor'")
     if len(nodes) > 1:
-        message = "a second document begins here; expected one document in the file"
+        message = "a second document starts here; expected one document in the file"
         raise _fatal(file, message, _place(nodes[1].start_mark))
     return nodes[0]
 
@@ -212,7 +212,7 @@ class _Reader:
             key, here = found
             if key in mapping:
                 line = self.keys[paths[key]][0]
-                self._problem(key_node, here, f"this key is there twice, first in line {line}; keep one of them")
+                self._problem(key_node, here, f"this key appears twice, first in line {line}; keep one of them")
                 continue
             self.keys[here] = _place(key_node.start_mark)
             mapping[key], paths[key] = self.value(value_node, here), here
@@ -258,7 +258,7 @@ class _Reader:
             key = self._scalar(node, here)
             if _unfit(key) is None:
                 return key, here
-        message = f"found the key {shortened(node.value) or 'null'}, which is no text in YAML; put it in quotes"
+        message = f"found the key {shortened(node.value) or 'null'}, which YAML does not read as text; put it in quotes"
         self._problem(node, here, message)
         return str(node.value), here
 
@@ -278,7 +278,7 @@ class _Reader:
         except (yaml.YAMLError, ValueError, OverflowError, LookupError, TypeError, AttributeError) as error:
             kind = "date" if node.tag == TAG + "timestamp" else "number" if node.tag != TAG + "str" else "text"
             hint = f" ({error})" if kind == "date" else ""
-            self._problem(node, path, f"found {shortened(node.value)}, which is no possible {kind}{hint}")
+            self._problem(node, path, f"found {shortened(node.value)}, which is not a valid {kind}{hint}")
             return None
         if (complaint := _unfit(value)) and not (isinstance(value, float) and self._is_free(path)):
             self._problem(node, path, f"found {shown(node.value)}, {complaint}")
@@ -303,7 +303,7 @@ def _is_map(node: yaml.Node) -> TypeGuard[yaml.MappingNode]:
 
 
 def _unfit(value: Any) -> str | None:
-    """Say why a value can not be written down again, as JSON or text; None when it can."""
+    """Say why a value cannot be written down again, as JSON or text; None when it can."""
     if isinstance(value, float) and not math.isfinite(value):
         return "expected a finite number"
     if isinstance(value, int) and value.bit_length() > MOST_BITS:

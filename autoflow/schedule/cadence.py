@@ -15,7 +15,7 @@ from croniter.croniter import CroniterBadDateError
 
 from autoflow.dates import Days, Interval, Stretch
 from autoflow.schedule.schedule import FIELDS, check_fields
-from autoflow.wording import shown
+from autoflow.wording import counted, shown
 
 DATE_FIELDS = tuple(FIELDS)[2:]
 """The fields of a cron expression that dates are told by."""
@@ -62,7 +62,7 @@ def check_dates(expression: str) -> None:
     if len(fields) != len(DATE_FIELDS):
         hint = "; leave out minute and hour" if len(fields) == len(FIELDS) else ""
         raise ValueError(
-            f"found {shown(expression)} with {len(fields)} field{'s' if len(fields) != 1 else ''}, expected three"
+            f"found {shown(expression)} with {counted(len(fields), 'field')}, expected three"
             f" ({', '.join(DATE_FIELDS)}), such as '* * sun' for every Sunday{hint}"
         )
     check_fields(expression, zip(DATE_FIELDS, fields, strict=True))

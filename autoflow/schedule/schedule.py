@@ -83,7 +83,7 @@ def check_fields(expression: str, fields: Iterable[tuple[str, str]]) -> None:
         alone = " ".join(field if each == name else "*" for each in FIELDS)
         if not _is_readable(alone):
             raise ValueError(
-                f"found {shown(expression)}, whose {name} {shown(field)} can not be read; expected {FIELDS[name]},"
+                f"found {shown(expression)}, whose {name} {shown(field)} cannot be read; expected {FIELDS[name]},"
                 " *, lists (1,15), ranges (1-5) or steps (*/2)"
             )
 

@@ -23,6 +23,7 @@ from autoflow.definitions import Concurrency, Definitions
 from autoflow.errors import SettingsError, may_pass
 from autoflow.runs import Run, RunState, key_maker
 from autoflow.settings import read_token
+from autoflow.wording import counted
 from autoflow.workflows import Slots, execute
 
 logger = logging.getLogger(__name__)
@@ -187,8 +188,8 @@ class Executor:
         elif error := task.exception():
             # of a full disk there is nothing to trace
             trace = None if isinstance(error, Exception) and may_pass(error) else error
-            logger.error("%s could not be run, and is left for the next tick", run, exc_info=trace)
-            context.conditions.begin("defect", f"{run} could not be run: {type(error).__name__}: {error}")
+            logger.error("%s could not be started; the next tick retries it", run, exc_info=trace)
+            context.conditions.begin("defect", f"{run} could not be started: {type(error).__name__}: {error}")
             self.states[RunState.INTERRUPTED] += 1
         elif (state := task.result()) is not None:
             self.states[state] += 1
@@ -201,7 +202,7 @@ class Executor:
         if failures is None:
             return
         if is_given_up(run.workflow.retries, failures):
-            logger.error("%s: given up after %d failed attempts", run, failures.attempts)
+            logger.error("%s: given up after %s", run, counted(failures.attempts, "failed attempt"))
         else:
             again = next_try(run.workflow.retries, failures)
             self.retry_at = min(again, self.retry_at or again)

@@ -24,6 +24,7 @@ from autoflow.schedule import reference_days
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Token, read_token
 from autoflow.threads import to_end
+from autoflow.wording import counted
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
@@ -74,7 +75,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     tell_of_long_runs(context)
     executor.take_up(Work(definitions, decision.due, listed, decision.retry_at))
     if executor.waiting:
-        logger.info("%d runs are due", len(executor.waiting))
+        logger.info("%s due", counted(len(executor.waiting), "run is", "runs are"))
     return decision
 
 
@@ -96,20 +97,20 @@ def tell_of_given_up(context: Context, decision: Decision) -> None:
     """Let people know of runs that are not tried any more."""
     if decision.given_up:
         number, names = len(decision.given_up), names_of(decision.given_up)
-        message = f"{number} runs have had all their attempts: {names}"
+        message = f"{counted(number, 'run is', 'runs are')} out of retries: {names}"
         context.conditions.begin("given up", message, logging.WARNING)
     else:
-        context.conditions.end("given up", "no run has had all its attempts any more")
+        context.conditions.end("given up", "no runs are out of retries now")
 
 
 def tell_of_misfits(context: Context, decision: Decision) -> None:
     """Let people know of what was asked for and cannot be run."""
     if decision.misfits:
         more = f" (and {len(decision.misfits) - 1} more)" if len(decision.misfits) > 1 else ""
-        message = f"what was asked for cannot be run: {decision.misfits[0]}{more}; {WHAT_TO_DO}"
+        message = f"requested runs cannot start: {decision.misfits[0]}{more}; {WHAT_TO_DO}"
         context.conditions.begin("misfits", message, logging.WARNING)
     else:
-        context.conditions.end("misfits", "nothing is asked for any more that cannot be run")
+        context.conditions.end("misfits", "all requested runs can start now")
 
 
 def tell_of_long_runs(context: Context) -> None:
@@ -124,18 +125,18 @@ def tell_of_long_runs(context: Context) -> None:
                 long.append(f"run {run.id} ({run.workflow} {run.reference_date}) since {moment(run.started)}")
     if long:
         message = (
-            f"under way for far longer than usual: {', '.join(sorted(long))}; a query that FlowMachine has lost, as"
-            " when it was restarted, is executing for ever: `autoflow cancel` ends a run, `autoflow rerun` asks anew"
+            f"running far longer than usual: {', '.join(sorted(long))}; a query that FlowMachine lost, for"
+            " example in a restart, never finishes: `autoflow cancel` stops a run, `autoflow rerun` runs it again"
         )
         context.conditions.begin("long runs", message, logging.WARNING)
     else:
-        context.conditions.end("long runs", "no run takes far longer than usual any more")
+        context.conditions.end("long runs", "no run takes far longer than usual now")
 
 
 def warn_of_expiry(context: Context, token: Token) -> None:
     """Warn of a token that nears its end, once for each of the days that the settings name."""
     if token.expires is None:
-        context.conditions.end("token", "FLOWAPI_TOKEN is good, and does not expire")
+        context.conditions.end("token", "FLOWAPI_TOKEN is valid and does not expire")
         return
     left = token.expires - context.now()
     passed = [days for days in context.settings.token_warning_days if left <= dt.timedelta(days=days)]
@@ -147,7 +148,7 @@ def warn_of_expiry(context: Context, token: Token) -> None:
             logging.WARNING,
         )
     else:
-        context.conditions.end("token", f"FLOWAPI_TOKEN is good until {token.expires:%Y-%m-%d %H:%M} UTC")
+        context.conditions.end("token", f"FLOWAPI_TOKEN is valid until {token.expires:%Y-%m-%d %H:%M} UTC")
 
 
 async def poll(context: Context, definitions: Definitions, token: Token, stop: asyncio.Event) -> ListedDates:
@@ -159,7 +160,7 @@ async def poll(context: Context, definitions: Definitions, token: Token, stop: a
         raise
     listed = await recorded(context.conditions, stop, partial(context.store.record_poll, by_type, context.now()))
     warn_of_types(context, definitions, by_type, listed)
-    logger.debug("%d dates are listed", len(reduce(or_, listed.days.values(), Days())))
+    logger.debug("FlowAPI lists %d dates", len(reduce(or_, listed.days.values(), Days())))
     return listed
 
 
@@ -177,7 +178,7 @@ async def _ask_flowapi(context: Context, token: Token) -> Mapping[str, list[str]
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} did not answer within {settings.poll_timeout:g} s")
     if reply.cause != "done":
         what = reply.error.get("message") or f"{reply.how}. {reply.log}"
-        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} gave no available dates: {what}")
+        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} returned no available dates: {what}")
     by_type: Mapping[str, list[str]] = reply.value
     return by_type
 

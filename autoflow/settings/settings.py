@@ -180,7 +180,7 @@ def load_settings(
 def check_directories(settings: Settings) -> None:
     """See that the inputs can be read, make the directories of outputs, and see that they can be written.
 
-    Nothing is made when the inputs can not be read.
+    Nothing is made when the inputs cannot be read.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def check_directories(settings: Settings) -> None:
         )
     if not os.access(settings.inputs_dir, os.R_OK | os.X_OK):
         raise SettingsError(
-            f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} can not be read; it must be readable for user id {os.getuid()}"
+            f"AUTOFLOW_INPUTS_DIR: {settings.inputs_dir} cannot be read; it must be readable for user id {os.getuid()}"
         )
     for directory in (settings.outputs_dir, settings.notebooks_dir, settings.reports_dir, settings.work_dir):
         try:
@@ -241,7 +241,7 @@ def read_token(settings: Settings, now: dt.datetime) -> Token:
     Raises
     ------
     TokenError
-        When there is none, or it can not be decoded, names no user, is not valid yet or no more.
+        When there is none, or it cannot be decoded, names no user, is not valid yet or no more.
     """
     found = _find_token(settings)
     if found is None:
@@ -255,9 +255,9 @@ def read_token(settings: Settings, now: dt.datetime) -> Token:
     where = f"{TOKEN_NAME} (from {source})"
     claims = _claims(value)
     if claims is None:
-        raise TokenError(f"{where}: can not be decoded as a token; copy it whole from FlowAuth")
+        raise TokenError(f"{where}: cannot be decoded as a token; copy all of it from FlowAuth")
     if not claims.get("sub"):
-        raise TokenError(f"{where}: names no user (no 'sub' in it); make a new one in FlowAuth")
+        raise TokenError(f"{where}: names no user (no 'sub' in it); create a new one in FlowAuth")
     starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
     if expires is not None and expires <= now:
         raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; {_renewal(source)}", passing=True)
@@ -284,12 +284,10 @@ def _find_token(settings: Settings) -> tuple[str, str] | None:
 
 def _renewal(source: str) -> str:
     if source == ENVIRONMENT:
-        return (
-            f"make a new one in FlowAuth, set {TOKEN_NAME} to it and restart AutoFlow, which reads its environment once"
-        )
+        return f"create a new one in FlowAuth, set {TOKEN_NAME} and restart AutoFlow, which reads its environment once"
     if source.startswith(str(SYSTEMD_CREDENTIALS)):
-        return "make a new one in FlowAuth, put it where LoadCredential= of the unit points, and restart the unit"
-    return f"make a new one in FlowAuth and put it into {source}, which AutoFlow reads anew at each tick"
+        return "create a new one in FlowAuth, put it where LoadCredential= of the unit points, and restart the unit"
+    return f"create a new one in FlowAuth and put it into {source}, which AutoFlow reads anew at each tick"
 
 
 def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
@@ -486,7 +484,7 @@ def _listed(value: list[Any]) -> str:
     try:
         return shortened(str(value))
     except (ValueError, RecursionError):
-        return "a list of what can not be written out"
+        return "a list of what cannot be written out"
 
 
 def _url(text: str) -> str:
@@ -497,7 +495,7 @@ def _url(text: str) -> str:
         usable = False
     if not usable:
         # what was found may be a token in the wrong place: it is not shown
-        raise ValueError("is no web address; expected one such as https://flowapi.example.org")
+        raise ValueError("is not a web address; expected one such as https://flowapi.example.org")
     if parts.username or parts.password:
         raise ValueError("has a user name or a password in it; FlowAPI takes a token, in FLOWAPI_TOKEN")
     return text.rstrip("/")
@@ -506,14 +504,14 @@ def _url(text: str) -> str:
 def _hook(text: str) -> str:
     if not _has_host(text, ("http", "https")):
         # the whole of it may be a secret: it is not shown
-        raise ValueError("is no web address; expected one such as https://hooks.example.org/...")
+        raise ValueError("is not a web address; expected one such as https://hooks.example.org/...")
     return text
 
 
 def _smtp_url(text: str) -> str:
     if not _has_host(text, ("smtp", "smtps")):
         raise ValueError(
-            "is no address of a mail server; expected one such as"
+            "is not the address of a mail server; expected one such as"
             " smtp://user:password@mail.example.org:587?from=autoflow@example.org, or smtps://..., with"
             " what is special in user and password as %40 and the like"
         )
@@ -541,12 +539,12 @@ def _file(text: str) -> Path:
         usable = path.is_file() and os.access(path, os.R_OK)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{shortened(text)} is no file that can be read ({getattr(error, 'strerror', None) or error})"
+            f"{shortened(text)} is not a readable file ({getattr(error, 'strerror', None) or error})"
         ) from None
     if missing:
-        raise _NotThereYetError(f"{path} is not there; {path.parent} is empty or not there either: is it mounted?")
+        raise _NotThereYetError(f"{path} not found; {path.parent} is empty or missing: is it mounted?")
     if not usable:
-        raise ValueError(f"{path} is no file that can be read")
+        raise ValueError(f"{path} is not a readable file")
     return path
 
 

@@ -131,7 +131,7 @@ def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float =
         while not answer.endswith(b"\n") and (chunk := connection.recv(CHUNK)):
             answer += chunk
             if len(answer) > LONGEST_LINE:
-                raise ValueError(f"its answer has more than {LONGEST_LINE:,} bytes")
+                raise ValueError(f"its response has more than {LONGEST_LINE:,} bytes")
             # each part may be quick where the whole has no end
             connection.settimeout(max(end - time.monotonic(), 0.001))
     try:
@@ -139,7 +139,7 @@ def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float =
     except RecursionError:
         raise ValueError("its answer is nested too deeply") from None
     if not isinstance(described, dict):
-        raise ValueError(f"its answer is no mapping, but {type(described).__name__}")
+        raise ValueError(f"its response is not a mapping, but {type(described).__name__}")
     return described
 
 

@@ -98,7 +98,7 @@ class IndexPage:
             raise
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a page is no reason for a run to fail
             reason = error.strerror if isinstance(error, OSError) else error
-            self._context.conditions.begin("index", f"{final} can not be written ({reason})", logging.WARNING)
+            self._context.conditions.begin("index", f"{final} cannot be written ({reason})", logging.WARNING)
         else:
             self._context.conditions.end("index", f"{final} can be written again")
 

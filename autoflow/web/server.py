@@ -67,7 +67,7 @@ class Web:
     Raises
     ------
     SettingsError
-        When the address can not be had.
+        When the address cannot be had.
     """
 
     def __init__(self, context: Context, pages: Pages, health: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
@@ -110,14 +110,14 @@ class Web:
         except OSError as error:
             why = {
                 errno.EADDRINUSE: "is in use by another program; stop that one, or choose another port",
-                errno.EADDRNOTAVAIL: "is no address of this machine; 127.0.0.1 always is",
-                errno.EACCES: "may not be used by this user; ports from 1024 on may",
-            }.get(error.errno or 0, f"can not be listened on ({error.strerror})")
+                errno.EADDRNOTAVAIL: "is not an address of this machine; 127.0.0.1 always is",
+                errno.EACCES: "is not allowed for this user; use port 1024 or higher",
+            }.get(error.errno or 0, f"cannot be listened on ({error.strerror})")
             raise SettingsError(f"AUTOFLOW_HTTP: {self._address} {why}", passing=may_pass(error)) from error
         logger.info("the page is at http://%s/", self._address)
         if not self._address.is_loopback:
             logger.warning(
-                "AUTOFLOW_HTTP: anybody who reaches %s can read what AutoFlow has made; there is no password",
+                "AUTOFLOW_HTTP: anyone who can reach %s can read all reports; there is no password",
                 self._address,
             )
 
@@ -223,12 +223,12 @@ class _Handler(RequestHandler):
         try:
             page = await self.pages.get(**request)
         except BusyError:
-            raise HTTPError(503, reason="Too many pages are being made at present") from None
+            raise HTTPError(503, reason="Too many pages are being rendered; try again") from None
         except asyncio.CancelledError:
             raise HTTPError(503, reason="AutoFlow is stopping") from None
         except (PageError, OSError) as error:
-            logger.warning("the page %s could not be made: %s", self.request.path[:200], error)
-            raise HTTPError(503, reason="The page could not be made; the log says why") from None
+            logger.warning("the page %s could not be rendered: %s", self.request.path[:200], error)
+            raise HTTPError(503, reason="The page could not be rendered; see the log") from None
         self.set_status(page.status)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
@@ -249,7 +249,7 @@ class _Run(_Handler):
     async def get(self, run: str) -> None:
         # no process is started for what is not there
         if self.context.store.read.run(int(run)) is None:
-            raise HTTPError(404, reason="There is no such run")
+            raise HTTPError(404, reason="Run not found")
         await self._show(page="run", run=int(run))
 
 
@@ -263,7 +263,7 @@ class _Why(_Handler):
         known = int(number) < len(triggers) if re.fullmatch(r"[0-9]{1,9}", number) else asked["workflow"] in names
         # no process is started for what is not there
         if not known or as_date(asked["date"]) is None:
-            raise HTTPError(404, reason="There is no such workflow, or no such date")
+            raise HTTPError(404, reason="Workflow or date not found")
         await self._show(page="why", **asked)
 
 

@@ -15,12 +15,12 @@ ERRORED = re.compile(r"status code: 500 and status 'errored'")
 FORGOTTEN = re.compile(r"/api/\d+/(?:poll|get)/\w+(?:\.\w+)? not found")
 
 RESET = (
-    "FlowMachine keeps this query as errored, and every attempt meets the same end until FlowMachine's administrator"
-    " resets the query"
+    "FlowMachine keeps this query as errored, and every attempt fails in the same way until FlowMachine's"
+    " administrator resets the query"
 )
 MAKE_AGAIN = (
-    "FlowMachine does not know this query any more; the next attempt makes it again, and so does `autoflow repair`,"
-    " which goes back to the notebooks that may have made it"
+    "FlowMachine no longer knows this query; the next attempt runs it again, and so does `autoflow repair`,"
+    " which goes back to the notebooks that may have started it"
 )
 
 

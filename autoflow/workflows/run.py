@@ -108,7 +108,7 @@ async def execute(
         try:
             state, failure = await _attempted(execution, repairs)
         finally:
-            # it stays under way, and so is not taken for one that a crash left, until its end is recorded
+            # it stays under way, and so is not mistaken for one that a crash left, until its end is recorded
             context.steering.ending(attempt)
             await execution.record(partial(store.finish, attempt, state, context.now(), failure))
             level = logging.ERROR if state is RunState.FAILED else logging.INFO
@@ -190,7 +190,7 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
         if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys() - again:
             continue
         if label in again:
-            logger.info("run %d: notebook %s is executed again, for the queries of it", execution.attempt.id, label)
+            logger.info("run %d: notebook %s is executed again, to repeat its queries", execution.attempt.id, label)
             continue
         path = Path(notebook.notebook or "")
         if why := await asyncio.to_thread(_why_not_reused, execution, label, path):
@@ -217,7 +217,7 @@ def _why_not_reused(execution: _Execution, label: str, path: Path) -> str | None
 _PAST_TENSE = {
     RunState.SUCCESS: "succeeded",
     RunState.FAILED: "failed",
-    RunState.INTERRUPTED: "was interrupted, and will be tried again",
+    RunState.INTERRUPTED: "was interrupted and will be retried",
 }
 
 
@@ -236,7 +236,7 @@ def _sha256(path: Path) -> str:
     try:
         return sha256(path.read_bytes()).hexdigest()
     except OSError:
-        # why it can not be read is for its execution to say
+        # why it cannot be read is for its execution to say
         return ""
 
 
@@ -252,7 +252,7 @@ async def _point_at_latest(execution: _Execution) -> None:
             message = f"links to the newest reports cannot be made in {context.outputs.reports}: {error.strerror}"
             context.conditions.begin("latest", message, logging.WARNING)
             return
-    context.conditions.end("latest", "links to the newest reports can be made again")
+    context.conditions.end("latest", "links to the newest reports can be created again")
 
 
 async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:

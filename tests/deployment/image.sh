@@ -463,7 +463,7 @@ check "the stand-in for FlowAPI serves 9 days on 127.0.0.1" serve_flowapi few 9 
 check "without settings: exit code 2 and what is missing" names_what_is_missing
 check "the database of the predecessor's stack: exit code 2 and what to do" \
     refuses AUTOFLOW_DB_URI "$(outputs refused)" -e 'AUTOFLOW_DB_URI=postgresql://autoflow:{}@postgres:5432/autoflow'
-check "outputs that can not be written: exit code 2 and which" refuses /mounts/outputs "$(foreign_directory)"
+check "outputs that cannot be written: exit code 2 and which" refuses /mounts/outputs "$(foreign_directory)"
 check "--run-once makes 4 PDF reports of 2 dates in the outputs mount" makes_reports
 check "a further library can be installed on top of it" can_be_built_on
 check "all outputs belong to user $ANY_USER" belongs_to_the_user_it_ran_as

@@ -36,7 +36,7 @@ skip() {
 if ! command -v mmdebstrap >/dev/null || ! command -v systemd-nspawn >/dev/null; then
     [ "$INSTALL" = true ] || skip "mmdebstrap and systemd-container are not installed (--install installs them)"
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes mmdebstrap systemd-container; } \
-        >/dev/null 2>&1 || skip "mmdebstrap and systemd-container can not be installed"
+        >/dev/null 2>&1 || skip "mmdebstrap and systemd-container cannot be installed"
 fi
 sources=$(find /etc/apt -name 'debian.sources' -o -name 'sources.list' -size +0 | head -n 1)
 [ -n "$sources" ] || skip "apt has no sources here"

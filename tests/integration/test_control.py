@@ -78,7 +78,7 @@ def test_a_question_has_its_largest_size_and_so_does_an_answer(path: Path) -> No
             await writer.wait_closed()
         with pytest.raises(ValueError, match="the question has more than 16,000,000 bytes"):
             await asyncio.to_thread(ask, path, {"x": "." * LONGEST_LINE})
-        with pytest.raises(ValueError, match="its answer has more than 16,000,000 bytes"):
+        with pytest.raises(ValueError, match="its response has more than 16,000,000 bytes"):
             await asyncio.to_thread(ask, path, {"large": True})
         # who asks for little still gets it
         assert await asyncio.to_thread(ask, path) == {"length": 2}

@@ -130,7 +130,7 @@ def test_a_flowapi_that_fails_is_told_once_and_asked_ever_more_rarely(
     with living(deployment, caplog) as life:
 
         def told() -> int:
-            return life.count("gave no available dates") + life.count("did not answer within 600 s")
+            return life.count("returned no available dates") + life.count("did not answer within 600 s")
 
         def ticking() -> int:
             return sum(record.getMessage() == "ticking" for record in caplog.records)
@@ -158,7 +158,7 @@ def test_a_flowapi_that_fails_is_told_once_and_asked_ever_more_rarely(
                 flowapi.start()
             else:
                 flowapi.set_fault(None)
-            await life.until(lambda: life.count("FlowAPI answers again") == 1)
+            await life.until(lambda: life.count("FlowAPI is responding again") == 1)
             assert told() == 1
 
         life.serve(steps, now=True)
@@ -181,7 +181,7 @@ def test_definitions_that_change_are_taken_up_and_invalid_ones_are_not(
             await life.until(lambda: polls(flowapi) >= asked + 2)
             assert life.count("unknown key") == 1
             path.write_text(good.replace("name: w", "name: v"))
-            await life.until(lambda: life.count("has changed and was read again") == 1)
+            await life.until(lambda: life.count("has changed and was reloaded") == 1)
             assert life.count("is valid again") == 1
 
         life.serve(steps)
@@ -255,7 +255,7 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
             assert polls(flowapi) == asked + 1
             assert of("2016-01-01") == ["running"]
             answer = await asyncio.to_thread(ask, context.settings.control_socket)
-            assert "1 run is under way, 0 wait" in answer["doing"]
+            assert "1 run in progress" in answer["doing"]
             assert answer["running"] == [1]
             # when FlowAPI fails meanwhile, people can see since when
             flowapi.set_fault("500")
@@ -458,7 +458,7 @@ def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_t
         )
 
         async def steps() -> None:
-            await life.until(lambda: life.count("2016-01-01 [1e6bbce8] could not be run") >= 1)
+            await life.until(lambda: life.count("2016-01-01 [1e6bbce8] could not be started") >= 1)
             await life.until(lambda: life.count("succeeded") == 1)
             store._connection.execute("DROP TRIGGER no")
             await life.until(lambda: life.count("succeeded") == 2)
@@ -488,7 +488,7 @@ def test_a_file_system_that_times_out_is_not_taken_for_a_run_that_took_too_long(
         life.context = replace(life.context, outputs=SlowShare(*directories))
 
         async def steps() -> None:
-            await life.until(lambda: life.count("given up after 1 failed attempts") == 1)
+            await life.until(lambda: life.count("given up after 1 failed attempt") == 1)
             await life.until(lambda: life.count("succeeded") == 1)
 
         life.serve(steps, now=True)
@@ -569,7 +569,7 @@ available_dates_sensor: {schedule: "0 0 1 1 *", workflows: [{workflow_name: w}]}
         async def steps() -> None:
             await life.until(lambda: life.count("given up") >= 1)
             (run,) = context.store.read.runs()
-            assert "goes back to the notebooks that may have made it" in str(run.failure)
+            assert "goes back to the notebooks that may have started it" in str(run.failure)
             notebook.write_text(notebook.read_text().replace(forgotten, "pass"))
             # nobody asks in the moment in which it fails
             await asyncio.sleep(1)

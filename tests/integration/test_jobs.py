@@ -93,11 +93,11 @@ def test_a_kernel_that_is_killed_is_told_from_one_that_exits(jobs: Jobs, warm: b
     assert reply.cause == "failed"
     assert "killed by signal 9, most likely because memory ran out" in reply.error["message"]
     reply, _ = execute(jobs, "exits", warm=warm)
-    assert "the kernel ended by itself in the middle of a cell, with exit code 7" in reply.error["message"]
+    assert "the kernel exited in the middle of a cell, with exit code 7" in reply.error["message"]
 
 
 def execute_over_time(jobs: Jobs, name: str, directory: Path, *, warm: bool) -> tuple[Reply, dict[str, Any]]:
-    """Execute a notebook of tests/notebooks whose time is over when it is at its last cell."""
+    """Execute a notebook of tests/notebooks whose timed out when it is at its last cell."""
     overtime = Overtime(jobs, directory)
     request = {"notebook": str(_saying(overtime.here(name), name, directory)), "parameters": {}, "final": "/f"}
 
@@ -146,7 +146,7 @@ def test_a_flood_of_output_is_cut_and_the_notebook_goes_on(jobs: Jobs) -> None:
     assert reply.cause == "done"
     assert len(json.dumps(executed)) < 15_000_000
     text = "".join(str(output.get("text", "")) for output in outputs_of(executed))
-    assert "more than 10 MB of output in this cell; the rest is left out" in text
+    assert "more than 10 MB of output in this cell; the rest is omitted" in text
     assert "still here" in text
 
 
@@ -158,7 +158,7 @@ def test_what_was_cleared_or_written_over_does_not_count(jobs: Jobs) -> None:
     assert len(json.dumps(cleared)) < 100
     assert last_state("".join("".join(output["text"]) for output in progress)).strip() == "done"
     assert [output["data"]["text/plain"] for output in shown] in (["'update 4'"], [["'update 4'"]])
-    assert "left out" not in json.dumps(executed)
+    assert "omitted" not in json.dumps(executed)
 
 
 def test_daemons_that_a_notebook_starts_end_with_it(jobs: Jobs, warm: bool) -> None:
@@ -219,7 +219,7 @@ def test_a_child_that_can_not_start_its_work_says_so(jobs: Jobs) -> None:
 
     reply = asyncio.run(call())
     assert reply.cause == "failed"
-    assert "no job is called 'no_such_kind'" in reply.error["message"]
+    assert "unknown job 'no_such_kind'" in reply.error["message"]
 
 
 def test_the_end_of_a_job_spares_one_whose_name_only_begins_alike(jobs: Jobs) -> None:

@@ -183,7 +183,7 @@ def test_what_could_not_be_removed_stays_in_the_record_and_goes_later() -> None:
         stubborn.unlink()
         stubborn.mkdir()
         swept = made.sweep(Keep(notebooks=1, reports=1))
-        assert swept.left == {stubborn: "is not a file that AutoFlow has made"}
+        assert swept.left == {stubborn: "is not a file that AutoFlow created"}
         assert stubborn in made.named()
         stubborn.rmdir()
         made.now = NOW - 400 * DAY

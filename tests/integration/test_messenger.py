@@ -60,7 +60,7 @@ def test_dates_that_fail_alike_are_one_message_and_one_more_when_they_recover(
         assert "notebook raises, cell 3: ValueError: no such place" in told["text"]
         assert "3 dates: 2016-01-01 to 2016-01-03" in told["text"]
         assert "autoflow show 3" in told["text"]
-        assert "Tried again: from 2027-03-01" in told["text"]
+        assert "Retry: from 2027-03-01" in told["text"]
         assert told["text"].endswith("https://autoflow.example.org")
         assert recovered["event"] == "recovered"
         assert recovered["subject"] == "w: recovered: 3 dates"
@@ -86,7 +86,7 @@ def test_a_run_that_is_given_up_is_told_once(
 
         life.serve(steps, now=True)
         assert "w: given up: 2016-01-01" in hook.taken[1]["text"]
-        assert "Given up after 2 attempts; to try again: autoflow rerun 2" in hook.taken[1]["text"]
+        assert "Given up after 2 attempts; to retry: autoflow rerun 2" in hook.taken[1]["text"]
 
 
 @pytest.mark.parametrize("fault", ["500", "hang", "gone"])
@@ -101,17 +101,17 @@ def test_a_messenger_that_is_down_holds_up_nothing_and_loses_nothing(
     with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await life.until(lambda: life.count("to be told: w: failed for 2016-01-02") == 1)
+            await life.until(lambda: life.count("notification: w: failed for 2016-01-02") == 1)
             await life.until(lambda: fault == "gone" or hook.asked != [])
             asked = polls(flowapi)
             with life.overtaking("message", 1 if fault == "hang" else 0):
                 await life.until(lambda: polls(flowapi) >= asked + 2)
             if fault != "hang":
-                await life.until(lambda: life.count("messages can not be sent (webhook)") == 1)
+                await life.until(lambda: life.count("notifications cannot be sent (webhook)") == 1)
             if fault == "500":
                 hook.fault = None
                 await life.until(lambda: hook.events() == ["failed"])
-                await life.until(lambda: life.count("messages can be sent again (webhook)") == 1)
+                await life.until(lambda: life.count("notifications can be sent again (webhook)") == 1)
 
         life.serve(steps, now=True)
         # the end of the daemon waits for no server
@@ -140,7 +140,7 @@ def test_a_message_is_tried_again_though_the_clock_was_set_back(
     with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await life.until(lambda: life.count("messages can not be sent (webhook)") == 1)
+            await life.until(lambda: life.count("notifications cannot be sent (webhook)") == 1)
             life.clock.set(-40 * HOUR)
             hook.fault = None
             await life.until(lambda: hook.events() == ["failed"])
@@ -177,7 +177,7 @@ def test_trouble_that_lasts_is_told_and_so_is_its_end_also_after_a_restart(
     with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await life.until(lambda: life.count("gave no available dates") == 1)
+            await life.until(lambda: life.count("returned no available dates") == 1)
             assert hook.taken == []
             await life.until(lambda: hook.events() == ["trouble"])
             # an AutoFlow that ends before it has noted that would tell it again
@@ -187,7 +187,7 @@ def test_trouble_that_lasts_is_told_and_so_is_its_end_also_after_a_restart(
     with living(deployment, caplog, start=life.clock()) as life:
 
         async def next_steps() -> None:
-            await life.until(lambda: life.count("gave no available dates") == 2)
+            await life.until(lambda: life.count("returned no available dates") == 2)
             await asyncio.sleep(1800)
             assert hook.events() == ["trouble"]
             flowapi.set_fault(None)
@@ -220,7 +220,7 @@ def test_dates_that_stay_out_and_dates_that_are_not_done_are_told(
             life.clock.set(dt.timedelta(hours=3))
             await life.until(lambda: len(hook.taken) == 4)
             assert {message["subject"] for message in hook.taken[2:]} == {
-                "w: no date is late any more",
+                "w: no dates are late now",
                 "new dates have appeared; the newest is 2016-01-03",
             }
 
@@ -238,7 +238,7 @@ def test_a_heartbeat_follows_each_tick_that_was_made(
         async def steps() -> None:
             await life.until(lambda: hook.asked.count("GET /ping/geheim") >= 2)
             flowapi.set_fault("500")
-            await life.until(lambda: life.count("gave no available dates") == 1)
+            await life.until(lambda: life.count("returned no available dates") == 1)
             await asyncio.sleep(60)
             asked = hook.asked.count("GET /ping/geheim")
             await asyncio.sleep(3 * 3600)

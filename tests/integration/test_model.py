@@ -305,9 +305,9 @@ def test_the_take_over_says_what_it_took_and_what_it_left(path: Path, caplog: py
     with caplog.at_level("INFO"):
         RunStore(path).close()
         RunStore(path).close()
-    (said,) = [line for line in caplog.messages if "taken over" in line]
+    (said,) = [line for line in caplog.messages if "imported" in line]
     assert said.endswith(
-        "2 runs that succeeded are taken over from the Prefect-based AutoFlow; left are 1 that failed, which are due"
+        "2 successful runs imported from the Prefect-based AutoFlow; not imported: 1 that failed, which are due"
         " again, 1 that never ended, which are due again, 1 without a workflow, a hash or a time"
     )
 

@@ -93,7 +93,7 @@ def test_a_directory_that_is_unmounted_is_not_written_below(tmp_path: Path, outp
 def test_two_records_do_not_share_outputs(presence: Presence, outputs: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(outputs)
     for shared, apart in ((tmp_path / "link", []), (tmp_path, [outputs / "reports"])):
-        with pytest.raises(SettingsError, match="another AutoFlow, with another record"):
+        with pytest.raises(SettingsError, match="another AutoFlow with another record"):
             Presence(outputs / "autoflow.db", shared, apart)
     presence.release()
     Presence(outputs / "autoflow.db", outputs, []).release()
@@ -111,7 +111,7 @@ def test_a_daemon_whose_record_is_removed_stops_and_asks_to_be_started_again(dep
             left.unlink()
         second = deployment.run("--run-once")
         assert second.code == ExitCode.TRY_AGAIN
-        assert "another AutoFlow, with another record, has its outputs here" in second.log
+        assert "in use by another AutoFlow with another record" in second.log
         for left in deployment.outputs.glob("autoflow.db*"):
             left.unlink()
         process.send_signal(signal.SIGHUP)

@@ -397,8 +397,8 @@ def test_pictures_from_outside_of_the_inputs_stay_out_and_a_report_without_them_
     remote = "https://example.org/z.png"
     with pytest.raises(ReportError) as refused:
         convert(inputs, markdown(f"# T\n\n![x](../secret.png)\n\n![y](/etc/passwd)\n\n![z]({remote})"))
-    assert "the picture ../secret.png is not there; it must be in the directory of workflows.yml" in str(refused.value)
-    assert "the picture /etc/passwd is not there" in str(refused.value)
+    assert "the picture ../secret.png was not found; it must be in the directory of workflows.yml" in str(refused.value)
+    assert "the picture /etc/passwd was not found" in str(refused.value)
     assert f"the picture {remote} is not loaded from the web" in str(refused.value)
     assert not (inputs / "work space" / "report.pdf").exists()
 
@@ -530,7 +530,7 @@ def test_tags_say_what_is_shown(long_report: Pages) -> None:
 
 
 def test_what_is_interactive_is_told_with_its_cell(long_report: Pages) -> None:
-    told = [warning for warning in long_report.warnings if "something interactive" in warning]
+    told = [warning for warning in long_report.warnings if "interactive output" in warning]
     assert [warning.split()[1] for warning in told] == ["17:", "18:"]
     assert len(long_report.warnings) == 2
 
@@ -560,13 +560,13 @@ def test_code_is_folded_in_html_but_not_where_a_tag_hides_it(long_report: Pages)
     [
         (
             "{% block data_html %}{{ output.data['text/html'] }}{% endblock %}",
-            "HTML is on its pages as text, such as <",
+            "HTML appears as text on its pages, such as <",
         ),
         (
             "{% block data_png %}![png]({{ output.metadata.filenames['image/png'] }}){% endblock %}",
-            "markdown is on its",
+            "markdown appears as text on its",
         ),
-        ("{% block data_png %}\n\nimage::gone.png[]\n\n{% endblock %}", "the picture gone.png is not there"),
+        ("{% block data_png %}\n\nimage::gone.png[]\n\n{% endblock %}", "the picture gone.png was not found"),
     ],
 )
 def test_a_broken_report_is_refused_with_the_reason(tmp_path: Path, block: str, complaint: str) -> None:

@@ -106,7 +106,7 @@ def changed(**keys: Any) -> Definitions:
             "takes the workflow's parameter 'region' now, which",
         ),
         (replace(DEFINITIONS, triggers=(Trigger("flows"),)), "made with the parameter 'unit', which no trigger"),
-        (replace(DEFINITIONS, workflows={}, triggers=()), "no workflow 'flows' any more"),
+        (replace(DEFINITIONS, workflows={}, triggers=()), "no longer has a workflow 'flows'"),
     ],
 )
 def test_what_workflows_yml_has_no_place_for_any_more_is_refused_and_not_tried(
@@ -127,7 +127,7 @@ def test_a_repair_is_refused_when_a_notebook_of_the_attempt_is_gone(store: RunSt
     store.begin_notebook(attempt, "a", NOW)
     store.finish(attempt, RunState.FAILED, NOW, Failure("no"))
     refused = Steering(store).obey(order("run", 3, repairs=attempt.id), NOW, changed(label="b"))
-    assert "has no notebook 'a' any more (it has 'b'); `autoflow rerun 1` runs" in refused["error"]
+    assert "no longer has a notebook 'a' (it has 'b'); `autoflow rerun 1` runs" in refused["error"]
 
 
 def test_a_notebook_is_used_again_only_if_it_would_be_given_the_same(store: RunStore) -> None:
@@ -252,7 +252,7 @@ def test_an_order_that_can_not_be_read_changes_nothing_and_is_answered(
     store: RunStore, nonsense: dict[str, Any]
 ) -> None:
     steering = Steering(store)
-    assert "can not be read" in steering.obey(nonsense, NOW)["error"]
+    assert "cannot be read" in steering.obey(nonsense, NOW)["error"]
     assert not steering.changed.is_set()
     assert due(store) == [3, 4]
 

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Warm kernels: a notebook can not tell one from a kernel that was started from nothing."""
+"""Warm kernels: a notebook cannot tell one from a kernel that was started from nothing."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_the_pages_and_the_warnings_are_those_of_the_program_itself(trial: Trial
     assert trial.forks() == [True, False]
     assert forked.cause == ordinary.cause == "done"
     assert forked.value["warnings"] == ordinary.value["warnings"]
-    assert any("no font here has the characters" in warning["message"] for warning in forked.value["warnings"])
+    assert any("no installed font has the characters" in warning["message"] for warning in forked.value["warnings"])
     assert pages.startswith(b"%PDF")
     assert len(pages) > 10_000
     assert without_times(pages) == without_times(same)

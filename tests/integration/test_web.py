@@ -169,7 +169,7 @@ def links_in(body: str) -> list[str]:
 def test_the_status_page_shows_what_is_done_what_failed_and_the_newest_reports(site: Site) -> None:
     answer = site.ask("/")
     assert answer.status == 200
-    for words in ("Next tick", "Failed, and not made good since", "Newest reports", ": done", ": failed"):
+    for words in ("Next tick", "Unresolved failures", "Newest reports", ": done", ": failed"):
         assert words in answer.body
     assert "ValueError" in answer.body or "Error" in answer.body
     assert any(link.startswith("./reports/") for link in links_in(answer.body))
@@ -295,7 +295,7 @@ def test_an_executed_notebook_is_shown_and_runs_nothing(site: Site) -> None:
 
 def test_a_damaged_notebook_is_said_to_be_one(site: Site) -> None:
     (site.deployment.outputs / "notebooks" / "damaged.ipynb").write_text("{")
-    assert "can not be shown" in site.ask("/view/damaged.ipynb").body
+    assert "cannot be shown" in site.ask("/view/damaged.ipynb").body
 
 
 @pytest.mark.parametrize(
@@ -455,7 +455,7 @@ def test_mutated_notebooks_are_answered_for_over_http_too(deployment: Deployment
                 (site.notebooks / f"mutated-{number}.ipynb").write_text(text)
                 status, page = await site.ask(f"/view/mutated-{number}.ipynb")
                 assert status == 200, text
-                told += "It can not be shown: " in page
+                told += "It cannot be shown: " in page
             assert 0 < told < len(texts)
 
     asyncio.run(asking())
@@ -541,7 +541,7 @@ def test_a_mutated_notebook_is_shown_or_said_to_be_one(tmp_path: Path) -> None:
         for text in mutated():
             path.write_text(text)
             page, _ = notebook_page(path, path.name)
-            told += "It can not be shown: " in page
+            told += "It cannot be shown: " in page
         logging.disable(logging.NOTSET)
     assert told > 50
 
@@ -633,20 +633,20 @@ def test_what_goes_on_is_shown_by_notebook_and_cell(tmp_path: Path, flowapi: Flo
         log, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, log
     # the page says last that nothing goes on any more
-    assert "<p>Nothing.</p>" in (deployment.outputs / "reports" / "index.html").read_text()
+    assert "<p>No runs are in progress.</p>" in (deployment.outputs / "reports" / "index.html").read_text()
 
 
 def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: FlowapiStandin) -> None:
     flowapi.fault = "500"
     site = started(tmp_path, flowapi, "--now")
     try:
-        answer = site.until("/health", "gave no available dates")
+        answer = site.until("/health", "returned no available dates")
         assert answer.status == 503
         assert json.loads(answer.body)["healthy"] is False
-        assert "What is wrong" in site.ask("/").body
+        assert "Problems" in site.ask("/").body
         (site.deployment.inputs / "workflows.yml").write_text("workflows: 1\n")
         site.process.send_signal(signal.SIGHUP)
-        assert "workflows.yml" in site.until("/health", "the definitions read before go on").body
+        assert "workflows.yml" in site.until("/health", "the definitions read before stay in use").body
         assert site.ask("/").status == 200
     finally:
         site.process.terminate()
@@ -704,14 +704,14 @@ def test_an_address_of_another_machine_is_said_to_be(deployment: Deployment) -> 
     deployment.write_simple("glues")
     outcome = deployment.run(AUTOFLOW_HTTP="192.0.2.1:8080")
     # it may become one, as at the machine's own start
-    assert (outcome.code, "is no address of this machine" in outcome.log) == (75, True), outcome.log
+    assert (outcome.code, "is not an address of this machine" in outcome.log) == (75, True), outcome.log
 
 
 def test_a_run_once_writes_the_page_beside_the_reports(deployment: Deployment) -> None:
     deployment.write_simple("raises")
     assert deployment.run("--run-once").code == 1
     page = (deployment.outputs / "reports" / "index.html").read_text()
-    assert "Failed, and not made good since" in page
+    assert "Unresolved failures" in page
     assert deployment.environment["FLOWAPI_TOKEN"] not in page
 
 
@@ -720,4 +720,4 @@ def test_a_page_that_can_not_be_written_fails_nothing(deployment: Deployment) ->
     (deployment.outputs / "reports" / "index.html").mkdir(parents=True)
     outcome = deployment.run("--run-once")
     assert outcome.code == 0
-    assert outcome.log.count("index.html can not be written") == 1
+    assert outcome.log.count("index.html cannot be written") == 1

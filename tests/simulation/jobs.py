@@ -93,7 +93,7 @@ class SimulatedJobs:
         if timeout is not None and seconds > timeout:
             await asyncio.sleep(timeout)
             self._world.drawn[f"{kind} over its time-out"] += 1
-            return Reply("timeout", {}, {}, "stopped after its time was over", "")
+            return Reply("timeout", {}, {}, "timed out and was stopped", "")
         await asyncio.sleep(seconds)
         reply: Reply = finish()
         return reply

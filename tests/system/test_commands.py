@@ -111,10 +111,10 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     file = deployment.inputs / "workflows.yml"
     given = "{filename: glues.ipynb, parameters: {reference_date: reference_date}}"
     for changed, words in (
-        (CHAIN.replace("first:", "start:"), "has no notebook 'first' any more"),
+        (CHAIN.replace("first:", "start:"), "no longer has a notebook 'first'"),
         (CHAIN.replace(given, given.replace("}}", ", more: reference_date}}")), "'first' takes 'more' now"),
         (CHAIN.replace("reference_date}", "area}").replace(": chain}", ": chain, parameters: {area: x}}"), "takes the"),
-        (CHAIN.replace("name: chain", "name: other").replace("_name: chain", "_name: other"), "has no longer"),
+        (CHAIN.replace("name: chain", "name: other").replace("_name: chain", "_name: other"), "no longer in"),
     ):
         file.write_text(changed)
         refused = typed("repair", "1", "--yes")
@@ -135,7 +135,7 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     # of the first and of the third: the repair did not execute the first again
     assert len(deployment.made("notebooks/glues*")) == 2
     assert as_json(typed("why", "chain", "2016-01-02", "--json"))[0]["state"] == "done"
-    assert "there is nothing to repair" in typed("repair", "2").log
+    assert "needs no repair" in typed("repair", "2").log
 
 
 def test_a_running_daemon_backfills_and_reruns_within_seconds(
@@ -144,7 +144,7 @@ def test_a_running_daemon_backfills_and_reruns_within_seconds(
     typed: Callable[..., Outcome],
     daemon: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """It is asleep until January; what is asked for is run at once, also before the earliest date."""
+    """It is asleep until January; what was requested is run at once, also before the earliest date."""
     flowapi.set_days(3)
     deployment.write_simple("glues")
     path = deployment.inputs / "workflows.yml"
@@ -167,7 +167,7 @@ def test_a_running_daemon_backfills_and_reruns_within_seconds(
     until(lambda: runs(typed) == [("2016-01-02", "success"), ("2016-01-02", "success"), ("2016-01-03", "success")])
     attempts = as_json(typed("show", "3", "--json"))["attempts"]
     assert [(each["run"], each["superseded"] is None) for each in attempts] == [(2, False), (3, True)]
-    assert typed("rerun", "--workflow", "w").log.strip() == "there is nothing to do"
+    assert typed("rerun", "--workflow", "w").log.strip() == "nothing to do"
     assert process.poll() is None
 
 
@@ -262,14 +262,14 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("why", "gluse", "2016-01-01"), "there is no workflow 'gluse'; did you mean 'glues'?"),
-        (("calendar", "nothing like it"), "there is no workflow 'nothing like it'; expected 'glues'"),
+        (("why", "gluse", "2016-01-01"), "unknown workflow 'gluse'; did you mean 'glues'?"),
+        (("calendar", "nothing like it"), "unknown workflow 'nothing like it'; expected 'glues'"),
         (("why", "glues", "2016-02-30"), "found '2016-02-30', expected a date such as 2016-01-31"),
         (("show", "99"), "there is no run 99; there are none yet"),
-        (("show", "latest"), "found 'latest', expected a run's number"),
+        (("show", "latest"), "found 'latest', expected a run number"),
         (("cancel", "99"), "there is no run 99"),
         (("runs", "--last", "0"), "expected a whole number greater than 0"),
-        (("rerun",), "expected the numbers of runs, or --workflow"),
+        (("rerun",), "expected run numbers, or --workflow"),
         (("backfill", "glues", "2016-02-01", "2016-01-01"), "FROM must not be later than TO"),
         (("rerun", "--workflow", "glues", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later"),
         (("runs", "--from", "2016-02-01", "--to", "2016-01-01"), "--from must not be later than --to"),
@@ -283,9 +283,9 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("backfill", "glues", "2016-01-01", "9999-12-31"), "(a hundred years)"),
         (("skip", "glues", "0001-01-01", "2016-01-01", "--reason", "no"), "(a hundred years)"),
         (("plan",), "no list of available dates is recorded yet"),
-        (("calander",), "there is no command 'calander'; did you mean 'calendar'?"),
+        (("calander",), "unknown command 'calander'; did you mean 'calendar'?"),
         (("plan", "--run-once"), "unrecognized arguments: --run-once"),
-        (("--run-once", "plan"), "plan is a command of its own, without --run-once"),
+        (("--run-once", "plan"), "plan cannot be combined with --run-once"),
     ],
 )
 def test_what_is_typed_wrongly_is_told_in_words(
@@ -320,7 +320,7 @@ def test_a_plan_tells_which_old_files_go_and_removes_none(
     assert deployment.run("--run-once").code == 0
     first, second = deployment.made("notebooks/*.ipynb")
     deployment.write_simple("glues", keep={"notebooks": 1})
-    assert "then 1 old files are removed, as workflows.yml says under keep" in typed("plan").log
+    assert "then 1 old file will be removed (keep in workflows.yml)" in typed("plan").log
     assert as_json(typed("plan", "--json"))["removals"] == [str(first)]
     assert deployment.made("notebooks/*.ipynb") == [first, second]
     assert deployment.run("--run-once").code == 0
@@ -331,7 +331,7 @@ def test_skips_need_no_daemon_and_no_tick(deployment: Deployment, typed: Callabl
     deployment.write_simple("glues")
     assert typed("skip", "w", "2016-01-01", "2016-01-03", "--reason", "no data", "--yes").code == 0
     assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "excluded"
-    assert "is skipped already" in typed("skip", "w", "2016-01-02", "--reason", "again", "--yes").log
+    assert "already skipped" in typed("skip", "w", "2016-01-02", "--reason", "again", "--yes").log
     assert typed("unskip", "w", "2016-01-02", "--yes").code == 0
     assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "not available"
     assert as_json(typed("why", "w", "2016-01-03", "--json"))[0]["state"] == "excluded"
@@ -428,10 +428,10 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
 
     # what is listed from now on waits for the lag
     flowapi.dates = {"calls": days, "sms": days}
-    assert "nothing was due" in deployment.run("--run-once").log
+    assert "no runs were due" in deployment.run("--run-once").log
     why = typed("why", "weekly", "2016-01-17").log
     assert "FlowAPI lists 2016-01-16, which counts from" in why
-    assert "wait for the lag of a trigger to be over" in typed("plan").log
+    assert "waiting for the lag of a trigger" in typed("plan").log
     assert as_json(typed("plan", "--json"))["next_to_count"] is not None
 
 

@@ -212,5 +212,5 @@ def test_sighup_reads_the_definitions_again_and_a_new_token_is_taken_up(
     until(lambda: len(flowapi.requests) >= 2, 61 + PATIENCE)
     daemon.terminate()
     log, _ = daemon.communicate(timeout=PATIENCE)
-    assert "has changed and was read again" in log
-    assert "FlowAPI answers again" in log
+    assert "has changed and was reloaded" in log
+    assert "FlowAPI is responding again" in log

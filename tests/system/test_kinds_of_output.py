@@ -140,13 +140,13 @@ KINDS = {
     "printed": Kind("print('printa   printb\\n<b> :note: // ')", "printa printb <b> :note: //"),
     "JSON": Kind("JSON({'jsona': [1, 2]})", "jsona"),
     "script": Kind("HTML('<p>scripta</p><script>1</script>')", "scripta Not in this report: a script", said="a script"),
-    "javascript": Kind("Javascript('1')", "Not in this report", said="something interactive"),
+    "javascript": Kind("Javascript('1')", "Not in this report", said="interactive output"),
     "embedded page": Kind("HTML('embeda <iframe src=\"https://x.org\"></iframe>')", "embeda", said="an embedded page"),
-    "video": Kind("HTML('<video src=\"x.mp4\"></video>')", "Not in this report", said="something interactive"),
-    "widget": Kind("import ipywidgets; ipywidgets.IntSlider()", "Not in this report", said="something interactive"),
+    "video": Kind("HTML('<video src=\"x.mp4\"></video>')", "Not in this report", said="interactive output"),
+    "widget": Kind("import ipywidgets; ipywidgets.IntSlider()", "Not in this report", said="interactive output"),
     "interactive plot": Kind(
         "display({'application/vnd.plotly.v1+json': {'data': []}, 'text/plain': 'Figure()'}, raw=True)",
-        "Not in this report", said="something interactive",
+        "Not in this report", said="interactive output",
     ),
     "interactive plot with its picture": Kind(
         "display({'application/vnd.vegalite.v5+json': {}, 'image/png': base64.b64encode(png()).decode()}, raw=True)",

@@ -72,7 +72,7 @@ def test_run_once_waits_for_no_messenger_for_long(deployment: Deployment, hook: 
     hook.fault = "hang"
     outcome = deployment.run("--run-once")
     assert outcome.code == 1
-    assert "messages took longer than 15 s; the next start goes on with them" in outcome.log
+    assert "sending notifications took longer than 15 s; the next start continues" in outcome.log
 
 
 @pytest.mark.parametrize("arguments", [["--run-once"], []])
@@ -84,9 +84,9 @@ def test_people_hear_once_that_autoflow_does_not_start_without_a_usable_token(
     for _ in range(2):
         outcome = deployment.run(*arguments)
         assert outcome.code == 2
-        assert outcome.log.count("autoflow: FLOWAPI_TOKEN (from the environment): can not be decoded") == 1
+        assert outcome.log.count("autoflow: FLOWAPI_TOKEN (from the environment): cannot be decoded") == 1
     assert hook.events() == ["token"]
-    assert "FLOWAPI_TOKEN (from the environment): can not be decoded as a token" in hook.taken[0]["text"]
+    assert "FLOWAPI_TOKEN (from the environment): cannot be decoded as a token" in hook.taken[0]["text"]
     assert "geheim" not in json.dumps(hook.taken)
 
 
@@ -98,7 +98,7 @@ def test_run_once_that_is_told_to_stop_leaves_messages_to_the_next_start(deploym
         process.terminate()
         log, _ = process.communicate()
     assert process.returncode == 1
-    assert "messages took longer" not in log
+    assert "sending notifications took longer" not in log
     assert waiting(deployment) == 1
 
 
@@ -148,12 +148,12 @@ def test_check_and_notify_say_what_is_missing(deployment: Deployment) -> None:
     deployment.write_simple("glues")
     path = deployment.inputs / "workflows.yml"
     outcome = deployment.run("notify", "--test")
-    assert (outcome.code, "there is no channel; set AUTOFLOW_WEBHOOK_URL" in outcome.log) == (2, True)
+    assert (outcome.code, "no notification channel is set; set AUTOFLOW_WEBHOOK_URL" in outcome.log) == (2, True)
     path.write_text(path.read_text() + "notify: {email: me@example.org, events: [failed], no_new_date: 3d}\n")
     outcome = deployment.run("check")
     assert outcome.code == 0
-    assert "notify.email: no e-mail can be sent without a mail server; set AUTOFLOW_SMTP_URL" in outcome.log
-    assert "notify.no_new_date: nobody is told, since 'late' is not in notify.events" in outcome.log
+    assert "notify.email: e-mail needs a mail server; set AUTOFLOW_SMTP_URL" in outcome.log
+    assert "notify.no_new_date: no notifications are sent, because 'late' is not in notify.events" in outcome.log
     path.write_text(path.read_text().replace("events: [failed]", "events: [faild]").replace("me@", "me at "))
     outcome = deployment.run("check")
     assert outcome.code == 2
@@ -161,5 +161,5 @@ def test_check_and_notify_say_what_is_missing(deployment: Deployment) -> None:
     assert "notify.email: found 'me at example.org', expected an e-mail address such as me@example.org" in outcome.log
     outcome = deployment.run("--check", AUTOFLOW_APPRISE_URLS="json://geheim", AUTOFLOW_SMTP_URL="http://geheim")
     assert outcome.code == 2
-    assert "AUTOFLOW_SMTP_URL: is no address of a mail server; expected one such as smtp://" in outcome.log
+    assert "AUTOFLOW_SMTP_URL: is not the address of a mail server; expected one such as smtp://" in outcome.log
     assert "geheim" not in outcome.log

@@ -39,7 +39,7 @@ def recorded_failure(deployment: Deployment) -> Any:
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("401", "the token has expired: make a new one in FlowAuth"), ("403", "the token lacks a scope")],
+    [("401", "the token has expired: create a new one in FlowAuth"), ("403", "the token lacks a scope")],
 )
 def test_the_record_says_what_to_do_about_a_call_that_flowapi_refuses(
     deployment: Deployment, flowapi: FlowapiStandin, fault: str, words: str

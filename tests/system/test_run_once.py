@@ -69,7 +69,7 @@ def test_notebooks_run_in_order_and_pass_values_on_and_a_second_run_does_nothing
 
     again = deployment.run("--run-once")
     assert again.code == 0
-    assert "nothing was due" in again.log
+    assert "no runs were due" in again.log
     assert len(deployment.made("notebooks/*")) == 2
 
 
@@ -168,7 +168,7 @@ def test_a_flowapi_that_answers_badly_is_exit_code_3(
     flowapi.set_fault(fault)
     outcome = deployment.run("--run-once")
     assert outcome.code == 3, outcome.log
-    assert f"FlowAPI at {flowapi.url} gave no available dates" in outcome.log
+    assert f"FlowAPI at {flowapi.url} returned no available dates" in outcome.log
     assert "Traceback" not in outcome.log
     assert deployment.environment["FLOWAPI_TOKEN"] not in outcome.log
 

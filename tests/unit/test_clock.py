@@ -51,7 +51,7 @@ def in_this_process() -> Iterator[tuple[str, ast.Module]]:
 
 
 def clocks_asked(tree: ast.Module) -> set[str]:
-    """Find what is asked for the time, by whatever name its module was imported."""
+    """Find what was requested the time, by whatever name its module was imported."""
     modules = {"datetime": "datetime", "date": "date", "time": "time"}
     found = set()
     for node in ast.walk(tree):

@@ -74,7 +74,7 @@ def test_a_reader_that_has_stopped_holds_nobody_up_and_hears_what_was_lost(
     lines = b"".join(found).decode().splitlines()
     numbers = [int(line[:4]) for line in lines if line[:4].isdigit() and line[4] == " " and "x" in line]
     assert numbers == sorted(set(numbers))
-    (lost,) = [int(line.split()[0]) for line in lines if "lines of the log were lost" in line]
+    (lost,) = [int(line.split()[0]) for line in lines if "log lines were dropped" in line]
     assert lost == 1000 - len(numbers) > 0
     assert lines[-1] == "the last"
     os.close(reading)

@@ -101,14 +101,12 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                 raise self._failure(index, shown[-1].ename, shown[-1].evalue) from error
             raise self._failure(index, error.ename, error.evalue) from error
         except CellTimeoutError as error:
-            message = f"what the cell printed did not arrive within {OUTPUT_PATIENCE} s after its end"
+            message = f"the output of the cell did not arrive within {OUTPUT_PATIENCE} s after its end"
             raise self._failure(index, "OutputLost", message) from error
         except DeadKernelError as error:
             raise self._failure(index, "DeadKernelError", self._how_kernel_ended("in the middle of a cell")) from error
         if self._told_to_stop:
-            raise self._failure(
-                index, "KeyboardInterrupt", "AutoFlow interrupted this cell, which went on all the same"
-            )
+            raise self._failure(index, "KeyboardInterrupt", "AutoFlow interrupted this cell, but it did not stop")
         if "raises-exception" not in cell.metadata.get("tags", ()):
             for output in cell.get("outputs", ()):
                 # shown without being raised, as by a value that fails to be displayed
@@ -144,13 +142,11 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             return "the kernel was killed by signal 9, most likely because memory ran out"
         if returncode in CRASHES:
             name = signal.strsignal(-returncode)
-            return (
-                f"the kernel crashed {when}, by signal {-returncode} ({name}): a library that is not Python is at fault"
-            )
+            return f"the kernel crashed {when}, by signal {-returncode} ({name}): a native library is the likely cause"
         if returncode is not None and returncode < 0:
             return f"the kernel was killed by signal {-returncode} ({signal.strsignal(-returncode)})"
         code = "" if returncode is None else f", with exit code {returncode}"
-        return f"the kernel ended by itself {when}{code}"
+        return f"the kernel exited {when}{code}"
 
     def output(
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
@@ -171,7 +167,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             return kept
         if before <= OUTPUT_LIMIT:
             note = (
-                f"\n[AutoFlow: more than {OUTPUT_LIMIT // 1_000_000} MB of output in this cell; the rest is left out]\n"
+                f"\n[AutoFlow: more than {OUTPUT_LIMIT // 1_000_000} MB of output in this cell; the rest is omitted]\n"
             )
             outs.append(v4.new_output("stream", name="stderr", text=note))
         return None

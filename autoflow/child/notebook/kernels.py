@@ -59,7 +59,7 @@ class KernelClient(AsyncKernelClient):
                 await self.iopub_channel.get_msg(timeout=patience)
             except Empty:
                 if not await self.is_alive():
-                    raise KernelNotReadyError("the kernel ended before it was ready") from None
+                    raise KernelNotReadyError("the kernel exited before it was ready") from None
             else:
                 return
         raise KernelNotReadyError(f"the kernel was not ready within {timeout:g} s")

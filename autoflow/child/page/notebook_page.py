@@ -46,7 +46,7 @@ def notebook_page(path: Path, name: str) -> tuple[str, str]:
         else:
             body = _body(path)
     except Exception as error:  # noqa: BLE001  # a notebook may have anything in it, in any place
-        message = f"It can not be shown: {_complaint(path) or shortened(f'{type(error).__name__}: {error}')}."
+        message = f"It cannot be shown: {_complaint(path) or shortened(f'{type(error).__name__}: {error}')}."
     page = (
         environment()
         .get_template("notebook.html")
@@ -75,7 +75,7 @@ def _complaint(path: Path) -> str | None:
     try:
         read_notebook(path)
     except OSError as error:
-        return f"it can not be read ({error.strerror})"
+        return f"it cannot be read ({error.strerror})"
     except ValueError as error:
         return f"it {error}"
     return None

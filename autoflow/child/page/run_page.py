@@ -63,7 +63,7 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
     try:
         date = dt.date.fromisoformat(asked.request["date"])
     except ValueError:
-        raise NotFoundError("No date is asked for; expected one such as 2016-01-01.") from None
+        raise NotFoundError("No date given; expected one such as 2016-01-01.") from None
     situation = asked.situation(date, date)
     answers = []
     for trigger in _triggers(asked):
@@ -95,7 +95,7 @@ def _triggers(asked: Asked) -> list[Trigger]:
         return [triggers[int(number)]]
     found = [trigger for trigger in triggers if trigger.workflow_name == workflow]
     if not found:
-        raise NotFoundError(f"No trigger in workflows.yml runs {shown(workflow or 'what is asked for')}.")
+        raise NotFoundError(f"No trigger in workflows.yml runs {shown(workflow or 'what was requested')}.")
     return found
 
 

@@ -137,11 +137,11 @@ def _failure(asked: Asked, run: RecordedRun) -> dict[str, Any]:
     workflow = asked.definitions.workflows.get(run.workflow)
     again = ""
     if failures and workflow is None:
-        again = "not tried again: its workflow is gone"
+        again = "not retried: its workflow was removed"
     elif failures and workflow:
         given_up = is_given_up(workflow.retries, failures)
         moment = next_try(workflow.retries, failures)
-        again = "given up" if given_up else "" if moment <= asked.now else f"tried again at {moment:%Y-%m-%d %H:%M}"
+        again = "given up" if given_up else "" if moment <= asked.now else f"retried at {moment:%Y-%m-%d %H:%M}"
     return {
         "run": run,
         "link": asked.links.page(f"runs/{run.id}"),

@@ -21,6 +21,7 @@ from autoflow.child.report.html_content import visible_text
 from autoflow.child.report.pages import MISSING_PICTURE
 from autoflow.child.report.pictures import missing
 from autoflow.child.report.words import INVISIBLE, Seen, is_gone, lacking, words_of
+from autoflow.wording import counted
 
 TAGS = (
     "a|abbr|b|body|br|button|caption|center|code|col|dd|details|div|dl|dt|em|figure|font|form|h[1-6]|head|hr|html|i|"
@@ -90,7 +91,7 @@ def check_pdf(path: Path, expected: Expected, blank: frozenset[str] = frozenset(
         producer = str(pdf.get_metadata_value("Creator"))
         pdf.close()
     except (PdfiumError, OSError) as error:
-        raise BrokenReportError(f"the PDF can not be read back ({error})") from error
+        raise BrokenReportError(f"the PDF cannot be read back ({error})") from error
     text = "\n".join(sheet.text for sheet in sheets)
     complaints = list(_complaints(text, expected))
     if not sheets:
@@ -166,7 +167,7 @@ def check_html(path: Path, expected: Expected) -> Found:
         complaints.append("it is empty")
     empty = sum(not re.match(r"data:image/[\w.+-]+;base64,.", source) for source in sources)
     if empty:
-        complaints.append(f"{empty} of its pictures are not there")
+        complaints.append(f"{counted(empty, 'picture')} missing")
     shown = Counter(source.partition(",")[2] for source in sources)
     files = {file: base64.b64encode(file.read_bytes()).decode() for file in expected.pictures}
     if gone := {file for file, encoded in files.items() if encoded not in shown}:
@@ -208,11 +209,11 @@ def _complaints(text: str, expected: Expected) -> Iterator[str]:
     tags = {match.group(): match.group(1).lower() for match in TAG.finditer(text)}
     unexpected = [tag for tag, name in tags.items() if f"<{name}" not in shown]
     if unexpected:
-        yield f"HTML is on its pages as text, such as {unexpected[0][:80]}"
+        yield f"HTML appears as text on its pages, such as {unexpected[0][:80]}"
     squeezed = _squeezed(expected.shown)
     for match in PICTURE_SYNTAX.finditer(text):
         if _squeezed(match.group()) not in squeezed:
-            yield f"markdown is on its pages as text: {match.group()[:80]}"
+            yield f"markdown appears as text on its pages: {match.group()[:80]}"
             break
 
 

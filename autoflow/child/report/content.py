@@ -155,7 +155,7 @@ def _settle(data: dict[str, Any]) -> str | None:
     if any(kind in data for kind in SHOWN_OUTPUTS) or _is_record(data):
         return None
     if interactive:
-        return "something interactive"
+        return "interactive output"
     kinds = ", ".join(sorted(data))
     # nbconvert would write it into a file
     data.pop("application/pdf", None)

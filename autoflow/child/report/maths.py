@@ -37,7 +37,7 @@ def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[Undrawn]]:
     Returns
     -------
     asciidoc : str
-        A formula that can not be drawn is in it as its source.
+        A formula that cannot be drawn is in it as its source.
     undrawn : list of Undrawn
         Which those are.
     """

@@ -147,7 +147,7 @@ def _no_glyphs(script: str, characters: list[str]) -> Said:
     package = PACKAGES.get(script, "fonts-noto-core")
     shown = " ".join(characters[:10]) + (" ..." if len(characters) > 10 else "")
     return Said(
-        f"no font here has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
+        f"no installed font has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
         f" install with: apt-get install {package}",
         tuple(characters),
         tuple(characters),
@@ -205,7 +205,7 @@ def _asciidoctor(
     # nothing is written outside of its directory either
     made = source.with_name(f"made-{output.name}")
     arguments = [
-        # files outside of the workspace can not be included
+        # files outside of the workspace cannot be included
         "--safe-mode=safe",
         f"--base-dir={source.parent}",
         # says which characters no font has
@@ -223,7 +223,7 @@ def _asciidoctor(
     except FileNotFoundError:
         raise ConversionError(f"{program[0]} not found; install with: apt-get install ruby-asciidoctor-pdf") from None
     except (TimeoutError, subprocess.TimeoutExpired):
-        raise ConversionError(f"{program[0]} did not end within {CONVERSION_TIMEOUT:g} s") from None
+        raise ConversionError(f"{program[0]} did not finish within {CONVERSION_TIMEOUT:g} s") from None
     messages = printed.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if code != 0 or not made.exists():
         # where in a program in Ruby it went wrong is nothing that its user can mend

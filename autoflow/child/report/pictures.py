@@ -42,7 +42,7 @@ for prefix, uri in (("", SVG[1:-1]), ("xlink", "http://www.w3.org/1999/xlink")):
 
 
 class PictureError(ValueError):
-    """A picture can not be used; the message is for a person."""
+    """A picture cannot be used; the message is for a person."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def raster(content: bytes) -> Drawn:
             picture: Image.Image = Image.open(io.BytesIO(content))
             picture.load()
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "is damaged, or of no kind that is known" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = "is damaged, or of an unknown type" if isinstance(error, UnidentifiedImageError) else str(error)
         raise PictureError(f"the picture {reason}") from None
     plain = picture.format == "PNG" and picture.mode in ("RGB", "L", "P") and "transparency" not in picture.info
     if (plain and not picture.info.get("interlace")) or (picture.format == "JPEG" and picture.mode in ("RGB", "L")):
@@ -194,7 +194,7 @@ def svg(content: bytes) -> Drawn:
         When it is no SVG.
     """
     if b"<!ENTITY" in content:
-        raise PictureError("its SVG declares entities, which are not taken")
+        raise PictureError("its SVG declares entities, which are not allowed")
     try:
         # as a parsed document it has no other entities than XML's own
         root = ET.fromstring(content)  # noqa: S314
@@ -304,7 +304,7 @@ def missing(name: str) -> str:
     if re.match(r"(https?|ftp):", name):
         return f"the picture {name} is not loaded from the web; attach it to its cell, or put it beside the notebook"
     return (
-        f"the picture {name[:200]} is not there; it must be in the directory of workflows.yml, or attached to its cell"
+        f"the picture {name[:200]} was not found; it must be in the directory of workflows.yml, or attached to its cell"
     )
 
 

@@ -150,7 +150,7 @@ def _make(
     for each in said:
         notices += _with_cells(each, document)
     if scan.is_in(found.text) or (output["format"] == "html" and scan.is_in(path.read_text(encoding="utf-8"))):
-        raise ReportError(f"FlowAPI's token is in the {output['format']}, which is not kept")
+        raise ReportError(f"FlowAPI's token is in the {output['format']}, which is therefore discarded")
     return {
         "file": path.name,
         "format": output["format"],

@@ -132,7 +132,7 @@ def _split(columns: Sequence[Column], index: int, size: float, room: float) -> l
 
 
 def _part(columns: Sequence[Column], chosen: tuple[int, ...], size: float, room: float) -> Part:
-    """Share the room out: to each column what it can not do without, and of the rest what it asks for."""
+    """Share the room out: to each column what it cannot do without, and of the rest what it asks for."""
     scale = size / NORMAL
     if sum(columns[number].widest * scale + PADDING for number in chosen) <= room:
         return Part(chosen, None)

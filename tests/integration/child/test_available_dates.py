@@ -54,11 +54,11 @@ def test_the_dates_are_those_that_flowclient_gets(flowapi: FlowapiStandin) -> No
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("401", "it answered with status 401: Token has expired"),
-        ("403", "it answered with status 403: User claims verification failed"),
-        ("500", "it answered with status 500: "),
-        ("truncated", "it can not be reached: peer closed connection|its answer is no list of dates"),
-        ("nonsense", "it answered with a web page"),
+        ("401", "it responded with status 401: Token has expired"),
+        ("403", "it responded with status 403: User claims verification failed"),
+        ("500", "it responded with status 500: "),
+        ("truncated", "it cannot be reached: peer closed connection|its response is not a list of dates"),
+        ("nonsense", "it responded with a web page"),
     ],
 )
 def test_it_fails_where_flowclient_fails(flowapi: FlowapiStandin, fault: str, message: str) -> None:
@@ -71,12 +71,12 @@ def test_it_fails_where_flowclient_fails(flowapi: FlowapiStandin, fault: str, me
 
 def test_a_server_that_is_not_there_and_a_wrong_address_are_told(flowapi: FlowapiStandin) -> None:
     url = flowapi.url
-    with pytest.raises(NoAnswerError, match="it answered with status 404"):
+    with pytest.raises(NoAnswerError, match="it responded with status 404"):
         ask(f"{url}/elsewhere")
     flowapi.stop()
-    with pytest.raises(NoAnswerError, match=r"it can not be reached: .*refused"):
+    with pytest.raises(NoAnswerError, match=r"it cannot be reached: .*refused"):
         ask(url)
-    with pytest.raises(NoAnswerError, match="it can not be reached"):
+    with pytest.raises(NoAnswerError, match="it cannot be reached"):
         ask("http://no-such-host.invalid")
 
 

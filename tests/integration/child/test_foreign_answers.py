@@ -110,23 +110,23 @@ def bomb(encoding: str) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("say", "words"),
     [
-        (endless, "its answer has more than 16,000,000 bytes"),
-        (endless_head, "it can not be reached: "),
-        (bomb("gzip"), "its answer has more than 16,000,000 bytes when it is unpacked"),
-        (bomb("deflate"), "its answer has more than 16,000,000 bytes when it is unpacked"),
-        (answered(b"xxxx", "200 OK", "Content-Encoding: br"), "packed in a way that was not asked for (br)"),
-        (answered(b"xxxx", "200 OK", "Content-Encoding: gzip"), "can not be unpacked"),
-        (answered(b"[" * 1_000_000), "is no list of dates by CDR type"),
-        (answered(b'{"available_dates": ' + b"9" * 5000 + b"}"), "is no list of dates by CDR type"),
+        (endless, "its response has more than 16,000,000 bytes"),
+        (endless_head, "it cannot be reached: "),
+        (bomb("gzip"), "its response has more than 16,000,000 bytes when decompressed"),
+        (bomb("deflate"), "its response has more than 16,000,000 bytes when decompressed"),
+        (answered(b"xxxx", "200 OK", "Content-Encoding: br"), "an unexpected encoding (br)"),
+        (answered(b"xxxx", "200 OK", "Content-Encoding: gzip"), "cannot be decompressed"),
+        (answered(b"[" * 1_000_000), "is not a list of dates by CDR type"),
+        (answered(b'{"available_dates": ' + b"9" * 5000 + b"}"), "is not a list of dates by CDR type"),
         (answered(listing(calls=[f"{year:04}-01-01" for year in range(1, 9999)] * 2)), ""),
-        (answered(b'{"available_dates": {"\\ud800": []}}'), r"the CDR type '\\ud800' is no name"),
-        (answered(b'{"available_dates": {"\\u001b[2J": []}}'), "is no name"),
-        (answered(b'{"available_dates": {"\\u202eabc": []}}'), "is no name"),
-        (answered(listing(**{"x" * 1_000_000: []})), "is no name"),
-        (answered(listing(**{"": []})), "is no name"),
-        (answered(b'{"available_dates": {"calls": "2016-01-01"}}'), "the dates of calls are no list"),
-        (answered(b'{"available_dates": {"calls": ["2016-13-01"]}}'), "is no list of dates"),
-        (answered(b'{"available_dates": {"calls": [null]}}'), "is no list of dates"),
+        (answered(b'{"available_dates": {"\\ud800": []}}'), r"the CDR type '\\ud800' is not a name"),
+        (answered(b'{"available_dates": {"\\u001b[2J": []}}'), "is not a name"),
+        (answered(b'{"available_dates": {"\\u202eabc": []}}'), "is not a name"),
+        (answered(listing(**{"x" * 1_000_000: []})), "is not a name"),
+        (answered(listing(**{"": []})), "is not a name"),
+        (answered(b'{"available_dates": {"calls": "2016-01-01"}}'), "the dates of calls are not a list"),
+        (answered(b'{"available_dates": {"calls": ["2016-13-01"]}}'), "is not a list of dates"),
+        (answered(b'{"available_dates": {"calls": [null]}}'), "is not a list of dates"),
         (answered(b'{"msg": "a\\u001b[2J\\nb\\u202e' + b"x" * 10_000 + b'"}', "500 X"), "500: a\\x1b[2J b\\u202exxx"),
     ],
 )
@@ -170,25 +170,25 @@ PAGE = b"<!doctype html><title>Log in\n here</title>"
 @pytest.mark.parametrize(
     ("say", "words"),
     [
-        (answered(b'{"msg": "Token has expired"}', "401 X"), "the token has expired: make a new one in FlowAuth"),
+        (answered(b'{"msg": "Token has expired"}', "401 X"), "the token has expired: create a new one in FlowAuth"),
         (answered(b'{"msg": "Signature verification failed"}', "422 X"), "the token is not for this FlowAPI"),
         (answered(b'{"msg": "Audience doesn\'t match"}', "422 X"), "the token is not for this FlowAPI"),
         (answered(b'{"msg": "Token is missing the \\"aud\\" claim"}', "422 X"), "the token is not for this FlowAPI"),
         (answered(b'{"msg": "Not enough segments"}', "422 X"), "the token is damaged"),
         (answered(b'{"msg": "User claims verification failed"}', "403 X"), "lacks the scope get_available_dates"),
-        (answered(PAGE, "200 OK", HTML), "a web page ('Log in here'); is that FlowAPI, and not a login page"),
-        (answered(PAGE, "404 Not Found", HTML), "404: Not Found ('Log in here'); there is no FlowAPI at FLOWAPI_URL"),
-        (answered(PAGE, "403 Forbidden", HTML), "is that FlowAPI, and not a login page"),
-        (answered(PAGE, "500 X", HTML), "FlowAPI itself failed"),
-        (answered(PAGE, "502 Bad Gateway", HTML), "a server in front of FlowAPI answers, and FlowAPI does not"),
-        (answered(PAGE, "400 Bad Request", HTML), "http:// where https:// is wanted"),
+        (answered(PAGE, "200 OK", HTML), "a web page ('Log in here'); is FLOWAPI_URL the address of a login page"),
+        (answered(PAGE, "404 Not Found", HTML), "404: Not Found ('Log in here'); FlowAPI was not found at FLOWAPI_URL"),
+        (answered(PAGE, "403 Forbidden", HTML), "is FLOWAPI_URL the address of a login page"),
+        (answered(PAGE, "500 X", HTML), "FlowAPI failed internally"),
+        (answered(PAGE, "502 Bad Gateway", HTML), "a proxy in front of FlowAPI responded, but FlowAPI did not"),
+        (answered(PAGE, "400 Bad Request", HTML), "http:// instead of https://"),
         (
             answered(b"", "302 Found", "Location: https://me:pw@login.example.org/a?secret=1"),
-            "302: Found; it leads on to login.example.org, which is not followed",
+            "302: Found; it redirects to login.example.org, which is not followed",
         ),
         (answered(b"", "302 Found", "Location: http://[::1"), "Invalid URL in location header"),
-        (lambda connection: connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46"), "http:// where https:// is wanted"),
-        (lambda connection: None, "http:// where https:// is wanted"),
+        (lambda connection: connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46"), "http:// instead of https://"),
+        (lambda connection: None, "http:// instead of https://"),
     ],
 )
 def test_what_to_do_is_told(say: Callable[[socket.socket], None], words: str) -> None:
@@ -201,19 +201,19 @@ def test_what_to_do_is_told(say: Callable[[socket.socket], None], words: str) ->
 def test_https_where_http_is_spoken_is_told() -> None:
     with server(answered(b"{}", "400 Bad Request")) as url, pytest.raises(NoAnswerError) as raised:
         work({"url": url.replace("http://", "https://"), "ssl_certificate": ""}, Path())
-    assert "https:// where http:// is wanted" in str(raised.value)
+    assert "https:// instead of http://" in str(raised.value)
 
 
 def test_a_certificate_file_without_certificates_is_told(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_text("nothing of the kind\n")
-    with pytest.raises(NoAnswerError, match=r"SSL_CERTIFICATE_FILE: .*ca.pem holds no certificates"):
+    with pytest.raises(NoAnswerError, match=r"SSL_CERTIFICATE_FILE: .*ca.pem contains no certificates"):
         work({"url": "https://127.0.0.1:1", "ssl_certificate": str(path)}, Path())
 
 
 @pytest.mark.parametrize("url", ["http://exa mple.org", "http://" + "a" * 70 + ".org", "http://127.0.0.1:1/\ud800"])
 def test_an_address_that_is_none_is_told(url: str) -> None:
-    with pytest.raises(NoAnswerError, match="it can not be reached"):
+    with pytest.raises(NoAnswerError, match="it cannot be reached"):
         work({"url": url, "ssl_certificate": ""}, Path())
 
 
@@ -221,7 +221,7 @@ def test_an_address_that_is_none_is_told(url: str) -> None:
     ("variables", "words"),
     [
         ({"ALL_PROXY": "socks5://me:geheim@127.0.0.1:1080"}, "ALL_PROXY (socks5://127.0.0.1:1080) names a SOCKS proxy"),
-        ({"http_proxy": "ftp://127.0.0.1"}, "http_proxy (ftp://127.0.0.1) is no address of a proxy"),
+        ({"http_proxy": "ftp://127.0.0.1"}, "http_proxy (ftp://127.0.0.1) is not the address of a proxy"),
         (
             {"HTTP_PROXY": "http://me:geheim@127.0.0.1:1"},
             "refused, through the proxy of HTTP_PROXY (http://127.0.0.1:1)",
@@ -276,7 +276,7 @@ def test_a_heartbeat_that_is_led_in_circles_or_told_too_much_ends(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with server(lead_on) as url:
         monkeypatch.setenv("AUTOFLOW_HEARTBEAT_URL", url)
-        with pytest.raises(NotSentError, match="it leads on more than 5 times"):
+        with pytest.raises(NotSentError, match="it redirects more than 5 times"):
             send({"channel": "heartbeat"}, Path())
     with server(say) as url:
         monkeypatch.setenv("AUTOFLOW_HEARTBEAT_URL", url)

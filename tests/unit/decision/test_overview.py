@@ -90,10 +90,10 @@ def test_a_failed_date_says_when_it_is_tried_again_and_one_that_is_given_up_that
     assert states_of(given) == "xfG-wd-"
     failed = explain(given, TRIGGER, day(2))
     assert failed.next_try == NOW + dt.timedelta(minutes=5)
-    assert failed.reason == "failed 1 time, last at 2026-11-23 11:55 UTC; tried again at 2026-11-23 12:05 UTC"
-    assert "had all its attempts" in explain(given, TRIGGER, day(3)).reason
+    assert failed.reason == "failed 1 time, last at 2026-11-23 11:55 UTC; retried at 2026-11-23 12:05 UTC"
+    assert "out of retries" in explain(given, TRIGGER, day(3)).reason
     later = replace(given, now=NOW + dt.timedelta(hours=1))
-    assert explain(later, TRIGGER, day(2)).reason.endswith("tried again at the next tick")
+    assert explain(later, TRIGGER, day(2)).reason.endswith("retried at the next tick")
 
 
 def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_it_run() -> None:
@@ -107,7 +107,7 @@ def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_i
     assert answer.missing == (day(4), day(9))
     assert answer.reason == (
         "no data (none of calls, sms) for 2016-01-04, 2016-01-09; if these arrive it can run;"
-        " 2016-01-04 is older than dates that are there, and may never arrive"
+        " 2016-01-04 is older than available dates, and may never arrive"
     )
 
 
@@ -139,7 +139,7 @@ def test_what_was_asked_for_is_due_whatever_else_is_said_until_it_failed_again()
     skips = Skips((Skip("w", day(2), "", "no", NOW - dt.timedelta(hours=1)),))
     assert states_of(situation(skips=skips, requests=asked(2, after))) == "xdd-wd-"
     assert states_of(situation(skips=skips, requests=asked(2, before))) == "xxd-wd-"
-    assert "somebody asked for this repair" in explain(situation(requests=asked(1, NOW, 9)), TRIGGER, day(1)).reason
+    assert "repair requested" in explain(situation(requests=asked(1, NOW, 9)), TRIGGER, day(1)).reason
 
 
 def test_a_stencil_that_holds_no_day_excludes_the_date_and_says_so() -> None:
@@ -282,7 +282,7 @@ def test_a_date_that_lacks_one_of_the_types_says_which() -> None:
     waiting = explain(given, trigger, day(4))
     assert waiting.reason == (
         "no data of sms for 2016-01-03; if 2016-01-03 arrives it can run;"
-        " 2016-01-03 is older than dates that are there, and may never arrive"
+        " 2016-01-03 is older than available dates, and may never arrive"
     )
     assert waiting.lacking == {day(3): ("sms",)}
     assert span(given) == (day(2), day(5))
@@ -308,7 +308,7 @@ def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() ->
     failed = {"latest": {key(2): Latest(1, "failed")}, "failed": {key(2): Failures(1, NOW - DAY)}}
     given, trigger = restricted(situation(**failed), dates="* * mon")
     assert explain(given, trigger, day(2)).reason.endswith(
-        "it is not tried again: not one of the dates '* * mon'; the next one is 2016-01-04"
+        "it is not retried: not one of the dates '* * mon'; the next one is 2016-01-04"
     )
     # until somebody asks for it
     asked_for, trigger = restricted(situation(**failed, requests=asked(2, NOW)), dates="* * mon")
@@ -317,10 +317,10 @@ def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() ->
 
 def test_the_age_of_the_list_and_the_time_without_one_are_told() -> None:
     polled = NOW - dt.timedelta(hours=3, minutes=5)
-    silence = Silence(NOW - dt.timedelta(hours=1), NOW, "it answered with status 500")
+    silence = Silence(NOW - dt.timedelta(hours=1), NOW, "it responded with status 500")
     assert list_age(polled, None, NOW) == [f"dates as FlowAPI listed them at {moment(polled)}, 3 hours ago"]
     assert list_age(None, silence, NOW) == [
-        f"FlowAPI gives no list since {moment(silence.since)}: it answered with status 500"
+        f"no list from FlowAPI since {moment(silence.since)}: it responded with status 500"
     ]
     assert len(list_age(polled, silence, NOW)) == 2
     for length, words in ((dt.timedelta(days=2), "2 days ago"), (dt.timedelta(minutes=1), "1 minute ago")):

@@ -65,9 +65,9 @@ def test_dates_that_fail_alike_are_one_message_and_other_cells_are_another() -> 
         "nor any other",
         "",
         "4 dates: 2016-01-01 to 2016-01-03, 2016-01-05",
-        "Tried again: from 2026-11-23 12:10 UTC on.",
-        "All about it: autoflow show 5",
-        "All of them: autoflow runs --workflow flows --state failed",
+        "Retry: from 2026-11-23 12:10 UTC on.",
+        "Details: autoflow show 5",
+        "All: autoflow runs --workflow flows --state failed",
     )
     assert found.messages[0].dates == ("2016-01-01", "2016-01-02", "2016-01-03", "2016-01-05")
 
@@ -102,7 +102,7 @@ def test_what_is_skipped_or_asked_for_by_nothing_any_more_is_no_cause() -> None:
     skips = Skips((Skip("flows", run.reference_date, "", "no data", NOW),))
     known = told(news(scene(run), {}, nothing))
     assert news(scene(run, skips=skips), {}, nothing).messages == ()
-    assert subjects(news(scene(run, skips=skips), known, nothing)) == ["flows: what failed is skipped now"]
+    assert subjects(news(scene(run, skips=skips), known, nothing)) == ["flows: the failed runs are skipped now"]
     other = replace(DEFINITIONS, triggers=(Trigger("flows", {"unit": "admin2"}),))
     found = news(scene(run, definitions=other), known, nothing)
     assert (found.messages, len(found.over)) == ((), 1)
@@ -124,7 +124,7 @@ def test_nothing_is_over_while_a_tick_is_under_way() -> None:
 def test_each_run_is_given_up_once_and_not_beside_its_failure() -> None:
     found = news(scene(failed(1), attempts=3), {}, nothing)
     assert [message.event for message in found.messages] == ["failed"]
-    assert "Given up after 3 attempts; to try again: autoflow rerun 1" in found.messages[0].lines
+    assert "Given up after 3 attempts; to retry: autoflow rerun 1" in found.messages[0].lines
     known = told(found)
     found = news(scene(failed(1), failed(2), attempts=3), known, nothing)
     assert subjects(found) == ["flows: given up: 2016-01-02"]
@@ -182,7 +182,7 @@ def test_late_dates_are_told_by_workflow_and_new_dates_are_waited_for() -> None:
     known = told(found)
     fresh = listed_at({"calls": ["2016-01-03"]}, NOW + 81 * HOUR)
     found = news(scene(definitions=definitions, listed=fresh, now=NOW + 81 * HOUR), known, nothing)
-    assert subjects(found) == ["new dates have appeared; the newest is 2016-01-03", "flows: no date is late any more"]
+    assert subjects(found) == ["new dates have appeared; the newest is 2016-01-03", "flows: no dates are late now"]
 
 
 def test_what_nobody_wants_to_hear_is_not_told() -> None:
@@ -197,7 +197,7 @@ def test_a_hostile_workflow_name_makes_a_command_that_is_harmless() -> None:
     trigger = replace(TRIGGER, workflow_name=run.workflow)
     definitions = replace(DEFINITIONS, workflows={run.workflow: workflow}, triggers=(trigger,))
     (message,) = news(scene(run, replace(run, id=9), definitions=definitions), {}, nothing).messages
-    assert message.lines[-1] == "All of them: autoflow runs --workflow 'x; rm -rf '\\''~'\\''' --state failed"
+    assert message.lines[-1] == "All: autoflow runs --workflow 'x; rm -rf '\\''~'\\''' --state failed"
 
 
 def test_what_is_excluded_or_asked_for_on_other_dates_ends_without_a_word() -> None:

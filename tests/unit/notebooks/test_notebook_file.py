@@ -113,7 +113,7 @@ CODE = {"cell_type": "code", "metadata": {}, "source": "", "outputs": [], "execu
         ({**CODE, "metadata": {"tags": 3}}, "has a cell 2 whose tags are 3, expected a list of texts"),
         ({**CODE, "metadata": {"tags": ["a", None]}}, "has a cell 2 whose tags are"),
         ({"cell_type": "raw", "source": "", "attachments": 3}, "has a cell 2 whose attachments are 3"),
-        ({**CODE, "source": "\ud800"}, "it has half a character in it"),
+        ({**CODE, "source": "\ud800"}, "it contains half of a surrogate pair"),
     ],
 )
 def test_a_cell_of_which_it_is_unclear_what_is_meant_is_refused(tmp_path: Path, cell: Any, message: str) -> None:
@@ -235,17 +235,17 @@ def test_what_a_check_accepts_an_execution_accepts(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff", "is no notebook: it is not UTF-8 text"),
-        (b"", "is no notebook: its JSON breaks at line 1"),
-        (b'{"cells": [\n}', "is no notebook: its JSON breaks at line 2"),
-        (b"[" * 100_000, "is no notebook: its JSON is nested too deeply"),
+        (b"\xff", "is not a notebook: it is not UTF-8 text"),
+        (b"", "is not a notebook: its JSON breaks at line 1"),
+        (b'{"cells": [\n}', "is not a notebook: its JSON breaks at line 2"),
+        (b"[" * 100_000, "is not a notebook: its JSON is nested too deeply"),
         (b"[" + b"1" * 5000 + b"]", "or has too long a number"),
-        ([], "is no notebook: it has no nbformat"),
-        ({"cells": []}, "is no notebook: it has no nbformat"),
+        ([], "is not a notebook: it has no nbformat"),
+        ({"cells": []}, "is not a notebook: it has no nbformat"),
         ({"nbformat": 1, "cells": []}, "is a notebook of format 1, expected format 4; save it in a current"),
         ({"nbformat": 5, "cells": []}, "is a notebook of format 5, expected format 4"),
-        ({"nbformat": True, "cells": []}, "is no notebook: it has no nbformat"),
-        ({"nbformat": 4}, "is no notebook: it has no cells"),
+        ({"nbformat": True, "cells": []}, "is not a notebook: it has no nbformat"),
+        ({"nbformat": 4}, "is not a notebook: it has no cells"),
     ],
 )
 def test_a_file_that_is_no_notebook_is_told(tmp_path: Path, content: Any, message: str) -> None:

@@ -125,28 +125,28 @@ def test_limits_are_read(inputs: Path) -> None:
         ("schedule: \"0 0 * * *\"", "schedule: '0 0 * *'",
          ["workflows.yml:11:13: available_dates_sensor.schedule: found '0 0 * *' with 4 fields, expected five"]),
         ("schedule: \"0 0 * * *\"", "schedule: '0 0 31 2 *'", ["never ticks: there is no such date"]),
-        ("schedule: \"0 0 * * *\"", "schedule: '0 25 * * *'", ["whose hour '25' can not be read; expected 0 to 23"]),
+        ("schedule: \"0 0 * * *\"", "schedule: '0 25 * * *'", ["whose hour '25' cannot be read; expected 0 to 23"]),
         ("schedule: \"0 0 * * *\"", "schedule: 5", ["schedule: found 5, expected text; put it in quotes"]),
         ("schedule:", "timezone: Mars/Base\n  schedule:", ["found 'Mars/Base', expected an IANA time zone"]),
-        ("workflow_name: flows", "workflow_name: flow", ["there is no workflow 'flow'; did you mean 'flows'?"]),
+        ("workflow_name: flows", "workflow_name: flow", ["unknown workflow 'flow'; did you mean 'flows'?"]),
         ("glues.ipynb", "glue.ipynb", ["glue.ipynb not found in ", "did you mean 'glues.ipynb'?"]),
-        ("glues.ipynb", "../inputs/glues.ipynb/../../x.ipynb", ["leads out of the directory of workflows.yml"]),
+        ("glues.ipynb", "../inputs/glues.ipynb/../../x.ipynb", ["is outside of the directory of workflows.yml"]),
         ("glues.ipynb", "/etc/passwd", ["/etc/passwd is an absolute path, expected one from the directory"]),
-        ("glues.ipynb", "link.ipynb", ["link.ipynb leads out of the directory of workflows.yml"]),
+        ("glues.ipynb", "link.ipynb", ["link.ipynb is outside of the directory of workflows.yml"]),
         ("glues.ipynb", "of_another_kernel.ipynb",
          ["asks for the kernel 'no_such_kernel', which is not installed; install it"]),
-        ("glues.ipynb", "workflows.yml", ["workflows.yml is no notebook: its JSON breaks at line 1"]),
+        ("glues.ipynb", "workflows.yml", ["workflows.yml is not a notebook: its JSON breaks at line 1"]),
         ("glues.ipynb", ".", [". is not a file"]),
         ("filename: reads.ipynb", "output: {format: pdf, template: no.tpl}\n        filename: reads.ipynb",
          ["notebooks.report.output.template: no.tpl not found"]),
         ("filename: reads.ipynb", "output: {format: docx}\n        filename: reads.ipynb",
          ["output.format: found 'docx'; expected one of html, pdf"]),
         ("filename: reads.ipynb", "output: [{format: pdf}, {format: pdf}]\n        filename: reads.ipynb",
-         ["report.output[1].format: 'pdf' is there twice; a notebook has one report of each"]),
+         ["report.output[1].format: 'pdf' is listed twice; a notebook has one report of each"]),
         ("filename: reads.ipynb", "output: [{format: pdf}, {formt: html}]\n        filename: reads.ipynb",
          ["report.output[1].formt: unknown key; did you mean 'format'?"]),
         ("filename: reads.ipynb", "output: {format: html, theme: link.ipynb}\n        filename: reads.ipynb",
-         ["report.output.theme: link.ipynb leads out of", "report.output.theme: a theme is for pdf; remove it"]),
+         ["report.output.theme: link.ipynb is outside of", "report.output.theme: a theme is for pdf; remove it"]),
         ("name: flows", "name: flows\n    titel: x\n    language: french\n    subtitle: ' '\n    logo: glues.ipynb",
          ["workflows.yml:3:5: workflows[0].titel: unknown key; did you mean 'title'?",
           "workflows[0].language: found 'french'; expected one of ar, en, es, fr, pt",
@@ -162,10 +162,10 @@ def test_limits_are_read(inputs: Path) -> None:
          ["report.output.theme: no.yml not found in"]),
         ("filename: reads.ipynb", "output: {format: pdf, code: 1}\n        filename: reads.ipynb",
          ["report.output.code: found 1, expected"]),
-        ("      run:", "      flowapi_url:", ["'flowapi_url' is a name that AutoFlow gives a value to"]),
+        ("      run:", "      flowapi_url:", ["'flowapi_url' is a name that AutoFlow provides a value for"]),
         ("{reference_date: reference_date}", "{reference_date: report}",
-         ["workflows.yml:6:38: workflows[0].notebooks.run.parameters.reference_date: notebooks wait for each other"
-          " in a circle: run -> report -> run (each reads the next)"]),
+         ["workflows.yml:6:38: workflows[0].notebooks.run.parameters.reference_date: notebooks depend on each other"
+          " in a cycle: run -> report -> run (each reads the next)"]),
         ("{reference_date: reference_date}", "{reference_date: run}", ["notebook 'run' reads itself"]),
         ("{reference_date: reference_date}", "{reference_date: unit}",
          ["the parameter 'unit', which run of 'flows' reads, is missing; add it under parameters"]),
@@ -178,10 +178,10 @@ def test_limits_are_read(inputs: Path) -> None:
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {run: admin2}",
          ["'run' is the label of a notebook of 'flows'; rename one of them"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {reference_date: x}",
-         ["AutoFlow gives this parameter its value; remove it"]),
+         ["AutoFlow provides the value of this parameter; remove it"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      earliest_date: 2016-13-04",
-         ["workflows.yml:14:22: available_dates_sensor.workflows[0].earliest_date: found 2016-13-04, which is no"
-          " possible date (month must be in 1..12)"]),
+         ["workflows.yml:14:22: available_dates_sensor.workflows[0].earliest_date: found 2016-13-04, which is not"
+          " a valid date (month must be in 1..12)"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      earliest_date: 2016-01-04 10:00:00",
          ["expected a date such as 2016-01-01"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      date_stencil: [true]",
@@ -199,21 +199,21 @@ def test_limits_are_read(inputs: Path) -> None:
         ("  - name: flows\n", "  - name: flows\n    timeout: 30\n", ["did you mean '30s'?"]),
         ("  - name: flows\n", "  - name: flows\n    concurrency: true\n", ["found true, expected a whole number"]),
         ("  - name: flows\n", "  - name: flows\n    name: flows\n",
-         ["workflows.yml:3:5: workflows[0].name: this key is there twice, first in line 2; keep one of them"]),
+         ["workflows.yml:3:5: workflows[0].name: this key appears twice, first in line 2; keep one of them"]),
         ("  - name: flows\n", "  - name: flows\n    a: [1\n", ["is not valid YAML"]),
         ("  - name: flows\n", "  - name: flows\n\ttab: 1\n", ["is not valid YAML"]),
-        ("available_dates_sensor:", "---\navailable_dates_sensor:", ["a second document begins here"]),
+        ("available_dates_sensor:", "---\navailable_dates_sensor:", ["a second document starts here"]),
         ("workflows:\n  - name", "workflows: !!python/object:os.system\n  - name",
          ["workflows.yml:1:12: workflows: found a value of the kind !!python/object:os.system"]),
         ("workflow_name: flows", "workflow_name: [flows]", ["workflow_name: found a list, expected text"]),
         ("name: flows", "name: no", ["workflows[0].name: found false, expected text; put it in quotes"]),
         ("glues.ipynb", "Glues.ipynb", ["did you mean 'glues.ipynb'?"]),
         ("glues.ipynb", "pipe.ipynb", ["pipe.ipynb is not a file"]),
-        ("glues.ipynb", '"a\\0b"', ["is no usable file name"]),
-        ("glues.ipynb", "g" * 300, ["can not be read (File name too long)"]),
+        ("glues.ipynb", '"a\\0b"', ["is not a usable file name"]),
+        ("glues.ipynb", "g" * 300, ["cannot be read (File name too long)"]),
         ("glues.ipynb", "nameless.ipynb", ["nameless.ipynb names no kernel; open it in Jupyter"]),
         ("{reference_date: reference_date}", "{reference_date: 3}", ["found 3, expected text"]),
-        ("{reference_date: reference_date}", "{3: reference_date}", ["found the key 3, which is no text in YAML"]),
+        ("{reference_date: reference_date}", "{3: reference_date}", ["found the key 3, which YAML does not read as"]),
         ("      run:", "      1:", ["workflows.yml:4:7: workflows[0].notebooks.1: found the key 1"]),
         ("      run:", '      "":', ["workflows.yml:4:7: workflows[0].notebooks.'': found the key '', expected text"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: [unit]",
@@ -246,7 +246,7 @@ def test_limits_are_read(inputs: Path) -> None:
         ("- workflow_name: flows",
          "- {workflow_name: flows, earliest_date: 2016-01-04, latest_date: 2016-01-19, dates: '* * sun',"
          " exclude: [2016-01-10, [2016-01-16, 2016-01-18]]}",
-         ["workflows[0].exclude: leaves this trigger no date"]),
+         ["workflows[0].exclude: leaves no date for this trigger"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      exclude: 2016-01-01",
          ["exclude: found 2016-01-01, expected a list of dates and pairs of dates"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [2016-01-01, -3, [2016-01-03, 2016-01-01]]",
@@ -254,7 +254,7 @@ def test_limits_are_read(inputs: Path) -> None:
           "exclude[2]: [2016-01-03, 2016-01-01] holds no day; the start must come first"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [[2016-01-01, 3]]",
          ["exclude[0]: found [2016-01-01, 3], expected dates"]),
-        ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [2016-02-30]", ["is no possible date"]),
+        ("- workflow_name: flows", "- workflow_name: flows\n      exclude: [2016-02-30]", ["is not a valid date"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      lag: 2 days",
          ["lag: found '2 days', expected a whole number of days or a duration such as 2d or 36h"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      lag: -1", ["lag: found -1, expected a whole number"]),
@@ -333,7 +333,7 @@ def test_yaml_anchors_and_merge_keys_work(inputs: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_notebook_that_can_not_be_read_is_told(inputs: Path) -> None:
     (inputs / "glues.ipynb").chmod(0)
-    assert "can not be read" in errors_of(inputs, GOOD)[0]
+    assert "cannot be read" in errors_of(inputs, GOOD)[0]
 
 
 def test_a_mistake_hides_no_other(inputs: Path) -> None:
@@ -369,7 +369,7 @@ def test_a_misspelt_key_is_not_also_missing(inputs: Path) -> None:
 
 
 def test_workflows_of_one_name_are_told_with_both_lines(inputs: Path) -> None:
-    """Which of them a trigger's parameters are for can not be told, and is not guessed at."""
+    """Which of them a trigger's parameters are for cannot be told, and is not guessed at."""
     twin = "  - {name: flows, notebooks: {a: {filename: glues.ipynb, parameters: {reference_date: unit}}}}\n"
     text = GOOD.replace("available_dates", f"{twin}available_dates")
     assert errors_of(inputs, text + "      parameters: {unit: admin2}\n") == [
@@ -435,10 +435,13 @@ def test_whatever_the_predecessor_could_hash_has_its_hash(inputs: Path, value: A
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ("{1: a, 1.0: b}", "unit.1.0: this key is there twice, first in line 14; keep one of them"),
-        ("{yes: a, on: b}", "unit.on: this key is there twice, first in line 14; keep one of them"),
+        ("{1: a, 1.0: b}", "unit.1.0: this key appears twice, first in line 14; keep one of them"),
+        ("{yes: a, on: b}", "unit.on: this key appears twice, first in line 14; keep one of them"),
         ("{1: a, b: c}", "unit: found keys of different kinds, which have no order; put all of them in quotes"),
-        ("{2016-01-01: a}", "unit.2016-01-01: found the key 2016-01-01, which is no text in YAML; put it in quotes"),
+        (
+            "{2016-01-01: a}",
+            "unit.2016-01-01: found the key 2016-01-01, which YAML does not read as text; put it in quotes",
+        ),
     ],
 )
 def test_keys_that_have_no_hash_are_told(inputs: Path, keys: str, problem: str) -> None:
@@ -451,11 +454,11 @@ def test_lists_that_leave_nothing_to_run_are_warned_about(inputs: Path) -> None:
     head, _, _ = GOOD.partition("  workflows:\n    - workflow_name")
     assert [each.partition(": ")[2] for each in load(inputs, f"{head}  workflows: []\n")] == [
         "warning: workflows[0].name: no trigger under available_dates_sensor.workflows runs 'flows'",
-        "warning: available_dates_sensor.workflows: an empty list: nothing is run, whatever dates there are",
+        "warning: available_dates_sensor.workflows: an empty list: no runs are ever due",
     ]
     sensor = GOOD[GOOD.index("available_dates_sensor") :]
     (error,) = errors_of(inputs, f"workflows: []\n{sensor}")
-    assert "there is no workflow 'flows'" in error
+    assert "unknown workflow 'flows'" in error
     nothing = f"workflows: []\n{sensor.partition('  workflows')[0]}  workflows: []\n"
     assert len(load(inputs, nothing)) == 2
 
@@ -540,13 +543,13 @@ def test_a_trigger_goes_before_the_sensor(inputs: Path) -> None:
 def test_types_that_are_there_twice_and_all_of_one_are_doubtful(inputs: Path) -> None:
     warnings = load(inputs, GOOD + "      cdr_types: [calls, calls]\n      require: all\n")
     assert [warning.split(": ", 2)[2] for warning in warnings] == [
-        "available_dates_sensor.workflows[0].cdr_types[1]: 'calls' is there twice; it counts once",
-        "available_dates_sensor.workflows[0].require: all of one type are as good as any; name more than 'calls'"
+        "available_dates_sensor.workflows[0].cdr_types[1]: 'calls' is listed twice; it counts once",
+        "available_dates_sensor.workflows[0].require: with one type, all means the same as any; name more than 'calls'"
         " under cdr_types",
     ]
     text = GOOD.replace("  schedule:", "  cdr_types: [calls]\n  schedule:") + "      require: all\n"
     (warning,) = load(inputs, text)
-    assert "workflows[0].require: all of one type" in warning
+    assert "workflows[0].require: with one type, all means" in warning
 
 
 def test_a_notebook_without_a_parameters_cell_is_doubtful(inputs: Path) -> None:

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""YAML with places: what is read, and the words for what can not be."""
+"""YAML with places: what is read, and the words for what cannot be."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_files_from_all_kinds_of_editors_are_read(tmp_path: Path, text: str) -> 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: 1\nb: 2\na: 3\n", "3:1: a: this key is there twice, first in line 1; keep one of them"),
-        ("a: 2016-13-04\n", "1:4: a: found 2016-13-04, which is no possible date (month must be in 1..12)"),
-        ("a: 2016-01-01 25:00:00\n", "1:4: a: found 2016-01-01 25:00:00, which is no possible date (hour"),
-        ("a: !!timestamp soon\n", "1:4: a: found soon, which is no possible date"),
-        ("a: !!int x\n", "1:4: a: found x, which is no possible number"),
+        ("a: 1\nb: 2\na: 3\n", "3:1: a: this key appears twice, first in line 1; keep one of them"),
+        ("a: 2016-13-04\n", "1:4: a: found 2016-13-04, which is not a valid date (month must be in 1..12)"),
+        ("a: 2016-01-01 25:00:00\n", "1:4: a: found 2016-01-01 25:00:00, which is not a valid date (hour"),
+        ("a: !!timestamp soon\n", "1:4: a: found soon, which is not a valid date"),
+        ("a: !!int x\n", "1:4: a: found x, which is not a valid number"),
         ("a: " + "1" * 5000, "1:4: a: found 1111"),
         ("a: 0x" + "f" * 5000, "1:4: a: found '0xffff"),
         ("a: .nan\n", "1:4: a: found '.nan', expected a finite number"),
@@ -90,8 +90,8 @@ def test_files_from_all_kinds_of_editors_are_read(tmp_path: Path, text: str) -> 
         ("a: !!map x\n", "1:4: a: found a value of the kind !!map"),
         ("a: !!str [x]\n", "1:4: a: found a value of the kind !!str"),
         ("a: =\n", "1:4: a: found '=', expected text (in quotes)"),
-        ("a: {3: x}\n", "1:5: a.3: found the key 3, which is no text in YAML; put it in quotes"),
-        ("yes: x\n", "1:1: yes: found the key yes, which is no text in YAML"),
+        ("a: {3: x}\n", "1:5: a.3: found the key 3, which YAML does not read as text; put it in quotes"),
+        ("yes: x\n", "1:1: yes: found the key yes, which YAML does not read as text"),
         ("2016-01-01: x\n", "1:1: 2016-01-01: found the key 2016-01-01"),
         ("? [a, b]\n: x\n", "1:3: found a list or mapping as a key, expected text"),
         ("a: {<<: 3}\n", "1:9: a.<<: found something else after <<, expected a mapping"),
@@ -116,12 +116,12 @@ def test_what_is_wrong_in_an_anchor_is_told_once(tmp_path: Path) -> None:
     [
         ("", "f.yml: is empty; expected the keys 'workflows'"),
         ("# nothing yet\n", "f.yml: is empty"),
-        ("a: 1\n---\nb: 2\n", "f.yml:3:1: a second document begins here"),
+        ("a: 1\n---\nb: 2\n", "f.yml:3:1: a second document starts here"),
         ("a:\n\tb: 1\n", "f.yml:2:1: is not valid YAML: found a tab; indent with spaces"),
         ("a: * * * * *\n", "f.yml:1:5: is not valid YAML: text that begins with * must be in quotes"),
         ("a: b: c\n", "f.yml:1:5: is not valid YAML: found a ':' where no key can be"),
-        ("a: 1\nb\nc: 2\n", "f.yml:3:1: is not valid YAML: a key without its ':' is in the line before"),
-        ("a:\n  b: 1\n c: 2\n", "f.yml:3:2: is not valid YAML: the indentation does not fit"),
+        ("a: 1\nb\nc: 2\n", "f.yml:3:1: is not valid YAML: the line before has a key without its ':'"),
+        ("a:\n  b: 1\n c: 2\n", "f.yml:3:2: is not valid YAML: the indentation does not match"),
         ("a: [1\n", "f.yml:2:1: is not valid YAML: while parsing a flow sequence"),
         ("a: 'x\n", "f.yml:2:1: is not valid YAML: while scanning a quoted scalar"),
         ("a: *b\n", "f.yml:1:4: is not valid YAML: found undefined alias 'b'"),
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_yaml_is_told_with_its_place(tmp_path: Path, text: str
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match=r"not found; .* is empty or not there: is it mounted"):
+    with pytest.raises(DefinitionError, match=r"not found; .* is empty or missing: is it mounted"):
         read_yaml(tmp_path / "f.yml")
     with pytest.raises(DefinitionError, match=r"cannot be read \(Is a directory\)"):
         read_yaml(tmp_path)

@@ -90,11 +90,11 @@ def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
         ("AUTOFLOW_DB_URI", "sqlite://", "names no file"),
         ("AUTOFLOW_DB_URI", "sqlite:///:memory:", "names no file"),
         ("AUTOFLOW_LOG_LEVEL", "LOUD", "expected one of DEBUG, INFO"),
-        ("FLOWAPI_URL", "flowapi.example.org", "is no web address"),
+        ("FLOWAPI_URL", "flowapi.example.org", "is not a web address"),
         ("FLOWAPI_URL", "https://me:geheim@flowapi.example.org", "has a user name or a password in it"),
-        ("SSL_CERTIFICATE_FILE", "/etc/no-such-file.pem", "is no file that can be read"),
-        ("SSL_CERTIFICATE_FILE", "/etc", "is no file that can be read"),
-        ("SSL_CERTIFICATE_FILE", "/" + "c" * 300, "is no file that can be read (File name too long)"),
+        ("SSL_CERTIFICATE_FILE", "/etc/no-such-file.pem", "is not a readable file"),
+        ("SSL_CERTIFICATE_FILE", "/etc", "is not a readable file"),
+        ("SSL_CERTIFICATE_FILE", "/" + "c" * 300, "is not a readable file (File name too long)"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable(
@@ -149,12 +149,12 @@ def test_a_token_is_looked_for_in_credentials_then_secrets_then_the_environment(
     [
         ("", "not found; set the environment variable"),
         ("   ", "not found"),
-        ("not-a-token-at-all", "can not be decoded"),
-        ("aaaa.bbbb.cccc", "can not be decoded"),
+        ("not-a-token-at-all", "cannot be decoded"),
+        ("aaaa.bbbb.cccc", "cannot be decoded"),
         (a_token(sub=None), "names no user"),
         (
             a_token(exp=1479859200),
-            "expired at 2016-11-23 00:00 UTC; make a new one in FlowAuth, set FLOWAPI_TOKEN to it and restart",
+            "expired at 2016-11-23 00:00 UTC; create a new one in FlowAuth, set FLOWAPI_TOKEN and restart",
         ),
         (a_token(nbf=1893456000), "is not valid before 2030-01-01 00:00 UTC"),
     ],
@@ -191,11 +191,11 @@ def test_addresses_of_messages_are_secrets_in_files_or_the_environment(
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("AUTOFLOW_SMTP_URL", "mail.example.org:geheim", "is no address of a mail server"),
-        ("AUTOFLOW_SMTP_URL", "smtp://me:geheim/wort@mail.example.org", "is no address of a mail server"),
-        ("AUTOFLOW_WEBHOOK_URL", "hooks.example.org/geheim", "is no web address"),
-        ("AUTOFLOW_HEARTBEAT_URL", "ftp://hooks.example.org/geheim", "is no web address"),
-        ("AUTOFLOW_HEARTBEAT_URL", "https://hooks.example.org/a geheim", "is no web address"),
+        ("AUTOFLOW_SMTP_URL", "mail.example.org:geheim", "is not the address of a mail server"),
+        ("AUTOFLOW_SMTP_URL", "smtp://me:geheim/wort@mail.example.org", "is not the address of a mail server"),
+        ("AUTOFLOW_WEBHOOK_URL", "hooks.example.org/geheim", "is not a web address"),
+        ("AUTOFLOW_HEARTBEAT_URL", "ftp://hooks.example.org/geheim", "is not a web address"),
+        ("AUTOFLOW_HEARTBEAT_URL", "https://hooks.example.org/a geheim", "is not a web address"),
     ],
 )
 def test_a_wrong_address_of_messages_is_told_without_showing_it(
