@@ -30,6 +30,7 @@ from nbformat import v4
 
 from autoflow.child.asciidoctor import SERVER, Line, ruby_of
 from autoflow.jobs.jobs import Jobs, Reply
+from autoflow.warm_process import START
 from tests.clock import PATIENCE, until
 
 mpl.use("Agg")
@@ -251,7 +252,7 @@ def test_it_ends_with_the_warm_parent_also_when_that_is_killed(trial: Trial) -> 
         async with trial.jobs.warmth(()):
             making = asyncio.create_task(trial.make())
             await asyncio.to_thread(trial.wait_until_it_runs)
-            (parent,) = (process for process in processes("autoflow.child --warm") if process.ppid() == os.getpid())
+            (parent,) = (process for process in processes(f"{START} --warm") if process.ppid() == os.getpid())
             parent.send_signal(signal.SIGKILL)
             return (await making)[0]
 
