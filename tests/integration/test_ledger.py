@@ -79,6 +79,26 @@ def test_only_new_dates_are_looked_up(store: RunStore, monkeypatch: pytest.Monke
     assert [[day - FIRST for day in days] for days in asked] == [[0, 1, 2, 3], [4, 5]]
 
 
+def test_a_run_that_ends_while_much_is_looked_up_is_not_taken_for_one_that_is_to_be_made(store: RunStore) -> None:
+    dates = 5_000
+    listed = listed_at({"calls": [dt.date.fromordinal(FIRST + day).isoformat() for day in range(dates)]}, NOW)
+    ledger = Ledger(store.read)
+
+    async def looking() -> list[Days]:
+        found = asyncio.create_task(ledger.unsettled(DEFINITIONS, ready_days(DEFINITIONS, listed, NOW)))
+        # the first dates have been looked up, and the last have not
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not found.done()
+        succeed(store, 0, 0, dates - 1)
+        for day in (0, dates - 1):
+            ledger.forget(build_run(WORKFLOW, TRIGGERS[0], dt.date.fromordinal(FIRST + day)))
+        return await found
+
+    first = asyncio.run(looking())[0]
+    assert [day - FIRST for day in first] == list(range(1, dates - 1))
+
+
 def test_other_definitions_are_looked_up_from_the_start(store: RunStore) -> None:
     succeed(store, 0, 0)
     ledger = Ledger(store.read)
