@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.seeds import live
 
-GROUP, GROUPS = 5, 4
+GROUP, GROUPS = 5, 2
 """How many seeds a test lives, and how many tests there are: they spread over the cores."""
 
 
