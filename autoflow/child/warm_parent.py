@@ -140,6 +140,9 @@ class WarmParent:
         except RefusedError as error:
             self._answer(workspace, refused=str(error))
             return None
+        except Exception as error:  # noqa: BLE001  # the jobs that were forked already go on: they would die with this process
+            self._answer(workspace, refused=f"{type(error).__name__}: {error}", defect=True)
+            return None
         line = self._asciidoctor.line() if self._asciidoctor and request["kind"] == "report" else None
         # a collection of rubbish would copy the memory that all forks share
         gc.freeze()
@@ -194,19 +197,21 @@ class WarmParent:
             self._expects_reports = True
             # no job waits for what makes others quicker
             self._ahead.append("report")
-        worker = import_module(f"autoflow.child.{request['kind']}")
         if request["kind"] != "notebook":
+            import_module(f"autoflow.child.{request['kind']}")
             return
+        from autoflow.child import notebook
+
         # whether plots go into the notebook is decided when matplotlib is imported
         os.environ.setdefault("MPLBACKEND", INLINE_PLOTS)
         # what is wrong with a notebook, or with what it imports, is for the job itself to tell
         with suppress(OSError, ValueError):
             text = Path(request["notebook"]).read_text(encoding="utf-8")
-            worker.prepare(text)
+            notebook.prepare(text)
             wanted = wanted_by(text, request["preload"])
             if wanted:
                 # one of them may have imported papermill, and then a notebook sees it too
-                worker.complete()
+                notebook.complete()
             for name in wanted:
                 self._preloaded.add(name.partition(".")[0])
                 with suppress(Exception):

@@ -279,7 +279,8 @@ class Jobs:
                 self._in_vain = 0
                 return fork
             except NotWarmError as error:
-                logger.info("a job could not be forked and is started in a new process: %s", error)
+                level = logging.WARNING if error.unexpected else logging.INFO
+                logger.log(level, "a job could not be forked and is started in a new process: %s", error)
         with (workspace / "log.txt").open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -36,7 +36,17 @@ class Process(Protocol):
 
 
 class NotWarmError(Exception):
-    """No fork can be had, and why; a job can be started from nothing instead."""
+    """No fork can be had, and why; a job can be started from nothing instead.
+
+    Parameters
+    ----------
+    unexpected
+        Whether this is a fault: other refusals belong to the ordinary course of things.
+    """
+
+    def __init__(self, why: str, *, unexpected: bool = False) -> None:
+        super().__init__(why)
+        self.unexpected = unexpected
 
 
 class Fork:
@@ -106,7 +116,8 @@ class WarmParent:
                 return await answer
         except (TimeoutError, OSError) as error:
             self.kill()
-            raise NotWarmError(f"the warm parent does not respond ({error or 'timed out'})") from error
+            why = f"the warm parent does not respond ({error or 'timed out'})"
+            raise NotWarmError(why, unexpected=True) from error
         except NotWarmError:
             self.retire()
             raise
@@ -154,7 +165,7 @@ class WarmParent:
         self.retired = True
         for asked in self._asked.values():
             if not asked.done():
-                asked.set_exception(NotWarmError("the warm parent has exited"))
+                asked.set_exception(NotWarmError("the warm parent has exited", unexpected=True))
         for fork in self._forks.values():
             # they are killed with it
             fork.end(-signal.SIGKILL)
@@ -173,4 +184,4 @@ class WarmParent:
                 # nobody waits for it any more
                 fork.send_signal(signal.SIGKILL)
         elif asked is not None and not asked.done():
-            asked.set_exception(NotWarmError(message["refused"]))
+            asked.set_exception(NotWarmError(message["refused"], unexpected="defect" in message))

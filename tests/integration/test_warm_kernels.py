@@ -11,8 +11,9 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 import psutil
@@ -94,6 +95,35 @@ IS_FORK = "print(b'autoflow.child' in open('/proc/self/cmdline', 'rb').read())"
 def test_a_kernel_is_forked_where_it_can_be(trial: Trial) -> None:
     assert trial.say(IS_FORK) == "True\n"
     assert trial.say(IS_FORK, warm=False) == "False\n"
+
+
+@pytest.mark.parametrize("library", sorted({module.partition(".")[0] for module in PRELOAD}))
+def test_a_kernel_is_forked_with_each_library_that_is_imported_ahead(trial: Trial, library: str) -> None:
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    assert trial.say(f"import {library}", IS_FORK, preload=PRELOAD) == "True\n"
+
+
+def test_a_defect_of_the_warm_parent_ends_no_other_job_and_is_told(
+    trial: Trial, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run_both() -> tuple[tuple[Reply, list[Any]], tuple[Reply, list[Any]]]:
+        async with trial.jobs.warmth(()):
+            go = trial.directory / "go"
+            cell = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
+            waiting = asyncio.create_task(trial.call(trial.notebook("waits", cell)))
+            while len(family()) < 3:  # noqa: ASYNC110  # there is nothing to wait for
+                await asyncio.sleep(0.1)
+            # no list of modules: nothing that AutoFlow would send
+            trial.jobs.keep_warm(cast(Any, [1]))
+            other = await trial.call(trial.notebook("asks", IS_FORK))
+            go.touch()
+            return await waiting, other
+
+    (waited, _), (other, outputs) = asyncio.run(run_both())
+    assert waited.cause == other.cause == "done"
+    assert text_of(outputs) == "False\n"
+    assert "a job could not be forked and is started in a new process: AttributeError" in caplog.text
 
 
 def test_what_a_notebook_sees_of_its_process_is_the_same(trial: Trial) -> None:

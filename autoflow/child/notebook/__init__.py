@@ -4,5 +4,6 @@
 """One notebook, executed by papermill in a kernel of its own."""
 
 from autoflow.child.notebook.notebook import prepare, work
+from autoflow.child.notebook.papermill import complete
 
-__all__ = ["prepare", "work"]
+__all__ = ["complete", "prepare", "work"]
