@@ -197,21 +197,19 @@ class WarmParent:
             self._expects_reports = True
             # no job waits for what makes others quicker
             self._ahead.append("report")
+        worker = import_module(f"autoflow.child.{request['kind']}")
         if request["kind"] != "notebook":
-            import_module(f"autoflow.child.{request['kind']}")
             return
-        from autoflow.child import notebook
-
         # whether plots go into the notebook is decided when matplotlib is imported
         os.environ.setdefault("MPLBACKEND", INLINE_PLOTS)
         # what is wrong with a notebook, or with what it imports, is for the job itself to tell
         with suppress(OSError, ValueError):
             text = Path(request["notebook"]).read_text(encoding="utf-8")
-            notebook.prepare(text)
+            worker.prepare(text)
             wanted = wanted_by(text, request["preload"])
             if wanted:
                 # one of them may have imported papermill, and then a notebook sees it too
-                notebook.complete()
+                worker.complete()
             for name in wanted:
                 self._preloaded.add(name.partition(".")[0])
                 with suppress(Exception):
