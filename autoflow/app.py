@@ -26,6 +26,7 @@ from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import RunState
 from autoflow.sensor import Executor, preload_of
 from autoflow.settings import Settings, check_directories, job_environment, make_caches, read_token
+from autoflow.shared_data import SharedData
 from autoflow.system import Control, Notifier, Signals
 from autoflow.warm_process import WarmProcess
 from autoflow.web import IndexPage, Outlook, Pages
@@ -65,6 +66,7 @@ def open_context(
                 ledger=Ledger(store.read),
                 jobs=jobs,
                 outputs=outputs,
+                shared=SharedData(settings.outputs_dir / "shared"),
                 progress=progress,
                 conditions=conditions,
                 steering=Steering(store),
@@ -77,6 +79,7 @@ def open_context(
                     attempt.workflow,
                     attempt.reference_date,
                 )
+            context.shared.recover(lambda attempt: store.read.has_succeeded(int(attempt)))
             yield context
         finally:
             jobs.close()

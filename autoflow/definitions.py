@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -14,6 +14,17 @@ from autoflow.dates import REFERENCE_DATE_ONLY, DataRule, DateStencil, Interval,
 
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
+
+DIRECTORIES: Mapping[str, Literal["run_dir", "shared_dir", "inputs_dir"]] = {
+    "run_dir": "run_dir",
+    "shared_dir": "shared_dir",
+    "inputs_dir": "inputs_dir",
+    "dagrun_data_dir": "run_dir",
+    "shared_data_dir": "shared_dir",
+    "notebook_dir": "inputs_dir",
+    "static_dir": "inputs_dir",
+}
+"""Names that stand for directories, those of flowpyter-task among them, unless a parameter or a label has the name."""
 
 PRELOAD = ("flowclient", "geopandas", "matplotlib.pyplot", "numpy", "pandas", "scrapbook")
 """Modules that are imported ahead for notebooks that import them, where nothing else is asked for."""
@@ -118,9 +129,24 @@ class Workflow:
 
     def wanted_parameters(self) -> set[str]:
         """Names that a trigger of this workflow has to give values to."""
+        return self.usable_parameters() - DIRECTORIES.keys()
+
+    def usable_parameters(self) -> set[str]:
+        """Names that a trigger of this workflow may give values to."""
         labels = {notebook.label for notebook in self.notebooks}
         used = {name for notebook in self.notebooks for name in notebook.parameters.values()}
         return used - labels - AUTOMATIC_PARAMETERS
+
+    def directories(self, given: Collection[str]) -> dict[str, str]:
+        """Directories that notebooks ask for, and the names by which they do.
+
+        Parameters
+        ----------
+        given
+            Names that have a value already.
+        """
+        names = (self.usable_parameters() & DIRECTORIES.keys()) - set(given)
+        return {name: DIRECTORIES[name] for name in sorted(names)}
 
 
 @dataclass(frozen=True)

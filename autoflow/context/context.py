@@ -20,6 +20,7 @@ from autoflow.jobs import Jobs
 from autoflow.model import RunStore
 from autoflow.progress import Progress
 from autoflow.settings import Settings
+from autoflow.shared_data import SharedData
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Context:
     ledger: Ledger
     jobs: Jobs
     outputs: Outputs
+    shared: SharedData
     progress: Progress
     conditions: Conditions
     steering: Steering

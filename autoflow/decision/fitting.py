@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from autoflow.definitions import AUTOMATIC_PARAMETERS, Definitions, Workflow
+from autoflow.definitions import AUTOMATIC_PARAMETERS, DIRECTORIES, Definitions, Workflow
 from autoflow.runs import source_stem
 from autoflow.wording import shown
 
@@ -93,7 +93,7 @@ def _names_read(workflow: Workflow) -> set[str]:
     """Name the workflow parameters that notebooks take."""
     labels = {notebook.label for notebook in workflow.notebooks}
     names = {name for notebook in workflow.notebooks for name in notebook.parameters.values()}
-    return names - labels - AUTOMATIC_PARAMETERS
+    return names - labels - AUTOMATIC_PARAMETERS - DIRECTORIES.keys()
 
 
 def _listed(names: Iterable[str]) -> str:

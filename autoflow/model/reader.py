@@ -572,6 +572,11 @@ class RunReader:
         ).fetchone()
         return bool(row[0])
 
+    def has_succeeded(self, run_id: int) -> bool:
+        """Whether an attempt is recorded as a success."""
+        row = self._connection.execute("SELECT state FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return row is not None and row[0] == RunState.SUCCESS
+
     def reports_of(self, key: RunKey, label: str) -> list[Path]:
         """List the reports of a notebook that attempts at a run have made, the oldest first."""
         rows = self._connection.execute(

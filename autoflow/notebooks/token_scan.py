@@ -14,6 +14,7 @@ import base64
 import binascii
 import codecs
 import html
+import io
 import json
 import re
 import zlib
@@ -34,6 +35,9 @@ DEEPEST = 3
 
 SMALL = 100_000
 """Bytes of what a picture says beside its pixels that are decoded to the deepest layer."""
+
+LONGEST_TOKEN = 20_000
+"""Bytes, encoded, that two pieces of a large file have in common."""
 
 LARGE = 4_000_000
 """Bytes of a layer from which on nothing below those that lie in it is looked at."""
@@ -105,6 +109,37 @@ class TokenScan:
     def is_in(self, text: str) -> bool:
         """Whether a text holds the token."""
         return self._is_in([text], numbers=True)
+
+    def is_in_file(self, path: Path) -> bool:
+        """Whether a file of any kind holds the token: small ones are decoded as texts are, large ones are not.
+
+        Of archives such as xlsx the members are looked at.
+        """
+        if not self.folded and not self.plain:
+            return False
+        if path.stat().st_size <= LARGE:
+            content = path.read_bytes()
+            return self._below(content, DEEPEST) or self._in_members(content)
+        with path.open("rb") as file:
+            before = b""
+            while chunk := file.read(LARGE):
+                if self._below(before + chunk, 0):
+                    return True
+                before = chunk[-LONGEST_TOKEN:]
+        return False
+
+    def _in_members(self, content: bytes) -> bool:
+        import zipfile
+
+        if content[:2] != b"PK":
+            return False
+        unreadable = zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error, EOFError
+        with suppress(*unreadable), zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.infolist()[:PACKED_PIECES]:
+                with archive.open(member) as packed:
+                    if self._below(packed.read(UNPACKED), 1):
+                        return True
+        return False
 
     def cell_in(self, notebook: Mapping[str, Any]) -> int | None:
         """Find the cell with the token, by its position as the analyst counts; 0 is outside of all cells."""

@@ -489,14 +489,14 @@ def _trigger_problems(
         Whether the workflow has the right shape, so that a parameter it does not use is truly not used.
     """
     labels = {notebook.label for notebook in workflow.notebooks}
-    wanted, name = workflow.wanted_parameters(), shown(workflow.name)
+    wanted, usable, name = workflow.wanted_parameters(), workflow.usable_parameters(), shown(workflow.name)
     given = _parameters(trigger)
     for parameter in given:
         if parameter in AUTOMATIC_PARAMETERS:
             message = "AutoFlow provides the value of this parameter; remove it"
         elif parameter in labels:
             message = f"{shown(parameter)} is the label of a notebook of {name}; rename one of them"
-        elif parameter not in wanted and whole:
+        elif parameter not in usable and whole:
             message = f"no notebook of {name} uses this parameter; {did_you_mean(parameter, wanted)}"
         else:
             continue

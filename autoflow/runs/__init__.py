@@ -11,6 +11,8 @@ from autoflow.runs.naming import (
     latest_stems,
     output_stem,
     own_parameters,
+    run_place,
+    shared_name,
     source_stem,
 )
 from autoflow.runs.runs import (
@@ -42,5 +44,7 @@ __all__ = [
     "own_parameters",
     "parameters_hash",
     "recorded_run",
+    "run_place",
+    "shared_name",
     "source_stem",
 ]

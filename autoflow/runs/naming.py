@@ -89,6 +89,19 @@ def dated_names(run: Run, label: str) -> tuple[str, tuple[str, str]]:
     return f"{workflow}/{run.reference_date}", (plain, own)
 
 
+def run_place(run: Run) -> str:
+    """Name the directory of a run's intermediate data, ``runs/<workflow>/<reference date>_<parameters hash>``."""
+    return f"runs/{_safe(run.workflow.name)}/{run.reference_date}_{run.parameters_hash[:12]}"
+
+
+def shared_name(run: Run) -> str:
+    """Name the data that runs of a workflow with the same parameters share, the dates left out."""
+    own, plain = own_parameters(run.parameters), _safe(run.workflow.name)
+    if not own and plain == run.workflow.name:
+        return plain
+    return f"{plain}-{_digest([run.workflow.name, own], 12)}"
+
+
 def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Leave the dates out of parameters."""
     return {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}

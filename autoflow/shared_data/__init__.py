@@ -3,11 +3,12 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """Data that the runs of a workflow share: each run works on a copy, and what it wrote appears when it has succeeded.
 
-`SharedDirectory.open_view` copies the newest version, `View.changes` finds what a run has changed in its copy,
-`SharedDirectory.stage` makes the next version of it, and `SharedDirectory.commit` shows that to others in one step.
+`SharedData.directory` finds the data of one workflow. `SharedDirectory.open_view` copies their newest version,
+`View.changes` finds what a run has changed in its copy, `SharedDirectory.stage` makes the next version of it, and
+`SharedDirectory.commit` shows that to others in one step.
 """
 
-from autoflow.shared_data.changes import Changes, SharedDataError, View, Writer
-from autoflow.shared_data.versions import SharedDirectory, Staged, shared_directories
+from autoflow.shared_data.changes import Changes, SharedDataError, View, Writer, file_hashes
+from autoflow.shared_data.versions import SharedData, SharedDirectory, Staged
 
-__all__ = ["Changes", "SharedDataError", "SharedDirectory", "Staged", "View", "Writer", "shared_directories"]
+__all__ = ["Changes", "SharedData", "SharedDataError", "SharedDirectory", "Staged", "View", "Writer", "file_hashes"]

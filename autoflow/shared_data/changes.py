@@ -36,6 +36,8 @@ class Writer:
     """The same for all attempts at a run, and for no other run."""
     reference_date: str
     """ISO date; of two runs that write the same file at a time, the later one wins."""
+    time: str = ""
+    """ISO time of the attempt."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class SharedFile:
     """The run that its content is of."""
     reference_date: str
     """That of the run that its content is of."""
+    time: str = ""
+    """ISO time of the attempt that its content is of."""
     link: str | None = None
     """Where a symbolic link points to; None for a file."""
 
@@ -136,17 +140,18 @@ class View:
             created_by=before.created_by if before else self.writer.run,
             written_by=self.writer.run,
             reference_date=self.writer.reference_date,
+            time=self.writer.time,
             link=link,
         )
 
 
-def entries(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+def entries(directory: Path, *, strict: bool = True) -> Iterator[tuple[str, os.stat_result]]:
     """List the files and symbolic links below a directory, by relative paths; empty directories do not count.
 
     Raises
     ------
     SharedDataError
-        When there is something else, as a pipe.
+        When there is something else, as a pipe, unless not ``strict``.
     """
     # a directory that cannot be read must not pass for an empty one
     for place, directories, files in os.walk(directory, onerror=_raise):
@@ -155,8 +160,23 @@ def entries(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
             path = Path(place, name)
             status = path.lstat()
             if kind := KINDS.get(stat.S_IFMT(status.st_mode)):
+                if not strict:
+                    continue
                 raise SharedDataError(f"{path.relative_to(directory)} in shared_dir is {kind}; only files can be kept")
             yield path.relative_to(directory).as_posix(), status
+
+
+def file_hashes(directory: Path) -> dict[str, str]:
+    """Hash all files below a directory, by relative paths; links by where they point to."""
+    hashes = {}
+    for name, status in sorted(entries(directory, strict=False)):
+        path = directory / name
+        if stat.S_ISLNK(status.st_mode):
+            hashes[name] = sha256(os.fsencode(path.readlink())).hexdigest()
+        else:
+            with path.open("rb") as file:
+                hashes[name] = file_digest(file, "sha256").hexdigest()
+    return hashes
 
 
 def stamp(status: os.stat_result) -> tuple[int, ...]:

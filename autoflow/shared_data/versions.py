@@ -12,6 +12,7 @@ shared/.versions/<name>/kept-<run>/   what a failed attempt wrote, for the repai
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -57,8 +58,7 @@ class Staged:
 class SharedDirectory:
     """The shared data of one workflow and its parameters.
 
-    Nothing here waits or locks: whoever calls `stage` and `commit` sees to it that nobody else does so at the same
-    time for the same directory. `open_view` may be called meanwhile, also from a thread.
+    Its methods block. Whoever calls `stage` holds `committing` until `commit`; `open_view` may be called meanwhile.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ class SharedDirectory:
     def __init__(self, root: Path, name: str) -> None:
         self.visible = root / name
         """The link for people."""
+        self.committing = asyncio.Lock()
         self._place = root / VERSIONS / name
         self._read: Counter[int] = Counter()
 
@@ -168,6 +169,10 @@ class SharedDirectory:
         sync(self._place)
         self.tidy()
 
+    def drop(self, staged: Staged) -> None:
+        """Remove a next version that is not to be."""
+        _remove(staged.directory)
+
     def discard(self, writer: Writer) -> None:
         """Remove what was kept for a repair: the run has succeeded, or begins anew."""
         _remove(self._place / f"{KEPT}{writer.run}")
@@ -251,9 +256,29 @@ class SharedDirectory:
             sync(Path(place))
 
 
-def shared_directories(root: Path) -> list[str]:
-    """Name the directories of shared data that there are."""
-    return sorted(entry.name for entry in _listed(root / VERSIONS))
+class SharedData:
+    """All shared data of an installation.
+
+    Parameters
+    ----------
+    root
+        Directory of all shared data, among the outputs.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._directories: dict[str, SharedDirectory] = {}
+
+    def directory(self, name: str) -> SharedDirectory:
+        """Find the shared data of this name, the same object each time."""
+        if name not in self._directories:
+            self._directories[name] = SharedDirectory(self._root, name)
+        return self._directories[name]
+
+    def recover(self, succeeded: Callable[[str], bool]) -> None:
+        """Put right what a crash left in each of them; see `SharedDirectory.recover`."""
+        for entry in _listed(self._root / VERSIONS):
+            self.directory(entry.name).recover(succeeded)
 
 
 def _own(file: SharedFile, writer: Writer) -> bool:

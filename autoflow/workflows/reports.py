@@ -46,6 +46,8 @@ class Making:
     """Hashes by label of the notebooks that were executed."""
     availability: Mapping[str, Sequence[str]]
     """ISO dates of each CDR type that FlowAPI listed."""
+    written: Mapping[str, Mapping[str, str]]
+    """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
 
 async def make_reports(context: Context, making: Making, token: Token, record: Record) -> list[Path] | Failure:
@@ -186,6 +188,7 @@ def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, An
             }
             for cdr_type, dates in making.availability.items()
         },
+        "files_written": {name: dict(files) for name, files in making.written.items()},
         "flowapi_url": context.settings.flowapi_url,
         "generated": now.astimezone(dt.UTC).isoformat(timespec="seconds"),
         "replaces": [path.name for path in context.store.reports_of(run.key, making.notebook.label)],

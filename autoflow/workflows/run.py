@@ -27,8 +27,10 @@ from autoflow.progress import Task
 from autoflow.redaction import Redactor
 from autoflow.runs import Failure, Run, RunState, dated_names, latest_stems, output_stem
 from autoflow.settings import Token
+from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
 from autoflow.workflows import queries
+from autoflow.workflows.directories import Directories
 from autoflow.workflows.reports import Making, make_reports
 from autoflow.workflows.slots import Slots
 
@@ -54,6 +56,8 @@ class _Execution:
     """Hashes by label of the notebooks as they were when they were executed."""
     reports: dict[str, list[Path]] = field(default_factory=dict)
     """Reports and manifests by label."""
+
+    directories: Directories = field(kw_only=True)
 
     async def record(self, write: Callable[[], Written]) -> Written:
         """Write to the record, and wait while it cannot be written."""
@@ -102,15 +106,23 @@ async def execute(
 
     attempt, repairs = await recorded(context.conditions, stop, begin)
     logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
-    execution = _Execution(context, run, attempt, token, slots, stop, availability=availability or {})
     state, failure = RunState.INTERRUPTED, None
-    with context.steering.under_way(attempt):
+    with context.steering.under_way(attempt), context.jobs.workspace() as workspace:
+        directories = Directories(context, run, attempt.id, workspace)
+        execution = _Execution(
+            context, run, attempt, token, slots, stop, availability=availability or {}, directories=directories
+        )
         try:
             state, failure = await _attempted(execution, repairs)
         finally:
             # it stays under way, and so is not mistaken for one that a crash left, until its end is recorded
             context.steering.ending(attempt)
-            await execution.record(partial(store.finish, attempt, state, context.now(), failure))
+            try:
+                await execution.record(partial(store.finish, attempt, state, context.now(), failure))
+            except BaseException:
+                directories.release()
+                raise
+            await directories.settle(token, succeeded=state is RunState.SUCCESS)
             level = logging.ERROR if state is RunState.FAILED else logging.INFO
             how = "was cancelled" if state is RunState.INTERRUPTED and failure else _PAST_TENSE[state]
             logger.log(level, "run %d: %s %s", attempt.id, run, how)
@@ -122,6 +134,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
     context, run, attempt = execution.context, execution.run, execution.attempt
     limit = asyncio.timeout(run.workflow.timeout)
     try:
+        await execution.directories.open(repair=repairs is not None)
         if repairs is not None:
             await _reuse(execution, repairs)
         async with limit:
@@ -129,6 +142,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         if failures:
             return RunState.FAILED, _with_hint(execution, failures[0])
         if complete:
+            await execution.directories.stage(execution.token)
             await _point_at_latest(execution)
         return RunState.SUCCESS if complete else RunState.INTERRUPTED, None
     except asyncio.CancelledError:
@@ -150,6 +164,9 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         # some errors of the operating system are a TimeoutError too
         if isinstance(error, TimeoutError) and limit.expired():
             failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
+            logger.error("run %d: %s: %s", attempt.id, run, failure)
+        elif isinstance(error, SharedDataError):
+            failure = Failure(str(error))
             logger.error("run %d: %s: %s", attempt.id, run, failure)
         elif isinstance(error, OSError):
             failure = Failure(_of_system(error))
@@ -375,11 +392,14 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 executed=execution.executed,
                 sources=execution.sources,
                 availability=execution.availability,
+                written=await execution.directories.written(),
             )
             made = await make_reports(context, making, execution.token, execution.record)
         except OSError as error:
             source = str(execution.executed[notebook.label])
             made = Failure(f"report: {_of_system(error)}", notebook.label, notebook=source, of_report=True)
+        except SharedDataError as error:
+            made = Failure(str(error), notebook.label)
         finally:
             context.progress.drop(_task(execution, notebook))
         if isinstance(made, Failure):
@@ -393,6 +413,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
 def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:
     """Find what the names that a notebook's parameters are given stand for."""
     known: dict[str, Any] = {
+        **execution.directories.values,
         **execution.run.parameters,
         "flowapi_url": execution.context.settings.flowapi_url,
         **{label: str(path) for label, path in execution.executed.items()},

@@ -9,13 +9,16 @@ import base64
 import bz2
 import codecs
 import gzip
+import io
 import json
 import lzma
+import pickle
 import quopri
 import random
 import struct
 import textwrap
 import time
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -272,3 +275,28 @@ def test_a_large_notebook_takes_seconds() -> None:
     assert TokenScan.of(TOKEN).cell_in(notebook(*outputs, *printed("1 2 3\n" * 500_000))) is None
     # 50 MB of plots and 3 of text, in a second or two where nothing else is done
     assert time.process_time() - began < 15
+
+
+def archive(name: str, text: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(name, text)
+    return packed.getvalue()
+
+
+FILES = {
+    "text": f"token: {TOKEN}\n".encode(),
+    "UTF-16": TOKEN.encode("utf-16"),
+    "gzip": gzip.compress(RAW),
+    "a member of a zip": archive("xl/sharedStrings.xml", f"<t>{TOKEN}</t>"),
+    "pickle": pickle.dumps({"headers": {"Authorization": f"Bearer {TOKEN}"}}),
+    "over the border of two pieces of a large file": b"x" * (4_000_000 - len(RAW) // 2) + RAW + b"y" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_with_the_token_is_told_from_one_without(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(FILES[kind])
+    assert TokenScan.of(TOKEN).is_in_file(file)
+    assert not TokenScan.of(TOKEN.swapcase()[::-1].replace("a", "qz")).is_in_file(file)
