@@ -39,11 +39,13 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
 	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done
 
-constraints: ## write config/constraints.txt anew, with the newest version of everything
+constraints: ## write config/constraints.txt anew, with the newest of everything for each Python from 3.11.0 on
 	@"$(PYTHON)" -m venv --clear "$(VENV)-newest"
-	@"$(VENV)-newest/bin/python" -m pip install --quiet --disable-pip-version-check ".[test,apprise]"
-	@{ sed -n '/^#/p' config/constraints.txt; "$(VENV)-newest/bin/python" -m pip freeze --exclude autoflow; } \
-		> "$(VENV)-newest/constraints.txt" && mv "$(VENV)-newest/constraints.txt" config/constraints.txt
+	@"$(VENV)-newest/bin/python" -m pip install --quiet --disable-pip-version-check uv
+	@"$(VENV)-newest/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		--extra test --extra apprise --output-file "$(VENV)-newest/resolved.txt" setup.cfg
+	@{ sed -n '/^#/p' config/constraints.txt; cat "$(VENV)-newest/resolved.txt"; } > "$(VENV)-newest/constraints.txt"
+	@mv "$(VENV)-newest/constraints.txt" config/constraints.txt
 	@rm -rf "$(VENV)-newest" build *.egg-info
 
 clean: ## remove the virtual environment and what the example made
