@@ -45,7 +45,7 @@ exit codes:
      full; the systemd unit tries again
 """
 
-WITHOUT_SETTINGS = ("schema", "init")
+WITHOUT_SETTINGS = ("schema", "init", "import-dag")
 ASKING_FLOWAPI = ("check",)
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 STEERING = ("rerun", "backfill", "repair", "cancel", "skip", "unskip")

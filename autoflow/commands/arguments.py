@@ -110,6 +110,10 @@ def _add_preparing(commands: Any) -> None:
     )
     _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not contacted")
     _command(commands, "schema", "print the JSON Schema of workflows.yml, for editors")
+    dag = _command(commands, "import-dag", "write a first workflows.yml from an Airflow DAG, which is read and not run")
+    dag.add_argument("file", type=Path, metavar="FILE.py")
+    dag.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write; default: print it")
+    dag.add_argument("--dag", metavar="ID", help="which DAG, where the file has several")
     init = _command(commands, "init", "create a workflows.yml and a first notebook")
     init.add_argument("directory", type=Path, metavar="DIR")
 
