@@ -9,7 +9,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example test simulate flaky bench lint deployment constraints clean tools test-tools
+.PHONY: help example test simulate flaky bench lint key-tables deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -35,6 +35,9 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/mypy"
 	@PYTHONPATH=. "$(BIN)/lint-imports" --no-logo
+
+key-tables: $(VENV)/.stamp-test ## write the tables of keys in README.md anew, from autoflow/definitions.py
+	@"$(BIN)/python" -m tests.key_tables
 
 deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
 	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done

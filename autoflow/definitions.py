@@ -1,16 +1,42 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The content of workflows.yml as frozen data: workflows, their notebooks, and their triggers."""
+"""What workflows.yml may hold, and what it means, as frozen data.
+
+Each key of the file is a field of one class here: its annotation is what the file may hold, and its docstring is what
+editors and README.md say of it. Names that end with Keys are of keys alone; those that end with Entry are of mappings
+as the file has them, where the definition made of them has another shape.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from autoflow.dates import REFERENCE_DATE_ONLY, DataRule, DateStencil, Interval, Require
+from autoflow.dates import REFERENCE_DATE_ONLY, DataRule, Require
+from autoflow.values import (
+    MAY_BE_EMPTY,
+    ONE_OR_SEVERAL,
+    Amount,
+    AtATime,
+    Attempts,
+    CdrTypes,
+    Date,
+    Dates,
+    Duration,
+    EmailAddresses,
+    Flag,
+    Lag,
+    Limit,
+    Line,
+    ModuleName,
+    Name,
+    Stencil,
+    WebAddress,
+    Within,
+)
 
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
@@ -36,70 +62,95 @@ Language = Literal["ar", "en", "es", "fr", "pt"]
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a report says of itself as a publication; None is left out, or AutoFlow's own.
+    """Metadata of reports; a notebook's own goes before its workflow's.
 
     Texts may hold ``{name}``: a parameter of the workflow, or `autoflow.parser.sheet.DATES`.
     """
 
-    title: str | None = None
-    subtitle: str | None = None
-    organisation: str | None = None
-    contact: str | None = None
+    title: Line | None = None
+    """The title; by default the first heading, or the workflow's name. A first heading that says something else stays
+    below it."""
+    subtitle: Line | None = None
+    """Stands below the title."""
+    organisation: Line | None = None
+    """Stands above the title; the author of the PDF."""
+    contact: Line | None = None
+    """Stands at the foot of each page."""
     language: Language | None = None
-    logo: str | None = None
-    """Picture, relative to the inputs directory."""
+    """Of dates, of "Contents", "Figure", "Table" and the like, and of the file; by default `en`. A PDF cannot show `ar`
+    well; HTML can."""
+    logo: Name | None = None
+    """A picture (`.png`, `.jpg`, `.svg`) beside `workflows.yml`."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """A report to be made of a notebook."""
+    """A report of the executed notebook."""
 
-    format: Literal["pdf", "html"] = "pdf"
-    template: str | None = None
-    """Template file, relative to the inputs directory; None is AutoFlow's own."""
-    theme: str | None = None
-    """Theme file of a PDF, relative to the inputs directory; None is AutoFlow's own."""
-    code: bool = False
-    """Whether the code of cells is shown, where their tags do not say so."""
+    format: Literal["pdf", "html"]
+    """What the notebook is converted to."""
+    template: Name | None = None
+    """An asciidoc or HTML template of your own, beside `workflows.yml`."""
+    theme: Name | None = None
+    """A theme of your own for asciidoctor-pdf, beside `workflows.yml`."""
+    code: Flag = False
+    """Show the code of cells whose tags do not say otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookKeys:
+    """What the file and a definition say of a notebook in the same way."""
+
+    filename: Name
+    """The notebook: a file in the directory of `workflows.yml` or below it."""
+    parameters: Annotated[Mapping[str, str], MAY_BE_EMPTY] = field(default_factory=dict)
+    """What the notebook's parameters are given, by name: a parameter of the workflow (its value is the trigger's),
+    another notebook's label (the path of that executed notebook, so this one runs after it), or `reference_date` (ISO
+    date), `date_ranges` (list of pairs of ISO dates, from the stencil) or `flowapi_url`."""
+    timeout: Limit = 12 * 3600.0
+    """How long one execution may take. `none`: no limit."""
+    warm: Flag = True
+    """`false`: start its kernel in a new process; see "Warm kernels"."""
 
 
 @dataclass(frozen=True)
-class Notebook:
-    """One notebook in a workflow.
-
-    ``parameters`` maps the notebook's own parameter names to the names that give their values: of a
-    workflow parameter, of another notebook's label, or an automatic one.
-    """
+class Notebook(NotebookKeys):
+    """One notebook in a workflow."""
 
     label: str
-    filename: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    _: KW_ONLY
     outputs: tuple[Output, ...] = ()
-    timeout: float | None = 12 * 3600.0
-    """Seconds that one execution may take; None is no limit."""
-    warm: bool = True
-    """Whether its kernel may be forked from one that has imported its libraries already."""
     sheet: Sheet = Sheet()
     """What its reports say of themselves; what the workflow says for all of them is in it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class NotebookEntry(Sheet, NotebookKeys):
+    """One notebook of a workflow."""
+
+    output: Annotated[tuple[Output, ...], ONE_OR_SEVERAL] = ()
+    """A report, or a list of them, one of each format."""
+
+
 @dataclass(frozen=True)
 class Retries:
-    """When a failed run is tried again: pauses double from ``pause`` up to ``max_pause`` (seconds)."""
+    """When a failed run is retried."""
 
-    attempts: int | None = None
-    """How many attempts there are in all; None never gives up."""
-    pause: float = 600.0
-    max_pause: float = 24 * 3600.0
-
-
-Amount = int | dt.timedelta | None
-"""How much is kept: the newest so many, what is no older, or everything."""
+    attempts: Attempts | None = None
+    """Give up after this many attempts; by default never."""
+    pause: Duration = 600.0
+    """Pause after the first failure; each further one is twice as long."""
+    max_pause: Duration = 24 * 3600.0
+    """The longest pause."""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """How much of what a workflow made is kept; the newest that succeeded is, whatever is said here."""
+    """How much of what a workflow made is kept; by default everything.
+
+    An amount is an age such as `90d`, or a number such as `30`: the newest 30 of each notebook and set of parameters.
+    The outputs of the newest successful run are always kept, and AutoFlow removes only files that it created.
+    """
 
     notebooks: Amount = None
     """Executed notebooks of runs that succeeded."""
@@ -110,17 +161,25 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Workflow:
+class WorkflowKeys:
+    """What the file and a definition say of a workflow in the same way."""
+
+    name: Name
+    """A unique name."""
+    _: KW_ONLY
+    timeout: Limit = 24 * 3600.0
+    """How long one attempt at a run may take. `none`: no limit."""
+    retries: Retries = Retries()
+    concurrency: AtATime | None = None
+    """How many runs of this workflow may be in progress at a time; by default as many as of all workflows."""
+    keep: Keep = Keep()
+
+
+@dataclass(frozen=True)
+class Workflow(WorkflowKeys):
     """A named set of notebooks."""
 
-    name: str
     notebooks: tuple[Notebook, ...]
-    timeout: float | None = 24 * 3600.0
-    """Seconds that one attempt at a run may take; None is no limit."""
-    retries: Retries = Retries()
-    concurrency: int | None = None
-    """How many runs of this workflow may go on at a time; None sets no limit of its own."""
-    keep: Keep = Keep()
 
     def dependencies(self) -> dict[str, set[str]]:
         """Labels that each label reads, as `graphlib.TopologicalSorter` takes them."""
@@ -149,35 +208,63 @@ class Workflow:
         return {name: DIRECTORIES[name] for name in sorted(names)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkflowEntry(Sheet, WorkflowKeys):
+    """A named set of notebooks."""
+
+    notebooks: Annotated[Mapping[Name, NotebookEntry], Within({"min_length": 1})]
+    """Notebooks by label."""
+
+
 @dataclass(frozen=True)
 class Trigger:
-    """A workflow, its parameters, and the dates for which it runs.
-
-    Values in ``parameters`` are as YAML gave them; a date among them is a `datetime.date`.
-    """
+    """A workflow, its parameters, and the dates for which it runs."""
 
     workflow_name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    earliest_date: dt.date | None = None
-    date_stencil: DateStencil = REFERENCE_DATE_ONLY
-    latest_date: dt.date | None = None
+    """The name of a workflow."""
+    parameters: Annotated[Mapping[str, Any], MAY_BE_EMPTY] = field(default_factory=dict)
+    """Values for the workflow's parameters: all of them, and no others. Anything that JSON can hold, dates (text for
+    the notebook), `.inf`, `.nan`, and numbers, truth values or null as keys within a value (text for the notebook)."""
+    earliest_date: Date | None = None
+    """The first reference date."""
+    date_stencil: Stencil = REFERENCE_DATE_ONLY
+    """Dates that must have data for a run: dates, offsets in days from the reference date, and pairs `[start, end)` of
+    either."""
+    latest_date: Date | None = None
+    """The last reference date."""
     dates: str | None = None
-    """Cron fields that a reference date has to match: day of month, month, day of week."""
-    exclude: tuple[Interval, ...] = ()
-    """Reference dates that are not run."""
-    cdr_types: tuple[str, ...] | None = None
-    """None is those of the sensor."""
+    """Which reference dates are run, as three cron fields (day of month, month, day of week) such as `* * sun` or
+    `L * *`; by default every day."""
+    exclude: Dates = ()
+    """Reference dates that are not run: dates, and pairs `[start, end)` of them. Their data still counts for other
+    dates."""
+    cdr_types: CdrTypes | None = None
+    """Types that make a date available for this trigger, instead of the sensor's."""
     require: Require | None = None
-    """None is that of the sensor."""
-    lag: dt.timedelta = dt.timedelta()
+    """Whether any of the types is enough, or all must have a date, instead of what the sensor says."""
+    lag: Lag = dt.timedelta()
+    """How long after it appeared a date becomes available: days (`2`), or a duration (`36h`)."""
 
 
 @dataclass(frozen=True)
 class Concurrency:
-    """How many runs, and how many notebooks of all runs together, may go on at a time."""
+    """How many runs, and how many notebooks of all runs together, may be in progress at a time."""
 
     runs: int
     notebooks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcurrencyEntry:
+    """How much may be in progress at a time, over all workflows.
+
+    One of the two follows the other; by default both are the number of cores, at most 4.
+    """
+
+    runs: AtATime | None = None
+    """Runs at a time."""
+    notebooks: AtATime | None = None
+    """Notebooks at a time."""
 
 
 Event = Literal["failed", "recovered", "given_up", "late", "token", "trouble"]
@@ -188,41 +275,81 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 
 @dataclass(frozen=True)
 class Notify:
-    """What people are told, and whom by e-mail; durations in seconds."""
+    """What people are told, and whom by e-mail."""
 
-    email: tuple[str, ...] = ()
+    email: EmailAddresses = ()
+    """An address, or a list of them, to write to over the server of `AUTOFLOW_SMTP_URL`."""
     events: tuple[Event, ...] = EVENTS
-    no_new_date: float | None = None
-    """Tell when no new date has appeared for so long."""
-    not_done_after: float | None = None
-    """Tell of a date that is not done so long after it could have been run."""
-    page: str | None = None
-    """An address that messages end with."""
+    """A list of: `failed` (runs that fail in the same cell with the same exception are one cause), `recovered` (all of
+    them have succeeded since, or are skipped), `given_up` (a run is out of retries), `late` (the two below), `token`
+    (it expires soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble` (for ten minutes, FlowAPI has not
+    responded, `workflows.yml` has been invalid, the record not writable or the like)."""
+    no_new_date: Duration | None = None
+    """Notify when no new date has appeared for this long."""
+    not_done_after: Duration | None = None
+    """Notify of dates that are not done this long after they could have been run."""
+    page: WebAddress | None = None
+    """A link to put at the end of notifications."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorKeys:
+    """What the file and the definitions say of the sensor in the same way."""
+
+    schedule: str | None
+    """A cron expression of five fields, or an alias such as `@daily`. `null`: tick once, then exit."""
+    timezone: str = "UTC"
+    """IANA name of the time zone that the schedule is read in."""
+    cdr_types: CdrTypes | None = None
+    """A date is available when **any** of these types has data for it; by default, any type that FlowAPI lists.
+    AutoFlow warns of a type for which FlowAPI lists nothing."""
+    require: Require = "any"
+    """`any` of the types is enough, or `all`: a date is available only when every one of `cdr_types` has data for it.
+    `all` is recommended, with the types that your queries read (`event_types: null` reads calls and SMS): with `any`, a
+    date with SMS alone gives an incomplete report, and FlowMachine keeps that result after the calls arrive."""
+    order: Literal["oldest", "newest"] = "oldest"
+    """Which due runs come first."""
+    warm: Flag = True
+    """`false`: start every kernel in a new process."""
+    preload: tuple[ModuleName, ...] = PRELOAD
+    """Modules that are imported once for all notebooks that import them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorEntry(SensorKeys):
+    """When to look for new dates, and what to run for them."""
+
+    concurrency: ConcurrencyEntry = ConcurrencyEntry()
+    workflows: tuple[Trigger, ...]
+    """The triggers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """The whole of workflows.yml."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    workflows: tuple[WorkflowEntry, ...]
+    """The workflows."""
+    available_dates_sensor: SensorEntry
+    notify: Notify = Notify()
 
 
 @dataclass(frozen=True)
-class Definitions:
-    """One valid workflows.yml.
+class Definitions(SensorKeys):
+    """One valid workflows.yml; triggers keep the order of the file.
 
-    ``schedule`` is a cron expression read in ``timezone`` (an IANA name), or None to tick once.
-    ``cdr_types`` (None means every type that FlowAPI lists) and ``require`` are for triggers that do not
-    say. Triggers keep the order of the file.
+    ``cdr_types`` (None means every type that FlowAPI lists) and ``require`` are for triggers that do not say.
     """
 
     workflows: Mapping[str, Workflow]
     triggers: tuple[Trigger, ...]
-    schedule: str | None
-    timezone: str = "UTC"
-    cdr_types: tuple[str, ...] | None = None
+    _: KW_ONLY
     concurrency: Concurrency | None = None
     """None: as many runs and notebooks as there are cores, at most 4."""
-    order: Literal["oldest", "newest"] = "oldest"
-    warm: bool = True
-    """Whether jobs may be forked from a process that has imported what they need."""
-    preload: tuple[str, ...] = PRELOAD
-    require: Require = "any"
     notify: Notify = Notify()
 
     def data_rule(self, trigger: Trigger) -> DataRule:
-        """Give the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""
+        """Return the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""
         return DataRule(trigger.cdr_types or self.cdr_types, trigger.require or self.require, trigger.lag)

@@ -24,7 +24,7 @@ class DefinitionsFile:
 
     def __init__(self) -> None:
         self._reading = asyncio.Lock()
-        self._definitions = Definitions({}, (), None)
+        self._definitions = Definitions({}, (), schedule=None)
         self._seen: str | None = None
 
     async def read(self, file: Path) -> Definitions:

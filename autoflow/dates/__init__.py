@@ -15,12 +15,13 @@ from autoflow.dates.date_stencil import (
 )
 from autoflow.dates.days import Days, Stretch, days_before
 from autoflow.dates.durations import LONGEST_DAYS, duration_text, parse_duration
-from autoflow.dates.listed_dates import DataRule, ListedDates, Require, listed_at, read_dates_file
+from autoflow.dates.listed_dates import CdrType, DataRule, ListedDates, Require, listed_at, read_dates_file
 
 __all__ = [
     "LONGEST_DAYS",
     "REFERENCE_DATE_ONLY",
     "AvailableDates",
+    "CdrType",
     "DataRule",
     "DateStencil",
     "Days",

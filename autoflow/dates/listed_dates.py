@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_, or_
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from autoflow.bounded_file import LARGEST_DATES, read_bounded
 from autoflow.dates.date_stencil import AvailableDates, as_date
@@ -20,7 +20,9 @@ from autoflow.dates.days import Days, Stretch
 from autoflow.errors import AutoflowError
 from autoflow.wording import shown
 
-CDR_TYPES = ("calls", "sms", "mds", "topups")
+CdrType = Literal["calls", "sms", "mds", "topups"]
+
+CDR_TYPES: tuple[CdrType, ...] = get_args(CdrType)
 
 DAY = dt.timedelta(days=1)
 BEGINNING, END = (moment.replace(tzinfo=dt.UTC) for moment in (dt.datetime.min, dt.datetime.max))

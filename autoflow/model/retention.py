@@ -17,8 +17,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from autoflow.definitions import Amount, Keep, Workflow
+from autoflow.definitions import Keep, Workflow
 from autoflow.runs import BY_DATE
+from autoflow.values import Amount
 from autoflow.wording import counted
 
 logger = logging.getLogger(__name__)

@@ -8,32 +8,35 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import fields, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_date, parse_intervals
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     Concurrency,
+    ConcurrencyEntry,
     Definitions,
-    Keep,
+    File,
     Notebook,
-    Notify,
-    Output,
-    Retries,
+    NotebookEntry,
+    NotebookKeys,
+    SensorKeys,
     Sheet,
     Trigger,
     Workflow,
+    WorkflowEntry,
+    WorkflowKeys,
 )
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebooks import kernel_is_installed, looks_like_token, read_notebook
-from autoflow.parser.schema import ConcurrencyModel, FileModel, NotebookModel, NotifyModel, SheetModel, WorkflowModel
+from autoflow.parser.schema import entry_in, validator
 from autoflow.parser.sheet import TEXTS, complaint, merged
 from autoflow.parser.yaml_reader import Document, KeyPath, read_yaml
 from autoflow.schedule import EARLIEST, Schedule, check_dates, check_schedule, check_timezone, overlap
@@ -42,9 +45,9 @@ from autoflow.wording import closest, did_you_mean, shortened, shown
 EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
-    "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a mapping",
-    "model_type": "a mapping",
+    "dataclass_type": "a mapping",
     "greater_than": "a number greater than 0",
     "too_short": "at least one entry",
     "string_too_short": "text that is not empty",
@@ -53,6 +56,8 @@ EXPECTED = {
 }
 """What pydantic's kinds of mistakes ask for, in words for a person."""
 
+
+UNKNOWN_KEY = "unexpected_keyword_argument"
 
 LOGOS = (".png", ".jpg", ".jpeg", ".svg")
 """How the files of pictures end that every format of a report can hold."""
@@ -94,10 +99,10 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
         With every problem found, in the order of the file.
     """
     document, unreadable = read_yaml(path, _is_parameter)
-    model: FileModel | None = None
+    content: File | None = None
     mistakes: list[ErrorDetails] = []
     try:
-        model = FileModel.model_validate(document.content)
+        content = validator().validate_python(document.content)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
     problems = [
@@ -106,9 +111,9 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
         *_meaning_problems(document, path.parent, faulty={details["loc"][:2] for details in mistakes}),
     ]
     errors = sorted(problem for problem in problems if problem.severity == "error")
-    if errors or model is None:
+    if errors or content is None:
         raise DefinitionError(tuple(errors))
-    return _definitions(model), tuple(sorted(problems))
+    return _definitions(content), tuple(sorted(problems))
 
 
 def _is_parameter(path: KeyPath) -> bool:
@@ -121,7 +126,7 @@ def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable
     misspelt: set[KeyPath] = set()
     mistakes = [{**details, "loc": _as_written(document, details["loc"])} for details in mistakes]
     for details in mistakes:
-        if details["type"] == "extra_forbidden":
+        if details["type"] == UNKNOWN_KEY:
             parent, key = details["loc"][:-1], str(details["loc"][-1])
             if meant := closest(key, _keys_of(parent)):
                 misspelt.add((*parent, meant))
@@ -145,7 +150,7 @@ def _as_written(document: Document, path: KeyPath) -> KeyPath:
 
 def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Problem]:
     path, kind, found = details["loc"], details["type"], details["input"]
-    if kind == "extra_forbidden":
+    if kind == UNKNOWN_KEY:
         hint = did_you_mean(str(path[-1]), _keys_of(path[:-1]))
         yield document.problem(path, f"unknown key; {hint}", at_key=True)
     elif kind == "missing":
@@ -172,22 +177,16 @@ def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Proble
 
 def _keys_of(path: KeyPath) -> list[str]:
     """List the keys that the mapping at a path may have."""
-    model: type[BaseModel] = FileModel
+    entry: type[Any] = File
     # what follows these is a name that people choose, and no key of ours
     named = False
     for part in path:
         if isinstance(part, int) or named:
             named = False
             continue
-        named = (model, part) == (WorkflowModel, "notebooks")
-        model = NotebookModel if named else _model_in(model.model_fields[part].annotation)
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel]:
-    """Find the model that a field holds, alone, in a list, or where None may be too."""
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+        named = (entry, part) == (WorkflowEntry, "notebooks")
+        entry = entry_in(get_type_hints(entry)[part])
+    return [key.name for key in fields(entry)]
 
 
 def _meaning_problems(document: Document, directory: Path, faulty: Collection[KeyPath]) -> Iterator[Problem]:
@@ -254,7 +253,11 @@ def _outline(raw: Mapping[str, Any]) -> Workflow:
     return Workflow(
         name if isinstance(name, str) else "",
         tuple(
-            Notebook(label, "", {key: read for key, read in _parameters(notebook).items() if isinstance(read, str)})
+            Notebook(
+                label,
+                filename="",
+                parameters={key: read for key, read in _parameters(notebook).items() if isinstance(read, str)},
+            )
             for label, notebook in _mapping(raw.get("notebooks")).items()
         ),
     )
@@ -560,80 +563,33 @@ def _complaint(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _definitions(model: FileModel) -> Definitions:
-    sensor = model.available_dates_sensor
+def _definitions(file: File) -> Definitions:
+    sensor = file.available_dates_sensor
     return Definitions(
-        workflows={workflow.name: _workflow(workflow) for workflow in model.workflows},
-        triggers=tuple(
-            Trigger(
-                workflow_name=trigger.workflow_name,
-                parameters=trigger.parameters,
-                earliest_date=trigger.earliest_date,
-                date_stencil=trigger.date_stencil,
-                latest_date=trigger.latest_date,
-                dates=trigger.dates,
-                exclude=trigger.exclude,
-                cdr_types=_each_once(trigger.cdr_types),
-                require=trigger.require,
-                lag=trigger.lag,
-            )
-            for trigger in sensor.workflows
-        ),
-        schedule=sensor.schedule,
-        timezone=sensor.timezone,
-        cdr_types=_each_once(sensor.cdr_types),
+        {workflow.name: _workflow(workflow) for workflow in file.workflows},
+        sensor.workflows,
         concurrency=_concurrency(sensor.concurrency),
-        order=sensor.order,
-        warm=sensor.warm,
-        preload=tuple(sensor.preload),
-        require=sensor.require,
-        notify=_notify(model.notify),
+        notify=file.notify,
+        **_values_of(SensorKeys, sensor),
     )
 
 
-def _each_once(cdr_types: Sequence[str] | None) -> tuple[str, ...] | None:
-    return tuple(dict.fromkeys(cdr_types)) if cdr_types else None
+def _workflow(entry: WorkflowEntry) -> Workflow:
+    notebooks = tuple(_notebook(label, notebook, entry) for label, notebook in entry.notebooks.items())
+    return Workflow(notebooks=notebooks, **_values_of(WorkflowKeys, entry))
 
 
-def _workflow(model: WorkflowModel) -> Workflow:
-    return Workflow(
-        name=model.name,
-        notebooks=tuple(
-            Notebook(
-                label=label,
-                filename=notebook.filename,
-                parameters=notebook.parameters,
-                outputs=tuple(
-                    Output(output.format, output.template, output.theme, output.code) for output in notebook.output
-                ),
-                timeout=notebook.timeout,
-                warm=notebook.warm,
-                sheet=merged(_sheet(model), _sheet(notebook)),
-            )
-            for label, notebook in model.notebooks.items()
-        ),
-        timeout=model.timeout,
-        retries=Retries(model.retries.attempts, model.retries.pause, model.retries.max_pause),
-        concurrency=model.concurrency,
-        keep=Keep(model.keep.notebooks, model.keep.reports, model.keep.attempts),
-    )
+def _notebook(label: str, entry: NotebookEntry, workflow: Sheet) -> Notebook:
+    sheet = merged(Sheet(**_values_of(Sheet, workflow)), Sheet(**_values_of(Sheet, entry)))
+    return Notebook(label, outputs=entry.output, sheet=sheet, **_values_of(NotebookKeys, entry))
 
 
-def _sheet(model: SheetModel) -> Sheet:
-    return Sheet(model.title, model.subtitle, model.organisation, model.contact, model.language, model.logo)
+def _values_of(keys: type[Any], entry: Any) -> dict[str, Any]:
+    """Return the values of the keys that an entry and a definition have in common."""
+    return {key.name: getattr(entry, key.name) for key in fields(keys)}
 
 
-def _notify(model: NotifyModel) -> Notify:
-    return Notify(
-        email=tuple(dict.fromkeys(model.email)),
-        events=tuple(model.events),
-        no_new_date=model.no_new_date,
-        not_done_after=model.not_done_after,
-        page=model.page,
-    )
-
-
-def _concurrency(model: ConcurrencyModel) -> Concurrency | None:
+def _concurrency(entry: ConcurrencyEntry) -> Concurrency | None:
     """Where one of the two is not said, it follows the other."""
-    runs, notebooks = model.runs or model.notebooks, model.notebooks or model.runs
+    runs, notebooks = entry.runs or entry.notebooks, entry.notebooks or entry.runs
     return Concurrency(runs, notebooks) if runs and notebooks else None

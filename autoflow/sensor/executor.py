@@ -78,7 +78,7 @@ class Executor:
         self.stop = stop
         self._context = context
         self._watcher = watcher
-        self._work = Work(Definitions({}, (), None), (), ListedDates())
+        self._work = Work(Definitions({}, (), schedule=None), (), ListedDates())
         self._slots = Slots(1)
         self._running: dict[asyncio.Task[RunState | None], Run] = {}
         self._life: asyncio.Task[None] | None = None

@@ -24,13 +24,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoflow.context.outputs import Outputs
-from autoflow.definitions import Amount, Keep, Notebook, Trigger, Workflow
+from autoflow.definitions import Keep, Notebook, Trigger, Workflow
 from autoflow.model.retention import Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore
 from autoflow.model.tables import MIGRATIONS
 from autoflow.runs.naming import OUTPUT_SUFFIXES
 from autoflow.runs.runs import Failure, Run, RunState, build_run
 from autoflow.settings.places import Places
+from autoflow.values import Amount
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -117,7 +118,7 @@ def house() -> Iterator[House]:
 
 
 def a_run(day: int) -> Run:
-    workflow = Workflow("w", (Notebook("a", "a.ipynb"), Notebook("b", "b.ipynb")))
+    workflow = Workflow("w", (Notebook("a", filename="a.ipynb"), Notebook("b", filename="b.ipynb")))
     return build_run(workflow, Trigger("w", {}), dt.date(2016, 1, day))
 
 

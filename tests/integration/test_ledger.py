@@ -25,13 +25,13 @@ from autoflow.sensor.sensor import ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 FIRST = dt.date(2016, 1, 1).toordinal()
-WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),))
+WORKFLOW = Workflow("w", (Notebook("a", filename="a.ipynb"),))
 TRIGGERS = (
     Trigger("w", {"unit": "admin3"}),
     Trigger("w", {"unit": "admin2"}, date_stencil=DateStencil.parse([[-1, 1]])),
     Trigger("w", {"unit": "admin2"}, date_stencil=DateStencil.parse([[-1, 1]])),
 )
-DEFINITIONS = Definitions({"w": WORKFLOW}, TRIGGERS, "0 0 * * *")
+DEFINITIONS = Definitions({"w": WORKFLOW}, TRIGGERS, schedule="0 0 * * *")
 
 
 @pytest.fixture

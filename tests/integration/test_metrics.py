@@ -51,7 +51,7 @@ def make(store: RunStore, number: int, state: RunState | None, seconds: float = 
 
 def pages_of(context: Context) -> Pages:
     """Give pages of an AutoFlow that has just been started."""
-    return Pages(context, lambda: Outlook(context.now(), Definitions({}, (), None)))
+    return Pages(context, lambda: Outlook(context.now(), Definitions({}, (), schedule=None)))
 
 
 def test_attempts_are_counted_once_each_whatever_their_order(context: Context) -> None:

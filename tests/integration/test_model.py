@@ -27,7 +27,7 @@ LATER = NOW + dt.timedelta(hours=1)
 
 
 def a_run(day: int = 7) -> Run:
-    workflow = Workflow("flows", (Notebook("a", "a.ipynb"),))
+    workflow = Workflow("flows", (Notebook("a", filename="a.ipynb"),))
     return build_run(workflow, Trigger("flows", {"unit": "admin2"}), dt.date(2016, 1, day))
 
 

@@ -32,9 +32,9 @@ from autoflow.settings.places import Places
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
-WORKFLOW = Workflow("flows", (Notebook("a", "a.ipynb"),), retries=Retries(attempts=1))
+WORKFLOW = Workflow("flows", (Notebook("a", filename="a.ipynb"),), retries=Retries(attempts=1))
 TRIGGER = Trigger("flows", {"unit": "admin2"}, dt.date(2016, 1, 3))
-DEFINITIONS = Definitions({"flows": WORKFLOW}, (TRIGGER,), "0 0 * * *")
+DEFINITIONS = Definitions({"flows": WORKFLOW}, (TRIGGER,), schedule="0 0 * * *")
 DATES = [f"2016-01-0{day}" for day in (1, 2, 3, 4)]
 AVAILABLE = listed_at({"calls": DATES}, NOW)
 
@@ -131,7 +131,10 @@ def test_a_repair_is_refused_when_a_notebook_of_the_attempt_is_gone(store: RunSt
 
 
 def test_a_notebook_is_used_again_only_if_it_would_be_given_the_same(store: RunStore) -> None:
-    notebooks = (Notebook("a", "x/first.ipynb"), Notebook("b", "b.ipynb", {"read": "a", "unit": "unit"}))
+    notebooks = (
+        Notebook("a", filename="x/first.ipynb"),
+        Notebook("b", filename="b.ipynb", parameters={"read": "a", "unit": "unit"}),
+    )
     workflow, run = replace(WORKFLOW, notebooks=notebooks), {"unit": "admin2"}
     executed = {"read": "/elsewhere/first__flows_2016-01-01_0__1.ipynb", "unit": "admin2"}
     assert changed_inputs(workflow, "b", executed, run) is None

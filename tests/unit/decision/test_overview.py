@@ -39,7 +39,7 @@ LISTED = listed_at(
     {"calls": [f"2016-01-{day:02}" for day in (1, 2, 3, 5)], "sms": ["2016-01-06"]},
     NOW,
 )
-WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),), retries=Retries(attempts=3))
+WORKFLOW = Workflow("w", (Notebook("a", filename="a.ipynb"),), retries=Retries(attempts=3))
 TRIGGER = Trigger("w", {"unit": "admin3"}, dt.date(2016, 1, 2), DateStencil.parse([[-1, 1]]))
 
 
@@ -52,7 +52,7 @@ def key(number: int) -> RunKey:
 
 
 def situation(**standing: Any) -> Situation:
-    definitions = Definitions({"w": WORKFLOW}, (TRIGGER,), "0 0 * * *")
+    definitions = Definitions({"w": WORKFLOW}, (TRIGGER,), schedule="0 0 * * *")
     return Situation(definitions, LISTED, Standing(**standing), NOW)
 
 
@@ -223,7 +223,7 @@ def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
     cdr_types: tuple[str, ...] | None,
     require: Any,
 ) -> None:
-    definitions = Definitions({"w": WORKFLOW}, tuple(several), None, cdr_types=cdr_types, require=require)
+    definitions = Definitions({"w": WORKFLOW}, tuple(several), schedule=None, cdr_types=cdr_types, require=require)
     given_now = Situation(definitions, ListedDates(by_type, NOW, since), Standing(), NOW)
     first, last = dt.date(2015, 12, 25), dt.date(2016, 2, 5)
     ready = ready_days(definitions, given_now.listed, NOW)

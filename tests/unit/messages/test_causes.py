@@ -19,9 +19,9 @@ from autoflow.runs.runs import Failure, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 MINUTE, HOUR = dt.timedelta(minutes=1), dt.timedelta(hours=1)
-WORKFLOW = Workflow("flows", (Notebook("a", "a.ipynb"),), retries=Retries(attempts=3))
+WORKFLOW = Workflow("flows", (Notebook("a", filename="a.ipynb"),), retries=Retries(attempts=3))
 TRIGGER = Trigger("flows", {"unit": "admin3"})
-DEFINITIONS = Definitions({"flows": WORKFLOW}, (TRIGGER,), "0 0 * * *")
+DEFINITIONS = Definitions({"flows": WORKFLOW}, (TRIGGER,), schedule="0 0 * * *")
 
 
 def failed(day: int, cell: int = 3, id_: int | None = None, ended: dt.datetime = NOW) -> FailedRun:
@@ -208,7 +208,7 @@ def test_what_is_excluded_or_asked_for_on_other_dates_ends_without_a_word() -> N
         definitions = replace(DEFINITIONS, triggers=(replace(TRIGGER, **key),))
         found = news(scene(run, definitions=definitions), known, nothing)
         assert (found.messages, len(found.over)) == ((), 1), key
-    gone = Definitions({}, (), "0 0 * * *")
+    gone = Definitions({}, (), schedule="0 0 * * *")
     found = news(scene(run, definitions=gone), known, nothing)
     assert (found.messages, len(found.over)) == ((), 1)
 

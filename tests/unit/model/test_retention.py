@@ -119,7 +119,7 @@ def sweep(reports: Path, *files: Path) -> int:
         made(1, "2016-01-01", notebook=None, reports=files),
         made(2, "2016-01-02", notebook=None, reports=(reports / "new.pdf",)),
     ]
-    workflow = Workflow("w", (Notebook("report", "r.ipynb"),), keep=Keep(reports=1))
+    workflow = Workflow("w", (Notebook("report", filename="r.ipynb"),), keep=Keep(reports=1))
     return Sweeper(Shelf(content), (reports,)).sweep({"w": workflow}, NOW).removed
 
 
@@ -152,7 +152,7 @@ def test_nothing_that_another_has_made_is_removed(reports: Path) -> None:
 def test_what_would_go_can_be_asked_without_anything_going(reports: Path) -> None:
     old = write(reports / "old.pdf", dt.datetime(2016, 1, 1, 11, tzinfo=dt.UTC))
     shelf = Shelf([made(1, "2016-01-01", notebook=None, reports=(old,)), made(2, "2016-01-02")])
-    workflow = Workflow("w", (Notebook("report", "r.ipynb"),), keep=Keep(reports=1))
+    workflow = Workflow("w", (Notebook("report", filename="r.ipynb"),), keep=Keep(reports=1))
     (removal,) = Sweeper(shelf, (reports,)).decide({"w": workflow}, NOW)
     assert removal.files == (old,)
     assert old.exists()

@@ -111,7 +111,9 @@ def test_limits_are_read(inputs: Path) -> None:
     workflow = definitions.workflows["flows"]
     assert (workflow.timeout, workflow.concurrency) == (None, 1)
     assert workflow.retries == Retries(3, 90.0, 5400.0)
-    assert workflow.notebooks[0] == Notebook("run", "glues.ipynb", {"reference_date": "reference_date"}, timeout=1800.0)
+    assert workflow.notebooks[0] == Notebook(
+        "run", filename="glues.ipynb", parameters={"reference_date": "reference_date"}, timeout=1800.0
+    )
     assert (definitions.timezone, definitions.order) == ("Africa/Accra", "newest")
     assert definitions.concurrency == Concurrency(3, 3)
 

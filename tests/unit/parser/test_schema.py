@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from autoflow.dates.durations import parse_duration
-from autoflow.dates.listed_dates import CDR_TYPES
-from autoflow.parser.schema import CdrType, FileModel, NotebookModel, RetriesModel, WorkflowModel, json_schema
+from autoflow.definitions import NotebookEntry, Retries, WorkflowEntry
+from autoflow.parser.schema import json_schema, validator
 from tests.conftest import ROOT
+from tests.key_tables import README, keys_in, with_tables
 
 EXAMPLE = ROOT / "examples" / "inputs" / "workflows.yml"
 
@@ -67,7 +68,7 @@ def by_schema(content: Any) -> bool:
 
 def by_model(content: Any) -> bool:
     try:
-        FileModel.model_validate(content)
+        validator().validate_python(content)
     except ValidationError:
         return False
     return True
@@ -188,13 +189,19 @@ def test_every_key_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "field"),
-    [(NotebookModel, "timeout"), (WorkflowModel, "timeout"), (RetriesModel, "pause"), (RetriesModel, "max_pause")],
+    ("entry", "field"),
+    [(NotebookEntry, "timeout"), (WorkflowEntry, "timeout"), (Retries, "pause"), (Retries, "max_pause")],
 )
-def test_defaults_told_to_editors_are_those_that_hold(model: type[BaseModel], field: str) -> None:
-    told = model.model_json_schema()["properties"][field]["default"]
-    assert parse_duration(told) == model.model_fields[field].default
+def test_defaults_told_to_editors_are_those_that_hold(entry: type[Any], field: str) -> None:
+    told = json_schema()["$defs"][entry.__name__]["properties"][field]["default"]
+    assert parse_duration(told) == getattr(entry, field)
 
 
-def test_cdr_types_are_those_of_the_definitions() -> None:
-    assert get_args(CdrType) == CDR_TYPES
+def test_the_readme_has_every_key_as_the_definitions_have_it() -> None:
+    readme = README.read_text()
+    assert with_tables(readme) == readme, "write the tables anew: make key-tables"
+    entries = json_schema()["$defs"]
+    tables = keys_in(readme)
+    tables["NotebookEntry"] |= tables["WorkflowEntry"] & entries["NotebookEntry"]["properties"].keys()
+    for name, keys in tables.items():
+        assert keys == entries[name]["properties"].keys()

@@ -17,7 +17,7 @@ from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.runs.naming import latest_stems, output_stem
 from autoflow.runs.runs import RunKey, build_run, key_maker, keys_of_days, parameters_hash
 
-WORKFLOW = Workflow("flows_above_normal", (Notebook("a", "a.ipynb"),))
+WORKFLOW = Workflow("flows_above_normal", (Notebook("a", filename="a.ipynb"),))
 
 
 def test_a_run_has_its_triggers_parameters_and_the_automatic_ones() -> None:
@@ -91,7 +91,7 @@ def test_output_names_keep_the_predecessors_pattern() -> None:
 
 
 def test_hostile_names_stay_within_one_file_name() -> None:
-    workflow = Workflow("../../etc/passwd\n" + "é" * 300, (Notebook("a", "a.ipynb"),))
+    workflow = Workflow("../../etc/passwd\n" + "é" * 300, (Notebook("a", filename="a.ipynb"),))
     run = build_run(workflow, Trigger(workflow.name), dt.date(2016, 1, 7))
     stem = output_stem(".hidden.ipynb", run, dt.datetime(2026, 11, 23, tzinfo=dt.UTC))
     assert "/" not in stem

@@ -23,8 +23,8 @@ from autoflow.sensor.sensor import Decision, due_runs, ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 DATES = listed_at({"calls": [f"2016-01-0{day}" for day in (1, 2, 3, 5)]}, NOW)
-WORKFLOW = Workflow("w", (Notebook("a", "a.ipynb"),))
-ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), "0 0 * * *")
+WORKFLOW = Workflow("w", (Notebook("a", filename="a.ipynb"),))
+ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), schedule="0 0 * * *")
 
 
 def decide(

@@ -1,0 +1,192 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The kinds of values in workflows.yml: how each is written, and what editors are told of it.
+
+They annotate the fields of `autoflow.definitions`. pydantic calls the methods of the classes when it validates a file;
+commands that only read the record do not import it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from autoflow.dates import LONGEST_DAYS, CdrType, DateStencil, Interval, as_date, parse_duration, parse_intervals
+from autoflow.wording import shown
+
+NO_LIMIT = "none"
+
+LONGEST_LAG = dt.timedelta(days=LONGEST_DAYS)
+
+MOST_AT_A_TIME, MOST_ATTEMPTS, MOST_KEPT = 1_000, 1_000_000, 1_000_000
+
+Schema = dict[str, Any]
+"""A JSON Schema."""
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A value that a function reads; it raises ValueError with what was found and what was expected."""
+
+    read: Callable[[Any], Any]
+    schema: Schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Schema:
+        return dict(self.schema)
+
+
+@dataclass(frozen=True, eq=False)
+class Within:
+    """A value of the annotated type, with limits as pydantic's core schemas name them."""
+
+    limits: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return {**handler(source), **self.limits}
+
+
+@dataclass(frozen=True, eq=False)
+class Short:
+    """A value that may also be written in a shorter way, which ``expand`` makes the full one."""
+
+    expand: Callable[[Any], Any]
+    describe: Callable[[Schema], Schema]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Schema:
+        return self.describe(handler(core))
+
+
+class EachOnce:
+    """A list whose repeated values count once."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(lambda each: tuple(dict.fromkeys(each)), handler(source))
+
+
+def _duration(raw: Any) -> float:
+    if not isinstance(raw, str):
+        hint = f"; did you mean '{raw}s'?" if isinstance(raw, (int, float)) and not isinstance(raw, bool) else ""
+        raise ValueError(f"found {shown(raw)}, expected a duration with units, such as 90s, 30m, 2h or 1d{hint}")
+    return parse_duration(raw)
+
+
+def _limit(raw: Any) -> float | None:
+    return None if raw == NO_LIMIT else _duration(raw)
+
+
+def _date(raw: Any) -> dt.date:
+    if (date := as_date(raw)) is None:
+        raise ValueError(f"found {shown(raw)}, expected a date such as 2016-01-01")
+    return date
+
+
+def _amount(raw: Any) -> int | dt.timedelta:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 < raw <= MOST_KEPT:
+        return raw
+    if isinstance(raw, str):
+        with suppress(ValueError, OverflowError):
+            return dt.timedelta(seconds=parse_duration(raw))
+    raise ValueError(
+        f"found {shown(raw)}, expected a number such as 30 (the newest 30), or an age such as 90d,"
+        f" and no more than {MOST_KEPT} or {LONGEST_DAYS}d"
+    )
+
+
+def _lag(raw: Any) -> dt.timedelta:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= LONGEST_LAG.days:
+        return dt.timedelta(days=raw)
+    if isinstance(raw, str):
+        with suppress(ValueError, OverflowError):
+            lag = dt.timedelta(seconds=parse_duration(raw))
+            if lag <= LONGEST_LAG:
+                return lag
+    raise ValueError(
+        f"found {shown(raw)}, expected a whole number of days or a duration such as 2d or 36h,"
+        f" and no more than {LONGEST_LAG.days} days"
+    )
+
+
+def _matching(pattern: str, expected: str) -> Written:
+    """Return the kind of text that matches a pattern; editors are told only that it is text."""
+
+    def read(raw: Any) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(pattern, raw):
+            raise ValueError(f"found {shown(raw)}, expected {expected}")
+        return raw
+
+    return Written(read, {"type": "string"})
+
+
+def _as_list(raw: Any) -> list[Any]:
+    if raw is None:
+        return []
+    return raw if isinstance(raw, list) else [raw]
+
+
+def _one_or_several(schema: Schema) -> Schema:
+    return {"anyOf": [schema["items"], schema, {"type": "null"}]}
+
+
+def _pairs_of(end: Schema) -> Schema:
+    pair = {"type": "array", "items": end, "minItems": 2, "maxItems": 2}
+    return {"type": "array", "items": {"anyOf": [end, pair]}}
+
+
+DURATION = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
+DATE = {"type": "string", "format": "date"}
+
+Flag = Annotated[bool, Within({"strict": True})]
+Name = Annotated[str, Within({"min_length": 1})]
+"""Text that is not empty."""
+Line = Annotated[str, Within({"min_length": 1, "max_length": 300, "pattern": r"\S"})]
+"""Text that is not blank, on a report."""
+ModuleName = Annotated[str, Within({"pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"})]
+AtATime = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_AT_A_TIME})]
+Attempts = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_ATTEMPTS})]
+Duration = Annotated[float, Written(_duration, DURATION)]
+"""Seconds."""
+Limit = Annotated[float | None, Written(_limit, {"anyOf": [DURATION, {"const": NO_LIMIT}]})]
+"""Seconds; None is no limit."""
+Amount = Annotated[
+    int | dt.timedelta | None,
+    Written(_amount, {"anyOf": [{"type": "integer", "exclusiveMinimum": 0, "maximum": MOST_KEPT}, DURATION]}),
+]
+"""How much is kept: the newest so many, what is no older, or everything."""
+Date = Annotated[dt.date, Written(_date, DATE)]
+Dates = Annotated[tuple[Interval, ...], Written(parse_intervals, _pairs_of(DATE))]
+Stencil = Annotated[
+    DateStencil, Written(DateStencil.parse, {**_pairs_of({"anyOf": [{"type": "integer"}, DATE]}), "minItems": 1})
+]
+Lag = Annotated[
+    dt.timedelta,
+    Written(_lag, {"anyOf": [{"type": "integer", "minimum": 0, "maximum": LONGEST_LAG.days}, DURATION]}),
+]
+CdrTypes = Annotated[tuple[CdrType, ...], Within({"min_length": 1}), EachOnce()]
+EmailAddresses = Annotated[
+    tuple[Annotated[str, _matching(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$", "an e-mail address such as me@example.org")], ...],
+    EachOnce(),
+    Short(_as_list, _one_or_several),
+]
+WebAddress = Annotated[str, _matching(r"^https?://[^\s/]\S*$", "an address such as https://autoflow.example.org")]
+
+ONE_OR_SEVERAL = Short(_as_list, _one_or_several)
+"""A list of one may be written without being one."""
+MAY_BE_EMPTY = Short(lambda raw: {} if raw is None else raw, lambda schema: {**schema, "type": ["object", "null"]})
+"""``parameters:`` without any is null in YAML, and was no mistake in the predecessor."""
