@@ -163,12 +163,12 @@ def _parameters(
         yield str(name), given(value, params, workflow.labels)
     for name in ("dagrun_data_dir", "shared_data_dir"):
         if task.arguments.get(f"host_{name}"):
-            lost = Lost(f"the directory {task.arguments[f'host_{name}']}")
-            yield name, Given(name) if name in AUTOMATIC_PARAMETERS else lost
+            yield name, Given(name)
     mounts = task.arguments.get("read_only_mounts")
     for name, value in (mounts if isinstance(mounts, dict) else {}).items():
         path = str(value)
-        yield str(name), Literal(path) if "{" not in path else Lost(f"the directory {path}, read-only")
+        remark = f"this directory; was {path}, read-only: put its files here"
+        yield str(name), Given("inputs_dir", remark) if "{" in path else Literal(path)
 
 
 def _notebook_lines(
@@ -194,7 +194,7 @@ def _notebook_lines(
     if given_ones or earlier:
         yield "        parameters:"
     for name, value in given_ones.items():
-        remark = f"  # {value.remark}" if value.remark else ""
+        remark = f"  {_comment([value.remark])[0]}" if value.remark else ""
         yield f"          {_scalar(name)}: {_scalar(value.name)}{remark}"
     for label in earlier:
         yield f"          {_scalar(_after(label, values))}: {_scalar(label)}  # to run after it"

@@ -53,7 +53,7 @@ with DAG(
         task_id="indicators",
         notebook_name="indicators.ipynb",
         host_notebook_dir=f"{project}/notebooks/indicators",
-        read_only_mounts=dict(static_dir="/srv/velia/static"),
+        read_only_mounts=dict(static_dir=f"{project}/static", areas_dir="/srv/velia/areas"),
         nb_params={"data_date": "{{ds}}", "benchmark": "{{ params.benchmark }}", "folder": "html/{{ ds }}"},
         depends_on_past=True,
     )

@@ -55,7 +55,7 @@ def in_dag(arguments: str = "", tasks: str = 'nb("a")') -> str:
 
 
 def comments(text: str) -> str:
-    return "\n".join(line.strip() for line in text.splitlines() if line.lstrip().startswith("#"))
+    return "\n".join(line.partition("# ")[2] for line in text.splitlines())
 
 
 def test_a_pipeline_of_flowpyter_task_becomes_one_valid_workflow(imported: Callable[[str], Imported]) -> None:
@@ -72,6 +72,8 @@ def test_a_pipeline_of_flowpyter_task_becomes_one_valid_workflow(imported: Calla
     ]
     assert notebooks["presence"].timeout == 9000.0
     assert notebooks["home"].parameters["start_date"] == "reference_date"
+    directories = {"dagrun_data_dir": "run_dir", "shared_data_dir": "shared_dir", "inputs_dir": "inputs_dir"}
+    assert workflow.directories(definitions.triggers[0].parameters) == directories
     # the task between them is no notebook: what comes before it still comes before what comes after it
     assert workflow.dependencies() == {
         "home": set(),
@@ -90,7 +92,7 @@ def test_a_pipeline_of_flowpyter_task_becomes_one_valid_workflow(imported: Calla
         "presence_redact": False,
         "window": [7, 28],
         "benchmark": "2020-01-01",
-        "static_dir": "/srv/velia/static",
+        "areas_dir": "/srv/velia/areas",
         "url": "https://receiver.example.org",
         "kinds": ["home", "presence"],
     }
@@ -103,6 +105,7 @@ def test_a_pipeline_of_flowpyter_task_becomes_one_valid_workflow(imported: Calla
         "depends_on_past",
         "requires_flowdb",
         "environment: set ADMIN_SECRET",
+        "was {{ var.value.PROJECTS_DIR }}/velia/static, read-only",
     ):
         assert said in comments(text), said
     assert "var.value.ADMIN_SECRET" not in text
