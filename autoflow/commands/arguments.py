@@ -60,6 +60,19 @@ def _add_looking(commands: Any) -> None:
     show.add_argument("run", type=_run_id, metavar="RUN", help="run number, as shown by `autoflow runs`")
     show.add_argument("--log", action="store_true", help="also show what its notebooks printed")
 
+    diff = _command(commands, "diff", "compare the glued values, tables, texts and pictures of two runs")
+    side = "run number, directory of outputs (as of `autoflow try`), or executed notebook"
+    diff.add_argument("old", metavar="OLD", help=side)
+    diff.add_argument("new", metavar="NEW", help="the same, to compare with it; exit code 1 when they differ")
+    diff.add_argument(
+        "--tolerance",
+        type=_fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="treat numbers that differ by no more than this as equal, such as 1e-9 or 0.01 for a hundredth",
+    )
+    diff.add_argument("--all", action="store_true", help="show all differences")
+
 
 def _add_steering(commands: Any) -> None:
     rerun = _command(commands, "rerun", "run failed or succeeded runs again", asks=True)
@@ -152,3 +165,13 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 10**9:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number greater than 0")
     return int(text)
+
+
+def _fraction(text: str) -> float:
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = -1.0
+    if not 0 <= fraction < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a fraction from 0 to 1, such as 0.01")
+    return fraction
