@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import io
 import re
+import resource
 import string
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -234,19 +236,49 @@ def test_code_objects_are_shown_as_their_text(tmp_path: Path) -> None:
     assert "Verbatim" not in pages.text
 
 
-def test_long_printed_text_is_whole_in_both_formats(tmp_path: Path) -> None:
-    lines = [f"{number}: <b> & include::x[] | {'~' * (number % 50)}" for number in range(400)]
+def test_long_printed_text_is_whole_in_both_formats_after_seconds(tmp_path: Path) -> None:
+    lines = [f"{number}: <b> & include::x[] \u2588 {'~' * (number % 50)}" for number in range(5000)]
     lines[7] = "include::/etc/passwd[]"
     pieces = ["\n".join(lines[:150]) + "\n", "\n".join(lines[150:]) + "\n", "10%\r99%\r", "100%\n" + "word " * 3000]
+    pieces += ["\n", "x" * 170_000]
     printed = [v4.new_output("stream", name="stdout", text=text) for text in pieces]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pages = convert(tmp_path, markdown("# T"), v4.new_code_cell("", outputs=printed), html=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 4
     page = visible_text(pages.path.with_suffix(".html").read_text().partition("<body")[2])
     for text in (pages.text, page):
-        squeezed = re.sub(r"[\s\u200b]", "", re.sub(r"(?m)^.* \d+ / \d+$", "", text))
+        squeezed = re.sub(r"[\s\u200b]", "", re.sub(r"(?m)^.*Page \d+ of \d+$", "", text))
         assert re.sub(r"\s", "", "".join(lines[:30])) in squeezed
-        assert all(f"{number}:<b>" in squeezed for number in range(400) if number != 7)
+        assert all(f"{number}:<b>" in squeezed for number in range(5000) if number != 7)
         assert squeezed.count("word") == 3000
+        assert squeezed.count("x" * 170_000) == 1
         assert "10%" not in squeezed.replace("100%", "")
+
+
+def test_printed_lines_are_as_far_apart_on_the_whole_page_and_folded_at_its_edge(tmp_path: Path) -> None:
+    text = "\n".join(["short", "\u00e9\u2588\u65e5", "  indented", "many words " * 20, "w" * 300, *("line",) * 150])
+    pages = convert(tmp_path, markdown("# T"), v4.new_code_cell("", outputs=[v4.new_output("stream", text=text)]))
+    first = pages._tool("pdftotext", "-bbox-layout", str(pages.path), "-").partition("</page>")[0]
+    tops, rights = zip(*re.findall(r'<line xMin="[\d.]+" yMin="([\d.]+)" xMax="([\d.]+)"', first)[1:-1], strict=True)
+    gaps = [below - above for above, below in pairwise(sorted(map(float, tops)))]
+    assert len(gaps) > 50
+    assert max(gaps) - min(gaps) < 3
+    assert max(map(float, rights)) < 545
+
+
+def test_code_that_a_pdf_does_not_show_may_be_long_and_in_any_letters(tmp_path: Path) -> None:
+    code = v4.new_code_cell("\n".join(["name = '\u05d0\u05d1'", *(f"x{number} = {number}" for number in range(9000))]))
+    pages = convert(tmp_path, markdown("# T\n\ntext"), code)
+    assert "x8999" not in pages.text
+    assert pages.warnings == []
+
+
+def test_emoji_can_be_copied_from_a_pdf(tmp_path: Path) -> None:
+    printed = v4.new_code_cell("", outputs=[v4.new_output("stream", text="printed \U0001f600")])
+    pages = convert(tmp_path, markdown("# T\n\nsmile \U0001f680\U0001f604"), printed)
+    assert "smile \U0001f680\U0001f604" in pages.text
+    assert "printed \U0001f600" in pages.text
 
 
 def test_svg_plots_are_drawn(tmp_path: Path) -> None:
@@ -610,10 +642,9 @@ GROUPED = pd.DataFrame(
 def test_rows_beyond_the_paper_fail_the_report_with_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = shown({"text/html": GROUPED.to_html()})
     assert convert(tmp_path, markdown("# T"), table).warnings == []
-    nothing = tmp_path / "nothing.rb"
-    nothing.touch()
     # what asciidoctor-pdf makes of it by itself is in the file, below the end of each page
-    monkeypatch.setattr(making_pages, "TABLES", nothing)
+    others = tuple(file for file in making_pages.EXTENSIONS if file.name != "tables.rb")
+    monkeypatch.setattr(making_pages, "EXTENSIONS", others)
     with pytest.raises(ReportError, match=r"cell 2: \d+ of its words are not in the report \("):
         convert(tmp_path, markdown("# T"), table)
 

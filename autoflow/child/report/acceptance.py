@@ -32,6 +32,9 @@ TAG = re.compile(rf"<(/?(?:{TAGS}))(?=[\s/>])[^<>\n]*>", re.IGNORECASE)
 DATA = re.compile(r'src="data:[^"]*"')
 PICTURE_SYNTAX = re.compile(r"!\[[^\]\n]*\]\([^)\n]+\)")
 
+SHOWN = 60
+"""Letters of a word that a message has."""
+
 
 class BrokenReportError(Exception):
     """A report was made, and is not fit to be shown; the message is for a person."""
@@ -188,8 +191,12 @@ def _lacking_words(seen: Seen, expected: Expected, blank: frozenset[str], *, fol
         own = [word for word in words if word in gone]
         # a word that is in other cells too is taken to be missing where the most others are
         if is_gone(words, gone) and len(own) >= max(len(gone) // 10, 1):
-            named = ", ".join(own[:5]) + (", ..." if len(own) > 5 else "")
+            named = ", ".join(map(_short, own[:5])) + (", ..." if len(own) > 5 else "")
             yield f"cell {number}: {len(own)} of its words are not in the report ({named})"
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= SHOWN else f"{word[:SHOWN]}..."
 
 
 def _lacking_pictures(shown: Counter[Any], expected: Expected, files: dict[Path, Any]) -> Iterator[str]:

@@ -30,17 +30,6 @@ a page of numbers is made half as long again where they are spelled.
 
 DIRECTIVE = re.compile(r"^\\?(?:include|ifdef|ifndef|ifeval|endif)::", re.MULTILINE)
 
-LONG_BLOCK = 90
-"""Lines from which on a text is long."""
-LINE = 110
-"""Letters that a line of a page has room for, about."""
-ROW = 10
-"""Lines that are kept together in a long text."""
-CUT = ROW * LINE
-"""Letters of a line after which it is cut, where it is long."""
-BORDER = "\ue0ff"
-"""What separates rows, which is no character of anybody's."""
-
 LINK = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 """How programs tell a terminal of a link, or give it a title."""
 
@@ -79,27 +68,10 @@ def printed(text: str) -> str:
 
 
 def literal_block(text: str, mark: str = ".") -> str:
-    """Show text as it is, in letters of one width.
-
-    asciidoctor-pdf looks at all that is left of a block again on each page, and lays out a block of one page twice:
-    a long text is rows of a table there.
-    """
+    """Show text as it is, in letters of one width."""
     plain = printed(text)
     if not plain:
         return ""
-    lines = plain.split("\n")
-    is_long = len(lines) > LONG_BLOCK or len(plain) > LONG_BLOCK * LINE
-    # for pages of HTML too: asciidoctor runs out of stack where it leaves thousands of lines out
-    return _rows(lines) if is_long else _fenced(plain, mark)
-
-
-def source_block(code: str) -> str:
-    """Show code as it is."""
-    block = literal_block(code, "-")
-    return f"[source]\n{block}" if block.startswith("[subs") else block
-
-
-def _fenced(plain: str, mark: str) -> str:
     longest = max((len(line) for line in re.findall(rf"^[{mark}]{{4,}}$", plain, re.MULTILINE)), default=3)
     fence = mark * (longest + 1)
     text = re.sub(r"[&<]", lambda match: f"&#{ord(match.group())};", plain)
@@ -108,18 +80,7 @@ def _fenced(plain: str, mark: str) -> str:
     return f"[subs=none]\n{fence}\n{text}\n{fence}"
 
 
-def _rows(lines: list[str]) -> str:
-    """Write lines as a table of one column, a few in each row: rows stay together on a page."""
-    pieces = [line[start : start + CUT] for line in lines for start in range(0, max(len(line), 1), CUT)]
-    rows: list[list[str]] = [[]]
-    height = 0
-    for piece in pieces:
-        needed = len(piece) // LINE + 1
-        if height + needed > ROW and rows[-1]:
-            rows.append([])
-            height = 0
-        rows[-1].append(DIRECTIVE.sub("\u200b\\g<0>", piece).replace(BORDER, ""))
-        height += needed
-    body = "\n".join(BORDER + "\n".join(row) for row in rows)
-    said = f'cols="1l",frame="none",grid="none",stripes="all",role="printed",separator="{BORDER}"'
-    return f"[{said}]\n|===\n{body}\n|==="
+def source_block(code: str) -> str:
+    """Show code as it is."""
+    block = literal_block(code, "-")
+    return f"[source]\n{block}" if block else ""

@@ -20,7 +20,6 @@ from autoflow.child.report.notices import MARK
 from autoflow.child.report.pictures import REFERENCE
 
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL)
-NOTE = re.compile(r"\[\^[^\]\s]+\]")
 TASK = re.compile(r"^(\s*[-*+]\s+)\[[ xX]\]", re.MULTILINE)
 ON_SCREEN = re.compile(r"^ifndef::backend-pdf\[\]\n.*?^endif::\[\]$", re.MULTILINE | re.DOTALL)
 
@@ -84,5 +83,5 @@ def _shown(cell: NotebookNode, html_texts: Mapping[str, str]) -> Iterator[str]:
 
 def markdown_text(source: str) -> str:
     """Read what Jupyter shows of markdown: formulas, whose source nobody sees, left out."""
-    plain = TASK.sub(r"\1", NOTE.sub("", FORMULA.sub(" ", source)))
+    plain = TASK.sub(r"\1", FORMULA.sub(" ", source))
     return visible_text(str(markdown2html(plain)))

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow.child.asciidoctor import PROGRAM, Line
-from autoflow.child.report.asciidoc import BORDER, unspelled
+from autoflow.child.report.asciidoc import unspelled
 from autoflow.child.report.front_matter import Heading
 from autoflow.child.report.html_page import finished
 from autoflow.child.report.html_tables import size_role
@@ -24,7 +25,10 @@ THEME = "report-theme.yml"
 STYLE = "report.css"
 CONVERSION_TIMEOUT = 1500.0
 
-TABLES = Path(__file__).with_name("tables.rb")
+CONDITION = re.compile(
+    r"^(ifn?def)::backend-(pdf|html5)\[\]\n(?:(?!^if(?:n?def|eval)::).)*?^endif::\[\]$", re.MULTILINE | re.DOTALL
+)
+"""What is for one format only, and has no conditions inside."""
 
 MISSING_PICTURE = "autoflow-missing-picture"
 """What a page shows in the place of a picture that could not be drawn, for the check that follows."""
@@ -37,9 +41,6 @@ SYSTEM_FONTS = {
 
 NOTO = "/usr/share/fonts/truetype/noto/NotoSans{}-Regular.ttf"
 PACKAGES = {"CJK": "fonts-droid-fallback", "HANGUL": "fonts-droid-fallback", "ARABIC": "fonts-dejavu-core"}
-
-OTHER_FACES = re.compile(rf"[^\x00-\u017f\u2014\u2026\u20ac{BORDER}]")
-"""A character that a face of our theme, for text or for code, does not have."""
 
 NO_CHARACTER = re.compile(r"Could not locate the character `(.)'", re.DOTALL)
 
@@ -60,7 +61,7 @@ TO_HTML = (
 )
 """What the program asciidoctor does: it is in a package of its own, and the library comes with asciidoctor-pdf."""
 
-DESIGN = Path(__file__).with_name("design.rb")
+EXTENSIONS = tuple(Path(__file__).with_name(name) for name in ("design.rb", "tables.rb", "text.rb"))
 """How pages are laid out, where asciidoctor-pdf has no setting for it."""
 
 
@@ -81,17 +82,36 @@ class Said:
 
 def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[Said]:
     """Make a PDF, by a process at the end of a line where there is one, and give what is to be said of it."""
+    pages = _only_for("pdf", source)
+    text = pages.read_text(encoding="utf-8")
     theme_file = source.with_name("pages-theme.yml")
-    theme_file.write_text(_theme(theme or config_file(THEME), source.read_text(encoding="utf-8")), encoding="utf-8")
+    theme_file.write_text(_theme(theme or config_file(THEME), text), encoding="utf-8")
     messages = _asciidoctor(
-        source,
+        pages,
         output,
         {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
         PROGRAM,
         line=line,
-        extensions=(DESIGN, TABLES),
+        extensions=EXTENSIONS,
     )
-    return [*_in_words(messages), *_unjoined(source.read_text(encoding="utf-8"))]
+    return [*_in_words(messages), *_unjoined(text)]
+
+
+def _only_for(backend: str, source: Path) -> Path:
+    """Leave out what is for another format, but for its lines: asciidoctor runs out of stack where it skips thousands.
+
+    The lines of messages are those of the source.
+    """
+
+    def kept(match: re.Match[str]) -> str:
+        wanted = (match.group(1) == "ifdef") == (match.group(2) == backend)
+        return match.group() if wanted else "//" + "\n//" * match.group().count("\n")
+
+    only = source.with_name(f"{source.stem}-{backend}.adoc")
+    text = CONDITION.sub(kept, source.read_text(encoding="utf-8"))
+    # few faces have accents that are characters of their own
+    only.write_text(unicodedata.normalize("NFC", text) if backend == "pdf" else text, encoding="utf-8")
+    return only
 
 
 def _theme(theme: Path, text: str) -> str:
@@ -99,9 +119,7 @@ def _theme(theme: Path, text: str) -> str:
     fonts = {name: path for name, path in _fonts(text).items() if Path(path).is_file()}
     sizes = "".join(f"  {size_role(size)}:\n    font-size: {size:g}\n" for size in SMALLER)
     catalog = "".join(f'    "{name}": "{path}"\n' for name, path in fonts.items())
-    # to look each character up in one face after the other takes a third of the time of a long text
-    others = theme != config_file(THEME) or OTHER_FACES.search(unspelled(text))
-    fallbacks = ", ".join(f'"{name}"' for name in ("M+ 1p Fallback", "Noto Emoji", *fonts)) if others else ""
+    fallbacks = ", ".join(f'"{name}"' for name in ("M+ 1p Fallback", "Noto Emoji", *fonts))
     return (
         f'extends: ["default-with-font-fallbacks", "{theme}"]\n'
         f"font:\n  catalog:\n    merge: true\n{catalog}  fallbacks: [{fallbacks}]\n"
@@ -121,8 +139,6 @@ def _fonts(text: str) -> Mapping[str, str]:
 
 def script_of(character: str) -> str:
     """Name the script of a character as Unicode does."""
-    import unicodedata
-
     return unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
 
 
@@ -140,7 +156,7 @@ def _in_words(messages: list[str]) -> list[Said]:
 
 def _plainly(message: str) -> str:
     """Leave out the name of a file that nobody has."""
-    return re.sub(r"^asciidoctor: (WARNING|ERROR|FAILED): (report\.adoc: )?", "", message)
+    return re.sub(r"^asciidoctor: (WARNING|ERROR|FAILED): (report-\w+\.adoc: )?", "", message)
 
 
 def _no_glyphs(script: str, characters: list[str]) -> Said:
@@ -156,8 +172,6 @@ def _no_glyphs(script: str, characters: list[str]) -> Said:
 
 def _unjoined(text: str) -> list[Said]:
     """Name the scripts whose letters a PDF of asciidoctor-pdf's has in the wrong shape or order."""
-    import unicodedata
-
     scripts: dict[str, list[str]] = {}
     for character in sorted(set(text)):
         name = unicodedata.name(character, "")
@@ -178,7 +192,7 @@ def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = No
     # beside the report: what is elsewhere is not read
     shutil.copyfile(config_file(STYLE), source.with_name(STYLE))
     messages = _asciidoctor(
-        source,
+        _only_for("html5", source),
         output,
         {
             "data-uri": "",

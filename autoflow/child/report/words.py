@@ -21,6 +21,12 @@ INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe
 SHORTEST_BROKEN = 4
 """Letters of a word that may be broken over lines; shorter ones would be found in others by chance."""
 
+LONGEST = 1000
+"""Letters of a word beyond which it may go on over pages, and what stands at the head and foot of them is between."""
+
+PIECE = 40
+"""Letters of the pieces in which such a word is looked for."""
+
 SHAPED = ("AL", "R", "NSM")
 """Classes of characters (Unicode's of direction) that a PDF may have in another order, or joined."""
 
@@ -135,4 +141,8 @@ def _is_there(word: str, count: int, seen: Seen) -> bool:
         return False
     if seen.squeezed.count(word) >= count:
         return True
+    if len(word) > LONGEST:
+        pieces = [word[start : start + PIECE] for start in range(0, len(word), PIECE)]
+        # a page has hundreds of them, and its end breaks one
+        return sum(piece not in seen.squeezed for piece in pieces) <= len(pieces) // 20
     return any(word[:cut] in seen.last and word[cut:] in seen.first for cut in range(1, len(word)))
