@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
@@ -131,6 +131,20 @@ def obey_here(
         if "error" in answered:
             raise AutoflowError(answered["error"])
         return asyncio.run(_run_asked(context, definitions)) if order["do"] == "run" else ExitCode.OK
+
+
+def try_out(
+    settings: Settings,
+    environment: Mapping[str, str],
+    progress: Progress,
+    definitions: Definitions,
+    prepare: Callable[[Context], None],
+    warm_process: WarmProcess | None = None,
+) -> ExitCode:
+    """Execute what ``prepare`` asks the record for; see `autoflow.commands.trial`."""
+    with open_context(settings, environment, progress, warm_process) as context:
+        prepare(context)
+        return asyncio.run(_run_asked(context, definitions))
 
 
 def check_token(

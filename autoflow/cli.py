@@ -46,9 +46,14 @@ exit codes:
 """
 
 WITHOUT_SETTINGS = ("schema", "init", "import-dag")
-ASKING_FLOWAPI = ("check",)
+ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
-STEERING = ("rerun", "backfill", "repair", "cancel", "skip", "unskip")
+MODULES = {
+    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), "steering"),
+    # a module cannot have the name of a statement
+    "try": "trial",
+}
+"""Modules of commands that have another name than these."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,7 +152,7 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
         settings = load_settings(environment, asks_flowapi=name in ASKING_FLOWAPI)
         set_up_logging(settings)
-    module = import_module(f"autoflow.commands.{'steering' if name in STEERING else name.replace('-', '_')}")
+    module = import_module(f"autoflow.commands.{MODULES.get(name, name.replace('-', '_'))}")
     code: ExitCode = module.run(options, settings)
     sys.stdout.flush()
     return code

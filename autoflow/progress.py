@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from autoflow.log_writer import LogWriter
 from autoflow.wording import printable
@@ -30,12 +31,17 @@ class Progress:
     """Says nothing: for logs, where one line a transition is enough."""
 
     watched = False
+    keeps_kernels = False
+    """Whether the kernel of a cell that failed is kept until somebody has looked into it."""
 
     def show(self, task: Task, text: str) -> None:
         """Say how far a task is."""
 
     def drop(self, task: Task) -> None:
         """Forget a task that has ended."""
+
+    def kept(self, task: Task, connection_file: str, release: Path) -> None:
+        """Say that a kernel is kept, until there is a file ``release``."""
 
     def tasks(self) -> Mapping[Task, str]:
         """Give how far each task under way is, as far as that is known."""

@@ -18,6 +18,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     """Add the commands, each with its arguments."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_looking(commands)
+    _add_trying(commands)
     _add_steering(commands)
     _add_preparing(commands)
 
@@ -72,6 +73,34 @@ def _add_looking(commands: Any) -> None:
         help="treat numbers that differ by no more than this as equal, such as 1e-9 or 0.01 for a hundredth",
     )
     diff.add_argument("--all", action="store_true", help="show all differences")
+
+
+def _add_trying(commands: Any) -> None:
+    words = "run a workflow for one date now, with outputs of its own and without a record"
+    trial = _command(commands, "try", words)
+    trial.add_argument("workflow", metavar="WORKFLOW")
+    trial.add_argument("date", type=_date, metavar="DATE", help="reference date")
+    trial.add_argument(
+        "--outputs", type=Path, metavar="DIR", help="directory for what is made; default: a new one, which is printed"
+    )
+    trial.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        metavar="NAME=VALUE",
+        help="give a parameter of the workflow another value, written as in YAML; can be repeated",
+    )
+    trial.add_argument(
+        "--notebook",
+        metavar="LABEL",
+        help="run this notebook alone; what it reads is taken from a recorded run of the date, or else run too",
+    )
+    trial.add_argument("--open", action="store_true", help="open the reports")
+    trial.add_argument(
+        "--keep-kernel",
+        action="store_true",
+        help="when a cell fails, wait and show how Jupyter can connect to its kernel",
+    )
 
 
 def _add_steering(commands: Any) -> None:
@@ -153,6 +182,18 @@ def _date(text: str) -> dt.date:
     if date is None:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a date such as 2016-01-31")
     return date
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, whose value is not YAML; put it in quotes") from None
 
 
 def _run_id(text: str) -> int:

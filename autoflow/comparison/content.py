@@ -19,7 +19,9 @@ from autoflow.notebooks import cell_position
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
-SCRAP = "application/scrapbook.scrap.json+json"
+SCRAP = re.compile(r"application/scrapbook\.scrap\.\w+\+json")
+"""Kind of output that scrapbook keeps a glued value in, whatever it is encoded as."""
+
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 DRAWN_ANEW = re.compile(r"<metadata>.*?</metadata>|\b[A-Za-z]+[0-9a-f]{10}\b", re.DOTALL)
 """What matplotlib writes into each SVG differently: when it was drawn, and names that it draws by lot."""
@@ -88,7 +90,7 @@ def _is_code(cell: Mapping[str, Any]) -> bool:
 
 def _glued(output: Mapping[str, Any]) -> tuple[str, Any] | None:
     """Read a value that scrapbook has left in an output."""
-    scrap = output.get("data", {}).get(SCRAP)
+    scrap = next((value for kind, value in output.get("data", {}).items() if SCRAP.fullmatch(kind)), None)
     if scrap is None or scrap.get("data") is None:
         return None
     if scrap.get("encoder") not in ("pandas", "arrow"):
@@ -126,7 +128,7 @@ def _cell(cell: Mapping[str, Any], position: int) -> Cell:
             texts.append(f"{output['ename']}: {output['evalue']}")
         elif output["output_type"] == "stream":
             texts += [_joined(output["text"])] if output["name"] == "stdout" else []
-        elif not shown and SCRAP not in data:
+        elif not shown and not any(map(SCRAP.fullmatch, data)):
             texts.append(_joined(data.get("text/markdown", data.get("text/plain", ""))))
     # where an object lies in memory says nothing
     text = ADDRESS.sub("0x...", "\n".join(text for text in texts if text.strip()))

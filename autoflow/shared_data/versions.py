@@ -113,6 +113,20 @@ class SharedDirectory:
             base |= {name: kept.base[name] for name in kept.base.keys() & (kept.removed | kept.written.keys())}
         return View(directory, writer, files, stamps, base)
 
+    def take_copy(self, other: SharedDirectory) -> None:
+        """Begin with a copy of the newest version of another, which others may be writing to."""
+        while (version := other.current()).number:
+            copy = self._place / str(version.number)
+            _remove(copy)
+            try:
+                shutil.copytree(version.directory, copy, symlinks=True, copy_function=_copied)
+            except shutil.Error:
+                # there is a newer one, and this one was removed meanwhile
+                if other.current().number == version.number:
+                    raise
+            else:
+                return
+
     def keep(self, changes: Changes) -> None:
         """Keep what a failed attempt has written, for the repair of its run."""
         kept = self._place / f"{KEPT}{changes.writer.run}"
@@ -308,6 +322,11 @@ def _place_copy(source: Path, target: Path, file: SharedFile) -> None:
         copy_file(source, target)
     else:
         target.symlink_to(file.link)
+
+
+def _copied(source: str, target: str) -> str:
+    copy_file(Path(source), Path(target))
+    return target
 
 
 def _parents(path: Path) -> None:

@@ -361,6 +361,7 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
                 "parameters": _values(execution, notebook),
                 "final": str(final),
                 "warm": notebook.warm,
+                "keep_kernel": context.progress.keeps_kernels,
                 # what will be made of this run's notebooks can be got ready meanwhile
                 "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
             },
@@ -451,4 +452,11 @@ def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[st
         return None
     task = _task(execution, notebook)
     progress.show(task, "starting")
-    return lambda at: progress.show(task, f"cell {at['cell']}/{at['of']}")
+
+    def look(at: Mapping[str, Any]) -> None:
+        if "kernel" in at:
+            progress.kept(task, at["kernel"], Path(at["release"]))
+        else:
+            progress.show(task, f"cell {at['cell']}/{at['of']}")
+
+    return look

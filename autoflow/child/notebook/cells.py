@@ -8,7 +8,9 @@ from __future__ import annotations
 import inspect
 import os
 import signal
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -30,6 +32,9 @@ LONGEST_PIECE = 100_000
 OUTPUT_PATIENCE = 60
 """Seconds in which what a cell has printed arrives after its end; nbclient's 4 are few on a busy machine."""
 
+LOOK_SECONDS = 0.2
+"""How often it is looked whether a kernel is still to be kept."""
+
 WITHOUT_TERMINAL = f"exec({inspect.getsource(without_terminal) + 'without_terminal()'!r}, {{}})"
 
 
@@ -44,9 +49,18 @@ class NotebookFailedError(Exception):
 class Client(PapermillNotebookClient):  # type: ignore[misc]
     """papermill's client, which names the cell that failed, stops when it is told to, and bounds what a cell prints."""
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    def __init__(self, *args: Any, on_failure: Callable[[str], Path] | None = None, **settings: Any) -> None:
+        """Take what nbclient takes.
+
+        Parameters
+        ----------
+        on_failure
+            Told of the connection file of the kernel whose cell failed; the kernel is kept until there is a file of
+            the path that it gives.
+        """
         super().__init__(*args, iopub_timeout=OUTPUT_PATIENCE, **settings)
         self._told_to_stop = False
+        self._on_failure = on_failure
 
     def stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal's handler
         """Interrupt the running cell, and start no other one, whatever that cell makes of it.
@@ -84,6 +98,9 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                     raise self._failure(index, "KeyboardInterrupt", "AutoFlow was told to stop before this cell")
                 if not self._goes_on_after(index):
                     return
+            except NotebookFailedError:
+                self._keep_kernel()
+                raise
             finally:
                 self.nb_man.cell_complete(cell, cell_index=index)
 
@@ -113,6 +130,15 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                 if output.output_type == "error" and not _is_good_end(output.ename, output.evalue):
                     raise self._failure(index, output.ename, output.evalue)
         return True
+
+    def _keep_kernel(self) -> None:
+        """Leave the kernel of a cell that failed to somebody who looks into it."""
+        if self._on_failure is None or self._told_to_stop:
+            return
+        release = self._on_failure(self.km.connection_file)
+        process = self.km.process
+        while not self._told_to_stop and not release.exists() and process is not None and process.poll() is None:
+            time.sleep(LOOK_SECONDS)
 
     def _failure(self, index: int, exception: str, message: str) -> NotebookFailedError:
         """Write into the notebook that a cell failed, where it does not show that yet, and say it."""

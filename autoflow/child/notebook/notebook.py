@@ -60,7 +60,8 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     ----------
     request
         ``notebook``: path of the notebook to execute, ``parameters``: its parameters as JSON values,
-        ``final``: the path that the executed notebook will have.
+        ``final``: the path that the executed notebook will have, ``keep_kernel``: whether the kernel of a cell that
+        failed waits for somebody to look into it.
     workspace
         Where ``notebook.ipynb`` is left, after a failure too.
     spare_kernel
@@ -89,6 +90,7 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
             progress_bar=False,
             progress=workspace / "progress.json",
             spare_kernel=spare_kernel,
+            keep_kernel=request.get("keep_kernel", False),
         )
     except KernelNotReadyError as error:
         log = (workspace / "log.txt").read_text(errors="replace").splitlines()
@@ -112,18 +114,27 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         kernel_name: str,
         progress: Path,
         spare_kernel: SpareKernel | None,
+        keep_kernel: bool = False,
         start_timeout: float = 60,
         **_: Any,
     ) -> None:
         total = sum(cell.cell_type == "code" for cell in nb_man.nb.cells)
         done = 0
 
+        def report(**content: Any) -> None:
+            partial = progress.with_suffix(".partial")
+            partial.write_text(json.dumps(content))
+            partial.replace(progress)
+
         def report_progress(**_: Any) -> None:
             nonlocal done
             done += 1
-            partial = progress.with_suffix(".partial")
-            partial.write_text(json.dumps({"cell": done, "of": total}))
-            partial.replace(progress)
+            report(cell=done, of=total)
+
+        def report_kernel(connection_file: str) -> Path:
+            release = progress.with_name("release")
+            report(kernel=connection_file, release=str(release))
+            return release
 
         client = Client(
             nb_man,
@@ -131,6 +142,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
             kernel_manager_class=KernelManager,
             startup_timeout=start_timeout,
             on_cell_execute=report_progress,
+            on_failure=report_kernel if keep_kernel else None,
         )
         client.create_kernel_manager().prefer(spare_kernel)
         signal.signal(signal.SIGTERM, client.stop)

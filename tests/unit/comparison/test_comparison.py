@@ -55,7 +55,7 @@ def printed(text: str, stream: str = "stdout") -> dict[str, Any]:
 
 def glued(name: str, value: Any, encoder: str = "json") -> dict[str, Any]:
     scrap = {"name": name, "data": value, "encoder": encoder, "version": 1}
-    return {"output_type": "display_data", "data": {"application/scrapbook.scrap.json+json": scrap}}
+    return {"output_type": "display_data", "data": {f"application/scrapbook.scrap.{encoder}+json": scrap}}
 
 
 def plain_table(head: str, *body: str) -> str:
@@ -80,6 +80,10 @@ def test_glued_values_are_compared_part_by_part(notebook: Notebook) -> None:
     ]
     assert bool(changes)
     assert not notebook.compare(old, old)
+
+
+def test_text_is_glued_in_another_kind_of_output(notebook: Notebook) -> None:
+    assert notebook.compare(cell(glued("v", "a", "text")), cell(glued("v", "b", "text"))).values
 
 
 @pytest.mark.parametrize(

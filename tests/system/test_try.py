@@ -1,0 +1,186 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow try``: an analyst runs one date, beside whatever else goes on, and compares what came of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from autoflow import cli
+from autoflow.comparison import read_executed
+from autoflow.notebooks import printed
+from examples.flowapi import FlowapiStandin
+from tests.clock import PATIENCE, until
+from tests.conftest import ROOT, Deployment, Outcome
+from tests.system.test_shared_data import WRITES, write_notebook
+
+WORDS = """
+workflows:
+  - name: words
+    notebooks:
+      first: {filename: glues.ipynb, parameters: {reference_date: word}}
+      second: {filename: raises_on_one_date.ipynb, parameters: {reference_date: reference_date, previous: first}}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  workflows:
+    - {workflow_name: words, parameters: {word: hello}}
+    - {workflow_name: words, parameters: {word: bye}, earliest_date: 2020-01-01}
+"""
+
+
+@pytest.fixture
+def typed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Type a command that runs nothing, in this process: it is quicker."""
+
+    def type_(*arguments: str) -> Outcome:
+        for name, value in deployment.environment.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = cli.main(arguments)
+        except SystemExit as error:
+            code = int(str(error.code))
+        written = capsys.readouterr()
+        return Outcome(code, written.out + written.err)
+
+    return type_
+
+
+def tried(outcome: Outcome) -> Any:
+    assert outcome.code == 0, outcome.log
+    return json.loads(outcome.log[outcome.log.index("\n{\n") :])
+
+
+def glued(path: str) -> Any:
+    return read_executed(Path(path)).values["reference_date"]
+
+
+def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
+    deployment: Deployment, typed: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """The daemon holds the record, and sleeps until January; two tries of a date differ in a value."""
+    deployment.write(WORDS, "glues", "raises_on_one_date")
+    daemon = deployment.start()
+    try:
+        until(lambda: deployment.made(".autoflow/*.sock") != [])
+        plain = tried(deployment.run("try", "words", "2016-01-05", "--json"))
+        place = tmp_path / "changed"
+        # the second trigger has this value already, and another one for the rest
+        command = ("try", "words", "2016-01-05", "--set", "word=bye", "--outputs", str(place), "--json")
+        changed = tried(deployment.run(*command))
+        assert daemon.poll() is None
+    finally:
+        daemon.terminate()
+        log, _ = daemon.communicate(timeout=PATIENCE)
+    assert (plain["state"], changed["outputs"]) == ("success", str(place))
+    assert [glued(each["notebooks"]["first"]["notebook"]) for each in (plain, changed)] == ["hello", "bye"]
+    # the record and the outputs know nothing of it
+    assert deployment.made("notebooks/*") == []
+    assert json.loads(typed("runs", "--json").log) == []
+    assert "2016-01-05" not in log
+    token = deployment.environment["FLOWAPI_TOKEN"].encode()
+    assert not any(token in path.read_bytes() for path in place.rglob("*") if path.is_file())
+
+    differing = typed("diff", plain["outputs"], str(place))
+    assert differing.code == 1
+    assert [line.split() for line in differing.log.splitlines() if line.startswith("reference_date")][1:2] == [
+        ["reference_date", "hello", "bye"]
+    ]
+    assert "different: 1 glued value\n" in differing.log
+    same = typed("diff", changed["notebooks"]["first"]["notebook"], str(place))
+    assert (same.code, "no differences" in same.log) == (0, True), same.log
+    # what it has made itself may be used again, and what anybody else has made is left alone
+    refused = typed("try", "words", "2016-01-05", "--outputs", str(deployment.inputs))
+    assert (refused.code, "holds other files" in refused.log) == (2, True), refused.log
+
+
+def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    """A failure is mended: the notebook alone is executed, and the record stays as it was."""
+    deployment.write(WORDS, "glues", "raises_on_one_date")
+    flowapi.dates = {"calls": ["2016-01-02"]}
+    assert deployment.run("--run-once").code == 1
+    (first,) = deployment.made("notebooks/glues*")
+    command = ("try", "words", "2016-01-02", "--notebook", "second", "--json")
+    source = deployment.inputs / "raises_on_one_date.ipynb"
+    source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
+    done = tried(deployment.run(*command))
+    assert done["notebooks"]["first"] == {"notebook": str(first), "used_again": True}
+    assert (done["notebooks"].keys(), done["notebooks"]["second"]["used_again"]) == ({"first", "second"}, False)
+    # with another word the first one has to be executed, too
+    changed = tried(deployment.run(*command, "--set", "word=ahoy", "--outputs", done["outputs"]))
+    assert glued(changed["notebooks"]["first"]["notebook"]) == "ahoy"
+    assert [run["state"] for run in json.loads(typed("runs", "--json").log)] == ["failed"]
+
+
+def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    text = "workflows: [{name: w, notebooks: {writes: {filename: writes.ipynb, parameters: {"
+    parameters = "date: reference_date, run_dir: run_dir, shared_dir: shared_dir}}}}]\n"
+    deployment.write(
+        f"{text}{parameters}available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}\n"
+    )
+    write_notebook(deployment.inputs / "writes.ipynb", "date = run_dir = shared_dir = None", WRITES)
+    flowapi.dates = {"calls": ["2016-01-01"]}
+    assert deployment.run("--run-once").code == 0
+    made = tried(deployment.run("try", "w", "2016-01-03", "--json"))
+    (said,) = [text for _, text in printed(Path(made["notebooks"]["writes"]["notebook"])) if "shared:" in text]
+    assert said.startswith("shared: ['2016-01-01', 'log'] run: []\n")
+    assert [path.name for path in deployment.made("shared/w/*")] == ["2016-01-01", "log"]
+    assert (deployment.outputs / "shared/w/log").read_text() == "2016-01-01\n"
+
+
+def test_jupyter_connects_to_the_kernel_of_a_failed_cell_until_enter_is_pressed(deployment: Deployment) -> None:
+    deployment.write_simple("raises")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoflow", "try", "w", "2016-01-01", "--keep-kernel"],
+        env=deployment.environment,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stderr
+    try:
+        line = next(line for line in process.stderr if "--existing" in line)
+        client = BlockingKernelClient(connection_file=line.split("--existing")[1].strip())
+        client.load_connection_file()
+        client.start_channels()
+        answer = client.execute_interactive(
+            "", user_expressions={"date": "reference_date"}, timeout=PATIENCE, store_history=False
+        )
+        client.stop_channels()
+        assert answer["content"]["user_expressions"]["date"]["data"]["text/plain"] == "'2016-01-01'"
+        assert process.poll() is None
+        _, log = process.communicate("\n", timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "ValueError: no such place" in log
+
+
+def test_what_cannot_be_tried_is_told(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
+    deployment.write(WORDS, "glues", "raises_on_one_date")
+    for arguments, said in (
+        (("word", "2016-01-01"), "did you mean 'words'?"),
+        (("words", "2016-01-01", "--set", "wort=x"), "no such parameter; did you mean 'word'?"),
+        (("words", "2016-01-01", "--set", f"word={deployment.environment['FLOWAPI_TOKEN']}"), "looks like a token"),
+        (("words", "2016-01-01", "--notebook", "fist"), "did you mean 'first'?"),
+        (("words", "2016-01-01", "--set", "word"), "expected NAME=VALUE"),
+    ):
+        outcome = typed("try", *arguments)
+        assert (outcome.code, said in outcome.log) == (2, True), outcome.log
+        assert "Traceback" not in outcome.log
+    assert not deployment.outputs.exists()
