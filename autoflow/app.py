@@ -25,7 +25,7 @@ from autoflow.parser import check_tools, read_definitions
 from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import RunState
 from autoflow.sensor import Executor, preload_of
-from autoflow.settings import Settings, check_directories, job_environment, make_caches, read_token
+from autoflow.settings import Settings, Token, check_directories, job_environment, make_caches, read_token
 from autoflow.shared_data import SharedData
 from autoflow.system import Control, Notifier, Signals
 from autoflow.warm_process import WarmProcess
@@ -123,14 +123,15 @@ def obey_here(
 ) -> ExitCode:
     """Do what an order says in this process, where no other AutoFlow holds the record; see `Steering`."""
     definitions = read_definitions(settings.workflows_file)
+    token = None
     if order["do"] == "run":
         check_tools(definitions)
-        read_token(settings, utc_now())
+        token = read_token(settings, utc_now())
     with open_context(settings, environment, progress) as context:
         answered = context.steering.obey(order, context.now(), definitions)
         if "error" in answered:
             raise AutoflowError(answered["error"])
-        return asyncio.run(_run_asked(context, definitions)) if order["do"] == "run" else ExitCode.OK
+        return asyncio.run(_run_asked(context, definitions, token)) if order["do"] == "run" else ExitCode.OK
 
 
 def try_out(
@@ -200,8 +201,11 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
     return code
 
 
-async def _run_asked(context: Context, definitions: Definitions) -> ExitCode:
+async def _run_asked(context: Context, definitions: Definitions, token: Token | None = None) -> ExitCode:
+    """Execute what is asked for; with a token, FlowAPI is asked for dates before, if it never was."""
     async with _working(context, definitions) as (executor, signals):
+        if token is not None and context.store.read.last_poll() is None:
+            await done_or_stopped(sensor.poll(context, definitions, token, signals.stop), signals)
         sensor.take_asked(context, definitions, executor)
         await done_or_stopped(executor.idle(), signals, context.settings.grace)
     return _summed_up(executor)

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoflow.clock import utc_now
+from autoflow.commands.polling import listed_dates
 from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
 from autoflow.decision import is_asked_for, list_age, moment
 from autoflow.definitions import Keep
-from autoflow.errors import AutoflowError, ExitCode
+from autoflow.errors import ExitCode
 from autoflow.model import History, RecordedRun, RunReader, to_be_removed
 from autoflow.runs import Run, RunKey
 from autoflow.schedule import LATEST, Schedule, next_tick
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     today = utc_now()
     now = today if options.at is None else dt.datetime.combine(options.at, dt.time.max, dt.UTC)
     definitions = definitions_of(settings)
-    with record(settings, missing_is_empty=options.dates is not None) as reader:
+    with record(settings, missing_is_empty=True) as reader:
         listed = _listed(options, reader, now)
         history, interrupted = reader.history(), reader.interrupted()
         ready = ready_days(definitions, listed, now)
@@ -108,12 +109,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 
 def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) -> ListedDates:
-    listed = read_dates_file(options.dates, now) if options.dates else reader.listed_dates()
-    if listed.polled is None:
-        raise AutoflowError(
-            "no list of available dates is recorded yet: AutoFlow has not polled FlowAPI; start it, or name a"
-            " recorded list with --dates FILE"
-        )
+    listed = read_dates_file(options.dates, now) if options.dates else listed_dates(reader)
     return listed if options.at is None else listed.until(options.at, now)
 
 

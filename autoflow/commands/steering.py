@@ -10,11 +10,12 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
+from autoflow.commands.polling import listed_dates
 from autoflow.commands.reading import (
     check_length,
     check_span,
@@ -82,7 +83,7 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
     if bool(options.runs) == (options.workflow is not None):
         raise AutoflowError("expected run numbers, or --workflow with --from and --to, but not both")
     check_span(options.first, options.last)
-    with record(settings) as reader:
+    with record(settings, missing_is_empty=True) as reader:
         if options.runs:
             return _again(definitions, reader, options.runs)
         triggers_of(definitions, options.workflow)
@@ -135,8 +136,9 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
-    with record(settings) as reader:
+    with record(settings, missing_is_empty=True) as reader:
         situation = situation_of(definitions, reader, utc_now(), options.first, options.last)
+        situation = replace(situation, listed=listed_dates(reader))
     for trigger in triggers:
         available = available_for(situation, trigger)
         for days in range((options.last - options.first).days + 1):

@@ -18,11 +18,12 @@ from autoflow.dates import AvailableDates, DataRule, Days, ListedDates
 from autoflow.decision import WHAT_TO_DO, is_asked_for, is_given_up, is_skipped, misfit, moment, next_try
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import FlowapiError
+from autoflow.jobs import Jobs
 from autoflow.model import History
 from autoflow.runs import Run, RunKey, build_run, recorded_run
 from autoflow.schedule import reference_days
 from autoflow.sensor.executor import Executor, Work, names_of
-from autoflow.settings import Token, read_token
+from autoflow.settings import Settings, Token, read_token
 from autoflow.threads import to_end
 from autoflow.wording import counted
 
@@ -154,7 +155,7 @@ def warn_of_expiry(context: Context, token: Token) -> None:
 async def poll(context: Context, definitions: Definitions, token: Token, stop: asyncio.Event) -> ListedDates:
     """Ask FlowAPI for the dates that have data, and record them; that it gives none is recorded too."""
     try:
-        by_type = await _ask_flowapi(context, token)
+        by_type = await ask_flowapi(context.jobs, context.settings, token)
     except FlowapiError as error:
         await recorded(context.conditions, stop, partial(context.store.record_silence, str(error), context.now()))
         raise
@@ -164,10 +165,16 @@ async def poll(context: Context, definitions: Definitions, token: Token, stop: a
     return listed
 
 
-async def _ask_flowapi(context: Context, token: Token) -> Mapping[str, list[str]]:
-    settings = context.settings
-    with context.jobs.workspace() as workspace:
-        reply = await context.jobs.call(
+async def ask_flowapi(jobs: Jobs, settings: Settings, token: Token) -> Mapping[str, list[str]]:
+    """Ask FlowAPI for the dates that have data, by CDR type.
+
+    Raises
+    ------
+    FlowapiError
+        When it does not give them.
+    """
+    with jobs.workspace() as workspace:
+        reply = await jobs.call(
             "available_dates",
             {"url": settings.flowapi_url, "ssl_certificate": str(settings.ssl_certificate or "")},
             workspace,

@@ -282,7 +282,6 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("rerun", "--workflow", "glues", "--from", "0001-01-01", "--to", "2016-01-01"), "(a hundred years)"),
         (("backfill", "glues", "2016-01-01", "9999-12-31"), "(a hundred years)"),
         (("skip", "glues", "0001-01-01", "2016-01-01", "--reason", "no"), "(a hundred years)"),
-        (("plan",), "no list of available dates is recorded yet"),
         (("calander",), "unknown command 'calander'; did you mean 'calendar'?"),
         (("plan", "--run-once"), "unrecognized arguments: --run-once"),
         (("--run-once", "plan"), "plan cannot be combined with --run-once"),
@@ -311,6 +310,37 @@ def test_a_record_that_is_not_there_is_told_and_not_made(
     assert outcome.code == 2
     assert "there is no record yet" in outcome.log
     assert not deployment.outputs.exists()
+
+
+def test_a_new_deployment_is_planned_and_one_date_run_alone_before_there_is_a_record(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    """Years of dates are there: nothing of them starts with the one that is wanted first."""
+    flowapi.set_days(700)
+    deployment.write_simple("glues")
+    planned = as_json(typed("plan", "--json"))
+    assert (len(planned["runs"]), planned["runs"][0]["reason"]) == (700, "new, and its stencil is complete")
+    assert as_json(typed("rerun", "--workflow", "w", "--state", "all", "--json"))["rows"] == []
+    refused = typed("backfill", "w", "2016-01-09", "2016-01-09")
+    assert (refused.code, "add --yes" in refused.log) == (2, True)
+    assert not deployment.outputs.exists()
+
+    done = deployment.run("backfill", "w", "2016-01-09", "2016-01-09", "--yes")
+    assert done.code == 0, done.log
+    assert [date for date, _ in runs(typed)] == ["2016-01-09"]
+    assert [path.name.split("_")[3] for path in deployment.made("notebooks/*")] == ["2016-01-09"]
+    # FlowAPI's list is recorded from now on
+    flowapi.set_days(2)
+    assert len(as_json(typed("plan", "--json"))["runs"]) == 699
+
+
+def test_a_plan_without_a_record_says_that_flowapi_does_not_answer(
+    deployment: Deployment, typed: Callable[..., Outcome]
+) -> None:
+    deployment.write_simple("glues")
+    deployment.environment["FLOWAPI_URL"] = "http://127.0.0.1:1"
+    outcome = typed("plan")
+    assert (outcome.code, "cannot be reached" in outcome.log) == (3, True), outcome.log
 
 
 def test_a_plan_tells_which_old_files_go_and_removes_none(

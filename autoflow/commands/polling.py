@@ -1,0 +1,43 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""FlowAPI asked by a command: where no AutoFlow has done so yet, and nothing is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from autoflow.clock import utc_now
+from autoflow.dates import ListedDates, listed_at
+from autoflow.jobs import Jobs
+from autoflow.model import RunReader
+from autoflow.sensor import ask_flowapi
+from autoflow.settings import job_environment, load_settings, read_token
+
+
+def listed_dates(reader: RunReader) -> ListedDates:
+    """Give the dates that FlowAPI listed when it was asked last, and ask it where that has never been.
+
+    Raises
+    ------
+    SettingsError, FlowapiError
+        When it cannot be asked, or does not answer.
+    """
+    listed = reader.listed_dates()
+    return listed if listed.polled is not None else asyncio.run(_ask())
+
+
+async def _ask() -> ListedDates:
+    # what reads the record alone has no need of FlowAPI's address
+    settings, now = load_settings(os.environ), utc_now()
+    token = read_token(settings, now)
+    # an instance of its own: what a running AutoFlow has started is not to be touched
+    with tempfile.TemporaryDirectory(prefix="autoflow-poll-") as directory:
+        jobs = Jobs(Path(directory) / "jobs", f"poll-{os.getpid()}", job_environment(os.environ, settings))
+        try:
+            return listed_at(await ask_flowapi(jobs, settings, token), now)
+        finally:
+            jobs.close()
