@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,9 @@ from autoflow.errors import AutoflowError
 OPERATOR = re.compile(r"(Operator|Sensor)(Async)?$")
 DEEPEST_CALL = 10
 """Functions of the file's own that call each other, before one is given up."""
+
+MOST_STATEMENTS = 100_000
+"""Statements that are read, those in loops and functions each time."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def read_dags(path: Path) -> list[Dag]:
         reader.read(tree.body)
     except RecursionError:
         raise AutoflowError(f"{path}: its expressions are nested too deeply to be read") from None
+    except AutoflowError as error:
+        raise AutoflowError(f"{path}: {error}") from None
     return reader.dags
 
 
@@ -143,9 +149,15 @@ class _Reader:
         self._dag: list[Dag] = []
         self._groups: list[tuple[str, Group]] = []
         self._depth = 0
+        self._left = MOST_STATEMENTS
 
     def read(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
+            self._left -= 1
+            if self._left < 0:
+                raise AutoflowError(
+                    f"more than {MOST_STATEMENTS:,} statements, loops written out, are too many to read"
+                )
             handler = getattr(self, f"_do_{type(statement).__name__.lower()}", None)
             if handler is not None:
                 handler(statement)
@@ -364,8 +376,9 @@ class _Reader:
                 made = {**(args[0] if args and isinstance(args[0], dict) else {}), **keywords}
             case "list" | "tuple" | "sorted" if args and isinstance(args[0], list):
                 made = list(args[0])
-            case "range" if args and all(isinstance(arg, int) for arg in args):
-                made = list(range(*args))
+            case "range" if all(isinstance(arg, int) and abs(arg) < MOST_STATEMENTS for arg in args):
+                with suppress(ValueError, TypeError):
+                    made = list(range(*args))
             case "str" | "safe_dump" | "dump" | "timezone" | "Timezone" | "ZoneInfo" if args:
                 made = joined(node, args[:1]) if name == "str" else args[0]
             case "Path" | "PurePath" | "PosixPath":
@@ -389,7 +402,7 @@ class _Reader:
         held: dict[str, Any] = {}
         for keyword in node.keywords:
             value = self._value(keyword.value)
-            held |= {keyword.arg: value} if keyword.arg else value if isinstance(value, dict) else {}
+            held |= {keyword.arg: value} if keyword.arg else _named(value) if isinstance(value, dict) else {}
         return held
 
     # what they make
@@ -408,7 +421,7 @@ class _Reader:
         if dag is None:
             return unknown(node)
         defaults = dag.arguments.get("default_args")
-        arguments = {**(defaults if isinstance(defaults, dict) else {}), **keywords}
+        arguments = {**(_named(defaults) if isinstance(defaults, dict) else {}), **keywords}
         return self._add(dag, str(arguments.get("task_id") or operator.name), operator.name, arguments, node.lineno)
 
     def _add(self, dag: Dag, name: str, operator: str, arguments: Mapping[str, Any], line: int) -> Task:
@@ -476,6 +489,10 @@ class _Reader:
     def _note(self, node: ast.stmt | ast.expr, text: str) -> None:
         if self.dags:
             (self._dag or self.dags)[-1].notes.append((node.lineno, text))
+
+
+def _named(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if isinstance(name, str)}
 
 
 def _loaded(node: ast.expr) -> ast.expr:

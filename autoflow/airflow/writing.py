@@ -110,14 +110,18 @@ def _files(tasks: Sequence[Task]) -> tuple[str, dict[str, str]]:
         task.name: PurePosixPath(str(task.arguments.get("host_notebook_dir") or ""), _notebook_of(task) or "")
         for task in tasks
     }
-    directories = {str(path.parent) for path in paths.values()}
     try:
-        root = os.path.commonpath(directories)
+        root = os.path.commonpath({path.parent for path in paths.values()})
     except ValueError:
         # absolute and relative ones
         root = ""
-    relative = {name: os.path.relpath(path, root or ".") if root else path.name for name, path in paths.items()}
-    return root, {name: str(PurePosixPath(path)) for name, path in relative.items()}
+    parts = {name: path.relative_to(root).parts if root else path.parts for name, path in paths.items()}
+    # a notebook lies in the directory of workflows.yml or below it
+    files = {
+        name: str(PurePosixPath(*(each for each in several if each not in ("/", ".."))))
+        for name, several in parts.items()
+    }
+    return "" if root == "." else root, files
 
 
 def _values(workflow: _Workflow, tasks: Sequence[Task]) -> dict[str, dict[str, Given | Literal | Lost]]:

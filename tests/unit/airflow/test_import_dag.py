@@ -242,6 +242,24 @@ def test_templates_become_names_or_are_told(value: str, expected: str, imported:
     assert expected in text
 
 
+@pytest.mark.parametrize(
+    ("directories", "files"),
+    [
+        (("/nb", "/nb"), ["a.ipynb", "b.ipynb"]),
+        (("/nb/x", "/nb/y"), ["x/a.ipynb", "y/b.ipynb"]),
+        (("/nb", "y"), ["nb/a.ipynb", "y/b.ipynb"]),
+        (("../x", "y"), ["x/a.ipynb", "y/b.ipynb"]),
+        (("{config.root}/x", "{config.root}/y"), ["x/a.ipynb", "y/b.ipynb"]),
+    ],
+)
+def test_notebooks_lie_below_the_directory_that_they_share(
+    directories: tuple[str, str], files: list[str], imported: Callable[[str], Imported]
+) -> None:
+    tasks = [f"nb({name!r}, host_notebook_dir=f{place!r})" for name, place in zip("ab", directories, strict=True)]
+    definitions, _ = imported(in_dag(tasks="\n".join(tasks)))
+    assert [notebook.filename for notebook in definitions.workflows["d"].notebooks] == files
+
+
 def test_values_come_over_as_they_are(imported: Callable[[str], Imported]) -> None:
     values = {
         "text": "a: b # c\n\n  d",
@@ -287,6 +305,13 @@ def test_a_file_without_one_dag_is_refused_in_words(tmp_path: Path, capsys: pyte
             "has 2 DAGs: a (line 1), b (line 3); choose one with --dag",
         ),
         ("with DAG('a')\n", f"{file}:1:14: is not Python 3: expected ':'"),
+        (
+            "for n in range(9999):\n    for m in range(9999):\n        pass",
+            "statements, loops written out, are too many",
+        ),
+        (f"x = {'(' * 150}1{')' * 150}", "DAG"),
+        (f"x = {'1+' * 3000}1", "DAG"),
+        ("with DAG('a'):\n    for n in range(10**12):\n        nb(n)", "has no task that runs a notebook"),
         ("with DAG('a'):\n    BashOperator(task_id='x')", "has no task that runs a notebook; its tasks are x"),
     ):
         file.write_text(text)
