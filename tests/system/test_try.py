@@ -105,7 +105,7 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
 
 
 def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
-    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     """A failure is mended: the notebook alone is executed, and the record stays as it was."""
     deployment.write(WORDS, "glues", "raises_on_one_date")
@@ -115,7 +115,11 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     command = ("try", "words", "2016-01-02", "--notebook", "second", "--json")
     source = deployment.inputs / "raises_on_one_date.ipynb"
     source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
-    done = tried(deployment.run(*command))
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    done = tried(deployment.run(*command, "--open", BROWSER=f"{browser} %s"))
+    assert [line.rpartition("/")[2][:5] for line in (tmp_path / "opened").read_text().split()] == ["glues", "raise"]
     assert done["notebooks"]["first"] == {"notebook": str(first), "used_again": True}
     assert (done["notebooks"].keys(), done["notebooks"]["second"]["used_again"]) == ({"first", "second"}, False)
     # with another word the first one has to be executed, too
