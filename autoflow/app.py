@@ -13,13 +13,14 @@ from functools import partial
 from typing import Any
 
 from autoflow import sensor
+from autoflow.channels import channels_of
 from autoflow.clock import utc_now
 from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering
 from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.jobs import Jobs
-from autoflow.messages import TOKEN_CONDITION, Messenger, channels_of
+from autoflow.messages import TOKEN_CONDITION, Messenger
 from autoflow.model import Presence, RunStore
 from autoflow.parser import check_tools, read_definitions
 from autoflow.progress import Progress, RememberedProgress

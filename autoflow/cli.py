@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command and (options.run_once or options.check or options.health or options.now):
         parser.error(f"{options.command} cannot be combined with --run-once, --check, --health or --now")
+    if options.check:
+        options.command, options.json = "check", False
     try:
         if options.command:
             return run_command(options, os.environ)
@@ -135,7 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--run-once", action="store_true", help="poll once, run what is due and exit")
-    mode.add_argument("--check", action="store_true", help="validate settings and workflows.yml and exit")
+    mode.add_argument("--check", action="store_true", help="the command check: validate settings and workflows.yml")
     mode.add_argument("--health", action="store_true", help="check the health of the running daemon; exit with 0 or 1")
     parser.add_argument("--now", action="store_true", help="tick immediately, then on schedule")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
@@ -159,7 +161,7 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
 
 def command(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:
-    """Read the settings, then check, run once or serve."""
+    """Read the settings, then run once or on schedule, or ask for the health of the daemon."""
     from autoflow.imports import without_openssl
 
     with without_openssl():
@@ -168,7 +170,7 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     from autoflow.progress import progress_for
     from autoflow.settings import load_settings
 
-    if not options.health and not options.check:
+    if not options.health:
         from autoflow.processes import leave_no_core
         from autoflow.signal_guard import guard, is_over
 
@@ -180,8 +182,6 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     progress = progress_for(set_up_logging(settings))
     if options.health:
         return health(settings)
-    if options.check:
-        return check(settings)
 
     warm_process: WarmProcess | None = None
     if options.run_once:
@@ -206,20 +206,6 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
         reasons = unwritable(settings.db_path.parent, settings.outputs_dir)
         raise AutoflowError("\n".join(reasons or [told(error)]), passing=True) from error
-
-
-def check(settings: Settings) -> ExitCode:
-    """Validate without asking FlowAPI; what is wrong is raised."""
-    from autoflow.clock import utc_now
-    from autoflow.parser import check_tools, read_definitions
-    from autoflow.settings import read_token
-
-    definitions = read_definitions(settings.workflows_file)
-    check_tools(definitions)
-    read_token(settings, utc_now())
-    workflows, triggers = len(definitions.workflows), len(definitions.triggers)
-    print(f"{settings.workflows_file}: valid: {workflows} workflows, {triggers} triggers")  # noqa: T201
-    return ExitCode.OK
 
 
 def health(settings: Settings) -> ExitCode:

@@ -102,5 +102,15 @@ def seconds_text(seconds: float | None) -> str:
     return f"{hours} h {minutes:02} min"
 
 
+def length_text(seconds: float) -> str:
+    """Write a length of time in its largest unit: 3 days, 1.5 hours."""
+    unit, name = next(
+        ((unit, name) for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")) if seconds >= unit),
+        (1, "second"),
+    )
+    number = f"{seconds / unit:.3g}"
+    return f"{number} {name}{'' if number == '1' else 's'}"
+
+
 def _plain(value: Any) -> str:
     return shortened(value) if isinstance(value, str) else shown(value)

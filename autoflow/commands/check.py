@@ -1,33 +1,32 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""``autoflow check``: whether everything is as it should be, templates included."""
+"""``autoflow check`` and ``autoflow --check``: validate settings, workflows.yml and templates."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from autoflow.channels import complaints
 from autoflow.clock import utc_now
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
-from autoflow.jobs import Jobs
-from autoflow.messages import complaints
 from autoflow.parser import check_tools, load_definitions
 from autoflow.settings import Settings, job_environment, read_token
+from autoflow.wording import counted
 
 TRIAL_TIMEOUT = 60.0
 """Seconds that one template may take."""
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
-    """Tell all that is wrong, and all that is doubtful."""
+    """Print all errors and warnings."""
     file = settings.workflows_file
     problems: tuple[Problem, ...]
     definitions: Definitions | None = None
@@ -44,7 +43,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         for problem in problems:
             print_line(str(problem), "bold red" if problem.severity == "error" else "yellow")
         if definitions is not None and valid:
-            print_line(f"{file}: valid: {len(definitions.workflows)} workflows, {len(definitions.triggers)} triggers")
+            found = counted(len(definitions.workflows), "workflow"), counted(len(definitions.triggers), "trigger")
+            print_line(f"{file}: valid: {', '.join(found)}")
     return ExitCode.OK if valid else ExitCode.USER_MISTAKE
 
 
@@ -66,12 +66,17 @@ def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
     if settings.asciidoc_template:
         templates.setdefault(settings.asciidoc_template, "asciidoc_template_path")
     if templates:
+        # few have one, and others need not wait for these imports
+        import asyncio
+
         for path, complaint in asyncio.run(_try_all(list(templates), settings)).items():
             yield Problem(str(path), 0, 0, "", f"does not render, for {templates[path]}: {complaint}", "warning")
 
 
 async def _try_all(templates: list[Path], settings: Settings) -> dict[Path, str]:
     """Render each template in a child, and return what is wrong with those that do not render."""
+    from autoflow.jobs import Jobs
+
     complaints = {}
     # an instance of its own: what a running daemon has started is not to be touched
     with tempfile.TemporaryDirectory(prefix="autoflow-check-") as directory:

@@ -13,13 +13,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from autoflow.channels import channels_of, complaints
 from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.jobs import Jobs
-from autoflow.messages import channels_of, complaints, send, why_not
+from autoflow.messages import send, why_not
 from autoflow.model import Message, Queued
 from autoflow.settings import Settings, job_environment
 

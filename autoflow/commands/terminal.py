@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from autoflow.errors import AutoflowError
+from autoflow.wording import printable
 
 STYLES = {
     "done": "green",
@@ -175,8 +176,8 @@ def _cell(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Show what would move the cursor or change colours as its escape: names come from files."""
-    return "".join(char if char.isprintable() or char in f"\n\t{NO_BREAK}" else repr(char)[1:-1] for char in text)
+    """Escape what would move the cursor or change colours: names come from files."""
+    return printable(text, keep=f"\n\t{NO_BREAK}")
 
 
 def _iso(value: Any) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autoflow.code_version import code_on_disk
-from autoflow.jobs.warm_parent import NotWarmError, Process, WarmParent
+from autoflow.jobs.fork_client import ForkClient, NotWarmError, Process
 from autoflow.notebooks import TokenScan
 from autoflow.processes import kill_marked, kill_tree
 from autoflow.redaction import REDACTED, Redactor
@@ -102,7 +102,7 @@ class Jobs:
         self._preload: Sequence[str] | None = None
         self._warmths = 0
         self._in_vain = 0
-        self._warm_parents: list[WarmParent] = []
+        self._warm_parents: list[ForkClient] = []
         self._warming = asyncio.Lock()
         self._warm_process = warm_process
         spared = {warm_process.process.pid} if warm_process else set()
@@ -299,7 +299,7 @@ class Jobs:
                 start_new_session=True,
             )
 
-    async def _warm_parent(self) -> WarmParent | None:
+    async def _warm_parent(self) -> ForkClient | None:
         """Give the warm parent, started when there is none; None when too many have come to nothing."""
         async with self._warming:
             if not self._warm_parents or self._warm_parents[-1].retired:
@@ -308,7 +308,7 @@ class Jobs:
                 self._in_vain += 1
                 early, self._warm_process = self._warm_process, None
                 process = early or start_warm_process(self._environment, self._instance)
-                self._warm_parents.append(WarmParent(process))
+                self._warm_parents.append(ForkClient(process))
             return self._warm_parents[-1]
 
     async def _stop(self, process: Process, watch: _Watch) -> None:

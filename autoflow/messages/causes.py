@@ -21,7 +21,7 @@ from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.model import FailedRun, Failures, History, Known, Message, Skips
 from autoflow.runs import RunKey, key_maker
 from autoflow.schedule import why_excluded
-from autoflow.wording import counted
+from autoflow.wording import counted, length_text
 
 GATHER = dt.timedelta(minutes=5)
 """How long failures of a tick under way are gathered before people are told; at its end they are at once."""
@@ -143,7 +143,7 @@ def late(scene: Scene) -> Iterator[Cause]:
     if notify.no_new_date is not None and newest is not None:
         appeared, date = newest
         if scene.now - appeared >= dt.timedelta(seconds=notify.no_new_date):
-            what = f"no new date for {_length(notify.no_new_date)}"
+            what = f"no new date for {length_text(notify.no_new_date)}"
             polled = f"FlowAPI was last polled at {moment(scene.listed.polled)}." if scene.listed.polled else ""
             lines = (f"The newest date is {date}; the last new date appeared at {moment(appeared)}.", polled)
             yield Cause(_name("late"), "late", what, appeared, Message("late", what, lines, dates=(str(date),)))
@@ -153,7 +153,7 @@ def late(scene: Scene) -> Iterator[Cause]:
             by_workflow[trigger.workflow_name] = by_workflow.get(trigger.workflow_name, Days()) | days
     for workflow, days in by_workflow.items():
         dates = [dt.date.fromordinal(day) for day in days]
-        what = f"not done within {_length(notify.not_done_after or 0)}"
+        what = f"not done within {length_text(notify.not_done_after or 0)}"
         number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
         lines = (f"Dates: {_bounded_spans(dates)}", f"Why: autoflow why {_shell(workflow)} {dates[0]}")
         message = Message("late", f"{workflow}: late: {number} {what}", lines, workflow, tuple(map(str, dates)))
@@ -391,11 +391,3 @@ def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:
 
 def _shell(word: str) -> str:
     return word if word.replace("_", "").replace("-", "").isalnum() else "'" + word.replace("'", "'\\''") + "'"
-
-
-def _length(seconds: float) -> str:
-    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= unit:
-            number = f"{seconds / unit:.3g}"
-            return f"{number} {name}{'' if number == '1' else 's'}"
-    return f"{seconds:g} seconds"

@@ -20,12 +20,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Self
 
+from autoflow.channels import SEND_TIMEOUT, channels_of, secret_of
 from autoflow.context import Context
 from autoflow.dates import Days
 from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, News, Scene, news, next_late, not_done
-from autoflow.messages.channels import SEND_TIMEOUT, channels_of, secret_of
 from autoflow.model import HEARTBEAT, History, Known, Message, Queued, joined, open_for_reading, signed, tidy
 from autoflow.redaction import Redactor
 from autoflow.sensor import ready_days

@@ -22,7 +22,7 @@ from autoflow.languages import DEFAULT
 from autoflow.model import Attempt
 from autoflow.notices import Notice
 from autoflow.parser import PLACE, filled, human, value_text
-from autoflow.runs import MANIFEST, Failure, Run
+from autoflow.runs import MANIFEST, Failure, Run, own_parameters
 from autoflow.settings import Token
 
 REPORT_TIMEOUT = 1800.0
@@ -140,9 +140,9 @@ def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str
 
 def _heading(run: Run, notebook: Notebook, now: dt.datetime, inputs: Path) -> dict[str, Any]:
     """Say what stands above a report and on each of its pages."""
-    sheet = filled(notebook.sheet, run.reference_date, _own_parameters(run))
+    sheet = filled(notebook.sheet, run.reference_date, own_parameters(run.parameters))
     language = sheet.language or DEFAULT
-    shown = {human(name): value_text(value, language) for name, value in _own_parameters(run).items()}
+    shown = {human(name): value_text(value, language) for name, value in own_parameters(run.parameters).items()}
     return {
         "workflow": human(run.workflow.name),
         # a sheet that says what its parameters are has no need of a list of them
@@ -161,7 +161,7 @@ def _heading(run: Run, notebook: Notebook, now: dt.datetime, inputs: Path) -> di
 def _names(sheet: Sheet, run: Run) -> bool:
     """Whether title and subtitle name the values of all parameters."""
     named = set(PLACE.findall(f"{sheet.title or ''} {sheet.subtitle or ''}"))
-    return set(_own_parameters(run)) <= {name.strip() for name in named}
+    return set(own_parameters(run.parameters)) <= {name.strip() for name in named}
 
 
 def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, Any]:
@@ -221,10 +221,6 @@ def _days(run: Run) -> list[str]:
         first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
         days |= {(first + dt.timedelta(days=day)).isoformat() for day in range((last - first).days)}
     return sorted(days)
-
-
-def _own_parameters(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in run.parameters.items() if name not in ("reference_date", "date_ranges")}
 
 
 def _path(path: Path | None) -> str | None:

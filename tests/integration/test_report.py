@@ -26,8 +26,7 @@ from matplotlib import pyplot as plt
 from nbformat import NotebookNode, v4
 from pypdf import PdfReader
 
-from autoflow.child.report import pages as making_pages
-from autoflow.child.report import report
+from autoflow.child.report import conversion, report
 from autoflow.child.report.html_content import visible_text
 from autoflow.child.report.report import ReportError
 from autoflow.notices import Notice
@@ -643,8 +642,8 @@ def test_rows_beyond_the_paper_fail_the_report_with_the_cell(tmp_path: Path, mon
     table = shown({"text/html": GROUPED.to_html()})
     assert convert(tmp_path, markdown("# T"), table).warnings == []
     # what asciidoctor-pdf makes of it by itself is in the file, below the end of each page
-    others = tuple(file for file in making_pages.EXTENSIONS if file.name != "tables.rb")
-    monkeypatch.setattr(making_pages, "EXTENSIONS", others)
+    others = tuple(file for file in conversion.EXTENSIONS if file.name != "tables.rb")
+    monkeypatch.setattr(conversion, "EXTENSIONS", others)
     with pytest.raises(ReportError, match=r"cell 2: \d+ of its words are not in the report \("):
         convert(tmp_path, markdown("# T"), table)
 

@@ -400,7 +400,7 @@ def test_a_warm_parent_that_is_killed_takes_its_jobs_along_and_is_replaced(trial
 
 
 def test_a_warm_parent_that_hangs_is_given_up(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoflow.jobs.warm_parent.PATIENCE", 10.0)
+    monkeypatch.setattr("autoflow.jobs.fork_client.PATIENCE", 10.0)
     asker = trial.notebook("asks", IS_FORK)
 
     async def stop_it() -> tuple[Reply, list[Any]]:

@@ -398,7 +398,7 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
 
 def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     assert typed("init", str(deployment.inputs)).code == 0
-    assert "valid: 1 workflows, 1 triggers" in typed("check").log
+    assert "valid: 1 workflow, 1 trigger" in typed("check").log
     outcome = deployment.run("--run-once")
     assert outcome.code == 0, outcome.log
     assert "Hello: this run is for 2016-01-02." in typed("show", "1", "--log").log

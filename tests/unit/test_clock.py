@@ -39,7 +39,7 @@ ELSEWHERE = {
 }
 """Where something else is asked, and why it may be."""
 
-EDGES = {"app.py", "cli.py", "context/context.py", "model/record_lock.py"}
+EDGES = {"app.py", "context/context.py", "model/record_lock.py"}
 """Where the wall clock is read that AutoFlow starts with, beside the commands."""
 
 

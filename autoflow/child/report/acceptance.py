@@ -16,9 +16,9 @@ from typing import Any
 
 from PIL import Image
 
+from autoflow.child.report.conversion import MISSING_PICTURE
 from autoflow.child.report.expected import ExpectedCell
 from autoflow.child.report.html_content import visible_text
-from autoflow.child.report.pages import MISSING_PICTURE
 from autoflow.child.report.pictures import missing
 from autoflow.child.report.words import INVISIBLE, Seen, is_gone, lacking, words_of
 from autoflow.wording import counted

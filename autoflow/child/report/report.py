@@ -25,6 +25,7 @@ from autoflow.child.report.acceptance import BrokenReportError, Expected, check_
 from autoflow.child.report.asciidoc import literal, literal_block, source_block
 from autoflow.child.report.captions import put_captions
 from autoflow.child.report.content import SHOWN_OUTPUTS, keep_content
+from autoflow.child.report.conversion import ConversionError, Said, to_html, to_pdf
 from autoflow.child.report.expected import expected_cells, markdown_text
 from autoflow.child.report.front_matter import Heading, bring_logo, document
 from autoflow.child.report.html_content import Converted, convert, visible_text
@@ -32,7 +33,6 @@ from autoflow.child.report.manifest import sha256, write_manifest
 from autoflow.child.report.markdown import convert_all, lookup, with_title
 from autoflow.child.report.maths import draw_formulas
 from autoflow.child.report.notices import MARK, as_json, cells_with, placed
-from autoflow.child.report.pages import ConversionError, Said, to_html, to_pdf
 from autoflow.child.report.pictures import (
     REFERENCE,
     PictureError,

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The process that forks warm jobs, and its forks, as AutoFlow sees them."""
+"""AutoFlow's end of the connection to the warm parent, which forks jobs (`autoflow.child.warm_parent`)."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Fork:
         return self.returncode or 0
 
 
-class WarmParent:
-    """A child of AutoFlow's that has imported what jobs need, until it is told to retire."""
+class ForkClient:
+    """Asks the warm parent for forks, and tells it to retire."""
 
     def __init__(self, warm: WarmProcess) -> None:
         self._process = warm.process

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The ways on which messages leave: which there are, and what is missing for one that somebody seems to want."""
+"""The channels that notifications are sent over: which are configured, and what is missing for one that is wanted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEND_TIMEOUT = 60.0
 
 
 def channels_of(notify: Notify, settings: Settings) -> tuple[str, ...]:
-    """Name the channels that can be used, a heartbeat's among them."""
+    """Return the channels that can be used, including the heartbeat."""
     known = settings.message_secrets
     return tuple(
         channel for channel, variable in VARIABLES.items() if variable in known and (channel != "email" or notify.email)
@@ -37,7 +37,7 @@ def secret_of(channel: str, settings: Settings) -> dict[str, str]:
 
 
 def complaints(notify: Notify, settings: Settings) -> Iterator[str]:
-    """Say what keeps people from being told what they seem to want to be told."""
+    """Yield what keeps notifications that are configured from being sent."""
     known = settings.message_secrets
     if notify.email and "AUTOFLOW_SMTP_URL" not in known:
         yield "notify.email: e-mail needs a mail server; set AUTOFLOW_SMTP_URL"

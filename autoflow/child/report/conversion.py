@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Asciidoc to pages: a PDF, or one file of HTML, both by asciidoctor-pdf."""
+"""Converts asciidoc to a PDF or to one file of HTML, both by asciidoctor-pdf."""
 
 from __future__ import annotations
 
