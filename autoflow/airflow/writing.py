@@ -100,8 +100,21 @@ def _notebook_of(task: Task) -> str | None:
 
 
 def _labels(tasks: Sequence[Task]) -> dict[str, str]:
-    """Give each notebook a label: the name of its task, where that is not AutoFlow's own."""
-    return {task.name: f"{task.name}_notebook" if task.name in AUTOMATIC_PARAMETERS else task.name for task in tasks}
+    """Give each notebook a label: the name of its task, as far as that is known and not one of AutoFlow's own."""
+    labels: dict[str, str] = {}
+    for task in tasks:
+        label = wanted = _known(task.name) or "notebook"
+        number = 1
+        while label in labels.values() or label in AUTOMATIC_PARAMETERS:
+            number += 1
+            label = f"{wanted}_{number}"
+        labels[task.name] = label
+    return labels
+
+
+def _known(name: str) -> str:
+    """Leave out of a name what is not known of it."""
+    return re.sub(r"\{.*?\}", "", name).strip("_- ") if "{" in name else name
 
 
 def _files(tasks: Sequence[Task]) -> tuple[str, dict[str, str]]:
@@ -248,10 +261,7 @@ def _other_tasks(workflow: _Workflow) -> Iterator[tuple[int, str]]:
 def _workflow_lines(workflow: _Workflow, tasks: Sequence[Task]) -> Iterator[str]:
     """Write what is said for all notebooks."""
     arguments = workflow.dag.arguments
-    name = (
-        workflow.dag.name if "{" not in workflow.dag.name else re.sub(r"\{.*?\}|\W+", "_", workflow.dag.name).strip("_")
-    )
-    yield f"  - name: {_scalar(name or 'dag')}"
+    yield f"  - name: {_scalar(_known(workflow.dag.name) or 'dag')}"
     if limit := arguments.get("dagrun_timeout"):
         yield f"    timeout: {_duration(limit) or '24h'}"
     if isinstance(most := arguments.get("max_active_runs"), int) and most > 0:

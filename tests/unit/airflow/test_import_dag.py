@@ -260,6 +260,16 @@ def test_notebooks_lie_below_the_directory_that_they_share(
     assert [notebook.filename for notebook in definitions.workflows["d"].notebooks] == files
 
 
+def test_names_that_are_known_in_part_are_used_as_far_as_they_are(imported: Callable[[str], Imported]) -> None:
+    tasks = "nb(f'plot_{config.name}')\nnb(f'{config.kind}_plot')\nnb('reference_date')"
+    definitions, _ = imported(in_dag(tasks=tasks).replace('"d"', "f'{config.name}_report'"))
+    assert [notebook.label for notebook in definitions.workflows["report"].notebooks] == [
+        "plot",
+        "plot_2",
+        "reference_date_2",
+    ]
+
+
 def test_values_come_over_as_they_are(imported: Callable[[str], Imported]) -> None:
     values = {
         "text": "a: b # c\n\n  d",
