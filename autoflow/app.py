@@ -24,7 +24,7 @@ from autoflow.messages import TOKEN_CONDITION, Messenger
 from autoflow.model import Presence, RunStore
 from autoflow.parser import check_tools, read_definitions
 from autoflow.progress import Progress, RememberedProgress
-from autoflow.runs import RunState
+from autoflow.runs import AttemptState
 from autoflow.sensor import Executor, preload_of
 from autoflow.settings import Settings, Token, check_directories, job_environment, make_caches, read_token
 from autoflow.shared_data import SharedData
@@ -76,7 +76,7 @@ def open_context(
             for attempt in store.recover(context.now()):
                 logger.warning(
                     "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be retried",
-                    attempt.id,
+                    attempt.run,
                     attempt.workflow,
                     attempt.reference_date,
                 )
@@ -240,11 +240,12 @@ def _summed_up(executor: Executor) -> ExitCode:
         logger.info("no runs were due")
     else:
         said = outcomes(
-            succeeded=states[RunState.SUCCESS],
-            failed=states[RunState.FAILED],
-            interrupted=states[RunState.INTERRUPTED],
+            succeeded=states[AttemptState.SUCCEEDED],
+            failed=states[AttemptState.FAILED],
+            interrupted=states[AttemptState.INTERRUPTED],
+            cancelled=states[AttemptState.CANCELLED],
             not_started=not_started,
         )
         logger.info("%s", said)
-    undone = states[RunState.FAILED] + states[RunState.INTERRUPTED] + not_started
+    undone = states.total() - states[AttemptState.SUCCEEDED] + not_started
     return ExitCode.RUN_FAILED if undone else ExitCode.OK

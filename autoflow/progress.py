@@ -18,7 +18,8 @@ from autoflow.wording import printable
 class Task:
     """A notebook of an attempt at a run."""
 
-    run_id: int
+    number: int
+    """That of the run."""
     run: str
     """Its workflow and reference date."""
     label: str

@@ -31,7 +31,7 @@ def phases(outputs: Path) -> Iterator[dict[str, float]]:
         Outputs of an AutoFlow that has ended, its record among them.
     """
     with closing(sqlite3.connect(f"file:{outputs / 'autoflow.db'}?mode=ro", uri=True)) as record:
-        rows = record.execute("SELECT started, ended, notebook FROM notebooks WHERE state = 'success'").fetchall()
+        rows = record.execute("SELECT started, ended, notebook FROM notebooks WHERE state = 'succeeded'").fetchall()
     for started, ended, path in rows:
         notebook = json.loads(Path(path).read_text(encoding="utf-8"))
         whole = notebook["metadata"]["papermill"]

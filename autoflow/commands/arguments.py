@@ -10,8 +10,11 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-STATES = ("running", "success", "failed", "interrupted")
-"""States of attempts, as the record has them."""
+STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
+"""States of attempts."""
+
+RENAMED = {"success": "succeeded", "done": "succeeded"}
+"""What states were called before."""
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +49,7 @@ def _add_looking(commands: Any) -> None:
 
     runs = _command(commands, "runs", "list attempts at runs, newest first")
     runs.add_argument("--workflow", metavar="NAME")
-    runs.add_argument("--state", choices=STATES, action="append", help="can be repeated")
+    runs.add_argument("--state", type=_state, choices=STATES, action="append", help="can be repeated")
     _add_span(runs)
     runs.add_argument(
         "--last",
@@ -57,8 +60,8 @@ def _add_looking(commands: Any) -> None:
         help="maximum number of attempts (default: 20)",
     )
 
-    show = _command(commands, "show", "show one run: attempts, notebooks, outputs and the error")
-    show.add_argument("run", type=_run_id, metavar="RUN", help="run number, as shown by `autoflow runs`")
+    show = _command(commands, "show", "show one run or attempt: attempts, notebooks, outputs and the error")
+    show.add_argument("run", type=_attempt, metavar="RUN", help="number of a run such as 12, or of an attempt: 12.3")
     show.add_argument("--log", action="store_true", help="also show what its notebooks printed")
 
     diff = _command(commands, "diff", "compare the glued values, tables, texts and pictures of two runs")
@@ -105,11 +108,12 @@ def _add_trying(commands: Any) -> None:
 
 def _add_steering(commands: Any) -> None:
     rerun = _command(commands, "rerun", "run failed or succeeded runs again", asks=True)
-    rerun.add_argument("runs", type=_run_id, nargs="*", metavar="RUN", help="run numbers, as shown by `autoflow runs`")
+    rerun.add_argument("runs", type=_run, nargs="*", metavar="RUN", help="run numbers, as shown by `autoflow runs`")
     rerun.add_argument("--workflow", metavar="NAME", help="select runs of this workflow instead of by number")
     _add_span(rerun)
     rerun.add_argument(
         "--state",
+        type=_state,
         choices=("failed", "succeeded", "all"),
         default="failed",
         help="select runs by state (default: failed)",
@@ -121,10 +125,10 @@ def _add_steering(commands: Any) -> None:
     backfill.add_argument("last", type=_date, metavar="TO", help="last reference date")
 
     repair = _command(commands, "repair", "run again only what failed, and what depends on it", asks=True)
-    repair.add_argument("run", type=_run_id, metavar="RUN")
+    repair.add_argument("run", type=_run, metavar="RUN")
 
     cancel = _command(commands, "cancel", "stop a running run; it is not retried until requested", asks=True)
-    cancel.add_argument("run", type=_run_id, metavar="RUN")
+    cancel.add_argument("run", type=_run, metavar="RUN")
     cancel.add_argument("--reason", default="no reason given", metavar="TEXT")
 
     skip = _command(commands, "skip", "skip a date", asks=True)
@@ -196,10 +200,35 @@ def _setting(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"found {text!r}, whose value is not YAML; put it in quotes") from None
 
 
-def _run_id(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a run number, as shown by `autoflow runs`")
-    return int(text)
+def _run(text: str) -> int:
+    run, attempt = _attempt(text)
+    if attempt is not None:
+        raise argparse.ArgumentTypeError(f"found {text!r}, an attempt, expected the number of its run: {run}")
+    return run
+
+
+def _attempt(text: str) -> tuple[int, int | None]:
+    numbers = run_and_attempt(text)
+    if numbers is None:
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected a run number such as 12, or 12.3 for its third attempt, as shown by"
+            " `autoflow runs`"
+        )
+    return numbers
+
+
+def run_and_attempt(text: str) -> tuple[int, int | None] | None:
+    """Read the number of a run, ``12``, or of an attempt at it, ``12.3``; None when it is neither."""
+    numbers = text.split(".")
+    if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) <= 18 for each in numbers):
+        return None
+    return int(numbers[0]), int(numbers[1]) if numbers[1:] else None
+
+
+def _state(text: str) -> str:
+    if text in RENAMED:
+        raise argparse.ArgumentTypeError(f"{text!r} is {RENAMED[text]!r} now")
+    return text
 
 
 def _count(text: str) -> int:

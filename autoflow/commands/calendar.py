@@ -24,21 +24,23 @@ from autoflow.commands.reading import (
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.dates import days_before
-from autoflow.decision import DayState, Row, Situation, calendar, moment, span
+from autoflow.decision import Row, Situation, calendar, moment, span
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.model import Standing
+from autoflow.runs import RunState
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text
 
 SIGNS = {
-    DayState.GIVEN_UP: "G",
-    DayState.FAILED: "F",
-    DayState.RUNNING: "R",
-    DayState.DUE: "d",
-    DayState.WAITING: "w",
-    DayState.DONE: "#",
-    DayState.NOT_AVAILABLE: ".",
-    DayState.EXCLUDED: "-",
+    RunState.GIVEN_UP: "G",
+    RunState.FAILED: "F",
+    RunState.RUNNING: "R",
+    RunState.DUE: "d",
+    RunState.WAITING: "w",
+    RunState.SUCCEEDED: "#",
+    RunState.NOT_AVAILABLE: ".",
+    RunState.SKIPPED: "s",
+    RunState.EXCLUDED: "-",
 }
 """What stands for each state; the first here is what a column of several days shows."""
 
@@ -109,7 +111,7 @@ def _print(
     margin = max(map(len, names), default=0) + 2
     for line in _axis(starts, step):
         print_line(" " * margin + line, "bright_black")
-    total: Counter[DayState] = Counter()
+    total: Counter[RunState] = Counter()
     for name, row in zip(names, rows, strict=True):
         total.update(row.states)
         cells = [(name.ljust(margin), "")]
@@ -119,7 +121,7 @@ def _print(
     # a state and its number are not to be parted at the end of a line
     legend = [
         (SIGNS[state], STYLES[state], f" {state.value} {total[state]}".replace(" ", NO_BREAK))
-        for state in DayState
+        for state in RunState
         if total[state]
     ]
     print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
@@ -155,7 +157,7 @@ def _marks(marks: Iterable[tuple[int, str]]) -> str:
     return line.rstrip()
 
 
-def _worst(row: Row, first: dt.date, last: dt.date, step: str) -> Iterator[DayState]:
+def _worst(row: Row, first: dt.date, last: dt.date, step: str) -> Iterator[RunState]:
     if step == "day":
         yield from row.states
         return

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autoflow.commands.reading import record, run_of
+from autoflow.commands.arguments import run_and_attempt
+from autoflow.commands.reading import attempt_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.comparison import Change, NotebookChanges, TableChange, compared, difference, percent, read_executed
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.model import RecordedRun, RunReader, open_for_reading
+from autoflow.model import RecordedAttempt, RunReader, open_for_reading
 from autoflow.settings import Places, Settings
 from autoflow.wording import counted, shortened
 
@@ -55,9 +56,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 def _side(named: str, settings: Settings) -> Side:
     """Find the executed notebooks of a run, of a directory of outputs, or one alone."""
-    if named.isascii() and named.isdigit() and len(named) < 19:
+    if numbers := run_and_attempt(named):
         with record(settings) as reader:
-            return _of_run(reader, run_of(reader, int(named)), "")
+            return _of_run(reader, attempt_of(reader, *numbers), "")
     path = Path(named)
     if path.is_dir():
         return _of_directory(path)
@@ -74,17 +75,17 @@ def _of_directory(path: Path) -> Side:
         raise AutoflowError(f"{path}: has no {RECORD}; expected the outputs of `autoflow try`, or of AutoFlow")
     reader = open_for_reading(path / RECORD, Places.below(path.absolute()))
     try:
-        newest = reader.newest_ids(1)
+        newest = reader.attempts(limit=1)
         if not newest:
             raise AutoflowError(f"{path}: nothing has been run there yet")
-        return _of_run(reader, run_of(reader, newest[0]), f"{path}: ")
+        return _of_run(reader, newest[0], f"{path}: ")
     finally:
         reader.close()
 
 
-def _of_run(reader: RunReader, found: RecordedRun, where: str) -> Side:
+def _of_run(reader: RunReader, found: RecordedAttempt, where: str) -> Side:
     notebooks = {each.label: Path(each.notebook) for each in reader.notebooks(found.id) if each.notebook}
-    name = f"{where}run {found.id} ({found.workflow} {found.reference_date}, {found.state})"
+    name = f"{where}attempt {found.name} ({found.workflow} {found.reference_date}, {found.state})"
     if not notebooks:
         raise AutoflowError(f"{name} has no executed notebooks")
     return Side(name, notebooks)

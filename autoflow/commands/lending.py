@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoflow.context import Context
 from autoflow.model import RecordedNotebook, RunReader
-from autoflow.runs import Failure, Run, RunKey, RunState, run_place, shared_name
+from autoflow.runs import AttemptState, Failure, Run, RunKey, run_place, shared_name
 from autoflow.settings import Settings
 from autoflow.shared_data import SharedData
 
@@ -23,32 +23,33 @@ class Lent:
     """Executed notebooks of an earlier attempt."""
 
     name: str
-    """The run, for people."""
+    """The attempt, for people."""
     notebooks: tuple[RecordedNotebook, ...]
 
 
 def find_lent(reader: RunReader, key: RunKey, labels: Iterable[str]) -> Lent | None:
     """Find the newest attempt that has executed some notebooks, one that succeeded first; None when there is none."""
     wanted = set(labels)
-    attempts = sorted(reader.attempts(key), key=lambda each: (each.state is RunState.SUCCESS, each.id), reverse=True)
+    # sorting is stable: the newest first among those that succeeded, and among the others
+    attempts = sorted(reader.attempts(key=key), key=lambda each: each.state is not AttemptState.SUCCEEDED)
     for attempt in attempts:
         found = [each for each in reader.notebooks(attempt.id) if each.label in wanted and each.executed]
         there = {each.label for each in found if each.notebook and Path(each.notebook).is_file()}
         if wanted and there == wanted:
-            return Lent(f"run {attempt.id}", tuple(found))
+            return Lent(f"attempt {attempt.name}", tuple(found))
     return None
 
 
 def lend(context: Context, run: Run, lent: Lent) -> int:
-    """Record executed notebooks as those of an attempt that is to be repaired, and give its id."""
+    """Record executed notebooks as those of an attempt that is to be repaired, and give its number."""
     store = context.store
     attempt = store.begin(run, context.now())
     for notebook in lent.notebooks:
         path = Path(notebook.notebook or "")
         store.begin_notebook(attempt, notebook.label, context.now())
-        store.finish_notebook(attempt, notebook.label, RunState.SUCCESS, context.now(), notebook=path)
-    store.finish(attempt, RunState.FAILED, context.now(), Failure(f"taken from {lent.name}"))
-    return attempt.id
+        store.finish_notebook(attempt, notebook.label, AttemptState.SUCCEEDED, context.now(), notebook=path)
+    store.finish(attempt, AttemptState.FAILED, context.now(), Failure(f"taken from {lent.name}"))
+    return attempt.attempt
 
 
 def copy_data(original: Run, run: Run, source: Settings, target: Settings, *, with_run_dir: bool) -> None:

@@ -20,8 +20,8 @@ from autoflow.dates import ListedDates, read_dates_file
 from autoflow.decision import is_asked_for, list_age, moment
 from autoflow.definitions import Keep
 from autoflow.errors import ExitCode
-from autoflow.model import History, RecordedRun, RunReader, to_be_removed
-from autoflow.runs import Run, RunKey
+from autoflow.model import History, Latest, RecordedAttempt, RunReader, to_be_removed
+from autoflow.runs import AttemptState, Run, RunKey
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import concurrency_of, due_runs, ready_days
 from autoflow.settings import Settings
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
         ]
         decision = due_runs(definitions, asyncio.run(Ledger(reader).unsettled(definitions, ready)), history, now)
-        silence, running = reader.silence(), reader.runs(states=["running"])
+        silence, running = reader.silence(), reader.attempts(states=[AttemptState.RUNNING])
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [
             {
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 "as_of": now,
                 "last_poll": listed.polled,
                 "polls_fail_since": silence.since if silence else None,
-                "under_way": [run.id for run in running],
+                "under_way": [each.run for each in running],
                 "next_tick": tick,
                 "runs": rows,
                 "expected_seconds": expected,
@@ -113,15 +113,14 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
     return listed if options.at is None else listed.until(options.at, now)
 
 
-def _reason(run: Run, history: History, interrupted: Mapping[RunKey, int]) -> str:
+def _reason(run: Run, history: History, interrupted: Mapping[RunKey, Latest]) -> str:
     request, failures = history.requests.get(run.key), history.failed.get(run.key)
     if request is not None and is_asked_for(request, failures):
-        what = f"repair of run {request.repairs} requested" if request.repairs else "requested"
-        return f"{what} at {moment(request.asked)}"
+        return f"{'repair' if request.repairs else 'run'} requested at {moment(request.asked)}"
     if failures is not None:
         return f"failed {counted(failures.attempts, 'time')}; due for a retry"
     if run.key in interrupted:
-        return f"run {interrupted[run.key]} was interrupted"
+        return f"run {interrupted[run.key].run} was {interrupted[run.key].state}"
     return "new, and its stencil is complete"
 
 
@@ -156,10 +155,10 @@ def _summary(
     return lines
 
 
-def _under_way(running: Sequence[RecordedRun], now: dt.datetime) -> list[str]:
+def _under_way(running: Sequence[RecordedAttempt], now: dt.datetime) -> list[str]:
     """Say which runs are under way, the oldest first: they keep their slots until they end."""
     lines = [
-        f"run {run.id} is running: {run.workflow} {run.reference_date}, since {moment(run.started)}"
+        f"run {run.run} is running: {run.workflow} {run.reference_date}, since {moment(run.started)}"
         f" ({seconds_text(max((now - run.started).total_seconds(), 0.0))})"
         for run in reversed(running)
     ]

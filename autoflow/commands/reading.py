@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from autoflow.decision import Situation
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
-from autoflow.model import RecordedRun, RunReader, open_for_reading
+from autoflow.model import RecordedAttempt, RunReader, open_for_reading
 from autoflow.wording import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -101,17 +101,24 @@ def unknown_workflow(workflow: str, known: Iterable[str]) -> AutoflowError:
     return AutoflowError(f"unknown workflow {shown(workflow)}; {did_you_mean(workflow, known)}")
 
 
-def run_of(reader: RunReader, run_id: int) -> RecordedRun:
-    """Find an attempt.
+def attempt_of(reader: RunReader, run: int, attempt: int | None = None) -> RecordedAttempt:
+    """Find an attempt at a run, the newest where its number is not given.
 
     Raises
     ------
     AutoflowError
         When there is none with this number.
     """
-    found = reader.run(run_id)
-    if found is None:
-        newest = reader.newest_ids(1)
-        hint = f"the newest is {newest[0]}; `autoflow runs` lists them" if newest else "there are none yet"
-        raise AutoflowError(f"there is no run {run_id}; {hint}")
-    return found
+    found = reader.attempt(run, attempt)
+    if found is not None:
+        return found
+    if attempt is not None and (newest := reader.attempt(run)) is not None:
+        raise AutoflowError(f"there is no attempt {run}.{attempt}; the newest at run {run} is {newest.name}")
+    if (renumbered := reader.renumbered(run)) is not None:
+        raise AutoflowError(
+            f"there is no run {run}; what was run {run} before attempts were counted within their runs is attempt"
+            f" {renumbered.name} now: `autoflow show {renumbered.name}`"
+        )
+    newest_run = reader.newest_run()
+    hint = f"the newest is {newest_run}; `autoflow runs` lists them" if newest_run else "there are none yet"
+    raise AutoflowError(f"there is no run {run}; {hint}")

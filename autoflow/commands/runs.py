@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""``autoflow runs``: attempts, the newest first."""
+"""``autoflow runs``: attempts at runs, the newest first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from autoflow.commands.reading import check_span, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.errors import ExitCode
-from autoflow.model import RecordedRun
+from autoflow.model import RecordedAttempt
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text, shortened
 
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     with record(settings) as reader:
         if options.workflow is not None and options.workflow not in (known := reader.workflows()):
             raise unknown_workflow(options.workflow, known)
-        found = reader.runs(
+        found = reader.attempts(
             workflow=options.workflow,
             states=options.state or (),
             first=options.first,
@@ -35,14 +35,14 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     elif not found:
         print_line("no matching runs")
     else:
-        print_table([_shown(each) for each in found], right=("run", "try", "took"))
+        print_table([_shown(each) for each in found], right=("attempt", "took"))
     return ExitCode.OK
 
 
-def as_json(run: RecordedRun) -> dict[str, Any]:
+def as_json(run: RecordedAttempt) -> dict[str, Any]:
     """Describe an attempt to scripts."""
     return {
-        "run": run.id,
+        "run": run.run,
         "workflow": run.workflow,
         "reference_date": run.reference_date,
         "parameters": run.parameters,
@@ -55,7 +55,7 @@ def as_json(run: RecordedRun) -> dict[str, Any]:
     }
 
 
-def took(run: RecordedRun) -> float | None:
+def took(run: RecordedAttempt) -> float | None:
     """Give the length of an attempt in seconds."""
     return (run.ended - run.started).total_seconds() if run.ended and run.attempt else None
 
@@ -65,15 +65,14 @@ def minute(time: dt.datetime) -> str:
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
 
 
-def _shown(run: RecordedRun) -> dict[str, Any]:
+def _shown(run: RecordedAttempt) -> dict[str, Any]:
     note = f"{run.failure.exception or ''} {run.failure.message}".strip().partition("\n")[0] if run.failure else ""
     return {
-        "run": run.id,
+        "attempt": run.name,
         "date": run.reference_date or "unknown",
         "workflow": run.workflow,
         "parameters": parameters_text(run.parameters),
         "state": run.state.value,
-        "try": run.attempt,
         "started (UTC)": minute(run.started),
         "took": seconds_text(took(run)),
         "note": "superseded" if run.superseded else shortened(note),

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""``autoflow show``: all about one run."""
+"""``autoflow show``: all about one run, or one attempt at it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autoflow.commands.reading import record, run_of
+from autoflow.commands.reading import attempt_of, record
 from autoflow.commands.runs import as_json, minute, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.decision import moment
 from autoflow.errors import ExitCode
-from autoflow.model import RecordedNotebook, RecordedRun
+from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
@@ -26,8 +26,8 @@ from autoflow.wording import parameters_text, seconds_text
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show it."""
     with record(settings) as reader:
-        found = run_of(reader, options.run)
-        attempts, notebooks = reader.attempts(found.key), reader.notebooks(found.id)
+        found = attempt_of(reader, *options.run)
+        attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
     if options.json:
         print_json(_as_json(found, attempts, notebooks, log=options.log))
         return ExitCode.OK
@@ -37,8 +37,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_table(
             [
                 {
-                    "run": each.id,
-                    "attempt": each.attempt,
+                    "attempt": each.name,
                     "state": each.state.value,
                     "started (UTC)": minute(each.started),
                     "took": seconds_text(took(each)),
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 }
                 for each in attempts
             ],
-            right=("run", "attempt", "took"),
+            right=("attempt", "took"),
         )
     if notebooks:
         print_line("\nnotebooks", "bold")
@@ -75,10 +74,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _print_head(run: RecordedRun) -> None:
+def _print_head(run: RecordedAttempt) -> None:
     parameters = parameters_text(run.parameters)
     date = run.reference_date or "unrecorded date"
-    title = f"run {run.id}: {run.workflow} {date}{f' ({parameters})' if parameters else ''}, attempt {run.attempt}: "
+    title = f"run {run.run}: {run.workflow} {date}{f' ({parameters})' if parameters else ''}, attempt {run.attempt}: "
     print_styled([(title, "bold"), (run.state.value, STYLES.get(run.state, ""))])
     until = f" to {moment(run.ended)}, {seconds_text(took(run))}" if run.ended and run.attempt else ""
     print_line(f"{moment(run.started)}{until}")
@@ -96,7 +95,7 @@ def _shown(notebook: RecordedNotebook) -> dict[str, Any]:
         "state": notebook.state.value,
         "started (UTC)": minute(notebook.started),
         "took": seconds_text(length),
-        "": f"executed by run {notebook.reused_from}" if notebook.reused_from else note,
+        "": f"executed by attempt {notebook.reused_from}" if notebook.reused_from else note,
     }
 
 
@@ -117,7 +116,7 @@ def _log(notebook: RecordedNotebook) -> Iterator[str]:
 
 
 def _as_json(
-    run: RecordedRun, attempts: list[RecordedRun], notebooks: list[RecordedNotebook], *, log: bool
+    run: RecordedAttempt, attempts: list[RecordedAttempt], notebooks: list[RecordedNotebook], *, log: bool
 ) -> dict[str, Any]:
     return {
         **as_json(run),

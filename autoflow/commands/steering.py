@@ -17,11 +17,11 @@ from typing import Any
 from autoflow.clock import utc_now
 from autoflow.commands.polling import listed_dates
 from autoflow.commands.reading import (
+    attempt_of,
     check_length,
     check_span,
     definitions_of,
     record,
-    run_of,
     situation_of,
     triggers_of,
     unknown_workflow,
@@ -29,7 +29,6 @@ from autoflow.commands.reading import (
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
 from autoflow.decision import (
     WHAT_TO_DO,
-    DayState,
     Situation,
     available_for,
     calendar,
@@ -42,9 +41,9 @@ from autoflow.decision import (
 )
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.model import RecordedNotebook, RecordedRun, RunReader, Standing
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, Standing
 from autoflow.notebooks import executed_with
-from autoflow.runs import Run, RunState, build_run, recorded_run
+from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.schedule import why_excluded
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -59,9 +58,9 @@ LONGEST_CANCELLATION = 60.0
 """Seconds that a kernel is waited for."""
 
 WANTED = {
-    "failed": {DayState.FAILED, DayState.GIVEN_UP},
-    "succeeded": {DayState.DONE},
-    "all": {DayState.FAILED, DayState.GIVEN_UP, DayState.DONE},
+    "failed": {RunState.FAILED, RunState.GIVEN_UP},
+    "succeeded": {RunState.SUCCEEDED},
+    "all": {RunState.FAILED, RunState.GIVEN_UP, RunState.SUCCEEDED},
 }
 
 
@@ -101,31 +100,29 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
                 run = build_run(definitions.workflows[options.workflow], row.trigger, first + dt.timedelta(days=days))
                 latest = situation.standing.latest[run.key]
                 runs.append(run)
-                rows.append(_row(run, state.value, f"run {latest.id}"))
+                rows.append(_row(run, state.value, f"run {latest.run}"))
     return _to_run(runs, rows, "run {} again")
 
 
-def _again(definitions: Definitions, reader: RunReader, run_ids: Iterable[int]) -> Intent:
-    runs: dict[tuple[str, str], Run] = {}
-    rows, left_out = [], []
-    for run_id in dict.fromkeys(run_ids):
-        found = run_of(reader, run_id)
+def _again(definitions: Definitions, reader: RunReader, numbers: Iterable[int]) -> Intent:
+    runs, rows, left_out = [], [], []
+    for number in dict.fromkeys(numbers):
+        found = attempt_of(reader, number)
         if found.workflow not in definitions.workflows:
-            raise _gone(run_id, found.workflow, definitions)
+            raise _gone(number, found.workflow, definitions)
         if found.parameters is None:
             raise AutoflowError(
-                f"run {run_id} was imported from the Prefect-based AutoFlow, which recorded no parameters;"
+                f"run {number} was imported from the Prefect-based AutoFlow, which recorded no parameters;"
                 f" use --workflow {found.workflow} with --from, --to and --state succeeded"
             )
         _check_fit(definitions, found)
         run = recorded_run(definitions.workflows[found.workflow], found.parameters, found.parameters_hash)
-        newest = reader.attempts(run.key)[-1]
-        if newest.state is RunState.RUNNING:
-            left_out.append(f"{run}: run {newest.id} is running")
-        elif run.key not in runs:
-            runs[run.key] = run
-            rows.append(_row(run, newest.state.value, f"run {newest.id}"))
-    return _to_run(list(runs.values()), rows, "run {} again", left_out)
+        if found.state is AttemptState.RUNNING:
+            left_out.append(f"{run}: run {number} is running")
+        else:
+            runs.append(run)
+            rows.append(_row(run, found.state.value, f"run {number}"))
+    return _to_run(runs, rows, "run {} again", left_out)
 
 
 def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
@@ -145,7 +142,13 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
             date = options.first + dt.timedelta(days=days)
             answer = explain(situation, trigger, date)
             where = f"{date} {parameters_text(trigger.parameters)}".rstrip()
-            if answer.state in (DayState.DONE, DayState.RUNNING, DayState.NOT_AVAILABLE, DayState.WAITING):
+            if answer.state in (
+                RunState.SUCCEEDED,
+                RunState.RUNNING,
+                RunState.NOT_AVAILABLE,
+                RunState.WAITING,
+                RunState.SKIPPED,
+            ):
                 left_out.append(f"{where}: {answer.state}: {answer.reason}")
             elif answer.key is None or answer.skip is not None:
                 left_out.append(f"{where}: {answer.reason}")
@@ -164,18 +167,15 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run again only what failed, and what depends on it."""
     definitions = definitions_of(settings)
     with record(settings) as reader:
-        found = run_of(reader, options.run)
-        newest = reader.attempts(found.key)[-1]
+        found = attempt_of(reader, options.run)
         recorded = {notebook.label: notebook for notebook in reader.notebooks(found.id)}
     workflow = definitions.workflows.get(found.workflow)
     if workflow is None:
         raise _gone(options.run, found.workflow, definitions)
-    if found.parameters is None or found.state is RunState.SUCCESS:
-        raise AutoflowError(f"run {found.id} succeeded and needs no repair; `autoflow rerun` runs it again")
-    if newest.id != found.id:
-        raise AutoflowError(f"run {found.id} was retried: the newest attempt is run {newest.id} ({newest.state})")
-    if found.state is RunState.RUNNING:
-        raise AutoflowError(f"run {found.id} is running")
+    if found.parameters is None or found.state is AttemptState.SUCCEEDED:
+        raise AutoflowError(f"run {found.run} succeeded and needs no repair; `autoflow rerun` runs it again")
+    if found.state is AttemptState.RUNNING:
+        raise AutoflowError(f"run {found.run} is running")
     _check_fit(definitions, found)
     if why := changed_notebooks(workflow, recorded):
         raise _not_repaired(found, why)
@@ -194,24 +194,24 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         question = f"make the missing reports of {run}"
     else:
         question = f"execute {sum(row['plan'] == 'executed' for row in rows)} of {len(rows)} notebooks of {run}"
-    order = {"do": "run", "runs": [_order_of(run)], "repairs": found.id}
+    order = {"do": "run", "runs": [_order_of(run)], "repairs": found.run}
     return Intent(order, tuple(rows), question)
 
 
 def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
     """End a run that is running."""
     with record(settings) as reader:
-        found = run_of(reader, options.run)
-    if found.state is not RunState.RUNNING:
-        raise AutoflowError(f"run {found.id} is not running: {found.state}")
+        found = attempt_of(reader, options.run)
+    if found.state is not AttemptState.RUNNING:
+        raise AutoflowError(f"run {found.run} is not running: {found.state}")
     row = {
-        "run": found.id,
+        "run": found.run,
         "date": found.reference_date,
         "workflow": found.workflow,
         "parameters": parameters_text(found.parameters),
     }
     return Intent(
-        {"do": "cancel", "run": found.id, "reason": options.reason},
+        {"do": "cancel", "run": found.run, "reason": options.reason},
         (row,),
         "stop this run, and do not retry it until requested",
     )
@@ -321,15 +321,15 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
     return code
 
 
-def _wait_for_end(settings: Settings, run_id: int) -> None:
+def _wait_for_end(settings: Settings, number: int) -> None:
     """Wait until a run's kernels have ended and its end is recorded."""
     end = time.monotonic() + LONGEST_CANCELLATION
     while time.monotonic() < end:
         with record(settings) as reader:
-            if run_of(reader, run_id).state is not RunState.RUNNING:
+            if attempt_of(reader, number).state is not AttemptState.RUNNING:
                 return
         time.sleep(0.2)
-    raise AutoflowError(f"run {run_id} was told to stop, but is still running after {LONGEST_CANCELLATION:g} s")
+    raise AutoflowError(f"run {number} was told to stop, but is still running after {LONGEST_CANCELLATION:g} s")
 
 
 def _print(intent: Intent) -> None:
@@ -377,17 +377,17 @@ def _with_dependents(dependencies: Mapping[str, set[str]], rows: list[dict[str, 
     return [{**row, "plan": plans[row["notebook"]]} for row in rows]
 
 
-def _gone(run_id: int, workflow: str, definitions: Definitions) -> AutoflowError:
+def _gone(number: int, workflow: str, definitions: Definitions) -> AutoflowError:
     error = unknown_workflow(workflow, definitions.workflows)
-    return AutoflowError(f"run {run_id} belongs to a workflow that is no longer in workflows.yml: {error}")
+    return AutoflowError(f"run {number} belongs to a workflow that is no longer in workflows.yml: {error}")
 
 
-def _check_fit(definitions: Definitions, found: RecordedRun) -> None:
+def _check_fit(definitions: Definitions, found: RecordedAttempt) -> None:
     if why := misfit(definitions, found.workflow, found.parameters or {}):
-        raise AutoflowError(f"run {found.id} ({found.workflow} {found.reference_date}): {why}; {WHAT_TO_DO}")
+        raise AutoflowError(f"run {found.run} ({found.workflow} {found.reference_date}): {why}; {WHAT_TO_DO}")
 
 
-def _changed_inputs(workflow: Workflow, before: RecordedNotebook, found: RecordedRun) -> str | None:
+def _changed_inputs(workflow: Workflow, before: RecordedNotebook, found: RecordedAttempt) -> str | None:
     """Say how a notebook that would be used again differs from what workflows.yml has now."""
     try:
         executed = executed_with(Path(before.notebook or ""))
@@ -396,5 +396,7 @@ def _changed_inputs(workflow: Workflow, before: RecordedNotebook, found: Recorde
     return changed_inputs(workflow, before.label, executed, found.parameters or {})
 
 
-def _not_repaired(found: RecordedRun, why: str) -> AutoflowError:
-    return AutoflowError(f"run {found.id} cannot be repaired: {why}; `autoflow rerun {found.id}` runs all of it again")
+def _not_repaired(found: RecordedAttempt, why: str) -> AutoflowError:
+    return AutoflowError(
+        f"run {found.run} cannot be repaired: {why}; `autoflow rerun {found.run}` runs all of it again"
+    )

@@ -16,25 +16,26 @@ from autoflow.errors import AutoflowError
 from autoflow.wording import printable
 
 STYLES = {
-    "done": "green",
-    "success": "green",
+    "succeeded": "green",
     "failed": "bold red",
     "given up": "bold white on red",
     "running": "bold blue",
     "waiting": "yellow",
     "due": "cyan",
     "interrupted": "magenta",
+    "cancelled": "magenta",
     "not available": "bright_black",
     "excluded": "bright_black",
+    "skipped": "bright_black",
 }
-"""Colours of states of dates and of attempts."""
+"""Colours of states of runs and of attempts."""
 
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""
 
 CUT = ("note", "reason", "")
 FOLDED = ("parameters", "workflow")
-DROPPED = ("note", "try", "took")
+DROPPED = ("note", "took")
 """Columns that give way where a terminal is narrow: first they are made narrower, at last left out."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"

@@ -27,7 +27,7 @@ from autoflow.dates import EmptyIntervalError
 from autoflow.definitions import Definitions, Trigger, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.log_writer import LogWriter, log_writer
-from autoflow.model import RecordedNotebook, RecordedRun
+from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import looks_like_token
 from autoflow.parser import check_tools
 from autoflow.progress import Progress, Task, progress_for
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     progress = progress_for(log_writer())
     code = _carry_out(trial, scratch, KernelKeeper(progress, log_writer()) if options.keep_kernel else progress)
     with record(scratch) as reader:
-        found = reader.attempts(trial.run.key)[-1]
+        found = reader.attempts(key=trial.run.key, limit=1)[0]
         notebooks = reader.notebooks(found.id)
     reports = reports_of(notebooks)
     if options.json:
@@ -235,7 +235,9 @@ class KernelKeeper(Progress):
             return
 
 
-def _print(found: RecordedRun, notebooks: Sequence[RecordedNotebook], reports: Sequence[Path], directory: Path) -> None:
+def _print(
+    found: RecordedAttempt, notebooks: Sequence[RecordedNotebook], reports: Sequence[Path], directory: Path
+) -> None:
     took = seconds_text((found.ended - found.started).total_seconds()) if found.ended else ""
     print_line(f"{found.workflow} {found.reference_date}: {found.state}, {took}", "bold")
     if found.failure is not None:
@@ -254,7 +256,7 @@ def _outputs(notebooks: Sequence[RecordedNotebook], reports: Sequence[Path]) -> 
 
 
 def _as_json(
-    found: RecordedRun, notebooks: Sequence[RecordedNotebook], reports: Sequence[Path], directory: Path
+    found: RecordedAttempt, notebooks: Sequence[RecordedNotebook], reports: Sequence[Path], directory: Path
 ) -> dict[str, Any]:
     return {
         "workflow": found.workflow,

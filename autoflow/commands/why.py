@@ -13,15 +13,15 @@ from typing import Any
 from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of, record, situation_of, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
-from autoflow.decision import Answer, DayState, explain, list_age, moment, spans
+from autoflow.decision import Answer, explain, list_age, moment, spans
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
-from autoflow.model import RecordedNotebook, RecordedRun, RunReader
-from autoflow.runs import RunState
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
+from autoflow.runs import AttemptState, RunState
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
 
-WAITING = {DayState.DUE, DayState.NOT_AVAILABLE, DayState.WAITING, DayState.FAILED}
+WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.FAILED}
 """States of which it may matter what else is under way, and how old the list of dates is."""
 
 
@@ -48,8 +48,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 
 def _under_way(reader: RunReader) -> list[str]:
-    running = reader.runs(states=["running"])
-    oldest = f"run {running[-1].id} since {moment(running[-1].started)}" if running else ""
+    running = reader.attempts(states=[AttemptState.RUNNING])
+    oldest = f"run {running[-1].run} since {moment(running[-1].started)}" if running else ""
     if len(running) > 1:
         return [f"{len(running)} runs are in progress, the oldest: {oldest}"]
     return [f"in progress: {oldest}"] if running else []
@@ -59,29 +59,29 @@ def _print(answer: Answer, reader: RunReader) -> None:
     parameters = parameters_text(answer.trigger.parameters)
     title = f"{answer.trigger.workflow_name} {answer.reference_date}{f' ({parameters})' if parameters else ''}"
     print_styled([(f"{title}: ", "bold"), (answer.state.value, STYLES[answer.state])])
-    newest = reader.run(answer.run_id) if answer.run_id is not None else None
+    newest = reader.attempt(answer.run) if answer.run is not None else None
     for line in _lines(answer, newest, reader.notebooks(newest.id) if newest else []):
         print_line(f"  {line}")
 
 
-def _lines(answer: Answer, newest: RecordedRun | None, notebooks: list[RecordedNotebook]) -> Iterator[str]:
-    if answer.state is DayState.DONE and newest is not None:
+def _lines(answer: Answer, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook]) -> Iterator[str]:
+    if answer.state is RunState.SUCCEEDED and newest is not None:
         yield _done(newest)
         for notebook in notebooks:
             if notebook.report:
                 yield f"report: {notebook.report}"
         return
-    if answer.state is DayState.RUNNING and newest is not None:
-        yield f"run {newest.id}, attempt {newest.attempt}, since {moment(newest.started)}"
+    if answer.state is RunState.RUNNING and newest is not None:
+        yield f"run {newest.run}, attempt {newest.attempt}, since {moment(newest.started)}"
         for notebook in notebooks:
             yield f"notebook {notebook.label}: {notebook.state}"
         return
     yield answer.reason
-    if answer.state in (DayState.FAILED, DayState.GIVEN_UP) and newest is not None:
+    if answer.state in (RunState.FAILED, RunState.GIVEN_UP) and newest is not None:
         if newest.failure is not None:
-            yield f"run {newest.id}: {newest.failure}"
-        yield f"`autoflow show {newest.id}` has the traceback; `autoflow repair {newest.id}` runs only what failed"
-    if answer.state is DayState.WAITING:
+            yield f"run {newest.run}: {newest.failure}"
+        yield f"`autoflow show {newest.run}` has the traceback; `autoflow repair {newest.run}` runs only what failed"
+    if answer.state is RunState.WAITING:
         elements = answer.trigger.date_stencil.pairs
         for pair, wanted in zip(elements, answer.wanted, strict=True):
             if wanted.missing:
@@ -90,15 +90,15 @@ def _lines(answer: Answer, newest: RecordedRun | None, notebooks: list[RecordedN
                 yield f"stencil element [{pair[0]}, {pair[1]}) wants {days}; missing: {spans(wanted.missing)}"
 
 
-def _done(newest: RecordedRun) -> str:
-    if newest.reference_date is None:
-        return f"run {newest.id}, imported from the Prefect-based AutoFlow, {moment(newest.started)}"
+def _done(newest: RecordedAttempt) -> str:
+    if newest.attempt == 0:
+        return f"run {newest.run}, imported from the Prefect-based AutoFlow, {moment(newest.started)}"
     took = (newest.ended - newest.started).total_seconds() if newest.ended else None
-    return f"run {newest.id}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
+    return f"run {newest.run}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
 
 
 def _as_json(answer: Answer, reader: RunReader) -> dict[str, Any]:
-    newest = reader.run(answer.run_id) if answer.run_id is not None else None
+    newest = reader.attempt(answer.run) if answer.run is not None else None
     notebooks = reader.notebooks(newest.id) if newest else []
     return {
         "workflow": answer.trigger.workflow_name,
@@ -106,9 +106,10 @@ def _as_json(answer: Answer, reader: RunReader) -> dict[str, Any]:
         "reference_date": answer.reference_date,
         "state": answer.state,
         "reason": answer.reason,
-        "run": answer.run_id,
+        "run": answer.run,
+        "attempt": newest.attempt if newest else None,
         "ended": newest.ended if newest else None,
-        "error": str(newest.failure) if newest and newest.failure and newest.state is RunState.FAILED else None,
+        "error": str(newest.failure) if newest and newest.failure and newest.state is AttemptState.FAILED else None,
         "reports": [notebook.report for notebook in notebooks if notebook.report],
         "attempts_failed": answer.failures.attempts if answer.failures else 0,
         "next_try": answer.next_try,

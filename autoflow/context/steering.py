@@ -14,7 +14,7 @@ from typing import Any
 
 from autoflow.decision import WHAT_TO_DO, changed_notebooks, misfit
 from autoflow.definitions import Definitions, Workflow
-from autoflow.model import Attempt, RunStore, Skip
+from autoflow.model import Attempt, RecordedAttempt, RunStore, Skip
 from autoflow.runs import Run, parameters_hash, recorded_run
 from autoflow.wording import counted
 
@@ -26,10 +26,10 @@ class Steering:
 
     An order is a mapping of JSON values with ``do``:
 
-    - ``run``: make ``runs`` due, each a ``workflow`` and its ``parameters``; with ``repairs``, the id of
-      the attempt whose executed notebooks are to be used again;
+    - ``run``: make ``runs`` due, each a ``workflow`` and its ``parameters``; with ``repairs``, the number of
+      the one run, whose newest attempt's executed notebooks are to be used again;
     - ``skip``: leave out ``dates`` of ``workflow``, for a ``reason``; ``unskip`` takes that back;
-    - ``cancel``: end the attempt with the id ``run``, and do not try it again, for a ``reason``.
+    - ``cancel``: end the run with the number ``run``, and do not try it again, for a ``reason``.
     """
 
     def __init__(self, store: RunStore) -> None:
@@ -46,24 +46,24 @@ class Steering:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("an attempt is made in a task")
-        self._tasks[attempt.id], self._attempts[attempt.id] = task, attempt
+        self._tasks[attempt.run], self._attempts[attempt.run] = task, attempt
         try:
             yield
         finally:
             self.ending(attempt)
-            del self._attempts[attempt.id]
+            del self._attempts[attempt.run]
 
     def ending(self, attempt: Attempt) -> None:
         """Note that only its end is still to be recorded: there is nothing left to be cancelled."""
-        self._tasks.pop(attempt.id, None)
-        self._cancelled.pop(attempt.id, None)
+        self._tasks.pop(attempt.run, None)
+        self._cancelled.pop(attempt.run, None)
 
     def cancelled(self, attempt: Attempt) -> str | None:
         """Give the reason for which somebody cancelled an attempt; None when nobody did."""
-        return self._cancelled.get(attempt.id)
+        return self._cancelled.get(attempt.run)
 
     def running(self) -> list[int]:
-        """List the ids of the attempts under way."""
+        """List the numbers of the runs under way."""
         return sorted(self._attempts)
 
     def obey(
@@ -98,18 +98,21 @@ class Steering:
             if why := misfit(definitions, each["workflow"], each["parameters"]):
                 hint = f"; {WHAT_TO_DO}" if each["workflow"] in definitions.workflows else ""
                 return f"{each['workflow']} {each['parameters']['reference_date']}: {why}{hint}"
-        if repairs := order.get("repairs"):
-            recorded = [notebook.label for notebook in self._store.read.notebooks(repairs)]
-            workflow = definitions.workflows[order["runs"][0]["workflow"]]
-            if why := changed_notebooks(workflow, recorded):
-                return (
-                    f"run {repairs} cannot be repaired: {why}; `autoflow rerun {repairs}` runs all of it as it is now"
-                )
+        if repairs := self._to_repair(order):
+            recorded = [notebook.label for notebook in self._store.read.notebooks(repairs.id)]
+            if why := changed_notebooks(definitions.workflows[repairs.workflow], recorded):
+                number = repairs.run
+                return f"run {number} cannot be repaired: {why}; `autoflow rerun {number}` runs all of it as it is now"
         return None
+
+    def _to_repair(self, order: Mapping[str, Any]) -> RecordedAttempt | None:
+        number = order.get("repairs")
+        return None if number is None else self._store.read.attempt(number)
 
     def _run(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         runs = [_run_of(each) for each in order["runs"]]
-        asked = self._store.ask_for(runs, now, order.get("repairs"))
+        repairs = self._to_repair(order)
+        asked = self._store.ask_for(runs, now, repairs.attempt if repairs else None)
         logger.info("requested %s: %s", counted(len(asked), "run"), _first_few(list(map(str, asked))))
         return {"done": len(asked)}
 
@@ -126,17 +129,17 @@ class Steering:
         return {"done": done}
 
     def _cancel(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
-        run_id, reason = int(order["run"]), str(order["reason"])
-        if run_id not in self._tasks:
-            return {"error": f"run {run_id} is not running"}
-        attempt = self._attempts[run_id]
+        number, reason = int(order["run"]), str(order["reason"])
+        if number not in self._tasks:
+            return {"error": f"run {number} is not running"}
+        attempt = self._attempts[number]
         if attempt.reference_date is not None:
-            why = f"run {run_id} was cancelled: {reason}"
+            why = f"run {number} was cancelled: {reason}"
             skip = Skip(attempt.workflow, attempt.reference_date, attempt.parameters_hash, why, now)
             self._store.skip([skip])
-        self._cancelled[run_id] = reason
-        logger.info("run %d: cancelling: %s", run_id, reason)
-        self._tasks[run_id].cancel()
+        self._cancelled[number] = reason
+        logger.info("run %d: cancelling: %s", number, reason)
+        self._tasks[number].cancel()
         return {"done": 1}
 
 

@@ -7,7 +7,6 @@ from autoflow.decision.attempts import is_asked_for, is_given_up, is_skipped, ne
 from autoflow.decision.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.decision.overview import (
     Answer,
-    DayState,
     Row,
     Situation,
     available_for,
@@ -23,7 +22,6 @@ from autoflow.decision.overview import (
 __all__ = [
     "WHAT_TO_DO",
     "Answer",
-    "DayState",
     "Row",
     "Situation",
     "available_for",

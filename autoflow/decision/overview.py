@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import reduce
 from operator import or_
 
@@ -20,27 +19,11 @@ from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, L
 from autoflow.decision.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.definitions import Definitions, Trigger
 from autoflow.model import Failures, Latest, Request, Silence, Skip, Standing
-from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
+from autoflow.runs import AttemptState, RunKey, RunState, key_maker, keys_of_days
 from autoflow.schedule import reference_days, why_excluded
 from autoflow.wording import counted
 
 DAY = dt.timedelta(days=1)
-
-
-class DayState(StrEnum):
-    """What a trigger and a reference date come to."""
-
-    DONE = "done"
-    FAILED = "failed"
-    """And tried again, by the workflow's ``retries``."""
-    RUNNING = "running"
-    WAITING = "waiting"
-    """Its stencil is not complete."""
-    DUE = "due"
-    NOT_AVAILABLE = "not available"
-    EXCLUDED = "excluded"
-    """Not one of the trigger's reference dates, or skipped."""
-    GIVEN_UP = "given up"
 
 
 @dataclass(frozen=True)
@@ -59,9 +42,9 @@ class Row:
 
     trigger: Trigger
     first: dt.date
-    states: Sequence[DayState]
+    states: Sequence[RunState]
     runs: Sequence[int | None]
-    """The newest attempt that counts, for each of these dates."""
+    """The number of the run, for each of these dates that has one with an attempt that counts."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +63,13 @@ class Answer:
 
     trigger: Trigger
     reference_date: dt.date
-    state: DayState
+    state: RunState
     reason: str
     """In words, without the state itself."""
     key: RunKey | None
     """None when the stencil holds no day for this date."""
-    run_id: int | None = None
-    """The newest attempt that counts."""
+    run: int | None = None
+    """Its number, where it has an attempt that counts."""
     failures: Failures | None = None
     next_try: dt.datetime | None = None
     """When it may be tried again, or at the next tick if that is later."""
@@ -142,8 +125,8 @@ def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str 
 
 def states(
     situation: Situation, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
-) -> Iterator[tuple[DayState, int | None]]:
-    """Give a trigger's state for each date of a span, and the newest attempt that counts; linear in its length."""
+) -> Iterator[tuple[RunState, int | None]]:
+    """Give a trigger's state for each date of a span, and the number of its run; linear in its length."""
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     days = range(first.toordinal(), last.toordinal() + 1)
@@ -152,32 +135,32 @@ def states(
     complete = frozenset(available.complete(trigger.date_stencil) & span)
     wanted, there = frozenset(reference_days(trigger, span)), frozenset(available.days & span)
     latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
-    live = {RunState.SUCCESS.value: DayState.DONE, RunState.RUNNING.value: DayState.RUNNING}
+    live = {AttemptState.SUCCEEDED.value: RunState.SUCCEEDED, AttemptState.RUNNING.value: RunState.RUNNING}
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
-            yield DayState.EXCLUDED, None
+            yield RunState.EXCLUDED, None
             continue
         newest = latest.get(key)
-        run_id = None if newest is None else newest.id
+        run = None if newest is None else newest.run
         if newest is not None and newest.state in live:
-            yield live[newest.state], run_id
+            yield live[newest.state], run
             continue
         request, failures, skip = requests.get(key), failed.get(key), skips.of(key, dt.date.fromordinal(day))
         if skip is not None and is_skipped(skip, request):
-            state = DayState.EXCLUDED
+            state = RunState.SKIPPED
         elif request is not None and is_asked_for(request, failures):
-            state = DayState.DUE
+            state = RunState.DUE
         elif failures is not None:
-            state = DayState.GIVEN_UP if is_given_up(retries, failures) else DayState.FAILED
+            state = RunState.GIVEN_UP if is_given_up(retries, failures) else RunState.FAILED
         elif request is not None:
-            state = DayState.DUE
+            state = RunState.DUE
         elif day not in wanted:
-            state = DayState.EXCLUDED
+            state = RunState.EXCLUDED
         elif day not in there:
-            state = DayState.NOT_AVAILABLE
+            state = RunState.NOT_AVAILABLE
         else:
-            state = DayState.DUE if day in complete else DayState.WAITING
-        yield state, run_id
+            state = RunState.DUE if day in complete else RunState.WAITING
+        yield state, run
 
 
 def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> Answer:
@@ -199,7 +182,7 @@ def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> 
     newest, failures, request = standing.latest.get(key), standing.failed.get(key), standing.requests.get(key)
     skip = standing.skips.of(key, reference_date)
     retries = situation.definitions.workflows[trigger.workflow_name].retries
-    again = next_try(retries, failures) if state is DayState.FAILED and failures is not None else None
+    again = next_try(retries, failures) if state is RunState.FAILED and failures is not None else None
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
     counts_from = {date: situation.listed.counts_from(date, rule) for date in uncounted}
@@ -209,7 +192,7 @@ def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> 
         state,
         "",
         key,
-        run_id=newest.id if newest else None,
+        run=newest.run if newest else None,
         failures=failures,
         next_try=again,
         wanted=wanted,
@@ -270,16 +253,15 @@ def _with_reason(situation: Situation, answer: Answer, available: AvailableDates
 
 def _reasons(situation: Situation, answer: Answer, available: AvailableDates, newest: Latest | None) -> Iterator[str]:
     trigger, date, state = answer.trigger, answer.reference_date, answer.state
-    if state in (DayState.DONE, DayState.RUNNING):
-        yield f"run {answer.run_id}"
-    elif state is DayState.EXCLUDED:
-        if answer.skip is not None:
-            yield f"skipped since {moment(answer.skip.since)}: {answer.skip.reason}"
-        else:
-            yield why_excluded(trigger, date) or ""
-    elif state in (DayState.FAILED, DayState.GIVEN_UP) and answer.failures is not None:
+    if state in (RunState.SUCCEEDED, RunState.RUNNING):
+        yield f"run {answer.run}"
+    elif state is RunState.SKIPPED and answer.skip is not None:
+        yield f"since {moment(answer.skip.since)}: {answer.skip.reason}"
+    elif state is RunState.EXCLUDED:
+        yield why_excluded(trigger, date) or ""
+    elif state in (RunState.FAILED, RunState.GIVEN_UP) and answer.failures is not None:
         yield f"failed {counted(answer.failures.attempts, 'time')}, last at {moment(answer.failures.last)};"
-        if state is DayState.GIVEN_UP:
+        if state is RunState.GIVEN_UP:
             yield "it is out of retries and is not retried until requested"
         elif answer.request is None and (excluded := why_excluded(trigger, date)):
             yield f"it is not retried: {excluded}"
@@ -289,15 +271,15 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
             yield f"retried at {moment(answer.next_try)}"
         else:
             yield "retried at the next tick"
-    elif state in (DayState.NOT_AVAILABLE, DayState.WAITING):
+    elif state in (RunState.NOT_AVAILABLE, RunState.WAITING):
         yield why_no_data(situation, answer, available)
     elif answer.request is not None:
         verb = "repair" if answer.request.repairs else "run"
         yield f"{verb} requested at {moment(answer.request.asked)}; it goes first"
     else:
         yield "its stencil is complete; it runs at the next tick"
-        if newest is not None and newest.state == RunState.INTERRUPTED:
-            yield f"(run {newest.id} was interrupted)"
+        if newest is not None:
+            yield f"(run {newest.run} was {newest.state})"
 
 
 def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> str:

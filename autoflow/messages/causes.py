@@ -342,14 +342,14 @@ def _what_next(scene: Scene, group: Sequence[FailedRun]) -> str:
             times.append(next_try(retries, failed))
     attempts = counted(retries.attempts or 0, "attempt")
     if ended == len(group):
-        return f"Given up after {attempts}; to retry: autoflow rerun {group[-1].id}"
+        return f"Given up after {attempts}; to retry: autoflow rerun {group[-1].run}"
     also = f" {ended} given up after {attempts}." if ended else ""
     return f"Retry: {f'from {moment(min(times))} on' if times else 'immediately'}.{also}"
 
 
 def _commands(group: Sequence[FailedRun]) -> list[str]:
     many = [f"All: autoflow runs --workflow {_shell(group[0].workflow)} --state failed"]
-    return [f"Details: autoflow show {group[-1].id}", *(many if len(group) > 1 else [])]
+    return [f"Details: autoflow show {group[-1].run}", *(many if len(group) > 1 else [])]
 
 
 def _dates(group: Sequence[FailedRun]) -> list[str]:

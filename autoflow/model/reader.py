@@ -20,7 +20,7 @@ from autoflow.errors import StoreError
 from autoflow.model.messages import Message, Queued
 from autoflow.model.retention import Made
 from autoflow.notices import Notice
-from autoflow.runs import OUTPUT_SUFFIXES, Failure, RunKey, RunState
+from autoflow.runs import OUTPUT_SUFFIXES, AttemptState, Failure, RunKey
 from autoflow.settings import Places
 
 RECENT_SUCCESSES = 20
@@ -36,9 +36,9 @@ class Failures:
 
 
 class Latest(NamedTuple):
-    """The newest attempt at a run that counts; there may be very many of these."""
+    """A run with an attempt that counts, and the state of the newest of these; there may be very many."""
 
-    id: int
+    run: int
     state: str
 
 
@@ -52,7 +52,7 @@ class Request:
     parameters: Mapping[str, Any]
     asked: dt.datetime
     repairs: int | None = None
-    """The attempt whose executed notebooks the next attempt is to use again."""
+    """The number of the attempt whose executed notebooks the next attempt is to use again."""
 
     @property
     def key(self) -> RunKey:
@@ -118,12 +118,12 @@ class Standing:
 class FailedRun:
     """A run that has failed and not succeeded since."""
 
-    id: int
-    """The newest failed attempt."""
+    run: int
     workflow: str
     parameters_hash: str
     reference_date: dt.date
     ended: dt.datetime
+    """When the newest of its failed attempts ended."""
     failure: Failure
 
     @property
@@ -162,34 +162,37 @@ class RecordedNotebook:
     """One notebook of an attempt."""
 
     label: str
-    state: RunState
+    state: AttemptState
     started: dt.datetime
     ended: dt.datetime | None
     notebook: str | None
     report: str | None
     failure: Failure | None
     reused_from: int | None
-    """The attempt that executed it, when a repair used it again."""
+    """The number of the attempt at this run that executed it, when a repair used it again."""
     warnings: tuple[Notice, ...] = ()
     """What is to be known of its report."""
 
     @property
     def executed(self) -> bool:
         """Whether it ran to its end, whatever became of its report."""
-        return self.state is RunState.SUCCESS or (self.failure is not None and self.failure.of_report)
+        return self.state is AttemptState.SUCCEEDED or (self.failure is not None and self.failure.of_report)
 
 
 @dataclass(frozen=True)
-class RecordedRun:
-    """One attempt at a run. Those taken over from the predecessor have no reference date and no parameters."""
+class RecordedAttempt:
+    """One attempt at a run. A run that was taken over from the predecessor has no reference date and no parameters."""
 
     id: int
+    """Later attempts, also those at other runs, have higher ones."""
+    run: int
     workflow: str
     reference_date: dt.date | None
     parameters: Mapping[str, Any] | None
     parameters_hash: str
     attempt: int
-    state: RunState
+    """Its number within the run; 0 for what was taken over from the predecessor."""
+    state: AttemptState
     started: dt.datetime
     ended: dt.datetime | None
     failure: Failure | None
@@ -199,6 +202,11 @@ class RecordedRun:
     @property
     def key(self) -> RunKey:
         return self.workflow, self.parameters_hash
+
+    @property
+    def name(self) -> str:
+        """What people call it: the number of its run, and its own within that."""
+        return f"{self.run}.{self.attempt}"
 
 
 class RunReader:
@@ -224,8 +232,7 @@ class RunReader:
 
     def _is_settled(self, key: RunKey) -> bool:
         row = self._connection.execute(
-            "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ?"
-            " AND state IN ('running', 'success') AND superseded IS NULL",
+            "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state IN ('running', 'succeeded')",
             key,
         ).fetchone()
         return row is not None
@@ -241,8 +248,8 @@ class RunReader:
         """
         dates = dt.date.fromordinal(start).isoformat(), dt.date.fromordinal(end - 1).isoformat()
         rows = self._connection.execute(
-            "SELECT reference_date, workflow, parameters_hash FROM runs WHERE state IN ('running', 'success')"
-            " AND superseded IS NULL AND reference_date BETWEEN ? AND ? ORDER BY reference_date",
+            "SELECT reference_date, workflow, parameters_hash FROM runs WHERE state IN ('running', 'succeeded')"
+            " AND reference_date BETWEEN ? AND ? ORDER BY reference_date",
             dates,
         )
         for date, group in groupby(rows, key=itemgetter(0)):
@@ -252,31 +259,30 @@ class RunReader:
         """Read which runs succeeded in the predecessor's record, which has no dates."""
         rows = self._connection.execute(
             "SELECT workflow, parameters_hash FROM runs"
-            " WHERE state IN ('running', 'success') AND superseded IS NULL AND reference_date IS NULL"
+            " WHERE state IN ('running', 'succeeded') AND reference_date IS NULL"
         )
         return {(workflow, key) for workflow, key in rows}
 
-    def interrupted(self) -> dict[RunKey, int]:
-        """Read the newest interrupted attempt at each run that has one."""
+    def interrupted(self) -> dict[RunKey, Latest]:
+        """Read the runs whose newest attempt was interrupted or cancelled."""
         rows = self._connection.execute(
-            "SELECT workflow, parameters_hash, max(id) FROM runs WHERE state = 'interrupted' GROUP BY 1, 2"
+            "SELECT workflow, parameters_hash, number, state FROM runs"
+            " WHERE state IN ('failed', 'interrupted', 'cancelled') AND state != 'failed'"
         )
-        return {(workflow, parameters_hash): id_ for workflow, parameters_hash, id_ in rows}
+        return {(workflow, parameters_hash): Latest(number, state) for workflow, parameters_hash, number, state in rows}
 
     def standing(self, first: dt.date | None = None, last: dt.date | None = None) -> Standing:
         """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""
         values = ((first or dt.date.min).isoformat(), (last or dt.date.max).isoformat())
-        counting = "SELECT workflow, parameters_hash, id, state FROM runs WHERE superseded IS NULL AND reference_date"
+        counting = "SELECT workflow, parameters_hash, number, state FROM runs WHERE state NOT NULL AND reference_date"
         # all of it is read from an index; what the predecessor recorded has no date
         rows = self._connection.execute(f"{counting} BETWEEN ? AND ? UNION ALL {counting} IS NULL", values)
         latest: dict[RunKey, Latest] = {}
         # one text for each name and state, not one for each row
         texts: dict[str, str] = {}
-        for workflow, parameters_hash, id_, state in rows:
+        for workflow, parameters_hash, number, state in rows:
             key = texts.setdefault(workflow, workflow), parameters_hash
-            known = latest.get(key)
-            if known is None or known.id < id_:
-                latest[key] = Latest(id_, texts.setdefault(state, state))
+            latest[key] = Latest(number, texts.setdefault(state, state))
         within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
         failed = self._failed(within, values) if first or last else self._failed("", ())
         return Standing(latest, failed, self.requests(), self.skips())
@@ -287,11 +293,10 @@ class RunReader:
 
     def _failed(self, within: str, values: tuple[str, ...]) -> dict[RunKey, Failures]:
         rows = self._connection.execute(
-            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs AS tried"  # noqa: S608
-            f" WHERE state = 'failed' AND superseded IS NULL{within}"
             # years of failures that were made good are of no interest
-            " AND NOT EXISTS (SELECT 1 FROM runs WHERE state IN ('running', 'success') AND superseded IS NULL"
-            " AND workflow = tried.workflow AND parameters_hash = tried.parameters_hash) GROUP BY 1, 2",
+            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs JOIN attempts ON run = number"  # noqa: S608
+            " WHERE runs.state IN ('failed', 'interrupted', 'cancelled')"
+            f" AND attempts.state = 'failed' AND superseded IS NULL{within} GROUP BY number",
             values,
         )
         return {
@@ -300,7 +305,7 @@ class RunReader:
         }
 
     def repairs(self, key: RunKey) -> int | None:
-        """Read which attempt the next one at a run is to repair; None when it is to begin anew."""
+        """Read the number of the attempt that the next one at a run is to repair; None when it is to begin anew."""
         row = self._connection.execute(
             "SELECT repairs FROM requests WHERE workflow = ? AND parameters_hash = ?", key
         ).fetchone()
@@ -347,46 +352,33 @@ class RunReader:
         also
             Runs that are read beside these, where they are such runs.
         """
-        later = (
-            "NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.workflow = tried.workflow"
-            " AND later.parameters_hash = tried.parameters_hash AND later.state IN ('failed', 'success')"
-            " AND later.id > tried.id)"
-        )
-        wanted: set[int] = set()
-        for workflow in workflows:
-            ids = self._connection.execute(
-                # a limit that is none: sqlite sorts first, and looks for what came later no longer than needed
-                "SELECT id FROM (SELECT id, workflow, parameters_hash FROM runs WHERE state = 'failed'"  # noqa: S608
-                f" AND workflow = ? ORDER BY id DESC LIMIT -1) AS tried WHERE {later} LIMIT ?",
-                (workflow, newest),
-            )
-            wanted.update(id_ for (id_,) in ids)
-        for key in also:
-            row = self._connection.execute(
-                "SELECT id FROM runs AS tried WHERE state = 'failed' AND workflow = ? AND parameters_hash = ?"  # noqa: S608
-                f" AND {later}",
-                key,
-            ).fetchone()
-            if row is not None:
-                wanted.add(row[0])
         rows = self._connection.execute(
-            "SELECT id, workflow, parameters_hash, reference_date, ended,"
+            "WITH failing AS ("
+            " SELECT id, run, workflow, parameters_hash, reference_date, ended, error, row_number() OVER"
+            "  (PARTITION BY workflow ORDER BY id DESC) AS place"
+            " FROM attempts AS tried JOIN runs ON number = run WHERE tried.state = 'failed' AND NOT EXISTS ("
+            "  SELECT 1 FROM attempts AS later WHERE later.run = tried.run AND later.state IN ('failed', 'succeeded')"
+            "  AND later.id > tried.id))"
+            " SELECT run, workflow, parameters_hash, reference_date, ended,"
             # without the traceback, which may be long
-            " substr(json_extract(error, '$.message'), 1, 2000), json_extract(error, '$.label'),"
-            " json_extract(error, '$.cell'), json_extract(error, '$.exception')"
-            " FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY reference_date, id",
-            (json.dumps(sorted(wanted)),),
+            "  substr(json_extract(error, '$.message'), 1, 2000), json_extract(error, '$.label'),"
+            "  json_extract(error, '$.cell'), json_extract(error, '$.exception')"
+            " FROM failing WHERE (place <= ? AND workflow IN (SELECT value FROM json_each(?)))"
+            "  OR (workflow, parameters_hash) IN"
+            "   (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+            " ORDER BY reference_date, id",
+            (newest, json.dumps([*workflows]), json.dumps([*also])),
         )
         return [
             FailedRun(
-                id_,
+                number,
                 workflow,
                 parameters_hash,
                 dt.date.fromisoformat(reference_date),
                 _moment(ended),
                 Failure(message or "no reason was recorded", label, cell, exception),
             )
-            for id_, workflow, parameters_hash, reference_date, ended, message, label, cell, exception in rows
+            for number, workflow, parameters_hash, reference_date, ended, message, label, cell, exception in rows
         ]
 
     def succeeded_since(self, workflow: str, hashes: Iterable[str], moment: dt.datetime) -> list[dt.date]:
@@ -394,8 +386,8 @@ class RunReader:
         dates = set()
         for parameters_hash in hashes:
             row = self._connection.execute(
-                "SELECT max(reference_date) FROM runs WHERE workflow = ? AND parameters_hash = ?"
-                " AND state = 'success' AND ended >= ?",
+                "SELECT max(reference_date) FROM runs JOIN attempts ON run = number WHERE workflow = ?"
+                " AND parameters_hash = ? AND attempts.state = 'succeeded' AND ended >= ?",
                 (workflow, parameters_hash, moment.astimezone(dt.UTC).isoformat(timespec="microseconds")),
             ).fetchone()
             if row[0] is not None:
@@ -469,32 +461,36 @@ class RunReader:
         """Read whether there was something left to do when AutoFlow was last seen."""
         return self._meta("unfinished") is not None
 
-    def runs(
+    def attempts(
         self,
         *,
+        key: RunKey | None = None,
         workflow: str | None = None,
-        states: Sequence[str] = (),
+        states: Sequence[AttemptState] = (),
         first: dt.date | None = None,
         last: dt.date | None = None,
         ids: Sequence[int] = (),
         limit: int | None = None,
-    ) -> list[RecordedRun]:
+    ) -> list[RecordedAttempt]:
         """Read attempts, the newest first.
 
         Parameters
         ----------
-        workflow, states, first, last, ids
+        key, workflow, states, first, last, ids
             What they have to be; ``first`` and ``last`` are reference dates, both in it.
         limit
             How many at most.
         """
         conditions, values = ["1"], list[Any]()
+        if key is not None:
+            conditions.append("workflow = ? AND parameters_hash = ?")
+            values += key
         if workflow is not None:
             conditions.append("workflow = ?")
             values.append(workflow)
         if states:
-            conditions.append(f"state IN ({', '.join('?' * len(states))})")
-            values += states
+            # as they stand, so that those under way are found by their index
+            conditions.append(" OR ".join(f"attempts.state = '{AttemptState(state)}'" for state in states))
         if first is not None:
             conditions.append("reference_date >= ?")
             values.append(first.isoformat())
@@ -504,31 +500,54 @@ class RunReader:
         if ids:
             conditions.append(f"id IN ({', '.join('?' * len(ids))})")
             values += ids
-        rows = self._connection.execute(
-            f"SELECT * FROM runs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608
-            (*values, -1 if limit is None else limit),
-        )
-        return [self._recorded_run(row) for row in rows]
+        return self._attempts(f"({') AND ('.join(conditions)}) ORDER BY id DESC LIMIT ?", *values, limit or -1)
 
-    def run(self, run_id: int) -> RecordedRun | None:
-        """Read one attempt."""
-        found = self.runs(ids=[run_id])
+    def attempt(self, run: int, number: int | None = None) -> RecordedAttempt | None:
+        """Read one attempt at a run, the newest where no number is given; None when there is none."""
+        if number is None:
+            found = self._attempts("run = ? ORDER BY id DESC LIMIT 1", run)
+        else:
+            found = self._attempts("run = ? AND attempt = ?", run, number)
         return found[0] if found else None
 
-    def attempts(self, key: RunKey) -> list[RecordedRun]:
+    def attempts_of(self, run: int) -> list[RecordedAttempt]:
         """Read all attempts at a run, the oldest first."""
-        rows = self._connection.execute(
-            "SELECT * FROM runs WHERE workflow = ? AND parameters_hash = ? ORDER BY id", key
-        )
-        return [self._recorded_run(row) for row in rows]
+        return self._attempts("run = ? ORDER BY id", run)
 
-    def notebooks(self, run_id: int) -> list[RecordedNotebook]:
+    def _attempts(self, wanted: str, *values: object) -> list[RecordedAttempt]:
+        rows = self._connection.execute(
+            "SELECT attempts.*, workflow, reference_date, parameters, parameters_hash"  # noqa: S608
+            f" FROM attempts JOIN runs ON number = run WHERE {wanted}",
+            values,
+        )
+        return [self._recorded_attempt(row) for row in rows]
+
+    def newest_run(self) -> int | None:
+        """Read the number of the newest run; None when there is none yet."""
+        (number,) = self._connection.execute("SELECT max(number) FROM runs").fetchone()
+        return None if number is None else int(number)
+
+    def newest_attempt(self) -> int:
+        """Read the id of the newest attempt; 0 when there is none yet."""
+        (id_,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()
+        return int(id_)
+
+    def renumbered(self, number: int) -> RecordedAttempt | None:
+        """Find the attempt that had a number as if it were a run, before runs had numbers of their own."""
+        if number > int(self._meta("old_numbers") or 0):
+            return None
+        found = self.attempts(ids=[number])
+        return found[0] if found else None
+
+    def notebooks(self, attempt_id: int) -> list[RecordedNotebook]:
         """Read the notebooks of an attempt, in the order in which they were started."""
-        rows = self._connection.execute("SELECT * FROM notebooks WHERE run_id = ? ORDER BY started, label", (run_id,))
+        rows = self._connection.execute(
+            "SELECT * FROM notebooks WHERE attempt_id = ? ORDER BY started, label", (attempt_id,)
+        )
         return [
             RecordedNotebook(
                 row["label"],
-                RunState(row["state"]),
+                AttemptState(row["state"]),
                 _moment(row["started"]),
                 _moment(row["ended"]) if row["ended"] else None,
                 _text(self._places.notebook(row["notebook"])),
@@ -551,37 +570,40 @@ class RunReader:
         """List what the attempts of a workflow have made, and still have on disk."""
         rows = self._connection.execute(
             """
-            SELECT run_id, label, reference_date, parameters, runs.state AS state,
-                coalesce(runs.ended, runs.started) AS ended, notebook, report, EXISTS (
-                    SELECT 1 FROM runs AS later WHERE later.workflow = runs.workflow
-                    AND later.parameters_hash = runs.parameters_hash AND later.state = 'success' AND later.id > runs.id
-                ) AS replaced, runs.state = 'running' OR runs.id IN (SELECT repairs FROM requests) AS in_use
-            FROM notebooks JOIN runs ON runs.id = run_id
-            WHERE workflow = ? AND (notebook NOT NULL OR report NOT NULL OR runs.state != 'success')
+            SELECT attempt_id, label, reference_date, parameters, made.state AS state,
+                coalesce(made.ended, made.started) AS ended, notebook, report, EXISTS (
+                    SELECT 1 FROM attempts AS later
+                    WHERE later.run = made.run AND later.state = 'succeeded' AND later.id > made.id
+                ) AS replaced, made.state = 'running' OR EXISTS (
+                    SELECT 1 FROM requests WHERE repairs = made.attempt AND requests.workflow = runs.workflow
+                    AND requests.parameters_hash = runs.parameters_hash
+                ) AS in_use
+            FROM notebooks JOIN attempts AS made ON made.id = attempt_id JOIN runs ON number = made.run
+            WHERE workflow = ? AND (notebook NOT NULL OR report NOT NULL OR made.state != 'succeeded')
             """,
             (workflow,),
         )
         return [self._made(row) for row in rows]
 
-    def is_in_use(self, run_id: int) -> bool:
+    def is_in_use(self, attempt_id: int) -> bool:
         """Whether an attempt is under way, or is to be repaired."""
         row = self._connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM runs WHERE id = ? AND state = 'running')"
-            " OR EXISTS (SELECT 1 FROM requests WHERE repairs = ?)",
-            (run_id, run_id),
+            "SELECT 1 FROM attempts JOIN runs ON number = run LEFT JOIN requests USING (workflow, parameters_hash)"
+            " WHERE id = ? AND (attempts.state = 'running' OR repairs = attempt)",
+            (attempt_id,),
         ).fetchone()
-        return bool(row[0])
+        return row is not None
 
-    def has_succeeded(self, run_id: int) -> bool:
+    def has_succeeded(self, attempt_id: int) -> bool:
         """Whether an attempt is recorded as a success."""
-        row = self._connection.execute("SELECT state FROM runs WHERE id = ?", (run_id,)).fetchone()
-        return row is not None and row[0] == RunState.SUCCESS
+        row = self._connection.execute("SELECT state FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
+        return row is not None and row[0] == AttemptState.SUCCEEDED
 
     def reports_of(self, key: RunKey, label: str) -> list[Path]:
         """List the reports of a notebook that attempts at a run have made, the oldest first."""
         rows = self._connection.execute(
-            "SELECT report FROM notebooks JOIN runs ON runs.id = run_id"
-            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY run_id",
+            "SELECT report FROM runs JOIN attempts ON run = number JOIN notebooks ON attempt_id = id"
+            " WHERE workflow = ? AND parameters_hash = ? AND label = ? AND report NOT NULL ORDER BY id",
             (*key, label),
         )
         return [report for (text,) in rows if (report := self._places.report(text))]
@@ -590,35 +612,33 @@ class RunReader:
         """List the names of the workflows that the record knows."""
         return [name for (name,) in self._connection.execute("SELECT DISTINCT workflow FROM runs ORDER BY 1")]
 
-    def newest_ids(self, number: int) -> list[int]:
-        """List the ids of the newest attempts."""
-        rows = self._connection.execute("SELECT id FROM runs ORDER BY id DESC LIMIT ?", (number,))
-        return [id_ for (id_,) in rows]
-
-    def counts(self) -> dict[RunState, int]:
+    def counts(self) -> dict[AttemptState, int]:
         """Count the attempts of each state."""
         return {
-            RunState(state): number
-            for state, number in self._connection.execute("SELECT state, count(*) FROM runs GROUP BY state")
+            AttemptState(state): number
+            for state, number in self._connection.execute("SELECT state, count(*) FROM attempts GROUP BY state")
         }
 
-    def ends_after(self, run_id: int) -> Iterator[tuple[int, str, RunState, float | None]]:
+    def ends_after(self, attempt_id: int) -> Iterator[tuple[int, str, AttemptState, float | None]]:
         """Read of the attempts after one their ids, workflows, states and lengths in seconds, in order."""
         rows = self._connection.execute(
-            "SELECT id, workflow, state, started, ended FROM runs WHERE id > ? ORDER BY id", (run_id,)
+            "SELECT id, workflow, attempts.state, started, ended FROM attempts CROSS JOIN runs ON number = run"
+            " WHERE id > ? ORDER BY id",
+            (attempt_id,),
         )
         for id_, workflow, state, started, ended in rows:
             length = (_moment(ended) - _moment(started)).total_seconds() if ended else None
-            yield id_, workflow, RunState(state), length
+            yield id_, workflow, AttemptState(state), length
 
-    def newest_reports(self, number: int) -> list[tuple[RecordedRun, str, str]]:
+    def newest_reports(self, number: int) -> list[tuple[RecordedAttempt, str, str]]:
         """List the newest reports: the attempt, the label of the notebook, and the path."""
         rows = self._connection.execute(
-            "SELECT run_id, label, report FROM notebooks WHERE report NOT NULL ORDER BY run_id DESC, label LIMIT ?",
+            "SELECT attempt_id, label, report FROM notebooks WHERE report NOT NULL"
+            " ORDER BY attempt_id DESC, label LIMIT ?",
             (number,),
         ).fetchall()
-        runs = {run.id: run for run in self.runs(ids=[run_id for run_id, _, _ in rows])} if rows else {}
-        return [(runs[run_id], label, str(self._places.report(report))) for run_id, label, report in rows]
+        attempts = {each.id: each for each in self.attempts(ids=[id_ for id_, _, _ in rows])} if rows else {}
+        return [(attempts[id_], label, str(self._places.report(report))) for id_, label, report in rows]
 
     def durations(self, workflow: str) -> float | None:
         """Give the median length in seconds of a workflow's last successes; None when there are none."""
@@ -626,8 +646,8 @@ class RunReader:
         from statistics import median
 
         rows = self._connection.execute(
-            "SELECT started, ended FROM runs WHERE workflow = ? AND state = 'success' AND attempt > 0"
-            " ORDER BY id DESC LIMIT ?",
+            "SELECT started, ended FROM attempts CROSS JOIN runs ON number = run WHERE workflow = ?"
+            " AND attempts.state = 'succeeded' AND attempt > 0 ORDER BY id DESC LIMIT ?",
             (workflow, RECENT_SUCCESSES),
         )
         lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
@@ -642,11 +662,11 @@ class RunReader:
         own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
         report = self._places.report(row["report"])
         return Made(
-            run_id=row["run_id"],
+            attempt_id=row["attempt_id"],
             label=row["label"],
             reference_date=row["reference_date"] or "",
             parameters=json.dumps(own, sort_keys=True),
-            succeeded=row["state"] == RunState.SUCCESS,
+            succeeded=row["state"] == AttemptState.SUCCEEDED,
             replaced=bool(row["replaced"]),
             ended=dt.datetime.fromisoformat(row["ended"]),
             notebook=self._places.notebook(row["notebook"]),
@@ -654,15 +674,16 @@ class RunReader:
             in_use=bool(row["in_use"]),
         )
 
-    def _recorded_run(self, row: sqlite3.Row) -> RecordedRun:
-        return RecordedRun(
+    def _recorded_attempt(self, row: sqlite3.Row) -> RecordedAttempt:
+        return RecordedAttempt(
             id=row["id"],
+            run=row["run"],
             workflow=row["workflow"],
             reference_date=dt.date.fromisoformat(row["reference_date"]) if row["reference_date"] else None,
             parameters=json.loads(row["parameters"]) if row["parameters"] else None,
             parameters_hash=row["parameters_hash"],
             attempt=row["attempt"],
-            state=RunState(row["state"]),
+            state=AttemptState(row["state"]),
             started=_moment(row["started"]),
             ended=_moment(row["ended"]) if row["ended"] else None,
             failure=self._failure(row["error"]),

@@ -10,7 +10,7 @@ import json
 import sqlite3
 
 TIMES = {
-    "runs": ("started", "ended", "superseded"),
+    "attempts": ("started", "ended", "superseded"),
     "notebooks": ("started", "ended"),
     "requests": ("asked",),
     "skips": ("since",),

@@ -34,7 +34,7 @@ IN_USE = "is needed again"
 class Made:
     """What one attempt at a run made of one notebook, or took over from an attempt before it."""
 
-    run_id: int
+    attempt_id: int
     label: str
     reference_date: str
     """ISO date; empty for what the predecessor recorded."""
@@ -86,10 +86,10 @@ def to_be_removed(made: Iterable[Made], keep: Keep, now: dt.datetime) -> list[Re
         for _, group in groupby(sorted(made, key=_history), key=_history)
         for removal in _let_go(list(group), keep, now)
     ]
-    by_key = {(removal.made.run_id, removal.made.label): removal for removal in removals}
+    by_key = {(removal.made.attempt_id, removal.made.label): removal for removal in removals}
     kept: set[Path] = set()
     for each in made:
-        removal = by_key.get((each.run_id, each.label), Removal(each))
+        removal = by_key.get((each.attempt_id, each.label), Removal(each))
         kept.update(_files(each, notebook=not removal.notebook, reports=not removal.reports))
     return [
         replace(
@@ -106,21 +106,21 @@ def to_be_removed(made: Iterable[Made], keep: Keep, now: dt.datetime) -> list[Re
 
 def _let_go(history: Sequence[Made], keep: Keep, now: dt.datetime) -> Iterator[Removal]:
     """Decide what the attempts of one notebook and set of parameters let go."""
-    newest_first = sorted(history, key=lambda each: (each.reference_date, each.run_id), reverse=True)
+    newest_first = sorted(history, key=lambda each: (each.reference_date, each.attempt_id), reverse=True)
     over = [each for each in newest_first if not each.in_use]
     good = [each for each in over if each.succeeded]
     with_reports = [each for each in good if each.reports]
     # a success after which the report is gone is not the newest good one that a link points at
-    safe = {each.run_id for each in (*good[:1], *with_reports[:1])}
+    safe = {each.attempt_id for each in (*good[:1], *with_reports[:1])}
     old_notebooks = _beyond([each for each in good if each.notebook], keep.notebooks, now) - safe
     old_reports = _beyond(with_reports, keep.reports, now) - safe
     old_attempts = _beyond([each for each in over if not each.succeeded], keep.attempts, now)
     for each in over:
-        failed = each.run_id in old_attempts
+        failed = each.attempt_id in old_attempts
         removal = Removal(
             each,
-            notebook=each.run_id in old_notebooks or (failed and each.notebook is not None),
-            reports=each.run_id in old_reports or (failed and bool(each.reports)),
+            notebook=each.attempt_id in old_notebooks or (failed and each.notebook is not None),
+            reports=each.attempt_id in old_reports or (failed and bool(each.reports)),
             record=failed and each.replaced,
         )
         if removal.notebook or removal.reports or removal.record:
@@ -140,8 +140,8 @@ def _beyond(newest_first: Sequence[Made], amount: Amount, now: dt.datetime) -> s
     if amount is None:
         return set()
     if isinstance(amount, int):
-        return {made.run_id for made in newest_first[amount:]}
-    return {made.run_id for made in newest_first if now - made.ended > amount}
+        return {made.attempt_id for made in newest_first[amount:]}
+    return {made.attempt_id for made in newest_first if now - made.ended > amount}
 
 
 class Record(Protocol):
@@ -149,7 +149,7 @@ class Record(Protocol):
 
     def made_by(self, workflow: str) -> list[Made]: ...
 
-    def is_in_use(self, run_id: int) -> bool: ...
+    def is_in_use(self, attempt_id: int) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Sweeper:
         left: dict[Path, str] = {}
         count = 0
         for removal in removals:
-            if self.record.is_in_use(removal.made.run_id):
+            if self.record.is_in_use(removal.made.attempt_id):
                 # a repair was asked for meanwhile
                 left.update(dict.fromkeys(removal.files, IN_USE))
                 continue

@@ -32,7 +32,7 @@ from autoflow.model.tables import (
     up_to_date_copy,
 )
 from autoflow.notices import Notice
-from autoflow.runs import OUTPUT_SUFFIXES, Failure, Run, RunKey, RunState
+from autoflow.runs import OUTPUT_SUFFIXES, AttemptState, Failure, Run, RunKey
 from autoflow.settings import Places
 
 logger = logging.getLogger(__name__)
@@ -40,14 +40,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Attempt:
-    """One row of the record."""
+    """One try at a run."""
 
     id: int
+    run: int
+    """The number of its run."""
     workflow: str
     reference_date: dt.date | None
     parameters_hash: str
     attempt: int
-    state: RunState
+    """Its number within the run."""
+    state: AttemptState
 
 
 class RunStore:
@@ -93,41 +96,42 @@ class RunStore:
         Parameters
         ----------
         under_way
-            Ids of attempts that do run.
+            Numbers of runs that do go on.
         """
-        rows = self._connection.execute("SELECT * FROM runs WHERE state = 'running' ORDER BY id")
-        left = [_attempt(row) for row in rows if row["id"] not in under_way]
-        running = json.dumps(sorted(under_way))
+        rows = self._connection.execute(f"{_ATTEMPTS} WHERE attempts.state = 'running' ORDER BY id")
+        left = [_attempt(row) for row in rows if row["run"] not in under_way]
+        ids = [attempt.id for attempt in left]
         with self._transaction() as cursor:
-            self._put_names_right(cursor, [attempt.id for attempt in left])
-            for table, key in (("runs", "id"), ("notebooks", "run_id")):
+            self._put_names_right(cursor, ids)
+            for table, key in (("attempts", "id"), ("notebooks", "attempt_id")):
                 cursor.execute(
                     f"UPDATE {table} SET state = 'interrupted', ended = ? WHERE state = 'running'"  # noqa: S608
-                    f" AND {key} NOT IN (SELECT value FROM json_each(?))",
-                    (_text(now), running),
+                    f" AND {key} IN (SELECT value FROM json_each(?))",
+                    (_text(now), json.dumps(ids)),
                 )
         return left
 
-    def _put_names_right(self, cursor: sqlite3.Cursor, run_ids: Sequence[int]) -> None:
+    def _put_names_right(self, cursor: sqlite3.Cursor, ids: Sequence[int]) -> None:
         """Forget the names of outputs that a crash kept from being there, and remove the half of a report's files."""
         rows = cursor.execute(
-            "SELECT run_id, label, notebook, report FROM notebooks WHERE run_id IN (SELECT value FROM json_each(?))",
-            (json.dumps(run_ids),),
+            "SELECT attempt_id, label, notebook, report FROM notebooks"
+            " WHERE attempt_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(ids),),
         ).fetchall()
-        for run_id, label, *texts in rows:
+        for attempt_id, label, *texts in rows:
             notebook, report = self._places.notebook(texts[0]), self._places.report(texts[1])
             for column, path in (("notebook", notebook), ("report", report)):
                 if path is None or path.exists():
                     continue
                 # what lies on a file system that is not mounted is not gone
-                if is_not_mounted(path.parent) and _has_others(cursor, column, run_ids):
+                if is_not_mounted(path.parent) and _has_others(cursor, column, ids):
                     continue
                 if column == "report" and not _is_shared(cursor, texts[1]):
                     for suffix in OUTPUT_SUFFIXES:
                         path.with_suffix(suffix).unlink(missing_ok=True)
                 cursor.execute(
-                    f"UPDATE notebooks SET {column} = NULL WHERE run_id = ? AND label = ?",  # noqa: S608
-                    (run_id, label),
+                    f"UPDATE notebooks SET {column} = NULL WHERE attempt_id = ? AND label = ?",  # noqa: S608
+                    (attempt_id, label),
                 )
 
     def begin(self, run: Run, now: dt.datetime) -> Attempt:
@@ -139,30 +143,38 @@ class RunStore:
             When the run is running or has succeeded: the database itself refuses a second one.
         """
         with self._transaction() as cursor:
-            (tried,) = cursor.execute(
-                "SELECT coalesce(max(attempt), 0) FROM runs WHERE workflow = ? AND parameters_hash = ?", run.key
-            ).fetchone()
+            known = run.reference_date.isoformat(), json.dumps(run.parameters), *run.key
+            # what the predecessor recorded has neither date nor parameters
+            cursor.execute(
+                "UPDATE runs SET reference_date = ?, parameters = ? WHERE workflow = ? AND parameters_hash = ?", known
+            )
+            if not cursor.rowcount:
+                cursor.execute(
+                    "INSERT INTO runs (reference_date, parameters, workflow, parameters_hash) VALUES (?, ?, ?, ?)",
+                    known,
+                )
             try:
                 cursor.execute(
-                    "INSERT INTO runs (workflow, parameters_hash, reference_date, parameters, attempt, state, started)"
-                    " VALUES (?, ?, ?, ?, ?, 'running', ?)",
-                    (*run.key, run.reference_date.isoformat(), json.dumps(run.parameters), tried + 1, _text(now)),
+                    "INSERT INTO attempts (run, attempt, state, started)"
+                    " SELECT number, coalesce((SELECT max(attempt) FROM attempts WHERE run = number), 0) + 1,"
+                    " 'running', ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
+                    (_text(now), *run.key),
                 )
             except sqlite3.IntegrityError as error:
                 raise StoreError(f"{self.path}: {run} is running or has succeeded already") from error
+            row = cursor.execute(f"{_ATTEMPTS} WHERE id = ?", (cursor.lastrowid,)).fetchone()
             # a repair is asked for once: were it to fail, the next attempt is a whole one
             cursor.execute("UPDATE requests SET repairs = NULL WHERE workflow = ? AND parameters_hash = ?", run.key)
-            row = cursor.execute("SELECT * FROM runs WHERE id = ?", (cursor.lastrowid,)).fetchone()
         return _attempt(row)
 
-    def finish(self, attempt: Attempt, state: RunState, now: dt.datetime, failure: Failure | None = None) -> None:
+    def finish(self, attempt: Attempt, state: AttemptState, now: dt.datetime, failure: Failure | None = None) -> None:
         """Record how an attempt ended."""
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE runs SET state = ?, ended = ?, error = ? WHERE id = ?",
+                "UPDATE attempts SET state = ?, ended = ?, error = ? WHERE id = ?",
                 (state, _text(now), self._json(failure), attempt.id),
             )
-            if state is RunState.SUCCESS:
+            if state is AttemptState.SUCCEEDED:
                 # it was asked for and is done; a tick reads all that is not
                 key = attempt.workflow, attempt.parameters_hash
                 cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
@@ -171,7 +183,7 @@ class RunStore:
         """Record that a notebook of an attempt starts."""
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT INTO notebooks (run_id, label, state, started) VALUES (?, ?, 'running', ?)",
+                "INSERT INTO notebooks (attempt_id, label, state, started) VALUES (?, ?, 'running', ?)",
                 (attempt.id, label, _text(now)),
             )
 
@@ -179,7 +191,7 @@ class RunStore:
         self,
         attempt: Attempt,
         label: str,
-        state: RunState,
+        state: AttemptState,
         now: dt.datetime,
         *,
         notebook: Path | None = None,
@@ -188,7 +200,7 @@ class RunStore:
         """Record how the execution of a notebook ended, and where the executed notebook is."""
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE notebooks SET state = ?, ended = ?, notebook = ?, error = ? WHERE run_id = ? AND label = ?",
+                "UPDATE notebooks SET state = ?, ended = ?, notebook = ?, error = ? WHERE attempt_id = ? AND label = ?",
                 (state, _text(now), self._places.written(notebook), self._json(failure), attempt.id, label),
             )
 
@@ -196,7 +208,7 @@ class RunStore:
         """Record what is to be known of the report of a notebook."""
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE notebooks SET warnings = ? WHERE run_id = ? AND label = ?",
+                "UPDATE notebooks SET warnings = ? WHERE attempt_id = ? AND label = ?",
                 (_noted(warnings), attempt.id, label),
             )
 
@@ -211,7 +223,7 @@ class RunStore:
     def _name(self, attempt: Attempt, label: str, column: str, path: Path | None) -> None:
         with self._transaction() as cursor:
             cursor.execute(
-                f"UPDATE notebooks SET {column} = ? WHERE run_id = ? AND label = ?",  # noqa: S608
+                f"UPDATE notebooks SET {column} = ? WHERE attempt_id = ? AND label = ?",  # noqa: S608
                 (self._places.written(path), attempt.id, label),
             )
 
@@ -234,32 +246,32 @@ class RunStore:
         """Record that files are gone, and drop attempts of which nothing is to be known any more."""
         with self._transaction() as cursor:
             for removal in removals:
-                key = removal.made.run_id, removal.made.label
+                key = removal.made.attempt_id, removal.made.label
                 if removal.notebook:
-                    cursor.execute("UPDATE notebooks SET notebook = NULL WHERE run_id = ? AND label = ?", key)
+                    cursor.execute("UPDATE notebooks SET notebook = NULL WHERE attempt_id = ? AND label = ?", key)
                 if removal.reports:
-                    cursor.execute("UPDATE notebooks SET report = NULL WHERE run_id = ? AND label = ?", key)
-            for run_id in {removal.made.run_id for removal in removals if removal.record}:
+                    cursor.execute("UPDATE notebooks SET report = NULL WHERE attempt_id = ? AND label = ?", key)
+            for attempt_id in {removal.made.attempt_id for removal in removals if removal.record}:
                 cursor.execute(
-                    "DELETE FROM runs WHERE id = ? AND state != 'success' AND NOT EXISTS ("
-                    "SELECT 1 FROM notebooks WHERE run_id = runs.id AND (notebook NOT NULL OR report NOT NULL))",
-                    (run_id,),
+                    "DELETE FROM attempts WHERE id = ? AND state != 'succeeded' AND NOT EXISTS ("
+                    "SELECT 1 FROM notebooks WHERE attempt_id = id AND (notebook NOT NULL OR report NOT NULL))",
+                    (attempt_id,),
                 )
 
     def fail_notebook(self, attempt: Attempt, label: str, failure: Failure) -> None:
         """Record that a notebook's report could not be made."""
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE notebooks SET state = 'failed', error = ? WHERE run_id = ? AND label = ?",
+                "UPDATE notebooks SET state = 'failed', error = ? WHERE attempt_id = ? AND label = ?",
                 (self._json(failure), attempt.id, label),
             )
 
     def reuse_notebook(self, attempt: Attempt, notebook: RecordedNotebook, executed_by: int) -> None:
-        """Record that an attempt uses a notebook that an earlier one has executed."""
+        """Record that an attempt uses a notebook that an earlier one has executed, which is given by its number."""
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report, reused_from, warnings)"
-                " VALUES (?, ?, 'success', ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO notebooks (attempt_id, label, state, started, ended, notebook, report, reused_from,"
+                " warnings) VALUES (?, ?, 'succeeded', ?, ?, ?, ?, ?, ?)",
                 (
                     attempt.id,
                     notebook.label,
@@ -281,7 +293,7 @@ class RunStore:
         Parameters
         ----------
         repairs
-            The attempt whose executed notebooks are to be used again.
+            The number of the attempt whose executed notebooks are to be used again.
 
         Returns
         -------
@@ -292,14 +304,15 @@ class RunStore:
         with self._transaction() as cursor:
             for run in runs:
                 running = cursor.execute(
-                    "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state = 'running'", run.key
+                    "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state = 'running'",
+                    run.key,
                 ).fetchone()
                 if running:
                     continue
                 if repairs is None:
                     cursor.execute(
-                        "UPDATE runs SET superseded = ?"
-                        " WHERE workflow = ? AND parameters_hash = ? AND superseded IS NULL",
+                        "UPDATE attempts SET superseded = ? WHERE superseded IS NULL"
+                        " AND run = (SELECT number FROM runs WHERE workflow = ? AND parameters_hash = ?)",
                         (_text(now), *run.key),
                     )
                 date = run.reference_date.isoformat()
@@ -564,14 +577,18 @@ def _note_unfinished(cursor: sqlite3.Cursor, *, unfinished: bool) -> None:
         cursor.execute("INSERT INTO meta VALUES ('unfinished', '1')")
 
 
+_ATTEMPTS = "SELECT attempts.*, workflow, reference_date, parameters_hash FROM attempts CROSS JOIN runs ON number = run"
+
+
 def _attempt(row: sqlite3.Row) -> Attempt:
     return Attempt(
         id=row["id"],
+        run=row["run"],
         workflow=row["workflow"],
         reference_date=dt.date.fromisoformat(row["reference_date"]) if row["reference_date"] else None,
         parameters_hash=row["parameters_hash"],
         attempt=row["attempt"],
-        state=RunState(row["state"]),
+        state=AttemptState(row["state"]),
     )
 
 
@@ -594,12 +611,12 @@ def _text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
-def _has_others(cursor: sqlite3.Cursor, column: str, run_ids: Sequence[int]) -> bool:
+def _has_others(cursor: sqlite3.Cursor, column: str, ids: Sequence[int]) -> bool:
     """Whether other attempts have made such files."""
     found = cursor.execute(
         f"SELECT 1 FROM notebooks WHERE {column} NOT NULL"  # noqa: S608
-        " AND run_id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",
-        (json.dumps(run_ids),),
+        " AND attempt_id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",
+        (json.dumps(ids),),
     ).fetchone()
     return found is not None
 

@@ -200,12 +200,129 @@ def _add_warnings(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("ALTER TABLE notebooks ADD COLUMN warnings TEXT")
 
 
+def _tell_runs_from_attempts(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Give each run one number for its life, and count its attempts within it; what was called run was an attempt.
+
+    A run gets the number that its first attempt had, and new ones get numbers that no attempt ever had: so an old
+    number is that of its run, or of none.
+    """
+    cursor.execute("ALTER TABLE runs RENAME TO old_attempts")
+    cursor.execute("ALTER TABLE notebooks RENAME TO old_notebooks")
+    _create_runs(cursor)
+    cursor.execute(
+        "INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters)"
+        " SELECT min(id), workflow, parameters_hash, max(reference_date), max(parameters)"
+        " FROM old_attempts GROUP BY workflow, parameters_hash"
+    )
+    state = "CASE {0}state WHEN 'success' THEN 'succeeded' ELSE {0}state END"
+    # the reason followed in the error, which nothing but this prefix told from others
+    cancelled = "old.state = 'interrupted' AND json_extract(error, '$.message') LIKE 'cancelled: %'"
+    reason = "json_set(error, '$.message', substr(json_extract(error, '$.message'), length('cancelled: ') + 1))"
+    cursor.execute(
+        "INSERT INTO attempts (id, run, attempt, state, started, ended, error, superseded)"  # noqa: S608
+        f" SELECT id, number, attempt, CASE WHEN {cancelled} THEN 'cancelled' ELSE {state.format('old.')} END,"
+        f" started, ended, CASE WHEN {cancelled} THEN {reason} ELSE error END, superseded"
+        " FROM old_attempts AS old JOIN runs USING (workflow, parameters_hash)"
+    )
+    columns = "label, started, ended, notebook, report, error, warnings"
+    cursor.execute(
+        f"INSERT INTO notebooks (attempt_id, state, reused_from, {columns})"  # noqa: S608
+        f" SELECT run_id, {state.format('')}, (SELECT attempt FROM attempts WHERE id = reused_from), {columns}"
+        " FROM old_notebooks"
+    )
+    cursor.execute("UPDATE requests SET repairs = (SELECT attempt FROM attempts WHERE id = repairs)")
+    cursor.execute("DROP TABLE old_notebooks")
+    cursor.execute("DROP TABLE old_attempts")
+    _index_runs(cursor)
+    cursor.execute(
+        "UPDATE runs SET state = (SELECT state FROM attempts WHERE run = number AND superseded IS NULL"
+        " ORDER BY id DESC LIMIT 1)"
+    )
+    cursor.execute("INSERT INTO meta SELECT 'old_numbers', max(id) FROM attempts HAVING max(id) NOT NULL")
+    cursor.execute("UPDATE sqlite_sequence SET seq = (SELECT max(id) FROM attempts) WHERE name = 'runs'")
+
+
+def _create_runs(cursor: sqlite3.Cursor) -> None:
+    # a number is never used again, whatever becomes of the run
+    cursor.execute(
+        """
+        CREATE TABLE runs (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            workflow TEXT NOT NULL,
+            parameters_hash TEXT NOT NULL,
+            reference_date TEXT,  -- null, as parameters, for what the predecessor recorded
+            parameters TEXT,
+            state TEXT,  -- that of its newest attempt that counts; null when none does
+            UNIQUE (workflow, parameters_hash)
+        )
+        """
+    )
+    # ids follow each other in the order in which attempts were started
+    cursor.execute(
+        """
+        CREATE TABLE attempts (
+            id INTEGER PRIMARY KEY,
+            run INTEGER NOT NULL REFERENCES runs (number) ON DELETE CASCADE,
+            attempt INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('running', 'succeeded', 'failed', 'interrupted', 'cancelled')),
+            started TEXT NOT NULL,
+            ended TEXT,
+            error TEXT,
+            superseded TEXT,
+            UNIQUE (run, attempt)
+        )
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE notebooks (
+            attempt_id INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+            label TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('running', 'succeeded', 'failed', 'interrupted')),
+            started TEXT NOT NULL,
+            ended TEXT,
+            notebook TEXT,
+            report TEXT,
+            error TEXT,
+            reused_from INTEGER,
+            warnings TEXT,
+            PRIMARY KEY (attempt_id, label)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+def _index_runs(cursor: sqlite3.Cursor) -> None:
+    # a tick reads this alone, and so does a calendar the next one
+    cursor.execute(
+        "CREATE INDEX runs_settled ON runs (reference_date, workflow, parameters_hash)"
+        " WHERE state IN ('running', 'succeeded')"
+    )
+    cursor.execute("CREATE INDEX runs_dates ON runs (reference_date, workflow, parameters_hash, state)")
+    cursor.execute(
+        "CREATE INDEX runs_unsettled ON runs (reference_date) WHERE state IN ('failed', 'interrupted', 'cancelled')"
+    )
+    cursor.execute(
+        "CREATE UNIQUE INDEX attempts_live ON attempts (run)"
+        " WHERE state IN ('running', 'succeeded') AND superseded IS NULL"
+    )
+    cursor.execute("CREATE INDEX attempts_failed ON attempts (run) WHERE state = 'failed'")
+    cursor.execute("CREATE INDEX attempts_under_way ON attempts (state) WHERE state = 'running'")
+    for event, row in (("INSERT", "NEW"), ("UPDATE OF state, superseded", "NEW"), ("DELETE", "OLD")):
+        cursor.execute(
+            f"CREATE TRIGGER attempts_{event.partition(' ')[0].lower()} AFTER {event} ON attempts BEGIN"  # noqa: S608
+            " UPDATE runs SET state = (SELECT state FROM attempts WHERE run = number AND superseded IS NULL"
+            f" ORDER BY id DESC LIMIT 1) WHERE number = {row}.run; END"
+        )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
     _add_messages,
     _make_paths_relative,
     _add_warnings,
+    _tell_runs_from_attempts,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 
@@ -381,8 +498,9 @@ def _put_aside(cursor: sqlite3.Cursor, rows: Iterable[OldRow]) -> None:
 
 # what was taken over before may have been superseded since: it is not to count again
 _KNOWN = (
-    "EXISTS (SELECT 1 FROM runs WHERE workflow = workflow_name AND runs.parameters_hash = old.parameters_hash"
-    " AND (attempt = 0 OR (state IN ('running', 'success') AND superseded IS NULL)))"
+    "EXISTS (SELECT 1 FROM runs JOIN attempts ON run = number WHERE workflow = workflow_name"
+    " AND runs.parameters_hash = old.parameters_hash"
+    " AND (attempt = 0 OR (attempts.state IN ('running', 'succeeded') AND superseded IS NULL)))"
 )
 
 
@@ -397,14 +515,22 @@ def take_over(cursor: sqlite3.Cursor, table: str) -> TakenOver:
         A table with the predecessor's columns.
     """
     counted = _counted(cursor, table)
-    cursor.execute(
-        f"""
-        INSERT OR IGNORE INTO runs (workflow, parameters_hash, attempt, state, started, ended)
-        SELECT workflow_name, parameters_hash, 0, 'success', timestamp, timestamp
-        FROM {table} AS old WHERE state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL
-            AND timestamp NOT NULL AND NOT {_KNOWN}
-        """  # noqa: S608
+    successes = (
+        f"FROM {table} AS old WHERE old.state = 'success' AND workflow_name NOT NULL AND parameters_hash NOT NULL"
+        f" AND timestamp NOT NULL AND NOT {_KNOWN} GROUP BY workflow_name, parameters_hash"
     )
+    cursor.execute(
+        f"CREATE TEMP TABLE taken AS SELECT workflow_name, parameters_hash, min(old.rowid), timestamp {successes}"
+    )
+    cursor.execute(
+        "INSERT OR IGNORE INTO runs (workflow, parameters_hash) SELECT workflow_name, parameters_hash FROM temp.taken"
+    )
+    cursor.execute(
+        "INSERT INTO attempts (run, attempt, state, started, ended)"
+        " SELECT number, 0, 'succeeded', timestamp, timestamp FROM temp.taken"
+        " JOIN runs ON workflow = workflow_name AND runs.parameters_hash = taken.parameters_hash"
+    )
+    cursor.execute("DROP TABLE temp.taken")
     return counted
 
 

@@ -16,6 +16,7 @@ from autoflow.runs.naming import (
     source_stem,
 )
 from autoflow.runs.runs import (
+    AttemptState,
     Failure,
     Run,
     RunKey,
@@ -31,6 +32,7 @@ __all__ = [
     "BY_DATE",
     "MANIFEST",
     "OUTPUT_SUFFIXES",
+    "AttemptState",
     "Failure",
     "Run",
     "RunKey",

@@ -23,12 +23,33 @@ RunKey = tuple[str, str]
 
 
 class RunState(StrEnum):
-    """States of one attempt at a run; the first three as in the predecessor's record."""
+    """What becomes of a run, a trigger's workflow for a reference date."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """And tried again, by the workflow's ``retries``."""
+    RUNNING = "running"
+    WAITING = "waiting"
+    """Its stencil is not complete."""
+    DUE = "due"
+    NOT_AVAILABLE = "not available"
+    EXCLUDED = "excluded"
+    """Its date is not one of the trigger's reference dates."""
+    SKIPPED = "skipped"
+    """Somebody asked for it to be left out."""
+    GIVEN_UP = "given up"
+
+
+class AttemptState(StrEnum):
+    """What becomes of one attempt at a run, and of a notebook in it."""
 
     RUNNING = "running"
-    SUCCESS = "success"
+    SUCCEEDED = "succeeded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    """AutoFlow or its machine stopped: it is tried again."""
+    CANCELLED = "cancelled"
+    """Somebody stopped it: it is not tried again until that is asked for."""
 
 
 @dataclass(frozen=True)

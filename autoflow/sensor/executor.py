@@ -21,7 +21,7 @@ from autoflow.dates import EmptyIntervalError, ListedDates
 from autoflow.decision import is_given_up, next_try
 from autoflow.definitions import Concurrency, Definitions
 from autoflow.errors import SettingsError, may_pass
-from autoflow.runs import Run, RunState, key_maker
+from autoflow.runs import AttemptState, Run, key_maker
 from autoflow.settings import read_token
 from autoflow.wording import counted
 from autoflow.workflows import Slots, execute
@@ -73,14 +73,14 @@ class Executor:
         """When to decide again, since a failed run can be tried again; None when there is none."""
         self.news = asyncio.Event()
         """Set when a run has ended; who takes note of that clears it."""
-        self.states: Counter[RunState] = Counter()
+        self.states: Counter[AttemptState] = Counter()
         """How the runs ended that this process has made."""
         self.stop = stop
         self._context = context
         self._watcher = watcher
         self._work = Work(Definitions({}, (), schedule=None), (), ListedDates())
         self._slots = Slots(1)
-        self._running: dict[asyncio.Task[RunState | None], Run] = {}
+        self._running: dict[asyncio.Task[AttemptState | None], Run] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._held = False
@@ -176,7 +176,7 @@ class Executor:
             making = execute(context, run, token, self._slots, self.stop, seen)
             self._running[asyncio.create_task(making)] = run
 
-    def _take_note(self, task: asyncio.Task[RunState | None]) -> None:
+    def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""
         run, context = self._running.pop(task), self._context
         context.ledger.forget(run)
@@ -184,16 +184,16 @@ class Executor:
             self._watcher.changed()
         self.news.set()
         if task.cancelled():
-            self.states[RunState.INTERRUPTED] += 1
+            self.states[AttemptState.INTERRUPTED] += 1
         elif error := task.exception():
             # of a full disk there is nothing to trace
             trace = None if isinstance(error, Exception) and may_pass(error) else error
             logger.error("%s could not be started; the next tick retries it", run, exc_info=trace)
             context.conditions.begin("defect", f"{run} could not be started: {type(error).__name__}: {error}")
-            self.states[RunState.INTERRUPTED] += 1
+            self.states[AttemptState.INTERRUPTED] += 1
         elif (state := task.result()) is not None:
             self.states[state] += 1
-            if state is RunState.FAILED:
+            if state is AttemptState.FAILED:
                 self._look_ahead(run)
 
     def _look_ahead(self, run: Run) -> None:

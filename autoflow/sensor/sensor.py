@@ -20,7 +20,7 @@ from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import FlowapiError
 from autoflow.jobs import Jobs
 from autoflow.model import History
-from autoflow.runs import Run, RunKey, build_run, recorded_run
+from autoflow.runs import AttemptState, Run, RunKey, build_run, recorded_run
 from autoflow.schedule import reference_days
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Settings, Token, read_token
@@ -118,12 +118,13 @@ def tell_of_long_runs(context: Context) -> None:
     """Let people know of runs that take far longer than usual: a query that FlowMachine has lost is waited for."""
     read, now = context.store.read, context.now()
     long = []
-    for run in read.runs(states=["running"]):
-        took = now - run.started
+    for attempt in read.attempts(states=[AttemptState.RUNNING]):
+        took = now - attempt.started
         if took >= LONG:
-            usual = read.durations(run.workflow)
+            usual = read.durations(attempt.workflow)
             if took >= (LONG_UNKNOWN if usual is None else LONGER_THAN_USUAL * dt.timedelta(seconds=usual)):
-                long.append(f"run {run.id} ({run.workflow} {run.reference_date}) since {moment(run.started)}")
+                since = moment(attempt.started)
+                long.append(f"run {attempt.run} ({attempt.workflow} {attempt.reference_date}) since {since}")
     if long:
         message = (
             f"running far longer than usual: {', '.join(sorted(long))}; a query that FlowMachine lost, for"

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from autoflow import __version__
 from autoflow.context import Context
-from autoflow.runs import RunState
+from autoflow.runs import AttemptState
 from autoflow.settings import token_expiry
 from autoflow.web.pages import Pages
 
@@ -34,7 +34,7 @@ class Metrics:
         self._pages = pages
         self._registry = CollectorRegistry()
         self._durations = Histogram(
-            "autoflow_run_duration_seconds",
+            "autoflow_attempt_duration_seconds",
             "How long attempts at runs took that have ended since AutoFlow was started.",
             ("workflow", "state"),
             buckets=BUCKETS,
@@ -42,9 +42,8 @@ class Metrics:
         )
         self._registry.register(_Gauges(self))
         self._counted: set[int] = set()
-        newest = context.store.read.newest_ids(1)
-        self._upto = newest[0] if newest else 0
-        self._states: Counter[RunState] = Counter(context.store.read.counts())
+        self._upto = context.store.read.newest_attempt()
+        self._states: Counter[AttemptState] = Counter(context.store.read.counts())
 
     def text(self, *, healthy: bool) -> bytes:
         """Give the figures as they are now."""
@@ -57,9 +56,9 @@ class Metrics:
         context, now = self._context, self._context.now()
         backlog, read, outlook = context.backlog, context.store.read, self._pages.outlook
         yield _labelled("autoflow_build_info", "The version of AutoFlow.", "version", {__version__: 1})
-        states = {state.value: self._states[state] for state in RunState if state is not RunState.RUNNING}
-        states[RunState.RUNNING.value] = len(context.steering.running())
-        yield _labelled("autoflow_runs", "Attempts at runs, by their state.", "state", states)
+        states = {state.value: self._states[state] for state in AttemptState if state is not AttemptState.RUNNING}
+        states[AttemptState.RUNNING.value] = len(context.steering.running())
+        yield _labelled("autoflow_attempts", "Attempts at runs, by their state.", "state", states)
         yield _plain("autoflow_healthy", "Whether /health answers 200.", int(self._healthy))
         yield _plain("autoflow_problems", "Conditions that a person should know of.", len(context.conditions.present()))
         yield _plain(
@@ -87,18 +86,18 @@ class Metrics:
         """Take account of the attempts that have ended since the last time."""
         going_on = None
         newest = self._upto
-        for run_id, workflow, state, length in self._context.store.read.ends_after(self._upto):
-            newest = run_id
-            if state is RunState.RUNNING:
-                going_on = going_on or run_id
-            elif run_id not in self._counted:
-                self._counted.add(run_id)
+        for attempt_id, workflow, state, length in self._context.store.read.ends_after(self._upto):
+            newest = attempt_id
+            if state is AttemptState.RUNNING:
+                going_on = going_on or attempt_id
+            elif attempt_id not in self._counted:
+                self._counted.add(attempt_id)
                 self._states[state] += 1
                 if length is not None:
                     self._durations.labels(workflow, state.value).observe(length)
         # an attempt that goes on is looked at again, and so are those after it
         self._upto = newest if going_on is None else going_on - 1
-        self._counted = {run_id for run_id in self._counted if run_id > self._upto}
+        self._counted = {attempt_id for attempt_id in self._counted if attempt_id > self._upto}
 
 
 class _Gauges(Collector):

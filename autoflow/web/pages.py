@@ -157,7 +157,7 @@ class Pages:
                     "doing": outlook.doing,
                     "next_tick": outlook.next_tick.isoformat() if outlook.next_tick else None,
                     "problems": context.conditions.present(),
-                    "progress": [[task.run_id, task.label, text] for task, text in context.progress.tasks().items()],
+                    "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
                     **request,
                 },
                 workspace,

@@ -81,7 +81,7 @@ class Web:
         application = Application(
             [
                 (r"/", _Status, shared),
-                (r"/runs/(?P<run>\d{1,15})", _Run, shared),
+                (r"/runs/(?P<run>\d{1,15})(?:\.(?P<attempt>\d{1,9}))?", _Run, shared),
                 (r"/why", _Why, shared),
                 (r"/view/(?P<name>.+)", _View, shared),
                 (r"/notebooks/(.+)", _File, {**shared, "path": str(notebooks)}),
@@ -246,11 +246,17 @@ class _Status(_Handler):
 
 
 class _Run(_Handler):
-    async def get(self, run: str) -> None:
+    async def get(self, run: str, attempt: str | None = None) -> None:
+        """Show a run, with its newest attempt or the one that is named."""
+        read = self.context.store.read
+        number = None if attempt is None else int(attempt)
         # no process is started for what is not there
-        if self.context.store.read.run(int(run)) is None:
+        if read.attempt(int(run), number) is not None:
+            await self._show(page="run", run=run if number is None else f"{int(run)}.{number}")
+        elif number is None and (renumbered := read.renumbered(int(run))) is not None:
+            self.redirect(renumbered.name, permanent=True)
+        else:
             raise HTTPError(404, reason="Run not found")
-        await self._show(page="run", run=int(run))
 
 
 class _Why(_Handler):

@@ -38,7 +38,7 @@ class Directories:
     context: Context
     run: Run
     attempt: int
-    """Identifies the attempt in the record."""
+    """Its id in the record."""
     workspace: Path
     """A directory of the attempt alone, on the file system of the outputs."""
     values: dict[str, str] = field(default_factory=dict)

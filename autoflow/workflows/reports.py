@@ -63,7 +63,7 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
     list of Path or Failure
         The reports, the first first, then the manifest; or why there are none.
     """
-    attempt, notebook = making.attempt, making.notebook
+    attempt, notebook, number = making.attempt, making.notebook, making.attempt.run
     source = making.executed[notebook.label]
     suffixes = [f".{output.format}" for output in notebook.outputs]
     finals = context.outputs.reserve_all(context.outputs.reports, source.stem, [*suffixes, MANIFEST])
@@ -83,7 +83,7 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
                 return Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
             warnings = [Notice(**warning) for warning in reply.value["warnings"]]
             for warning in warnings:
-                logger.warning("run %d: %s: report of notebook %s: %s", attempt.id, making.run, notebook.label, warning)
+                logger.warning("run %d: %s: report of notebook %s: %s", number, making.run, notebook.label, warning)
             await record(partial(context.store.record_report, attempt, notebook.label, finals[0]))
             try:
                 for path, final in reversed(list(zip(made, finals, strict=True))):
@@ -98,7 +98,7 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
         for final in finals:
             context.outputs.release(final)
     for final in finals[:-1]:
-        logger.info("run %d: report of notebook %s: %s", attempt.id, notebook.label, final)
+        logger.info("run %d: report of notebook %s: %s", number, notebook.label, final)
     return finals
 
 
@@ -171,7 +171,7 @@ def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, An
     files = {notebook.label: notebook.filename for notebook in run.workflow.notebooks}
     return {
         "autoflow": __version__,
-        "run": attempt.id,
+        "run": attempt.run,
         "attempt": attempt.attempt,
         "workflow": run.workflow.name,
         "notebook": making.notebook.label,

@@ -25,7 +25,7 @@ from autoflow.model import Attempt, RecordedNotebook
 from autoflow.notebooks import executed_with, record_cause, refuse_leak
 from autoflow.progress import Task
 from autoflow.redaction import Redactor
-from autoflow.runs import Failure, Run, RunState, dated_names, latest_stems, output_stem
+from autoflow.runs import AttemptState, Failure, Run, dated_names, latest_stems, output_stem
 from autoflow.settings import Token
 from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
@@ -71,7 +71,7 @@ async def execute(
     slots: Slots,
     stop: asyncio.Event,
     availability: Mapping[str, Sequence[str]] | None = None,
-) -> RunState:
+) -> AttemptState:
     """Make one attempt at a run, and record it.
 
     Parameters
@@ -89,7 +89,7 @@ async def execute(
 
     Returns
     -------
-    RunState
+    AttemptState
         How the attempt ended, as recorded.
 
     Raises
@@ -105,8 +105,8 @@ async def execute(
         return store.begin(run, context.now()), repairs
 
     attempt, repairs = await recorded(context.conditions, stop, begin)
-    logger.info("run %d: %s started, attempt %d", attempt.id, run, attempt.attempt)
-    state, failure = RunState.INTERRUPTED, None
+    logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt)
+    state, failure = AttemptState.INTERRUPTED, None
     with context.steering.under_way(attempt), context.jobs.workspace() as workspace:
         directories = Directories(context, run, attempt.id, workspace)
         execution = _Execution(
@@ -122,14 +122,13 @@ async def execute(
             except BaseException:
                 directories.release()
                 raise
-            await directories.settle(token, succeeded=state is RunState.SUCCESS)
-            level = logging.ERROR if state is RunState.FAILED else logging.INFO
-            how = "was cancelled" if state is RunState.INTERRUPTED and failure else _PAST_TENSE[state]
-            logger.log(level, "run %d: %s %s", attempt.id, run, how)
+            await directories.settle(token, succeeded=state is AttemptState.SUCCEEDED)
+            level = logging.ERROR if state is AttemptState.FAILED else logging.INFO
+            logger.log(level, "run %d: %s %s", attempt.run, run, _PAST_TENSE[state])
     return state
 
 
-async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunState, Failure | None]:
+async def _attempted(execution: _Execution, repairs: int | None) -> tuple[AttemptState, Failure | None]:
     """Do what an attempt consists of, and say how it ended."""
     context, run, attempt = execution.context, execution.run, execution.attempt
     limit = asyncio.timeout(run.workflow.timeout)
@@ -140,11 +139,11 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         async with limit:
             failures, complete = await _run_notebooks(execution)
         if failures:
-            return RunState.FAILED, _with_hint(execution, failures[0])
+            return AttemptState.FAILED, _with_hint(execution, failures[0])
         if complete:
             await execution.directories.stage(execution.token)
             await _point_at_latest(execution)
-        return RunState.SUCCESS if complete else RunState.INTERRUPTED, None
+        return AttemptState.SUCCEEDED if complete else AttemptState.INTERRUPTED, None
     except asyncio.CancelledError:
         reason = context.steering.cancelled(attempt)
         if reason is None:
@@ -152,40 +151,40 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[RunSta
         # it was this one run that somebody wanted to end: the others go on
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        return RunState.INTERRUPTED, Failure(f"cancelled: {reason}")
+        return AttemptState.CANCELLED, Failure(reason)
     except sqlite3.Error:
         # it ends as interrupted, if that can be recorded, and is tried again
         raise
     except OutputsLostError as error:
         # it is AutoFlow that stops; the next start tries this run again
-        logger.error("run %d: %s: %s", attempt.id, run, error)
-        return RunState.INTERRUPTED, None
+        logger.error("run %d: %s: %s", attempt.run, run, error)
+        return AttemptState.INTERRUPTED, None
     except Exception as error:
         # some errors of the operating system are a TimeoutError too
         if isinstance(error, TimeoutError) and limit.expired():
             failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
-            logger.error("run %d: %s: %s", attempt.id, run, failure)
+            logger.error("run %d: %s: %s", attempt.run, run, failure)
         elif isinstance(error, SharedDataError):
             failure = Failure(str(error))
-            logger.error("run %d: %s: %s", attempt.id, run, failure)
+            logger.error("run %d: %s: %s", attempt.run, run, failure)
         elif isinstance(error, OSError):
             failure = Failure(_of_system(error))
-            logger.error("run %d: %s: %s", attempt.id, run, failure)
+            logger.error("run %d: %s: %s", attempt.run, run, failure)
         else:
             # a defect of AutoFlow's own must not stop the other dates
             failure = Failure(f"internal error: {type(error).__name__}: {error}")
-            logger.exception("run %d: %s: internal error", attempt.id, run)
-        return RunState.FAILED, failure
+            logger.exception("run %d: %s: internal error", attempt.run, run)
+        return AttemptState.FAILED, failure
 
 
 def _with_hint(execution: _Execution, failure: Failure) -> Failure:
     """Add what to do about it, where FlowKit is the cause."""
-    attempts = execution.context.store.read.attempts(execution.run.key)
+    attempts = execution.context.store.read.attempts_of(execution.attempt.run)
     before = next((each.failure for each in reversed(attempts) if each.id < execution.attempt.id), None)
     hint = queries.hint(failure, before)
     if hint is None:
         return failure
-    logger.error("run %d: %s: %s", execution.attempt.id, execution.run, hint)
+    logger.error("run %d: %s: %s", execution.attempt.run, execution.run, hint)
     return replace(failure, message=f"{failure.message}; {hint}")
 
 
@@ -199,7 +198,8 @@ def _of_system(error: OSError) -> str:
 async def _reuse(execution: _Execution, repairs: int) -> None:
     """Take over what an earlier attempt has executed, as far as all that it read is taken over too."""
     context, workflow = execution.context, execution.run.workflow
-    recorded = {notebook.label: notebook for notebook in context.store.read.notebooks(repairs)}
+    before = context.store.read.attempt(execution.attempt.run, repairs)
+    recorded = {each.label: each for each in context.store.read.notebooks(before.id)} if before else {}
     dependencies = workflow.dependencies()
     again = queries.to_make_again(dependencies, recorded.values())
     for label in TopologicalSorter(dependencies).static_order():
@@ -207,18 +207,18 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
         if notebook is None or not notebook.executed or not dependencies[label] <= execution.reused.keys() - again:
             continue
         if label in again:
-            logger.info("run %d: notebook %s is executed again, to repeat its queries", execution.attempt.id, label)
+            logger.info("run %d: notebook %s is executed again, to repeat its queries", execution.attempt.run, label)
             continue
         path = Path(notebook.notebook or "")
         if why := await asyncio.to_thread(_why_not_reused, execution, label, path):
-            logger.warning("run %d: %s: notebook %s is executed again", execution.attempt.id, why, label)
+            logger.warning("run %d: %s: notebook %s is executed again", execution.attempt.run, why, label)
             continue
         if notebook.report and not await asyncio.to_thread(Path(notebook.report).is_file):
             notebook = replace(notebook, report=None)
         execution.executed[label] = path
         execution.reused[label] = notebook
         await execution.record(partial(context.store.reuse_notebook, execution.attempt, notebook, repairs))
-        logger.info("run %d: notebook %s used again: %s", execution.attempt.id, label, path)
+        logger.info("run %d: notebook %s used again: %s", execution.attempt.run, label, path)
 
 
 def _why_not_reused(execution: _Execution, label: str, path: Path) -> str | None:
@@ -232,9 +232,10 @@ def _why_not_reused(execution: _Execution, label: str, path: Path) -> str | None
 
 
 _PAST_TENSE = {
-    RunState.SUCCESS: "succeeded",
-    RunState.FAILED: "failed",
-    RunState.INTERRUPTED: "was interrupted and will be retried",
+    AttemptState.SUCCEEDED: "succeeded",
+    AttemptState.FAILED: "failed",
+    AttemptState.INTERRUPTED: "was interrupted and will be retried",
+    AttemptState.CANCELLED: "was cancelled",
 }
 
 
@@ -326,13 +327,13 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
-        logger.info("run %d: notebook %s started", attempt.id, label)
-        state, failure = RunState.INTERRUPTED, None
+        logger.info("run %d: notebook %s started", attempt.run, label)
+        state, failure = AttemptState.INTERRUPTED, None
         try:
             failure = await _execute_notebook(execution, notebook, final)
-            state = RunState.FAILED if failure else RunState.SUCCESS
+            state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
         except OSError as error:
-            state, failure = RunState.FAILED, Failure(_of_system(error), label)
+            state, failure = AttemptState.FAILED, Failure(_of_system(error), label)
         finally:
             context.outputs.release(final)
             context.progress.drop(_task(execution, notebook))
@@ -342,9 +343,9 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
             finish = partial(store.finish_notebook, attempt, label, state, ended, notebook=kept, failure=failure)
             await execution.record(finish)
         if failure:
-            logger.error("run %d: %s: %s", attempt.id, run, failure)
+            logger.error("run %d: %s: %s", attempt.run, run, failure)
             return failure
-        logger.info("run %d: notebook %s done: %s", attempt.id, label, final)
+        logger.info("run %d: notebook %s done: %s", attempt.run, label, final)
         return final
 
 
@@ -405,7 +406,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
             context.progress.drop(_task(execution, notebook))
         if isinstance(made, Failure):
             await execution.record(partial(context.store.fail_notebook, attempt, notebook.label, made))
-            logger.error("run %d: %s: %s", attempt.id, execution.run, made)
+            logger.error("run %d: %s: %s", attempt.run, execution.run, made)
             return made
     execution.reports[notebook.label] = made
     return made[0]
@@ -443,7 +444,7 @@ def _notebook_failure(notebook: Notebook, reply: Reply, workspace: Path) -> Fail
 
 def _task(execution: _Execution, notebook: Notebook) -> Task:
     run = execution.run
-    return Task(execution.attempt.id, f"{run.workflow.name} {run.reference_date}", notebook.label)
+    return Task(execution.attempt.run, f"{run.workflow.name} {run.reference_date}", notebook.label)
 
 
 def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:

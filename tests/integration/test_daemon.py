@@ -22,7 +22,7 @@ from autoflow.daemon.loop import FIRST_PAUSE, RECORD_PATIENCE, Agenda, beside, o
 from autoflow.definitions import Definitions
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
-from autoflow.runs.runs import RunState, build_run
+from autoflow.runs.runs import AttemptState, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import take_asked, tell_of_long_runs
 from autoflow.settings.settings import load_settings
@@ -242,7 +242,7 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
         context = life.context
 
         def of(date: str) -> list[str]:
-            runs = context.store.read.runs(first=dt.date.fromisoformat(date), last=dt.date.fromisoformat(date))
+            runs = context.store.read.attempts(first=dt.date.fromisoformat(date), last=dt.date.fromisoformat(date))
             return [run.state.value for run in runs]
 
         async def steps() -> None:
@@ -250,7 +250,7 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
             flowapi.set_days(2)
             asked = polls(flowapi)
             with life.overtaking("notebook"):
-                await life.until(lambda: of("2016-01-02") == ["success"])
+                await life.until(lambda: of("2016-01-02") == ["succeeded"])
             # the next tick it was, and not a later one
             assert polls(flowapi) == asked + 1
             assert of("2016-01-01") == ["running"]
@@ -441,7 +441,7 @@ def test_while_another_process_holds_the_record_the_loop_turns_and_nothing_is_do
 
         life.serve(steps, now=True)
         other.close()
-        assert [run.state.value for run in store.read.runs()] == ["success", "success"]
+        assert [run.state.value for run in store.read.attempts()] == ["succeeded", "succeeded"]
         assert len(deployment.made("notebooks/*")) == 2
 
 
@@ -454,7 +454,7 @@ def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_t
         store = life.context.store
         store._connection.execute(
             "CREATE TRIGGER no BEFORE UPDATE ON runs WHEN NEW.reference_date = '2016-01-01'"
-            " AND NEW.state = 'success' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+            " AND NEW.state = 'succeeded' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
         )
 
         async def steps() -> None:
@@ -464,8 +464,8 @@ def test_an_end_that_the_record_refuses_harms_no_other_run_and_is_put_right_at_t
             await life.until(lambda: life.count("succeeded") == 2)
 
         life.serve(steps, now=True)
-        states = [(run.reference_date.day, run.attempt, run.state.value) for run in store.read.runs()]  # type: ignore[union-attr]
-        assert sorted(states)[-2:] == [(1, 2, "success"), (2, 1, "success")]
+        states = [(run.reference_date.day, run.attempt, run.state.value) for run in store.read.attempts()]  # type: ignore[union-attr]
+        assert sorted(states)[-2:] == [(1, 2, "succeeded"), (2, 1, "succeeded")]
         assert sorted(states)[0] == (1, 1, "interrupted")
 
 
@@ -492,7 +492,7 @@ def test_a_file_system_that_times_out_is_not_taken_for_a_run_that_took_too_long(
             await life.until(lambda: life.count("succeeded") == 1)
 
         life.serve(steps, now=True)
-        (failed,) = life.context.store.read.runs(states=["failed"])
+        (failed,) = life.context.store.read.attempts(states=[AttemptState.FAILED])
         assert str(failed.failure).endswith("Connection timed out")
         assert "took longer" not in str(failed.failure)
 
@@ -535,10 +535,10 @@ def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
         hangs = begin(1, 2 * HOUR)
         # nobody knows yet what is usual
         assert not told()
-        store.finish(begin(2, HOUR), RunState.SUCCESS, START - HOUR / 2)
+        store.finish(begin(2, HOUR), AttemptState.SUCCEEDED, START - HOUR / 2)
         assert told()
         assert "run 1 (w 2016-01-01) since 2027-03-01 10:30 UTC" in context.conditions.by_name["long runs"]
-        store.finish(hangs, RunState.INTERRUPTED, START)
+        store.finish(hangs, AttemptState.INTERRUPTED, START)
         assert not told()
 
 
@@ -568,7 +568,7 @@ available_dates_sensor: {schedule: "0 0 1 1 *", workflows: [{workflow_name: w}]}
 
         async def steps() -> None:
             await life.until(lambda: life.count("given up") >= 1)
-            (run,) = context.store.read.runs()
+            (run,) = context.store.read.attempts()
             assert "goes back to the notebooks that may have started it" in str(run.failure)
             notebook.write_text(notebook.read_text().replace(forgotten, "pass"))
             # nobody asks in the moment in which it fails
@@ -630,7 +630,7 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
                 await life.until(lambda: context.steering.running() == [1])
                 ask_for("2016-01-02")
                 await executor.idle()
-            assert (executor.states, executor.waiting) == ({"success": 1, "failed": 1}, [])
+            assert (executor.states, executor.waiting) == ({"succeeded": 1, "failed": 1}, [])
             (failures,) = context.store.read.history().failed.values()
             assert executor.retry_at == failures.last + HOUR
 

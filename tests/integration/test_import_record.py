@@ -66,7 +66,7 @@ def test_a_csv_file_is_previewed_taken_over_and_not_twice(
         assert main(["import-record", str(file), "--yes", "--json"]) == 0
         assert counts(capsys) == {**expected, "new": 0, "known": 2, "done": False}
     reader = open_for_reading(outputs / "autoflow.db")
-    taken = sorted((run.workflow, run.parameters_hash, f"{run.started}") for run in reader.runs())
+    taken = sorted((run.workflow, run.parameters_hash, f"{run.started}") for run in reader.attempts())
     reader.close()
     assert taken == [("w", "1", "2021-04-30 22:01:00.250000+00:00"), ("w, too", "2", "2021-05-01 00:00:00+00:00")]
 
@@ -185,7 +185,7 @@ def test_a_postgresql_server_is_read_and_nothing_is_changed_there(
         left = connection.execute("SELECT count(*) FROM workflow_runs").fetchone()
     assert left == (4,)
     reader = open_for_reading(outputs / "autoflow.db")
-    assert [f"{run.started}" for run in reader.runs()] == ["2021-05-02 01:02:03.400000+00:00"]
+    assert [f"{run.started}" for run in reader.attempts()] == ["2021-05-02 01:02:03.400000+00:00"]
     reader.close()
     wrong = server.replace("s3cret", "wr0ng")
     assert main(["import-record", wrong]) != 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import itertools
+import json
 import os
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,9 @@ from autoflow.context.outputs import Outputs
 from autoflow.definitions import Keep, Notebook, Trigger, Workflow
 from autoflow.model.retention import Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore
-from autoflow.model.tables import MIGRATIONS
+from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
 from autoflow.runs.naming import OUTPUT_SUFFIXES
-from autoflow.runs.runs import Failure, Run, RunState, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.settings.places import Places
 from autoflow.values import Amount
 
@@ -59,15 +60,15 @@ class House:
     def attempt(self, day: int, how: str, *, repair: bool = False) -> Attempt | None:
         """Make an attempt at the run of a day, which reads what an earlier one has made where it repairs that."""
         run = a_run(day)
-        last = self.store.read.attempts(run.key)[-1:]
-        if last and last[0].state is RunState.SUCCESS:
+        last = self.store.read.attempts(key=run.key, limit=1)
+        if last and last[0].state is AttemptState.SUCCEEDED:
             self.store.ask_for([run], self.now)
         attempt = self.store.begin(run, self.now)
         before = {each.label: each for each in self.store.read.notebooks(last[0].id)} if last and repair else {}
         for label in ("a", "b"):
             known = before.get(label)
             if known and known.executed and known.notebook and Path(known.notebook).is_file():
-                self.store.reuse_notebook(attempt, known, last[0].id)
+                self.store.reuse_notebook(attempt, known, last[0].attempt)
                 continue
             self.store.begin_notebook(attempt, label, self.now)
             stem = f"{label}{next(self.count)}"
@@ -75,7 +76,7 @@ class House:
             notebook = self.places.notebooks / f"{stem}.ipynb"
             self.store.record_notebook(attempt, label, notebook)
             self.write(notebook)
-            state = RunState.FAILED if failed else RunState.SUCCESS
+            state = AttemptState.FAILED if failed else AttemptState.SUCCEEDED
             failure = Failure("no", label, notebook=str(notebook)) if failed else None
             self.store.finish_notebook(attempt, label, state, self.now, notebook=notebook, failure=failure)
             if not failed:
@@ -85,7 +86,7 @@ class House:
         if how == "crashed":
             self.store.recover(self.now)
         elif how != "running":
-            state = RunState.FAILED if how == "failed" else RunState.SUCCESS
+            state = AttemptState.FAILED if how == "failed" else AttemptState.SUCCEEDED
             self.store.finish(attempt, state, self.now, Failure("no") if how == "failed" else None)
         self.now += dt.timedelta(hours=7)
         return attempt
@@ -126,7 +127,9 @@ AMOUNTS: st.SearchStrategy[Amount] = st.one_of(
     st.none(), st.integers(1, 3), st.integers(0, 20).map(lambda days: days * DAY / 4)
 )
 STEPS = st.one_of(
-    st.tuples(st.just("attempt"), st.integers(1, 3), st.sampled_from(["failed", "success", "crashed"]), st.booleans()),
+    st.tuples(
+        st.just("attempt"), st.integers(1, 3), st.sampled_from(["failed", "succeeded", "crashed"]), st.booleans()
+    ),
     st.tuples(st.just("sweep"), AMOUNTS, AMOUNTS, AMOUNTS),
 )
 
@@ -143,7 +146,7 @@ def test_no_attempt_that_is_kept_loses_a_file_and_each_file_is_named(steps: list
                 notebooks, reports, attempts = values
                 made.sweep(Keep(notebooks=notebooks, reports=reports, attempts=attempts))  # type: ignore[arg-type]
             assert made.there() == made.named()
-            newest = made.store.read.runs(states=["success"])
+            newest = made.store.read.attempts(states=[AttemptState.SUCCEEDED])
             if newest:
                 best = max(newest, key=lambda run: (run.reference_date or dt.date.min, run.id))
                 for notebook in made.store.read.notebooks(best.id):
@@ -154,13 +157,13 @@ def test_no_attempt_that_is_kept_loses_a_file_and_each_file_is_named(steps: list
 def test_what_a_repair_uses_again_outlives_the_attempt_that_made_it() -> None:
     with house() as made:
         made.attempt(1, "failed")
-        made.attempt(1, "success", repair=True)
+        made.attempt(1, "succeeded", repair=True)
         before = made.there()
         made.now += 100 * DAY
         swept = made.sweep(Keep(attempts=DAY, notebooks=1, reports=1))
         assert before - made.there() == {made.places.notebooks / "b2.ipynb"}
         assert (swept.removed, swept.left) == (1, {})
-        assert [run.attempt for run in made.store.read.attempts(a_run(1).key)] == [2]
+        assert [run.attempt for run in made.store.read.attempts_of(1)] == [2]
         assert made.there() == made.named()
 
 
@@ -169,7 +172,7 @@ def test_an_attempt_under_way_or_to_be_repaired_keeps_what_it_reads() -> None:
         first = made.attempt(1, "failed")
         made.now += 100 * DAY
         assert first is not None
-        made.store.ask_for([a_run(1)], made.now, repairs=first.id)
+        made.store.ask_for([a_run(1)], made.now, repairs=first.attempt)
         assert made.sweep(Keep(attempts=DAY)).removed == 0
         made.attempt(1, "running", repair=True)
         assert made.sweep(Keep(attempts=DAY)).removed == 1
@@ -178,8 +181,8 @@ def test_an_attempt_under_way_or_to_be_repaired_keeps_what_it_reads() -> None:
 
 def test_what_could_not_be_removed_stays_in_the_record_and_goes_later() -> None:
     with house() as made:
-        made.attempt(1, "success")
-        made.attempt(2, "success")
+        made.attempt(1, "succeeded")
+        made.attempt(2, "succeeded")
         stubborn = made.places.reports / "a1.html"
         stubborn.unlink()
         stubborn.mkdir()
@@ -199,13 +202,17 @@ def test_removal_of_many_takes_no_longer_than_they_are() -> None:
         ended = (NOW - 300 * DAY).isoformat(timespec="microseconds")
         with connection:
             connection.executemany(
-                "INSERT INTO runs (id, workflow, parameters_hash, reference_date, parameters, attempt, state, started,"
-                " ended) VALUES (?, 'w', ?, '2016-01-01', '{}', 1, 'success', ?, ?)",
-                [(number, f"{number:032}", ended, ended) for number in range(1, 20_001)],
+                "INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters)"
+                " VALUES (?, 'w', ?, '2016-01-01', '{}')",
+                [(number, f"{number:032}") for number in range(1, 20_001)],
             )
             connection.executemany(
-                "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report)"
-                " VALUES (?, 'a', 'success', ?, ?, ?, ?)",
+                "INSERT INTO attempts (id, run, attempt, state, started, ended) VALUES (?, ?, 1, 'succeeded', ?, ?)",
+                [(number, number, ended, ended) for number in range(1, 20_001)],
+            )
+            connection.executemany(
+                "INSERT INTO notebooks (attempt_id, label, state, started, ended, notebook, report)"
+                " VALUES (?, 'a', 'succeeded', ?, ?, ?, ?)",
                 [
                     (number, ended, ended, f"notebooks/{number}.ipynb", f"reports/{number}.pdf")
                     for number in range(1, 20_001)
@@ -226,7 +233,7 @@ from pathlib import Path
 from autoflow.model import RunStore
 from autoflow.context import Outputs
 from autoflow.settings import Places
-from autoflow.runs import RunState
+from autoflow.runs import AttemptState
 from tests.integration.test_kept_files import NOW, a_run
 
 async def make(home, left):
@@ -244,12 +251,12 @@ async def make(home, left):
     store.record_notebook(attempt, "a", places.notebooks / "a.ipynb"); step()
     (home / "made").write_text("x"); step()
     await outputs.publish(home / "made", places.notebooks / "a.ipynb"); step()
-    store.finish_notebook(attempt, "a", RunState.SUCCESS, NOW, notebook=places.notebooks / "a.ipynb"); step()
+    store.finish_notebook(attempt, "a", AttemptState.SUCCEEDED, NOW, notebook=places.notebooks / "a.ipynb"); step()
     store.record_report(attempt, "a", places.reports / "a.pdf"); step()
     for suffix in (".json", ".html", ".pdf"):
         (home / "made").write_text("x"); step()
         await outputs.publish(home / "made", places.reports / ("a" + suffix)); step()
-    store.finish(attempt, RunState.SUCCESS, NOW)
+    store.finish(attempt, AttemptState.SUCCEEDED, NOW)
 
 for number, home in enumerate(sys.argv[1:]):
     pid = os.fork()
@@ -274,7 +281,7 @@ def test_a_kill_between_any_two_steps_leaves_no_file_unknown_and_no_name_without
         made.store.recover(NOW)
         paths = [
             path
-            for run in made.store.read.runs()
+            for run in made.store.read.attempts()
             for notebook in made.store.read.notebooks(run.id)
             for path in (notebook.notebook, notebook.report)
             if path
@@ -394,21 +401,22 @@ def test_a_directory_of_its_own_may_be_moved_too(tmp_path: Path) -> None:
 
 def older_record(path: Path, notebook: Path, report: Path) -> None:
     """Write a record of schema 3, which held whole paths."""
-    store = RunStore(path)
-    attempt = store.begin(a_run(1), NOW)
-    store.begin_notebook(attempt, "a", NOW)
-    store.finish_notebook(attempt, "a", RunState.FAILED, NOW, failure=Failure("no", "a", notebook=str(notebook)))
-    store.finish(attempt, RunState.FAILED, NOW, Failure("no", "a", notebook=str(notebook)))
-    store.close()
+    error, moment = json.dumps(asdict(Failure("no", "a", notebook=str(notebook)))), NOW.isoformat()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE notebooks SET notebook = ?, report = ?", (str(notebook), str(report)))
-        for table in ("runs", "notebooks"):
-            connection.execute(
-                f"UPDATE {table} SET error = json_set(error, '$.notebook', ?)",
-                (str(notebook),),
-            )
-        connection.execute("ALTER TABLE notebooks DROP COLUMN warnings")
+        for migration in MIGRATIONS[:3]:
+            migration(connection.cursor(), Places.below(path.parent))
+        connection.execute(
+            "INSERT INTO runs (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended,"
+            " error) VALUES (?, ?, '2016-01-01', '{}', 1, 'failed', ?, ?, ?)",
+            (*a_run(1).key, moment, moment, error),
+        )
+        connection.execute(
+            "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report, error)"
+            " VALUES (1, 'a', 'failed', ?, ?, ?, ?, ?)",
+            (moment, moment, str(notebook), str(report), error),
+        )
         connection.execute("PRAGMA user_version = 3")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 @pytest.mark.parametrize("old_place", ["out", "renamed since", "copied"])

@@ -20,7 +20,7 @@ from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import listed_at
 from autoflow.definitions import Definitions, Notebook, Trigger, Workflow
 from autoflow.model.store import RunStore
-from autoflow.runs.runs import RunState, build_run
+from autoflow.runs.runs import AttemptState, build_run
 from autoflow.sensor.sensor import ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
 def succeed(store: RunStore, number: int, *days: int) -> None:
     for day in days:
         run = build_run(WORKFLOW, TRIGGERS[number], dt.date.fromordinal(FIRST + day))
-        store.finish(store.begin(run, NOW), RunState.SUCCESS, NOW)
+        store.finish(store.begin(run, NOW), AttemptState.SUCCEEDED, NOW)
 
 
 def unsettled(ledger: Ledger, dates: int, definitions: Definitions = DEFINITIONS) -> list[list[int]]:

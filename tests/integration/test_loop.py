@@ -91,23 +91,26 @@ def fill(settings: Settings) -> None:
     with connection:
         connection.execute("BEGIN")
         connection.executemany(
-            "INSERT INTO runs (id, workflow, parameters_hash, reference_date, parameters, attempt, state, started,"
-            " ended) VALUES (?, 'w', ?, ?, ?, 1, ?, '2026-01-01T00:00:00+00:00', '2026-01-01T01:00:00+00:00')",
+            "INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters) VALUES (?, 'w', ?, ?, ?)",
             [
                 (
                     number,
-                    f"hash-{number // 2}",
-                    (date := (first + dt.timedelta(days=number // 2)).isoformat()),
+                    f"hash-{number}",
+                    (date := (first + dt.timedelta(days=number)).isoformat()),
                     json.dumps({"reference_date": date, "date_ranges": [[date, date]]}),
-                    "success" if number % 2 else "failed",
                 )
-                for number in rows
+                for number in range(ATTEMPTS // 2 + 1)
             ],
         )
         connection.executemany(
-            "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, report) VALUES (?, 'large', ?,"
+            "INSERT INTO attempts (id, run, attempt, state, started, ended)"
+            " VALUES (?, ?, ?, ?, '2026-01-01T00:00:00+00:00', '2026-01-01T01:00:00+00:00')",
+            [(number, number // 2, 1 + number % 2, "succeeded" if number % 2 else "failed") for number in rows],
+        )
+        connection.executemany(
+            "INSERT INTO notebooks (attempt_id, label, state, started, ended, notebook, report) VALUES (?, 'large', ?,"
             " '2026-01-01T00:00:00+00:00', '2026-01-01T01:00:00+00:00', ?, ?)",
-            [(number, "success" if number % 2 else "failed", f"{number}.ipynb", f"{number}.pdf") for number in rows],
+            [(number, "succeeded" if number % 2 else "failed", f"{number}.ipynb", f"{number}.pdf") for number in rows],
         )
     store.close()
 
@@ -127,8 +130,8 @@ async def live(context: Context, taken: Definitions, port: int) -> None:
 
     while True:
         assert not serving.done(), await serving
-        runs = context.store.read.runs(workflow="w", first=dt.date(2016, 1, 1), limit=5)
-        if runs and all(run.state == "success" for run in runs) and context.store.read.last_tick() is not None:
+        runs = context.store.read.attempts(workflow="w", first=dt.date(2016, 1, 1), limit=5)
+        if runs and all(run.state == "succeeded" for run in runs) and context.store.read.last_tick() is not None:
             break
         await asyncio.sleep(0.2)
     for address in ("/", "/health", "/metrics", "/why?workflow=w&date=2016-01-01"):

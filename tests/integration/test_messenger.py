@@ -86,7 +86,7 @@ def test_a_run_that_is_given_up_is_told_once(
 
         life.serve(steps, now=True)
         assert "w: given up: 2016-01-01" in hook.taken[1]["text"]
-        assert "Given up after 2 attempts; to retry: autoflow rerun 2" in hook.taken[1]["text"]
+        assert "Given up after 2 attempts; to retry: autoflow rerun 1" in hook.taken[1]["text"]
 
 
 @pytest.mark.parametrize("fault", ["500", "hang", "gone"])

@@ -16,7 +16,7 @@ from autoflow.context.context import Context
 from autoflow.definitions import Definitions, Workflow
 from autoflow.model.store import RunStore
 from autoflow.progress import Progress
-from autoflow.runs.runs import Run, RunState
+from autoflow.runs.runs import AttemptState, Run
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
 from autoflow.web.pages import Outlook, Pages
@@ -42,7 +42,7 @@ def figures(metrics: Metrics) -> dict[tuple[str, ...], float]:
     }
 
 
-def make(store: RunStore, number: int, state: RunState | None, seconds: float = 30.0, name: str = "w") -> None:
+def make(store: RunStore, number: int, state: AttemptState | None, seconds: float = 30.0, name: str = "w") -> None:
     run = Run(Workflow(name, ()), dt.date(2016, 1, 1) + dt.timedelta(number), {"number": number}, f"{number}")
     attempt = store.begin(run, NOW)
     if state is not None:
@@ -55,23 +55,23 @@ def pages_of(context: Context) -> Pages:
 
 
 def test_attempts_are_counted_once_each_whatever_their_order(context: Context) -> None:
-    make(context.store, 0, RunState.FAILED)
+    make(context.store, 0, AttemptState.FAILED)
     metrics = Metrics(context, pages_of(context))
     make(context.store, 1, None)
-    make(context.store, 2, RunState.SUCCESS, 20)
-    make(context.store, 3, RunState.SUCCESS, 400, HOSTILE)
+    make(context.store, 2, AttemptState.SUCCEEDED, 20)
+    make(context.store, 3, AttemptState.SUCCEEDED, 400, HOSTILE)
     for _ in range(3):
         found = figures(metrics)
-        assert found["autoflow_runs", "success"] == 2
-        assert found["autoflow_runs", "failed"] == 1
+        assert found["autoflow_attempts", "succeeded"] == 2
+        assert found["autoflow_attempts", "failed"] == 1
     context.store.recover(NOW)
-    make(context.store, 4, RunState.FAILED)
+    make(context.store, 4, AttemptState.FAILED)
     found = figures(metrics)
-    assert found["autoflow_runs", "interrupted"] == 1
-    assert found["autoflow_runs", "failed"] == 2
+    assert found["autoflow_attempts", "interrupted"] == 1
+    assert found["autoflow_attempts", "failed"] == 2
     # those from before the start are counted, and not among the durations
-    assert found["autoflow_run_duration_seconds_count", "failed", "w"] == 1
-    assert found["autoflow_run_duration_seconds_sum", "success", HOSTILE] == 400
+    assert found["autoflow_attempt_duration_seconds_count", "failed", "w"] == 1
+    assert found["autoflow_attempt_duration_seconds_sum", "succeeded", HOSTILE] == 400
 
 
 def test_the_oldest_date_that_is_due_has_an_age(context: Context) -> None:
@@ -91,13 +91,16 @@ def test_a_record_of_ten_years_costs_next_to_nothing(context: Context) -> None:
     connection = context.store._connection
     connection.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 180000)"
-        " INSERT INTO runs (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended)"
-        " SELECT 'w', i, date('2016-01-01', (i / 50) || ' days'), '{}', 1, 'success', ?, ? FROM n",
+        " INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters)"
+        " SELECT i, 'w', i, date('2016-01-01', (i / 50) || ' days'), '{}' FROM n",
+    )
+    connection.execute(
+        "INSERT INTO attempts (run, attempt, state, started, ended) SELECT number, 1, 'succeeded', ?, ? FROM runs",
         (NOW.isoformat(), NOW.isoformat()),
     )
     context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32)]}, NOW)
     metrics = Metrics(context, pages_of(context))
-    assert figures(metrics)["autoflow_runs", "success"] == 180_000
+    assert figures(metrics)["autoflow_attempts", "succeeded"] == 180_000
     steps: list[int] = []
     connection.set_progress_handler(lambda: steps.append(1000), 1000)
     metrics.text(healthy=True)

@@ -18,9 +18,10 @@ from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
 from autoflow.model.retention import Removal
 from autoflow.model.store import RunStore, open_for_reading
-from autoflow.model.tables import APPLICATION_ID
+from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
 from autoflow.notices import Notice
-from autoflow.runs.runs import Failure, Run, RunKey, RunState, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, build_run
+from autoflow.settings.places import Places
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
@@ -43,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_success_is_settled_also_after_a_restart(path: Path) -> None:
     store = RunStore(path)
-    store.finish(store.begin(a_run(), NOW), RunState.SUCCESS, LATER)
+    store.finish(store.begin(a_run(), NOW), AttemptState.SUCCEEDED, LATER)
     store.close()
     store = RunStore(path)
     assert settled(store) == {a_run().key}
@@ -55,7 +56,7 @@ def test_the_database_refuses_a_second_live_run(path: Path) -> None:
     attempt = store.begin(a_run(), NOW)
     with pytest.raises(StoreError, match="is running or has succeeded"):
         store.begin(a_run(), NOW)
-    store.finish(attempt, RunState.SUCCESS, LATER)
+    store.finish(attempt, AttemptState.SUCCEEDED, LATER)
     with pytest.raises(StoreError, match="is running or has succeeded"):
         store.begin(a_run(), NOW)
     store.close()
@@ -66,7 +67,7 @@ def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
     for number in (1, 2, 3):
         attempt = store.begin(a_run(), NOW)
         assert attempt.attempt == number
-        store.finish(attempt, RunState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
+        store.finish(attempt, AttemptState.FAILED, NOW + dt.timedelta(minutes=number), Failure("no"))
     failures = store.read.history().failed[a_run().key]
     assert (failures.attempts, failures.last) == (3, NOW + dt.timedelta(minutes=3))
     store.close()
@@ -75,11 +76,11 @@ def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
 def test_the_newest_failing_runs_are_read_and_those_that_are_known_however_old(path: Path) -> None:
     store = RunStore(path)
     for day in (1, 2, 3, 4, 5):
-        store.finish(store.begin(a_run(day), NOW), RunState.FAILED, LATER, Failure("no"))
+        store.finish(store.begin(a_run(day), NOW), AttemptState.FAILED, LATER, Failure("no"))
     again = store.begin(a_run(3), NOW)
-    store.finish(again, RunState.FAILED, LATER, Failure("no", "a", 3, "ValueError"))
+    store.finish(again, AttemptState.FAILED, LATER, Failure("no", "a", 3, "ValueError"))
     for day in (2, 5):
-        store.finish(store.begin(a_run(day), NOW), RunState.SUCCESS, LATER)
+        store.finish(store.begin(a_run(day), NOW), AttemptState.SUCCEEDED, LATER)
     name, reader = a_run().workflow.name, store.read
 
     def days(*arguments: Any) -> list[int]:
@@ -92,7 +93,7 @@ def test_the_newest_failing_runs_are_read_and_those_that_are_known_however_old(p
     assert days([], 9, [a_run(4).key]) == [4]
     assert days(["another"], 9) == []
     (newest,) = reader.failing([name], 1)
-    assert (newest.id, newest.failure) == (again.id, Failure("no", "a", 3, "ValueError"))
+    assert (newest.run, newest.failure) == (again.run, Failure("no", "a", 3, "ValueError"))
     counted = reader.failures(a_run(3).key)
     assert counted is not None
     assert counted.attempts == 2
@@ -103,9 +104,9 @@ def test_the_newest_failing_runs_are_read_and_those_that_are_known_however_old(p
 def test_settled_runs_come_date_by_date_and_failures_of_them_do_not_count(path: Path) -> None:
     store = RunStore(path)
     for day in (9, 7, 8):
-        store.finish(store.begin(a_run(day), NOW), RunState.FAILED, LATER)
+        store.finish(store.begin(a_run(day), NOW), AttemptState.FAILED, LATER)
     for day in (9, 7):
-        store.finish(store.begin(a_run(day), NOW), RunState.SUCCESS, LATER)
+        store.finish(store.begin(a_run(day), NOW), AttemptState.SUCCEEDED, LATER)
     first = dt.date(2016, 1, 7).toordinal()
     assert list(store.read.settled_keys(first, first + 2)) == [(first, {a_run(7).key})]
     assert [day - first for day, _ in store.read.settled_keys(first, first + 3)] == [0, 2]
@@ -208,11 +209,11 @@ def test_the_last_tick_is_remembered(path: Path) -> None:
 def test_what_was_made_is_listed_for_sweeping_and_forgotten_after(path: Path, tmp_path: Path) -> None:
     store = RunStore(path)
     report = tmp_path / "r__w.1.pdf"
-    for state in (RunState.FAILED, RunState.SUCCESS):
+    for state in (AttemptState.FAILED, AttemptState.SUCCEEDED):
         attempt = store.begin(a_run(), NOW)
         store.begin_notebook(attempt, "a", NOW)
         store.finish_notebook(attempt, "a", state, LATER, notebook=tmp_path / f"{state}.ipynb")
-        if state is RunState.SUCCESS:
+        if state is AttemptState.SUCCEEDED:
             store.record_report(attempt, "a", report)
         store.finish(attempt, state, LATER)
     failed, good = store.made_by(a_run().workflow.name)
@@ -299,7 +300,7 @@ def test_the_take_over_says_what_it_took_and_what_it_left(path: Path, caplog: py
         connection.executemany("INSERT INTO workflow_runs VALUES (?, ?, ?, ?)", rows)
     before = path.read_bytes()
     reader = open_for_reading(path)
-    assert len(reader.runs()) == 2
+    assert len(reader.attempts()) == 2
     reader.close()
     assert path.read_bytes() == before
     with caplog.at_level("INFO"):
@@ -318,7 +319,7 @@ def test_what_is_to_be_known_of_a_report_is_kept_with_it(path: Path, tmp_path: P
     attempt = store.begin(a_run(), NOW)
     for label, warnings in (("a", notices), ("b", ())):
         store.begin_notebook(attempt, label, NOW)
-        store.finish_notebook(attempt, label, RunState.SUCCESS, LATER, notebook=tmp_path / f"{label}.ipynb")
+        store.finish_notebook(attempt, label, AttemptState.SUCCEEDED, LATER, notebook=tmp_path / f"{label}.ipynb")
         store.record_warnings(attempt, label, warnings)
     recorded = store.read.notebooks(attempt.id)
     assert [each.warnings for each in recorded] == [notices, ()]
@@ -326,8 +327,103 @@ def test_what_is_to_be_known_of_a_report_is_kept_with_it(path: Path, tmp_path: P
         "cell 4: a script cannot be in a report",
         "no font has this",
     ]
-    store.finish(attempt, RunState.FAILED, LATER)
+    store.finish(attempt, AttemptState.FAILED, LATER)
     again = store.begin(a_run(), LATER)
-    store.reuse_notebook(again, recorded[0], attempt.id)
+    store.reuse_notebook(again, recorded[0], attempt.attempt)
     assert store.read.notebooks(again.id)[0].warnings == notices
+    store.close()
+
+
+def record_of_schema_5(path: Path) -> None:
+    """Write a record in which each attempt was called a run and had a number of its own."""
+    moment, cancelled = NOW.isoformat(), '{"message": "cancelled: wrong input", "label": null}'
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for migration in MIGRATIONS[:5]:
+            migration(connection.cursor(), Places.below(path.parent))
+        for number, day, attempt, state, error, superseded in (
+            (1, 1, 1, "failed", '{"message": "no"}', moment),
+            (2, 2, 1, "interrupted", cancelled, None),
+            (3, 1, 2, "failed", '{"message": "cancelled: not by a person"}', None),
+            (4, 1, 3, "success", None, None),
+            (5, 3, 1, "running", None, None),
+            (6, 4, 1, "failed", '{"message": "no"}', None),
+            (7, 2, 2, "interrupted", None, None),
+        ):
+            connection.execute(
+                "INSERT INTO runs (id, workflow, parameters_hash, reference_date, parameters, attempt, state, started,"
+                " ended, error, superseded) VALUES (?, ?, ?, ?, '{}', ?, ?, ?, ?, ?, ?)",
+                (number, *a_run(day).key, f"2016-01-0{day}", attempt, state, moment, moment, error, superseded),
+            )
+        connection.execute(
+            "INSERT INTO runs (id, workflow, parameters_hash, attempt, state, started, ended)"
+            " VALUES (8, ?, ?, 0, 'success', ?, ?)",
+            (*a_run(9).key, moment, moment),
+        )
+        connection.executemany(
+            "INSERT INTO notebooks (run_id, label, state, started, ended, notebook, reused_from, warnings)"
+            " VALUES (?, 'a', ?, ?, ?, 'notebooks/a.ipynb', ?, ?)",
+            [
+                (3, "success", moment, moment, None, None),
+                (4, "success", moment, moment, 3, '[{"cell": 4, "message": "x"}]'),
+            ],
+        )
+        connection.execute("INSERT INTO requests VALUES (?, ?, '2016-01-04', '{}', ?, 6)", (*a_run(4).key, moment))
+        connection.execute("PRAGMA user_version = 5")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def test_each_run_of_an_older_record_gets_one_number_and_its_attempts_are_counted_within_it(path: Path) -> None:
+    record_of_schema_5(path)
+    before = path.read_bytes()
+    reader = open_for_reading(path)
+    read_only = reader.attempts()
+    reader.close()
+    assert path.read_bytes() == before
+    store = RunStore(path)
+    assert path.with_name("autoflow.db.before-schema-6").read_bytes() != b""
+    attempts = store.read.attempts()
+    assert attempts == read_only
+    assert [(each.name, each.id, each.state.value) for each in reversed(attempts)] == [
+        ("1.1", 1, "failed"),
+        ("2.1", 2, "cancelled"),
+        ("1.2", 3, "failed"),
+        ("1.3", 4, "succeeded"),
+        ("5.1", 5, "running"),
+        ("6.1", 6, "failed"),
+        ("2.2", 7, "interrupted"),
+        ("8.0", 8, "succeeded"),
+    ]
+    reasons = [store.read.attempt(run, attempt) for run, attempt in ((2, 1), (1, 2))]
+    assert [each.failure for each in reasons if each] == [Failure("wrong input"), Failure("cancelled: not by a person")]
+    assert settled(store) == {a_run(1).key, a_run(3).key, a_run(9).key}
+    assert store.read.history().failed.keys() == {a_run(4).key}
+    (reused,) = store.read.notebooks(4)
+    assert (reused.state.value, reused.reused_from, reused.warnings) == ("succeeded", 2, (Notice(4, "x"),))
+    assert store.read.repairs(a_run(4).key) == 1
+    assert [store.read.is_in_use(number) for number in (4, 5, 6)] == [False, True, True]
+    # an old number is that of its run, or no run ever has it, and it is known what it was
+    assert [found.name for number in (3, 4, 7) if (found := store.read.renumbered(number))] == ["1.2", "1.3", "2.2"]
+    store.recover(LATER)
+    new = [store.begin(a_run(day), LATER) for day in (3, 5)]
+    assert [(each.run, each.attempt) for each in new] == [(5, 2), (9, 1)]
+    assert store.read.renumbered(new[-1].id) is None
+    store.close()
+
+
+def test_the_database_itself_keeps_the_state_of_a_run_that_of_its_newest_attempt_that_counts(path: Path) -> None:
+    store = RunStore(path)
+
+    def state() -> str | None:
+        return store.read.connection.execute("SELECT state FROM runs").fetchone()[0]
+
+    for expected in (AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.SUCCEEDED):
+        attempt = store.begin(a_run(), NOW)
+        assert state() == "running"
+        store.finish(attempt, expected, NOW)
+        assert state() == expected
+    store.ask_for([a_run()], LATER)
+    assert state() is None
+    store.begin(a_run(), LATER)
+    store.recover(LATER)
+    assert state() == "interrupted"
     store.close()

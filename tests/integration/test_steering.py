@@ -19,14 +19,14 @@ from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
 from autoflow.dates.listed_dates import DataRule, listed_at
 from autoflow.decision.fitting import changed_inputs
-from autoflow.decision.overview import DayState, Situation, explain
+from autoflow.decision.overview import RunState, Situation, explain
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.model.messages import Message
 from autoflow.model.reader import Known, Silence, Skip
 from autoflow.model.recorded_times import TIMES
 from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
-from autoflow.runs.runs import Failure, Run, RunState, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.sensor.sensor import Decision, asked_runs, due_runs, ready_days
 from autoflow.settings.places import Places
 
@@ -72,12 +72,12 @@ def due(store: RunStore, now: dt.datetime = NOW) -> list[int]:
     situation = Situation(DEFINITIONS, listed_at({"calls": DATES}, NOW), store.read.standing(), now)
     for day in range(1, 5):
         state = explain(situation, TRIGGER, dt.date(2016, 1, day)).state
-        assert (state is DayState.DUE) == (day in days), (day, state)
+        assert (state is RunState.DUE) == (day in days), (day, state)
     return days
 
 
-def finish(store: RunStore, day: int, state: RunState, at: dt.datetime = NOW) -> None:
-    failure = Failure("no") if state is RunState.FAILED else None
+def finish(store: RunStore, day: int, state: AttemptState, at: dt.datetime = NOW) -> None:
+    failure = Failure("no") if state is AttemptState.FAILED else None
     store.finish(store.begin(a_run(day), at), state, at, failure)
 
 
@@ -88,7 +88,7 @@ def test_what_is_asked_for_goes_first_and_stays_asked_for_after_a_restart(path: 
     store.close()
     store = RunStore(path)
     assert due(store) == [1, 4, 3]
-    finish(store, 1, RunState.SUCCESS)
+    finish(store, 1, AttemptState.SUCCEEDED)
     assert due(store) == [4, 3]
     store.close()
 
@@ -125,7 +125,7 @@ def test_what_workflows_yml_has_no_place_for_any_more_is_refused_and_not_tried(
 def test_a_repair_is_refused_when_a_notebook_of_the_attempt_is_gone(store: RunStore) -> None:
     attempt = store.begin(a_run(3), NOW)
     store.begin_notebook(attempt, "a", NOW)
-    store.finish(attempt, RunState.FAILED, NOW, Failure("no"))
+    store.finish(attempt, AttemptState.FAILED, NOW, Failure("no"))
     refused = Steering(store).obey(order("run", 3, repairs=attempt.id), NOW, changed(label="b"))
     assert "no longer has a notebook 'a' (it has 'b'); `autoflow rerun 1` runs" in refused["error"]
 
@@ -150,7 +150,7 @@ def test_a_notebook_is_used_again_only_if_it_would_be_given_the_same(store: RunS
 def test_nothing_that_is_recorded_stays_later_than_now_when_the_clock_is_set_right(store: RunStore) -> None:
     ahead = NOW + dt.timedelta(days=365)
     store.record_tick(ahead)
-    finish(store, 4, RunState.FAILED, ahead)
+    finish(store, 4, AttemptState.FAILED, ahead)
     store.record_poll({"calls": DATES}, ahead + HOUR)
     store.record_silence("no", ahead + HOUR)
     Steering(store).obey(order("run", 3, 1), ahead + HOUR)
@@ -198,15 +198,15 @@ def test_an_error_that_sqlite_has_rolled_back_itself_is_the_one_that_is_told(sto
 
 
 def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store: RunStore) -> None:
-    finish(store, 3, RunState.SUCCESS)
+    finish(store, 3, AttemptState.SUCCEEDED)
     assert due(store) == [4]
     Steering(store).obey(order("run", 3), NOW + HOUR)
     assert due(store) == [3, 4]
-    finish(store, 3, RunState.FAILED, NOW + 2 * HOUR)
+    finish(store, 3, AttemptState.FAILED, NOW + 2 * HOUR)
     assert due(store, NOW + 3 * HOUR) == [4]
     assert decide(store, NOW + 3 * HOUR).given_up == (a_run(3),)
     # nothing is lost: both attempts are in the record
-    assert [attempt.state for attempt in store.read.attempts(a_run(3).key)] == [RunState.SUCCESS, RunState.FAILED]
+    assert [each.state for each in store.read.attempts_of(1)] == [AttemptState.SUCCEEDED, AttemptState.FAILED]
     # and asking once more lets it be tried once more
     Steering(store).obey(order("run", 3), NOW + 4 * HOUR)
     assert due(store, NOW + 4 * HOUR) == [3, 4]
@@ -215,12 +215,12 @@ def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store:
 def test_a_running_run_is_not_superseded(store: RunStore) -> None:
     attempt = store.begin(a_run(3), NOW)
     assert Steering(store).obey(order("run", 3), NOW) == {"done": 0}
-    store.finish(attempt, RunState.SUCCESS, NOW)
+    store.finish(attempt, AttemptState.SUCCEEDED, NOW)
     assert due(store) == [4]
 
 
 def test_a_repair_is_asked_for_once(store: RunStore) -> None:
-    finish(store, 3, RunState.FAILED)
+    finish(store, 3, AttemptState.FAILED)
     Steering(store).obey(order("run", 3, repairs=1), NOW + HOUR)
     assert due(store, NOW + HOUR) == [3, 4]
     assert store.read.repairs(a_run(3).key) == 1
@@ -332,8 +332,8 @@ def test_a_type_that_never_had_dates_is_not_required_by_default(store: RunStore)
 
 def test_what_was_asked_for_and_is_done_is_not_read_again(store: RunStore) -> None:
     Steering(store).obey(order("run", 3, 4), NOW)
-    finish(store, 3, RunState.SUCCESS)
-    finish(store, 4, RunState.FAILED)
+    finish(store, 3, AttemptState.SUCCEEDED)
+    finish(store, 4, AttemptState.FAILED)
     assert [request.reference_date.day for request in store.read.requests().values()] == [4]
     assert due(store, NOW + HOUR) == []
 
@@ -349,10 +349,10 @@ def test_a_clock_that_was_ahead_and_is_set_right_keeps_no_date_waiting(store: Ru
 
 
 def test_reading_needs_no_lock_and_can_not_write(store: RunStore, path: Path) -> None:
-    finish(store, 3, RunState.SUCCESS)
+    finish(store, 3, AttemptState.SUCCEEDED)
     reader = open_for_reading(path)
-    finish(store, 4, RunState.SUCCESS)
-    assert [run.id for run in reader.runs()] == [2, 1]
+    finish(store, 4, AttemptState.SUCCEEDED)
+    assert [each.run for each in reader.attempts()] == [2, 1]
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader._connection.execute("DELETE FROM runs")
     reader.close()
@@ -372,7 +372,7 @@ def test_a_record_of_before_is_brought_up_to_date_with_all_that_is_in_it(path: P
     connection.close()
     before = path.read_bytes()
     reader = open_for_reading(path)
-    assert [run.state for run in reader.runs()] == [RunState.SUCCESS]
+    assert [run.state for run in reader.attempts()] == [AttemptState.SUCCEEDED]
     reader.close()
     assert path.read_bytes() == before
     store = RunStore(path)

@@ -12,6 +12,7 @@ import logging
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import warnings
@@ -169,7 +170,7 @@ def links_in(body: str) -> list[str]:
 def test_the_status_page_shows_what_is_done_what_failed_and_the_newest_reports(site: Site) -> None:
     answer = site.ask("/")
     assert answer.status == 200
-    for words in ("Next tick", "Unresolved failures", "Newest reports", ": done", ": failed"):
+    for words in ("Next tick", "Unresolved failures", "Newest reports", ": succeeded", ": failed"):
         assert words in answer.body
     assert "ValueError" in answer.body or "Error" in answer.body
     assert any(link.startswith("./reports/") for link in links_in(answer.body))
@@ -299,7 +300,17 @@ def test_a_damaged_notebook_is_said_to_be_one(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/runs/999999", "/runs/x", "/runs/-1", "/why", "/why?trigger=99&date=2016-01-01", "/why?date=tomorrow"]
+    "path",
+    [
+        "/runs/999999",
+        "/runs/x",
+        "/runs/-1",
+        "/runs/1.9",
+        "/runs/1.1.1",
+        "/why",
+        "/why?trigger=99&date=2016-01-01",
+        "/why?date=tomorrow",
+    ],
 )
 def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
     assert site.ask(path).status == 404
@@ -310,6 +321,23 @@ def test_a_run_is_shown_with_its_error_its_notebooks_and_its_parameters(site: Si
     (failed, *_) = [body for body in bodies if '<span class="badge failed">' in body]
     for words in ("Traceback", "executed notebook", "reference_date", "fails", "cell "):
         assert words in failed, failed
+    assert "<h1>Attempt 1.1 " in site.ask("/runs/1.1").body
+
+
+def test_a_link_of_before_runs_had_numbers_for_life_leads_to_the_attempt(site: Site) -> None:
+    with closing(sqlite3.connect(site.deployment.outputs / "autoflow.db")) as connection:
+        with connection:
+            connection.execute(
+                "INSERT INTO attempts (id, run, attempt, state, started, superseded)"
+                " VALUES (77, 1, 9, 'interrupted', '2020-01-01', '2020-01-01')"
+            )
+            connection.execute("INSERT INTO meta VALUES ('old_numbers', '77')")
+        answer = site.ask("/runs/77")
+        with connection:
+            connection.execute("DELETE FROM attempts WHERE id = 77")
+            connection.execute("DELETE FROM meta WHERE key = 'old_numbers'")
+    assert (answer.status, answer.headers["location"]) == (301, "1.9")
+    assert site.ask("/runs/77").status == 404
 
 
 def test_the_page_says_why_a_date_is_as_it_is(site: Site) -> None:
@@ -325,9 +353,9 @@ def test_metrics_count_runs_and_tell_times(site: Site) -> None:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-    assert samples["autoflow_runs", "success"] == 2
-    assert samples["autoflow_runs", "failed"] == 2
-    assert samples["autoflow_run_duration_seconds_count", "plain", "success"] == 2
+    assert samples["autoflow_attempts", "succeeded"] == 2
+    assert samples["autoflow_attempts", "failed"] == 2
+    assert samples["autoflow_attempt_duration_seconds_count", "plain", "succeeded"] == 2
     assert samples["autoflow_healthy",] == 1
     assert samples["autoflow_next_tick_timestamp_seconds",] > time.time()
     assert samples["autoflow_token_expiry_timestamp_seconds",] > time.time()

@@ -27,7 +27,7 @@ from autoflow.errors import AutoflowError, DefinitionError, StoreError
 from autoflow.model.store import RunStore
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs.runs import RunState
+from autoflow.runs.runs import AttemptState
 from autoflow.settings.settings import load_settings
 from autoflow.system.notifier import Notifier
 from tests.clock import Clock, HeldLoop
@@ -251,15 +251,17 @@ class Life:
         self.world.write_definitions(self.world.config)
 
     def _rerun(self, context: Context, event: Event) -> None:
-        runs = [run for run in context.store.read.runs() if run.state is not RunState.RUNNING and run.parameters]
+        runs = [
+            run for run in context.store.read.attempts() if run.state is not AttemptState.RUNNING and run.parameters
+        ]
         if runs:
             run = runs[event.value % len(runs)]
             self.world.asked.add(run.key)
             self._order(context, "run", runs=[{"workflow": run.workflow, "parameters": run.parameters}])
 
     def _repair(self, context: Context, event: Event) -> None:
-        newest = {run.key: run for run in sorted(context.store.read.runs(), key=lambda run: run.id)}
-        failed = [run for run in newest.values() if run.state in (RunState.FAILED, RunState.INTERRUPTED)]
+        newest = {run.key: run for run in sorted(context.store.read.attempts(), key=lambda run: run.id)}
+        failed = [run for run in newest.values() if run.state in (AttemptState.FAILED, AttemptState.INTERRUPTED)]
         if failed:
             run = failed[event.value % len(failed)]
             self.world.asked.add(run.key)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoflow.context.context import Context
-from autoflow.model.reader import RecordedRun
+from autoflow.model.reader import RecordedAttempt
 from autoflow.runs.naming import MANIFEST
-from autoflow.runs.runs import RunState
+from autoflow.runs.runs import AttemptState
 from tests.simulation.world import DAY
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def check(life: Life, context: Context) -> None:
     at_a_time = life.world.config["available_dates_sensor"].get("concurrency", {}).get("notebooks", 4)
     if simulation.observed.most_at_a_time > at_a_time:
         simulation.fail(f"{simulation.observed.most_at_a_time} notebooks went on at a time, {at_a_time} may")
-    runs = context.store.read.runs()
-    good = Counter(run.key for run in runs if run.state is RunState.SUCCESS and run.superseded is None)
+    runs = context.store.read.attempts()
+    good = Counter(run.key for run in runs if run.state is AttemptState.SUCCEEDED and run.superseded is None)
     if twice := [key for key, count in good.items() if count > 1]:
         simulation.fail(f"more than one success that counts: {twice}")
     check_attempts(life, context, runs)
@@ -55,30 +55,30 @@ def check(life: Life, context: Context) -> None:
     check_notifications(life)
 
 
-def check_attempts(life: Life, context: Context, runs: list[RecordedRun]) -> None:
+def check_attempts(life: Life, context: Context, runs: list[RecordedAttempt]) -> None:
     """See that nothing is tried more often than `retries` allows, nor again after it has succeeded."""
     # those of all times: an edit may have made them fewer
     allowed = {
         workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in life.world.config["workflows"]
     }
-    by_key: dict[tuple[str, str], list[RecordedRun]] = {}
+    by_key: dict[tuple[str, str], list[RecordedAttempt]] = {}
     for run in sorted(runs, key=lambda run: run.id):
         by_key.setdefault(run.key, []).append(run)
     requested = context.store.read.requests()
     for key, attempts in by_key.items():
         counting = [run for run in attempts if run.superseded is None]
-        failed = [run for run in counting if run.state is RunState.FAILED]
+        failed = [run for run in counting if run.state is AttemptState.FAILED]
         most = 4 if allowed[key[0]] and key[0] not in life.world.without_limit else None
         if most is not None and len(failed) > most + life.world.drawn["run"] and key not in requested:
             life.simulation.fail(f"{key} failed {len(failed)} times, and {most} attempts are allowed at most")
         for before, after in pairwise(counting):
-            if before.state is RunState.SUCCESS:
-                life.simulation.fail(f"run {after.id} was started though run {before.id} has succeeded")
+            if before.state is AttemptState.SUCCEEDED:
+                life.simulation.fail(f"attempt {after.name} was started though attempt {before.name} has succeeded")
         if len({run.attempt for run in attempts}) != len(attempts):
             life.simulation.fail(f"{key}: two attempts have the same number")
 
 
-def check_starts(life: Life, context: Context, runs: list[RecordedRun]) -> None:
+def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> None:
     """See that no run began before its pause was over, before its data was there, or though it is to be skipped."""
     world, drawn = life.world, life.world.drawn
     if drawn["clock step"]:
@@ -90,20 +90,20 @@ def check_starts(life: Life, context: Context, runs: list[RecordedRun]) -> None:
     }
     asked = world.asked
     for before, after in pairwise(sorted(runs, key=lambda run: (run.key, run.id))):
-        if before.key != after.key or before.state is not RunState.FAILED or before.key in asked or drawn["edit"]:
+        if before.key != after.key or before.state is not AttemptState.FAILED or before.key in asked or drawn["edit"]:
             continue
         if after.started < before.ended + pauses[before.workflow]:
-            life.simulation.fail(f"run {after.id} did not wait for the pause after run {before.id}")
+            life.simulation.fail(f"attempt {after.name} did not wait for the pause after {before.name}")
     listed = {(workflow, date, key): since for workflow, date, key, since in possible(world.config, world.arrivals, 0)}
     since_of = {key: since for (_, _, key), since in listed.items()}
     for run in runs:
         if run.key in since_of and run.key not in asked and run.started < since_of[run.key]:
-            life.simulation.fail(f"run {run.id} began before all its data was there, at {since_of[run.key]}")
+            life.simulation.fail(f"attempt {run.name} began before all its data was there, at {since_of[run.key]}")
     for skip in context.store.read.skips().skips:
         for run in runs:
             is_of = run.workflow == skip.workflow and run.reference_date == skip.reference_date
             if is_of and not skip.parameters_hash and run.started > skip.since and run.key not in asked:
-                life.simulation.fail(f"run {run.id} began though its date was skipped at {skip.since}")
+                life.simulation.fail(f"attempt {run.name} began though its date was skipped at {skip.since}")
 
 
 def check_files(life: Life, context: Context) -> None:
@@ -112,13 +112,13 @@ def check_files(life: Life, context: Context) -> None:
     under_way = False
     # as a person would look: the record's own questions ask for one run at a time
     rows = context.store._connection.execute(
-        "SELECT id, runs.state, notebook, report FROM notebooks JOIN runs ON runs.id = run_id"
+        "SELECT run, attempts.state, notebook, report FROM notebooks JOIN attempts ON id = attempt_id"
     )
     for run_id, state, *paths in rows:
-        under_way |= state == RunState.RUNNING
+        under_way |= state == AttemptState.RUNNING
         for full in (context.settings.outputs_dir / path for path in paths if path is not None):
             named[full] = run_id
-            if state != RunState.RUNNING and not full.exists():
+            if state != AttemptState.RUNNING and not full.exists():
                 life.simulation.fail(f"run {run_id} names {full.name}, which is not there")
     if under_way:
         return
@@ -151,17 +151,17 @@ def check_end(life: Life, context: Context) -> None:
     ViolationError
     """
     check(life, context)
-    latest: dict[tuple[str, str], RecordedRun] = {}
+    latest: dict[tuple[str, str], RecordedAttempt] = {}
     attempts: Counter[tuple[str, str]] = Counter()
-    for run in sorted(context.store.read.runs(), key=lambda run: run.id):
+    for run in sorted(context.store.read.attempts(), key=lambda run: run.id):
         if run.superseded is None:
             latest[run.key] = run
-            attempts[run.key] += run.state is RunState.FAILED
+            attempts[run.key] += run.state is AttemptState.FAILED
     allowed = {
         workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in life.world.config["workflows"]
     }
     for key in context.store.read.requests():
-        if key not in latest or not (attempts[key] or latest[key].state is RunState.RUNNING):
+        if key not in latest or not (attempts[key] or latest[key].state is AttemptState.RUNNING):
             life.simulation.fail(f"{key} was asked for and was never run")
     for workflow, date, key, since in possible(life.world.config, life.world.arrivals):
         if since + SETTLED > life.true():
@@ -172,8 +172,8 @@ def check_end(life: Life, context: Context) -> None:
                 f"{workflow} {date} was never run, though its data has been there for {SETTLED.days} days"
             )
         given_up = allowed[workflow] is not None and attempts[key] >= allowed[workflow]
-        trying = run.state is not RunState.SUCCESS and life.true() - (run.ended or run.started) < SETTLED
-        if not (run.state is RunState.SUCCESS or given_up or trying):
+        trying = run.state is not AttemptState.SUCCEEDED and life.true() - (run.ended or run.started) < SETTLED
+        if not (run.state is AttemptState.SUCCEEDED or given_up or trying):
             life.simulation.fail(f"{workflow} {date} is {run.state} since {run.ended}, and not tried again")
 
 

@@ -115,7 +115,7 @@ def fill(database: Path, definitions: Definitions, days: int) -> int:
     store = RunStore(database)
     store.record_poll({"calls": listed[:-2], "sms": listed}, NOW)
     store.record_tick(NOW)
-    rows, notebooks = [], []
+    runs, rows, notebooks = [], [], []
     available = AvailableDates(dt.date.fromisoformat(date) for date in listed)
     for trigger in definitions.triggers:
         for date in listed[30:-2]:
@@ -123,22 +123,25 @@ def fill(database: Path, definitions: Definitions, days: int) -> int:
             run = build_run(definitions.workflows[trigger.workflow_name], trigger, reference_date)
             if trigger.date_stencil.missing(reference_date, available):
                 continue
-            state = "failed" if chance.random() < 0.001 else "success"
+            state = "failed" if chance.random() < 0.001 else "succeeded"
             started = dt.datetime.combine(reference_date + dt.timedelta(days=1), dt.time(1), dt.UTC)
             ended = started + dt.timedelta(seconds=chance.uniform(20, 400))
             error = json.dumps(vars(Failure("no such place", "glues", 2, "ValueError"))) if state == "failed" else None
             moments = (started.isoformat(timespec="microseconds"), ended.isoformat(timespec="microseconds"))
-            rows.append((*run.key, date, json.dumps(run.parameters), 1, state, *moments, error))
+            runs.append((len(runs) + 1, *run.key, date, json.dumps(run.parameters)))
+            rows.append((len(runs), state, *moments, error))
             notebooks.append((len(rows), "glues", state, *moments, f"/outputs/notebooks/glues-{len(rows)}.ipynb"))
     connection = store._connection
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO runs (workflow, parameters_hash, reference_date, parameters, attempt, state, started, ended,"
-        " error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
+        "INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters) VALUES (?, ?, ?, ?, ?)", runs
     )
     connection.executemany(
-        "INSERT INTO notebooks (run_id, label, state, started, ended, notebook) VALUES (?, ?, ?, ?, ?, ?)", notebooks
+        "INSERT INTO attempts (run, attempt, state, started, ended, error) VALUES (?, 1, ?, ?, ?, ?)", rows
+    )
+    connection.executemany(
+        "INSERT INTO notebooks (attempt_id, label, state, started, ended, notebook) VALUES (?, ?, ?, ?, ?, ?)",
+        notebooks,
     )
     connection.execute("COMMIT")
     store.close()

@@ -101,9 +101,12 @@ def look(deployment: Deployment, dates: int) -> list[str]:
     problems = []
     connection = sqlite3.connect(deployment.outputs / "autoflow.db")
     successes = Counter(
-        date for (date,) in connection.execute("SELECT reference_date FROM runs WHERE state = 'success'")
+        date for (date,) in connection.execute("SELECT reference_date FROM runs WHERE state = 'succeeded'")
     )
-    others = {state for (state,) in connection.execute("SELECT DISTINCT state FROM runs")} - {"success", "interrupted"}
+    others = {state for (state,) in connection.execute("SELECT DISTINCT state FROM attempts")} - {
+        "succeeded",
+        "interrupted",
+    }
     connection.close()
     if len(successes) != dates or set(successes.values()) != {1}:
         problems.append(f"not one success for each of {dates} dates: {successes}")
@@ -127,7 +130,7 @@ def look(deployment: Deployment, dates: int) -> list[str]:
 
 def attempts_in(deployment: Deployment) -> int:
     connection = sqlite3.connect(deployment.outputs / "autoflow.db")
-    (number,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+    (number,) = connection.execute("SELECT count(*) FROM attempts").fetchone()
     connection.close()
     return int(number)
 

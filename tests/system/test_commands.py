@@ -125,17 +125,20 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
     repaired = deployment.run("repair", "1", "--yes")
     assert repaired.code == 0, repaired.log
-    details = as_json(typed("show", "2", "--json"))
+    details = as_json(typed("show", "1", "--json"))
     assert [(each["label"], each["state"], each["reused_from"]) for each in details["notebooks"]] == [
-        ("first", "success", 1),
-        ("second", "success", None),
-        ("third", "success", None),
+        ("first", "succeeded", 1),
+        ("second", "succeeded", None),
+        ("third", "succeeded", None),
     ]
-    assert details["attempt"] == 2
+    assert (details["run"], details["attempt"], as_json(typed("show", "1.1", "--json"))["state"]) == (1, 2, "failed")
+    assert "executed by attempt 1" in typed("show", "1.2").log
+    assert "there is no attempt 1.3; the newest at run 1 is 1.2" in typed("show", "1.3").log
     # of the first and of the third: the repair did not execute the first again
     assert len(deployment.made("notebooks/glues*")) == 2
-    assert as_json(typed("why", "chain", "2016-01-02", "--json"))[0]["state"] == "done"
-    assert "needs no repair" in typed("repair", "2").log
+    assert as_json(typed("why", "chain", "2016-01-02", "--json"))[0]["state"] == "succeeded"
+    assert "needs no repair" in typed("repair", "1").log
+    assert "found '1.2', an attempt, expected the number of its run: 1" in typed("repair", "1.2").log
 
 
 def test_a_running_daemon_backfills_and_reruns_within_seconds(
@@ -151,22 +154,26 @@ def test_a_running_daemon_backfills_and_reruns_within_seconds(
     path.write_text(path.read_text().replace("workflow_name: w", "workflow_name: w, earliest_date: 2016-01-03"))
     process = daemon("--now")
     wait_for_record(typed)
-    until(lambda: runs(typed) == [("2016-01-03", "success")])
+    until(lambda: runs(typed) == [("2016-01-03", "succeeded")])
     assert "before the earliest date, 2016-01-03" in typed("why", "w", "2016-01-02").log
     asked = typed("backfill", "w", "2016-01-02", "2016-01-09", "--yes")
     assert asked.code == 0, asked.log
     assert f"the running AutoFlow (pid {process.pid}) runs 1 run next" in asked.log
-    assert "2016-01-03: done: run 1" in asked.log
+    assert "2016-01-03: succeeded: run 1" in asked.log
     assert "2016-01-04: not available" in asked.log
-    until(lambda: runs(typed)[0] == ("2016-01-02", "success"))
+    until(lambda: runs(typed)[0] == ("2016-01-02", "succeeded"))
     # without dates: all that is recorded, also what is before the earliest date
     whole = typed("rerun", "--workflow", "w", "--state", "succeeded")
     assert "2016-01-02" in whole.log
     assert "2016-01-03" in whole.log
     assert typed("rerun", "2", "--yes").code == 0
-    until(lambda: runs(typed) == [("2016-01-02", "success"), ("2016-01-02", "success"), ("2016-01-03", "success")])
-    attempts = as_json(typed("show", "3", "--json"))["attempts"]
-    assert [(each["run"], each["superseded"] is None) for each in attempts] == [(2, False), (3, True)]
+    done = [("2016-01-02", "succeeded"), ("2016-01-02", "succeeded"), ("2016-01-03", "succeeded")]
+    until(lambda: runs(typed) == done)
+    attempts = as_json(typed("show", "2", "--json"))["attempts"]
+    assert [(each["run"], each["attempt"], each["superseded"] is None) for each in attempts] == [
+        (2, 1, False),
+        (2, 2, True),
+    ]
     assert typed("rerun", "--workflow", "w").log.strip() == "nothing to do"
     assert process.poll() is None
 
@@ -189,18 +196,18 @@ def test_a_run_is_cancelled_down_to_its_kernel_and_not_tried_again_until_asked_f
     assert skipped.code == 0, skipped.log
     cancelled = typed("cancel", "1", "--reason", "wrong input", "--yes")
     assert cancelled.code == 0, cancelled.log
-    assert ("2016-01-01", "interrupted") in runs(typed)
+    assert ("2016-01-01", "cancelled") in runs(typed)
     # the one that is skipped has lost its turn
     until(lambda: runs(typed)[0] == ("2016-01-03", "running"))
     states = {date: as_json(typed("why", "w", date, "--json"))[0] for date in ("2016-01-01", "2016-01-02")}
     assert states["2016-01-01"]["reason"].endswith("run 1 was cancelled: wrong input")
     assert states["2016-01-02"]["reason"].endswith("no flights that day")
-    assert {each["state"] for each in states.values()} == {"excluded"}
-    assert typed("cancel", "1", "--yes").log.strip() == "autoflow: run 1 is not running: interrupted"
+    assert {each["state"] for each in states.values()} == {"skipped"}
+    assert typed("cancel", "1", "--yes").log.strip() == "autoflow: run 1 is not running: cancelled"
     assert typed("rerun", "1", "--yes").code == 0
     assert typed("cancel", "2", "--yes").code == 0
     until(lambda: runs(typed)[0] == ("2016-01-01", "running"))
-    assert typed("cancel", "3", "--yes").code == 0
+    assert typed("cancel", "1", "--yes").code == 0
     until(lambda: processes_of(deployment) == [])
     assert process.poll() is None
 
@@ -231,7 +238,7 @@ available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}
     assert "a         failed  used again" in repaired.log
     assert len(deployment.made("notebooks/*")) == 1
     assert len(deployment.made("reports/*.pdf")) == 1
-    assert [each["reused_from"] for each in as_json(typed("show", "2", "--json"))["notebooks"]] == [1]
+    assert [each["reused_from"] for each in as_json(typed("show", "1", "--json"))["notebooks"]] == [1]
 
 
 def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
@@ -267,6 +274,9 @@ def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
         (("why", "glues", "2016-02-30"), "found '2016-02-30', expected a date such as 2016-01-31"),
         (("show", "99"), "there is no run 99; there are none yet"),
         (("show", "latest"), "found 'latest', expected a run number"),
+        (("show", "1.2.3"), "found '1.2.3', expected a run number such as 12, or 12.3 for its third attempt"),
+        (("runs", "--state", "success"), "'success' is 'succeeded' now"),
+        (("rerun", "--workflow", "glues", "--state", "done"), "'done' is 'succeeded' now"),
         (("cancel", "99"), "there is no run 99"),
         (("runs", "--last", "0"), "expected a whole number greater than 0"),
         (("rerun",), "expected run numbers, or --workflow"),
@@ -360,11 +370,11 @@ def test_a_plan_tells_which_old_files_go_and_removes_none(
 def test_skips_need_no_daemon_and_no_tick(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     deployment.write_simple("glues")
     assert typed("skip", "w", "2016-01-01", "2016-01-03", "--reason", "no data", "--yes").code == 0
-    assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "excluded"
+    assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "skipped"
     assert "already skipped" in typed("skip", "w", "2016-01-02", "--reason", "again", "--yes").log
     assert typed("unskip", "w", "2016-01-02", "--yes").code == 0
     assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "not available"
-    assert as_json(typed("why", "w", "2016-01-03", "--json"))[0]["state"] == "excluded"
+    assert as_json(typed("why", "w", "2016-01-03", "--json"))[0]["state"] == "skipped"
 
 
 def test_check_tries_templates_and_tells_what_is_doubtful(
@@ -443,7 +453,7 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
     days = [f"2016-01-{day:02}" for day in range(1, 19)]
     flowapi.dates = {"calls": days, "mds": days, "sms": [day for day in days if day != "2016-01-16"]}
     assert deployment.run("--run-once").code == 0
-    assert runs(typed) == [("2016-01-03", "success")]
+    assert runs(typed) == [("2016-01-03", "succeeded")]
     assert typed("calendar").log.splitlines()[2].split() == ["weekly", "--#-------------w-"]
     waiting = as_json(typed("why", "weekly", "2016-01-17", "--json"))[0]
     assert (waiting["require"], waiting["lacking"]) == ("all", {"2016-01-16": ["sms"]})
@@ -454,7 +464,7 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
     assert "excluded  excluded in workflows.yml: 2016-01-10" in left
     assert "2016-01-16: FlowAPI lists data of calls for this date, and none of sms yet" in left
     assert deployment.run("backfill", "weekly", "2016-01-10", "2016-01-10", "--yes").code == 0
-    assert runs(typed)[0] == ("2016-01-10", "success")
+    assert runs(typed)[0] == ("2016-01-10", "succeeded")
 
     # what is listed from now on waits for the lag
     flowapi.dates = {"calls": days, "sms": days}

@@ -39,7 +39,9 @@ def states(deployment: Deployment) -> list[tuple[str, str]]:
     """Read reference dates and states of all attempts, as somebody else would, from the file."""
     connection = sqlite3.connect(deployment.outputs / "autoflow.db")
     try:
-        return connection.execute("SELECT reference_date, state FROM runs ORDER BY id").fetchall()
+        return connection.execute(
+            "SELECT reference_date, attempts.state FROM attempts JOIN runs ON number = run ORDER BY id"
+        ).fetchall()
     finally:
         connection.close()
 
@@ -89,7 +91,7 @@ def test_a_notebook_that_ends_within_the_grace_time_is_a_success(
     daemon.send_signal(signal.SIGTERM)
     log, _ = daemon.communicate(timeout=PATIENCE)
     assert daemon.returncode == 0, log
-    assert states(deployment) == [("2016-01-01", "success")]
+    assert states(deployment) == [("2016-01-01", "succeeded")]
 
 
 def test_a_second_interrupt_is_at_once(deployment: Deployment, started: list[subprocess.Popen[str]]) -> None:
@@ -132,7 +134,7 @@ def test_kill_9_in_the_middle_loses_no_date_and_doubles_none(
         record.exists,
         lambda: bool(deployment.made(".autoflow/*/job-*/request.json")),
         lambda: bool(deployment.made(".autoflow/*/job-*/notebook.ipynb")),
-        lambda: any(state == "success" for _, state in states(deployment)),
+        lambda: any(state == "succeeded" for _, state in states(deployment)),
     )
     for moment in moments:
         daemon = deployment.start("--run-once")
@@ -142,9 +144,9 @@ def test_kill_9_in_the_middle_loses_no_date_and_doubles_none(
         until(lambda: processes_of(deployment) == [])
     outcome = deployment.run("--run-once")
     assert outcome.code == 0, outcome.log
-    succeeded = [date for date, state in states(deployment) if state == "success"]
+    succeeded = [date for date, state in states(deployment) if state == "succeeded"]
     assert sorted(succeeded) == ["2016-01-01", "2016-01-02", "2016-01-03"]
-    assert {state for _, state in states(deployment)} <= {"success", "interrupted"}
+    assert {state for _, state in states(deployment)} <= {"succeeded", "interrupted"}
     assert deployment.made(".autoflow/*/*") == []
 
 

@@ -33,7 +33,7 @@ CALLS = "flowclient.get_geography(connection=connection, aggregation_unit='admin
 
 def recorded_failure(deployment: Deployment) -> Any:
     with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as connection:
-        ((error,),) = connection.execute("SELECT error FROM runs WHERE state = 'failed'").fetchall()
+        ((error,),) = connection.execute("SELECT error FROM attempts WHERE state = 'failed'").fetchall()
     return json.loads(error)
 
 

@@ -335,7 +335,7 @@ def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deploym
 
     # the same run once more: the report of before is named, and with nothing to sweep it is still there
     with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as connection, connection:
-        connection.execute("UPDATE runs SET state = 'failed' WHERE id = 2")
+        connection.execute("UPDATE attempts SET state = 'failed' WHERE run = 2")
     deployment.write(ONE_REPORT.replace("    keep: {reports: 1}\n", ""), "reports")
     assert deployment.run().code == 0
     assert pdf.exists()

@@ -64,7 +64,7 @@ def test_a_log_that_nobody_reads_stops_nothing(
         os.close(reading)
     until(lambda: deployment.run("--health").code == 0)
     until(lambda: bool(deployment.made("notebooks/glues*")))
-    until(lambda: states(deployment) == [("2016-01-01", "success")])
+    until(lambda: states(deployment) == [("2016-01-01", "succeeded")])
     assert deployment.run("--health").code == 0
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(PATIENCE) == 0
@@ -177,7 +177,7 @@ def test_a_file_system_that_turns_read_only_is_told_and_sigterm_ends_the_daemon(
         daemon = deployment.start("--now")
         started.append(daemon)
         until(lambda: bool(deployment.made("notebooks/glues*")))
-        until(lambda: states(deployment) == [("2016-01-01", "success")])
+        until(lambda: states(deployment) == [("2016-01-01", "succeeded")])
         trigger.write_text("it fails")
         until(lambda: not writable(deployment.outputs))
         daemon.send_signal(signal.SIGTERM)

@@ -82,7 +82,7 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
     finally:
         daemon.terminate()
         log, _ = daemon.communicate(timeout=PATIENCE)
-    assert (plain["state"], changed["outputs"]) == ("success", str(place))
+    assert (plain["state"], changed["outputs"]) == ("succeeded", str(place))
     assert [glued(each["notebooks"]["first"]["notebook"]) for each in (plain, changed)] == ["hello", "bye"]
     # the record and the outputs know nothing of it
     assert deployment.made("notebooks/*") == []

@@ -43,8 +43,8 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     Parameters
     ----------
     request
-        ``page``: ``status`` or ``index`` (the same as a file), ``run`` (with ``run``, its id), ``why`` (with
-        ``workflow`` or ``trigger``, a number, and ``date``) or ``notebook`` (with ``notebook``, its path in
+        ``page``: ``status`` or ``index`` (the same as a file), ``run`` (with ``run``, ``12`` or ``12.3``), ``why``
+        (with ``workflow`` or ``trigger``, a number, and ``date``) or ``notebook`` (with ``notebook``, its path in
         the directory of notebooks); ``db``, ``outputs_dir``, ``notebooks_dir``, ``reports_dir``; ``now``, ``doing``,
         ``next_tick``, ``problems`` and ``progress`` are what the daemon knows.
     workspace

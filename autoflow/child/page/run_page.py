@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The page of one attempt at a run, and the page that says why a date is as it is."""
+"""The page of a run or of one attempt at it, and the page that says why a date is as it is."""
 
 from __future__ import annotations
 
@@ -14,37 +14,43 @@ from autoflow.child.page.shared import Asked, NotFoundError
 from autoflow.child.page.status_page import CLASSES, SIGNS, workflow_link
 from autoflow.decision import explain, spans
 from autoflow.definitions import Trigger
-from autoflow.model import RecordedNotebook, RecordedRun
+from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.wording import parameters_text, seconds_text, shown
 
 MOST_ATTEMPTS = 50
 
 
 def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
-    """Give the template of an attempt's page, and what is in it.
+    """Give the template of a run's page, with its newest attempt or the one that is asked for, and what is in it.
 
     Raises
     ------
     NotFoundError
-        When there is no such attempt.
+        When there is no such run or attempt.
     """
-    run_id, reader = asked.request["run"], asked.reader
-    run = reader.run(run_id)
+    name, reader = asked.request["run"], asked.reader
+    number, _, tried = name.partition(".")
+    run = reader.attempt(int(number), int(tried) if tried else None)
     if run is None:
-        newest = reader.newest_ids(1)
-        raise NotFoundError(f"There is no run {run_id}{f'; the newest is {newest[0]}' if newest else ''}.")
-    attempts = reader.attempts(run.key)[::-1]
-    known = {label: text for number, label, text in asked.request["progress"] if number == run.id}
-    notebooks = [_notebook(asked, notebook, known) for notebook in reader.notebooks(run.id)]
+        newest = reader.newest_run()
+        what = f"attempt {name}" if tried else f"run {name}"
+        raise NotFoundError(f"There is no {what}{f'; the newest run is {newest}' if newest else ''}.")
+    attempts = reader.attempts_of(run.run)[::-1]
+    is_newest = run.id == attempts[0].id
+    known = {label: text for number, label, text in asked.request["progress"] if number == run.run and is_newest}
+    notebooks = [
+        _notebook(asked, notebook, run) | {"at": known.get(notebook.label, "")} for notebook in reader.notebooks(run.id)
+    ]
     return "run.html", {
         "run": run,
+        "title": f"Attempt {run.name}" if tried else f"Run {run.run}",
         "parameters": parameters_text(run.parameters),
         "all_parameters": json.dumps(run.parameters, ensure_ascii=False, indent=2) if run.parameters else None,
         "took": _took(run),
         "notebooks": notebooks,
         "warned": any(notebook["warnings"] for notebook in notebooks),
         "attempts": [
-            {"run": each, "took": _took(each), "link": asked.links.page(f"runs/{each.id}")}
+            {"run": each, "took": _took(each), "link": asked.links.page(f"runs/{each.name}")}
             for each in attempts[:MOST_ATTEMPTS]
         ],
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
@@ -68,8 +74,8 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
     answers = []
     for trigger in _triggers(asked):
         answer = explain(situation, trigger, date)
-        notebooks = asked.reader.notebooks(answer.run_id) if answer.run_id is not None else []
-        run = asked.reader.run(answer.run_id) if answer.run_id is not None else None
+        run = asked.reader.attempt(answer.run) if answer.run is not None else None
+        notebooks = [_notebook(asked, notebook, run) for notebook in asked.reader.notebooks(run.id)] if run else []
         answers.append(
             {
                 "workflow": trigger.workflow_name,
@@ -79,11 +85,11 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
                 "state": answer.state.value,
                 "reason": answer.reason,
                 "run": run,
-                "link": asked.links.page(f"runs/{answer.run_id}"),
+                "link": asked.links.page(f"runs/{answer.run}"),
                 "wanted": [
                     (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
                 ],
-                "notebooks": [_notebook(asked, notebook, {}) for notebook in notebooks],
+                "notebooks": notebooks,
             }
         )
     return "why.html", {"date": date, "answers": answers}
@@ -99,11 +105,11 @@ def _triggers(asked: Asked) -> list[Trigger]:
     return found
 
 
-def _took(run: RecordedRun) -> str:
+def _took(run: RecordedAttempt) -> str:
     return seconds_text((run.ended - run.started).total_seconds()) if run.ended and run.attempt else ""
 
 
-def _notebook(asked: Asked, notebook: RecordedNotebook, known: dict[str, str]) -> dict[str, Any]:
+def _notebook(asked: Asked, notebook: RecordedNotebook, run: RecordedAttempt) -> dict[str, Any]:
     links = asked.links
     files = [("executed notebook", links.view(notebook.notebook)), (".ipynb", links.file(notebook.notebook))]
     if notebook.report:
@@ -112,12 +118,11 @@ def _notebook(asked: Asked, notebook: RecordedNotebook, known: dict[str, str]) -
     return {
         "label": notebook.label,
         "state": notebook.state.value,
-        "at": known.get(notebook.label, ""),
         "started": notebook.started,
         "took": seconds_text((notebook.ended - notebook.started).total_seconds()) if notebook.ended else "",
         "failure": notebook.failure,
-        "reused": notebook.reused_from,
-        "reused_link": links.page(f"runs/{notebook.reused_from}"),
+        "reused": f"{run.run}.{notebook.reused_from}" if notebook.reused_from else None,
+        "reused_link": links.page(f"runs/{run.run}.{notebook.reused_from}"),
         "warnings": [str(warning) for warning in notebook.warnings],
         "files": [(name, link) for name, link in files if link],
         "gone": bool(notebook.notebook) and not Path(notebook.notebook or "").is_file(),

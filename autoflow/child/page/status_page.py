@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from autoflow.child.page.shared import Asked, Links, short
 from autoflow.dates import days_before
-from autoflow.decision import DayState, Row, Situation, calendar, is_given_up, list_age, next_try, span
-from autoflow.model import RecordedNotebook, RecordedRun, Standing
-from autoflow.runs import RunState
+from autoflow.decision import Row, Situation, calendar, is_given_up, list_age, next_try, span
+from autoflow.model import RecordedAttempt, RecordedNotebook, Standing
+from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
 
 RECENT_DAYS = 45
@@ -32,18 +32,19 @@ MOST_FAILURES, MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 8, 10, 50, 200
 LONGEST_ERROR = 400
 
 SIGNS = {
-    DayState.GIVEN_UP: "G",
-    DayState.FAILED: "F",
-    DayState.RUNNING: "R",
-    DayState.DUE: "d",
-    DayState.WAITING: "w",
-    DayState.DONE: "✓",
-    DayState.NOT_AVAILABLE: "·",
-    DayState.EXCLUDED: "-",
+    RunState.GIVEN_UP: "G",
+    RunState.FAILED: "F",
+    RunState.RUNNING: "R",
+    RunState.DUE: "d",
+    RunState.WAITING: "w",
+    RunState.SUCCEEDED: "✓",
+    RunState.NOT_AVAILABLE: "·",
+    RunState.SKIPPED: "s",
+    RunState.EXCLUDED: "-",
 }
 """What stands for each state; the first here is what a month shows that has several."""
 
-CLASSES = {state: state.value.replace(" ", "-") for state in DayState}
+CLASSES = {state: state.value.replace(" ", "-") for state in RunState}
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
     shown = rows[:MOST_TRIGGERS]
     first, last = whole or (None, None)
     failed = _failed_runs(asked, situation)
-    running = reader.runs(states=["running"], limit=MOST_RUNNING)
+    running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
     next_tick = request["next_tick"]
     return "status.html", {
         "is_home": True,
@@ -90,10 +91,10 @@ def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         "problems": request["problems"],
         "running": [_running(asked, run) for run in running],
         "failures": [_failure(asked, run) for run in failed[:MOST_FAILURES]],
-        "more_failures": max(totals[DayState.FAILED] + totals[DayState.GIVEN_UP] - MOST_FAILURES, 0),
+        "more_failures": max(totals[RunState.FAILED] + totals[RunState.GIVEN_UP] - MOST_FAILURES, 0),
         "reports": [_report(asked.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(asked.links),
-        "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in DayState if totals[state]],
+        "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]],
         "names": [_name(row) for row in shown],
         "left_out": len(rows) - len(shown),
         "first": first,
@@ -107,12 +108,12 @@ def _name(row: Row) -> tuple[str, str]:
     return short(row.trigger.workflow_name, 60), short(parameters_text(row.trigger.parameters), 80)
 
 
-def _running(asked: Asked, run: RecordedRun) -> dict[str, Any]:
-    known = {label: text for run_id, label, text in asked.request["progress"] if run_id == run.id}
+def _running(asked: Asked, run: RecordedAttempt) -> dict[str, Any]:
+    known = {label: text for number, label, text in asked.request["progress"] if number == run.run}
     usual = asked.reader.durations(run.workflow)
     return {
         "run": run,
-        "link": asked.links.page(f"runs/{run.id}"),
+        "link": asked.links.page(f"runs/{run.run}"),
         "parameters": parameters_text(run.parameters),
         "since": seconds_text(max((asked.now - run.started).total_seconds(), 0.0)),
         "usual": seconds_text(usual),
@@ -124,15 +125,15 @@ def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
     return notebook.label, known.get(notebook.label) or notebook.state.value
 
 
-def _failed_runs(asked: Asked, situation: Situation) -> list[RecordedRun]:
+def _failed_runs(asked: Asked, situation: Situation) -> list[RecordedAttempt]:
     """Find the newest attempts that failed and were not made good since."""
     latest, failed = situation.standing.latest, situation.standing.failed
-    ids = (latest[key].id for key in failed if key in latest and latest[key].state == RunState.FAILED)
-    newest = sorted(ids, reverse=True)[:MOST_FAILURES]
-    return asked.reader.runs(ids=newest) if newest else []
+    newest_first = sorted(failed, key=lambda key: failed[key].last, reverse=True)
+    numbers = [latest[key].run for key in newest_first if latest[key].state == AttemptState.FAILED]
+    return [attempt for number in numbers[:MOST_FAILURES] if (attempt := asked.reader.attempt(number))]
 
 
-def _failure(asked: Asked, run: RecordedRun) -> dict[str, Any]:
+def _failure(asked: Asked, run: RecordedAttempt) -> dict[str, Any]:
     failures = asked.reader.standing(run.reference_date, run.reference_date).failed.get(run.key)
     workflow = asked.definitions.workflows.get(run.workflow)
     again = ""
@@ -144,7 +145,7 @@ def _failure(asked: Asked, run: RecordedRun) -> dict[str, Any]:
         again = "given up" if given_up else "" if moment <= asked.now else f"retried at {moment:%Y-%m-%d %H:%M}"
     return {
         "run": run,
-        "link": asked.links.page(f"runs/{run.id}"),
+        "link": asked.links.page(f"runs/{run.run}"),
         "parameters": parameters_text(run.parameters),
         "error": short(run.failure or "", LONGEST_ERROR),
         "again": again,
@@ -152,7 +153,7 @@ def _failure(asked: Asked, run: RecordedRun) -> dict[str, Any]:
     }
 
 
-def _report(links: Links, run: RecordedRun, label: str, path: str) -> dict[str, Any]:
+def _report(links: Links, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:
     return {
         "run": run,
         "label": label,

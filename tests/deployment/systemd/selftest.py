@@ -65,7 +65,7 @@ def drop_in(text: str) -> None:
 def states() -> list[str]:
     connection = sqlite3.connect(f"file:{STATE}/autoflow.db?mode=ro", uri=True)
     try:
-        return [state for (state,) in connection.execute("SELECT state FROM runs ORDER BY id")]
+        return [state for (state,) in connection.execute("SELECT state FROM attempts ORDER BY id")]
     finally:
         connection.close()
 
@@ -138,7 +138,7 @@ def the_unit_starts_and_runs_notebooks() -> None:
     check("it says that it is ready", shown("ActiveState") == "active")
     check("it says what it is doing", until(lambda: "ticking" in shown("StatusText") or "next" in shown("StatusText")))
     # 2016-01-08 and -09, for two sets of parameters
-    check("notebooks with matplotlib and ruby run in the sandbox", until(lambda: counted("success") == 4, 200))
+    check("notebooks with matplotlib and ruby run in the sandbox", until(lambda: counted("succeeded") == 4, 200))
     check("reports are made", len(list(STATE.glob("reports/*.pdf"))) == 4)
     check("the status tells the next tick", until(lambda: shown("StatusText").startswith("next tick at 20")))
     check("nothing of its jobs is left running", family() == [])

@@ -18,7 +18,7 @@ from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.listed_dates import ListedDates, listed_at
 from autoflow.decision.overview import (
     DAY,
-    DayState,
+    RunState,
     Situation,
     available_for,
     calendar,
@@ -58,7 +58,7 @@ def situation(**standing: Any) -> Situation:
 
 def states_of(given: Situation, first: int = 1, last: int = 7) -> str:
     (row,) = calendar(given, day(first), day(last))
-    letters = {"not available": "-", "excluded": "x", "given up": "G"}
+    letters = {"not available": "-", "excluded": "x", "given up": "G", "skipped": "k"}
     return "".join(letters.get(state, state[0]) for state in row.states)
 
 
@@ -74,11 +74,11 @@ def test_a_date_is_excluded_due_waiting_or_not_available_by_definitions_and_date
 
 
 def test_the_record_goes_before_the_dates() -> None:
-    latest = {key(2): Latest(1, "success"), key(3): Latest(2, "running"), key(7): Latest(3, "success")}
-    assert states_of(situation(latest=latest)) == "xdr-wdd"
+    latest = {key(2): Latest(1, "succeeded"), key(3): Latest(2, "running"), key(7): Latest(3, "succeeded")}
+    assert states_of(situation(latest=latest)) == "xsr-wds"
     done = situation(latest=latest)
-    assert explain(done, TRIGGER, day(7)).state is DayState.DONE
-    assert explain(done, TRIGGER, day(7)).run_id == 3
+    assert explain(done, TRIGGER, day(7)).state is RunState.SUCCEEDED
+    assert explain(done, TRIGGER, day(7)).run == 3
 
 
 def test_a_failed_date_says_when_it_is_tried_again_and_one_that_is_given_up_that_it_is_not() -> None:
@@ -102,7 +102,7 @@ def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_i
     given = situation()
     given = replace(given, definitions=replace(given.definitions, triggers=(trigger,)))
     answer = explain(given, trigger, day(5))
-    assert answer.state is DayState.WAITING
+    assert answer.state is RunState.WAITING
     assert [wanted.missing for wanted in answer.wanted] == [(day(4),), (), (day(9),)]
     assert answer.missing == (day(4), day(9))
     assert answer.reason == (
@@ -122,12 +122,12 @@ def test_a_date_that_is_not_available_says_where_it_lies(number: int, words: str
     assert words in explain(situation(), TRIGGER, day(number)).reason
 
 
-def test_a_skipped_date_is_excluded_for_all_of_the_workflow_or_for_one_run() -> None:
+def test_a_date_is_skipped_for_all_of_the_workflow_or_for_one_run() -> None:
     whole = Skips((Skip("w", day(2), "", "no flights", NOW),))
     one = Skips((Skip("w", day(3), key(3)[1], "cancelled", NOW), Skip("w", day(6), "another hash", "no", NOW)))
-    assert states_of(situation(skips=whole)) == "xxd-wd-"
-    assert states_of(situation(skips=one)) == "xdx-wd-"
-    assert explain(situation(skips=whole), TRIGGER, day(2)).reason == ("skipped since 2026-11-23 12:00 UTC: no flights")
+    assert states_of(situation(skips=whole)) == "xkd-wd-"
+    assert states_of(situation(skips=one)) == "xdk-wd-"
+    assert explain(situation(skips=whole), TRIGGER, day(2)).reason == ("since 2026-11-23 12:00 UTC: no flights")
 
 
 def test_what_was_asked_for_is_due_whatever_else_is_said_until_it_failed_again() -> None:
@@ -138,14 +138,14 @@ def test_what_was_asked_for_is_due_whatever_else_is_said_until_it_failed_again()
     assert states_of(situation(failed=failed, requests=asked(3, before))) == "xdG-wd-"
     skips = Skips((Skip("w", day(2), "", "no", NOW - dt.timedelta(hours=1)),))
     assert states_of(situation(skips=skips, requests=asked(2, after))) == "xdd-wd-"
-    assert states_of(situation(skips=skips, requests=asked(2, before))) == "xxd-wd-"
+    assert states_of(situation(skips=skips, requests=asked(2, before))) == "xkd-wd-"
     assert "repair requested" in explain(situation(requests=asked(1, NOW, 9)), TRIGGER, day(1)).reason
 
 
 def test_a_stencil_that_holds_no_day_excludes_the_date_and_says_so() -> None:
     trigger = replace(TRIGGER, date_stencil=DateStencil.parse([["2016-01-05", 0]]))
     answer = explain(situation(), trigger, day(3))
-    assert answer.state is DayState.EXCLUDED
+    assert answer.state is RunState.EXCLUDED
     assert "is empty for 2016-01-03" in answer.reason
     assert answer.key is None
 
@@ -229,7 +229,7 @@ def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
     ready = ready_days(definitions, given_now.listed, NOW)
     for row, days in zip(calendar(given_now, first, last), ready, strict=True):
         dates = [first + dt.timedelta(days=number) for number in range(len(row.states))]
-        due = [date.toordinal() for date, state in zip(dates, row.states, strict=True) if state is DayState.DUE]
+        due = [date.toordinal() for date, state in zip(dates, row.states, strict=True) if state is RunState.DUE]
         assert due == list(days)
         available = available_for(given_now, row.trigger)
         for date, state in zip(dates, row.states, strict=True):
@@ -237,10 +237,10 @@ def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
             assert answer.state is state
             assert answer.reason
             excluded = answer.key is None or why_excluded(row.trigger, date) is not None
-            assert (state is DayState.EXCLUDED) == excluded
+            assert (state is RunState.EXCLUDED) == excluded
             if not excluded:
-                assert (state is DayState.NOT_AVAILABLE) == (date not in available)
-                assert (state is DayState.WAITING) == (date in available and answer.missing != ())
+                assert (state is RunState.NOT_AVAILABLE) == (date not in available)
+                assert (state is RunState.WAITING) == (date in available and answer.missing != ())
 
 
 def restricted(given: Situation, listed: ListedDates | None = None, **keys: Any) -> tuple[Situation, Trigger]:
@@ -312,7 +312,7 @@ def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() ->
     )
     # until somebody asks for it
     asked_for, trigger = restricted(situation(**failed, requests=asked(2, NOW)), dates="* * mon")
-    assert explain(asked_for, trigger, day(2)).state is DayState.DUE
+    assert explain(asked_for, trigger, day(2)).state is RunState.DUE
 
 
 def test_the_age_of_the_list_and_the_time_without_one_are_told() -> None:

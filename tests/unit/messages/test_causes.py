@@ -196,7 +196,7 @@ def test_a_hostile_workflow_name_makes_a_command_that_is_harmless() -> None:
     workflow = replace(WORKFLOW, name=run.workflow)
     trigger = replace(TRIGGER, workflow_name=run.workflow)
     definitions = replace(DEFINITIONS, workflows={run.workflow: workflow}, triggers=(trigger,))
-    (message,) = news(scene(run, replace(run, id=9), definitions=definitions), {}, nothing).messages
+    (message,) = news(scene(run, replace(run, run=9), definitions=definitions), {}, nothing).messages
     assert message.lines[-1] == "All: autoflow runs --workflow 'x; rm -rf '\\''~'\\''' --state failed"
 
 

@@ -20,17 +20,17 @@ NOW = dt.datetime(2016, 2, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 
 
-def made(run_id: int, date: str, *, ok: bool = True, ended: dt.datetime | None = None, **known: object) -> Made:
+def made(attempt_id: int, date: str, *, ok: bool = True, ended: dt.datetime | None = None, **known: object) -> Made:
     values: dict[str, object] = {
-        "run_id": run_id,
+        "attempt_id": attempt_id,
         "label": "report",
         "reference_date": date,
         "parameters": "{}",
         "succeeded": ok,
         "replaced": False,
         "ended": ended or dt.datetime.fromisoformat(f"{date}T12:00:00+00:00"),
-        "notebook": Path(f"/notebooks/{run_id}.ipynb"),
-        "reports": (Path(f"/reports/{run_id}.pdf"), Path(f"/reports/{run_id}.json")) if ok else (),
+        "notebook": Path(f"/notebooks/{attempt_id}.ipynb"),
+        "reports": (Path(f"/reports/{attempt_id}.pdf"), Path(f"/reports/{attempt_id}.json")) if ok else (),
         **known,
     }
     return Made(**values)  # type: ignore[arg-type]
@@ -40,11 +40,11 @@ MONTH = [made(day, f"2016-01-{day:02}") for day in range(1, 31)]
 
 
 def notebooks_of(removals: Sequence[Removal]) -> set[int]:
-    return {removal.made.run_id for removal in removals if removal.notebook}
+    return {removal.made.attempt_id for removal in removals if removal.notebook}
 
 
 def reports_of(removals: Sequence[Removal]) -> set[int]:
-    return {removal.made.run_id for removal in removals if removal.reports}
+    return {removal.made.attempt_id for removal in removals if removal.reports}
 
 
 def test_by_default_everything_is_kept() -> None:
@@ -86,7 +86,7 @@ def test_failed_attempts_go_by_their_own_amount_and_their_record_only_once_the_r
     replaced = made(2, "2016-01-02", ok=False, replaced=True)
     success = made(3, "2016-01-02")
     removals = to_be_removed([open_failure, replaced, success], Keep(attempts=7 * DAY, notebooks=1), NOW)
-    by_id = {removal.made.run_id: removal for removal in removals}
+    by_id = {removal.made.attempt_id: removal for removal in removals}
     assert by_id.keys() == {1, 2}
     assert by_id[1].notebook
     # what is left of it says when it is tried again
@@ -103,7 +103,7 @@ class Shelf:
     def made_by(self, workflow: str) -> list[Made]:
         return self.content
 
-    def is_in_use(self, run_id: int) -> bool:
+    def is_in_use(self, attempt_id: int) -> bool:
         return False
 
 

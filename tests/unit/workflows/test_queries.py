@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from autoflow.model.reader import RecordedNotebook
-from autoflow.runs.runs import Failure, RunState
+from autoflow.runs.runs import AttemptState, Failure
 from autoflow.workflows.queries import MAKE_AGAIN, RESET, hint, to_make_again
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -43,7 +43,7 @@ def test_a_query_that_is_not_known_any_more_is_made_again(route: str) -> None:
 
 def test_a_repair_goes_back_to_all_that_the_notebook_reads() -> None:
     def recorded(label: str, failure: Failure | None = None) -> RecordedNotebook:
-        state = RunState.FAILED if failure else RunState.SUCCESS
+        state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
         return RecordedNotebook(label, state, NOW, NOW, f"{label}.ipynb", None, failure, None)
 
     dependencies: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"b"}, "other": set()}

@@ -13,7 +13,7 @@ import pytest
 from autoflow.child.page.page import policy_for
 from autoflow.child.page.shared import Links, environment, legible
 from autoflow.child.page.status_page import _history
-from autoflow.decision.overview import DayState, Row
+from autoflow.decision.overview import Row, RunState
 from autoflow.definitions import Trigger
 
 
@@ -73,8 +73,8 @@ def test_links_lead_to_files_that_are_there(tmp_path: Path) -> None:
 def test_a_month_shows_the_worst_of_its_days_and_counts_them_all() -> None:
     first, last = dt.date(2016, 1, 30), dt.date(2025, 12, 30)
     days = (last - first).days + 1
-    states = [DayState.DONE] * days
-    states[1], states[2] = DayState.FAILED, DayState.WAITING
+    states = [RunState.SUCCEEDED] * days
+    states[1], states[2] = RunState.FAILED, RunState.WAITING
     row = Row(Trigger("w"), first, states, [None] * days)
     parts = list(_history([row], first, last))
     assert [part.years for part in parts] == [
@@ -83,6 +83,6 @@ def test_a_month_shows_the_worst_of_its_days_and_counts_them_all() -> None:
         [(2016, 12), (2017, 12)],
     ]
     january, february, *_ = parts[-1].rows[0]
-    assert (january.sign, january.title) == ("F", "2016-01: 1 failed, 1 done")
-    assert (february.sign, february.title) == ("w", "2016-02: 1 waiting, 28 done")
-    assert parts[0].rows[0][-1].title == "2025-12: 30 done"
+    assert (january.sign, january.title) == ("F", "2016-01: 1 failed, 1 succeeded")
+    assert (february.sign, february.title) == ("w", "2016-02: 1 waiting, 28 succeeded")
+    assert parts[0].rows[0][-1].title == "2025-12: 30 succeeded"
