@@ -120,7 +120,7 @@ class SharedDirectory:
             _remove(copy)
             try:
                 shutil.copytree(version.directory, copy, symlinks=True, copy_function=_copied)
-            except shutil.Error:
+            except (shutil.Error, FileNotFoundError):
                 # there is a newer one, and this one was removed meanwhile
                 if other.current().number == version.number:
                     raise

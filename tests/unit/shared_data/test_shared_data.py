@@ -320,3 +320,26 @@ def die_before(step: int) -> None:
             left -= 1
 
     sys.addaudithook(counted)
+
+
+def test_a_copy_for_a_try_is_of_the_newest_version_also_when_that_is_made_meanwhile(
+    trial: Trial, tmp_path: Path
+) -> None:
+    class Moving(SharedDirectory):
+        """Another version takes the place of the one that has just been read."""
+
+        def current(self) -> Any:
+            version = super().current()
+            if version.number == 1:
+                trial.run(FEBRUARY, b="2")
+            return version
+
+    trial.run(JANUARY, a="1")
+    copy = SharedDirectory(tmp_path / "copy", "aggregates")
+    copy.take_copy(Moving(trial.root, "aggregates"))
+    copied = copy.open_view(tmp_path / "view", MARCH).directory
+    assert content(copied) == {"a": "1", "b": "2"}
+    # whoever writes to the copy writes to nothing else
+    (copied / "a").write_text("changed")
+    assert trial.seen() == {"a": "1", "b": "2"}
+    copy.take_copy(SharedDirectory(tmp_path / "none", "aggregates"))
