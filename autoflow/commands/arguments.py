@@ -64,19 +64,6 @@ def _add_looking(commands: Any) -> None:
     show.add_argument("run", type=_attempt, metavar="RUN", help="number of a run such as 12, or of an attempt: 12.3")
     show.add_argument("--log", action="store_true", help="also show what its notebooks printed")
 
-    diff = _command(commands, "diff", "compare the glued values, tables, texts and pictures of two runs")
-    side = "run number, directory of outputs (as of `autoflow try`), or executed notebook"
-    diff.add_argument("old", metavar="OLD", help=side)
-    diff.add_argument("new", metavar="NEW", help="the same, to compare with it; exit code 1 when they differ")
-    diff.add_argument(
-        "--tolerance",
-        type=_fraction,
-        default=0.0,
-        metavar="FRACTION",
-        help="treat numbers that differ by no more than this as equal, such as 1e-9 or 0.01 for a hundredth",
-    )
-    diff.add_argument("--all", action="store_true", help="show all differences")
-
 
 def _add_trying(commands: Any) -> None:
     words = "run a workflow for one date now, with outputs of its own and without a record"
@@ -104,6 +91,19 @@ def _add_trying(commands: Any) -> None:
         action="store_true",
         help="when a cell fails, wait and show how Jupyter can connect to its kernel",
     )
+
+    diff = _command(commands, "diff", "compare the glued values, tables, texts and pictures of two runs")
+    side = "run number, directory of outputs (as of `autoflow try`), or executed notebook"
+    diff.add_argument("old", metavar="OLD", help=side)
+    diff.add_argument("new", metavar="NEW", help="the same, to compare with it; exit code 1 when they differ")
+    diff.add_argument(
+        "--tolerance",
+        type=_fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="treat numbers that differ by no more than this as equal, such as 1e-9 or 0.01 for a hundredth",
+    )
+    diff.add_argument("--all", action="store_true", help="show all differences")
 
 
 def _add_steering(commands: Any) -> None:
