@@ -10,10 +10,12 @@ import asyncio
 import datetime as dt
 import logging
 import os
+import signal
 import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -197,7 +199,7 @@ def _carry_out(trial: Trial, settings: Settings, progress: Progress) -> ExitCode
 
 
 class KernelKeeper(Progress):
-    """Keeps the kernel of a cell that failed until Enter is pressed, and passes on what it is told."""
+    """Keeps the kernels of cells that failed until Enter is pressed, and passes on what it is told."""
 
     keeps_kernels = True
     watched = True
@@ -205,6 +207,7 @@ class KernelKeeper(Progress):
     def __init__(self, shown: Progress, writer: LogWriter | None) -> None:
         self._shown = shown
         self._writer = writer
+        self._releases: list[Path] = []
 
     def show(self, task: Task, text: str) -> None:
         self._shown.show(task, text)
@@ -213,26 +216,34 @@ class KernelKeeper(Progress):
         self._shown.drop(task)
 
     def kept(self, task: Task, connection_file: str, release: Path) -> None:
+        self._releases.append(release)
         lines = [
             f"notebook {task.label} failed; its kernel is kept. To look into it, from another terminal:",
             f"  jupyter console --existing {connection_file}",
-            "Press Enter to end the kernel, or Ctrl-C to end the try.",
+            "Press Enter or Ctrl-C to end the kernel.",
         ]
         for line in lines:
             if self._writer is not None:
                 self._writer.line(line)
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._release)
+        # what cannot be waited for is nothing that anybody could type into, as a file
+        with suppress(OSError):
+            loop.add_reader(sys.stdin, self._typed)
 
-        def go_on() -> None:
-            sys.stdin.readline()
+    def _typed(self) -> None:
+        # the next kernel that is kept waits for another line
+        os.read(sys.stdin.fileno(), 4096)
+        self._release()
+
+    def _release(self) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
             loop.remove_reader(sys.stdin)
-            release.touch()
-
-        try:
-            loop.add_reader(sys.stdin, go_on)
-        except OSError:
-            # nothing that anybody could type into, as a file: then only a signal ends it
-            return
+        # asks AutoFlow to stop again, as before
+        loop.add_signal_handler(signal.SIGINT, os.kill, os.getpid(), signal.SIGTERM)
+        while self._releases:
+            self._releases.pop().touch()
 
 
 def _print(

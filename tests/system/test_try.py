@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +145,10 @@ def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(deployment: Deployme
     assert (deployment.outputs / "shared/w/log").read_text() == "2016-01-01\n"
 
 
-def test_jupyter_connects_to_the_kernel_of_a_failed_cell_until_enter_is_pressed(deployment: Deployment) -> None:
-    deployment.write_simple("raises")
+def test_jupyter_connects_to_the_kernels_of_failed_cells_until_enter_is_pressed(deployment: Deployment) -> None:
+    deployment.write_simple("raises", "raises_on_one_date", sensor="  concurrency: {notebooks: 2}\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "autoflow", "try", "w", "2016-01-01", "--keep-kernel"],
+        [sys.executable, "-m", "autoflow", "try", "w", "2016-01-02", "--keep-kernel"],
         env=deployment.environment,
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -158,7 +159,8 @@ def test_jupyter_connects_to_the_kernel_of_a_failed_cell_until_enter_is_pressed(
     assert process.stdin
     assert process.stderr
     try:
-        line = next(line for line in process.stderr if "--existing" in line)
+        # the one that is told of last: both wait
+        *_, line = islice((line for line in process.stderr if "--existing" in line), 2)
         client = BlockingKernelClient(connection_file=line.split("--existing")[1].strip())
         client.load_connection_file()
         client.start_channels()
@@ -166,13 +168,14 @@ def test_jupyter_connects_to_the_kernel_of_a_failed_cell_until_enter_is_pressed(
             "", user_expressions={"date": "reference_date"}, timeout=PATIENCE, store_history=False
         )
         client.stop_channels()
-        assert answer["content"]["user_expressions"]["date"]["data"]["text/plain"] == "'2016-01-01'"
+        assert answer["content"]["user_expressions"]["date"]["data"]["text/plain"] == "'2016-01-02'"
         assert process.poll() is None
         _, log = process.communicate("\n", timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 1
-    assert "ValueError: no such place" in log
+    assert "notebook raises, cell 3: ValueError" in log
+    assert "notebook raises_on_one_date, cell 2: ValueError" in log
 
 
 def test_what_cannot_be_tried_is_told(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
