@@ -74,7 +74,8 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
     daemon = deployment.start()
     try:
         until(lambda: deployment.made(".autoflow/*.sock") != [])
-        plain = tried(deployment.run("try", "words", "2016-01-05", "--json"))
+        plain = tried(deployment.run("try", "words", "2016-01-05", "--json", TMPDIR=str(tmp_path)))
+        assert Path(plain["outputs"]).parent == tmp_path
         place = tmp_path / "changed"
         # the second trigger has this value already, and another one for the rest
         command = ("try", "words", "2016-01-05", "--set", "word=bye", "--outputs", str(place), "--json")
@@ -113,7 +114,7 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     flowapi.dates = {"calls": ["2016-01-02"]}
     assert deployment.run("--run-once").code == 1
     (first,) = deployment.made("notebooks/glues*")
-    command = ("try", "words", "2016-01-02", "--notebook", "second", "--json")
+    command = ("try", "words", "2016-01-02", "--notebook", "second", "--json", "--outputs", str(tmp_path / "try"))
     source = deployment.inputs / "raises_on_one_date.ipynb"
     source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
     browser = tmp_path / "browser"
@@ -124,12 +125,14 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     assert done["notebooks"]["first"] == {"notebook": str(first), "used_again": True}
     assert (done["notebooks"].keys(), done["notebooks"]["second"]["used_again"]) == ({"first", "second"}, False)
     # with another word the first one has to be executed, too
-    changed = tried(deployment.run(*command, "--set", "word=ahoy", "--outputs", done["outputs"]))
+    changed = tried(deployment.run(*command, "--set", "word=ahoy"))
     assert glued(changed["notebooks"]["first"]["notebook"]) == "ahoy"
     assert [run["state"] for run in json.loads(typed("runs", "--json").log)] == ["failed"]
 
 
-def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(
+    deployment: Deployment, flowapi: FlowapiStandin, tmp_path: Path
+) -> None:
     text = "workflows: [{name: w, notebooks: {writes: {filename: writes.ipynb, parameters: {"
     parameters = "date: reference_date, run_dir: run_dir, shared_dir: shared_dir}}}}]\n"
     deployment.write(
@@ -138,18 +141,20 @@ def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(deployment: Deployme
     write_notebook(deployment.inputs / "writes.ipynb", "date = run_dir = shared_dir = None", WRITES)
     flowapi.dates = {"calls": ["2016-01-01"]}
     assert deployment.run("--run-once").code == 0
-    made = tried(deployment.run("try", "w", "2016-01-03", "--json"))
+    made = tried(deployment.run("try", "w", "2016-01-03", "--json", TMPDIR=str(tmp_path)))
     (said,) = [text for _, text in printed(Path(made["notebooks"]["writes"]["notebook"])) if "shared:" in text]
     assert said.startswith("shared: ['2016-01-01', 'log'] run: []\n")
     assert [path.name for path in deployment.made("shared/w/*")] == ["2016-01-01", "log"]
     assert (deployment.outputs / "shared/w/log").read_text() == "2016-01-01\n"
 
 
-def test_jupyter_connects_to_the_kernels_of_failed_cells_until_enter_is_pressed(deployment: Deployment) -> None:
+def test_jupyter_connects_to_the_kernels_of_failed_cells_until_enter_is_pressed(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     deployment.write_simple("raises", "raises_on_one_date", sensor="  concurrency: {notebooks: 2}\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "autoflow", "try", "w", "2016-01-02", "--keep-kernel"],
-        env=deployment.environment,
+        env={**deployment.environment, "TMPDIR": str(tmp_path)},
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
