@@ -627,9 +627,17 @@ def test_letters_that_no_font_has_are_told_with_the_package(tmp_path: Path) -> N
 
 def test_a_theme_of_ones_own_replaces_ours(tmp_path: Path) -> None:
     theme = tmp_path / "own-theme.yml"
-    theme.write_text("extends: default\nfooter:\n  recto:\n    left:\n      content: OWN {report-date}\n")
+    theme.write_text("extends: report\nfooter:\n  recto:\n    left:\n      content: OWN {report-date}\n")
     pages = convert(tmp_path, markdown("# T\n\ntext"), theme=str(theme), heading=HEADING)
     assert "OWN 15 January 2016" in pages.text
+    assert "Page 1 of 1" in pages.text
+
+
+def test_a_theme_that_cannot_be_loaded_fails_the_report(tmp_path: Path) -> None:
+    theme = tmp_path / "own-theme.yml"
+    theme.write_text("extends: report\nfooter: [")
+    with pytest.raises(ReportError, match=r"own-theme\.yml cannot be loaded: SyntaxError"):
+        convert(tmp_path, markdown("# T\n\ntext"), theme=str(theme))
 
 
 GROUPED = pd.DataFrame(
@@ -646,6 +654,41 @@ def test_rows_beyond_the_paper_fail_the_report_with_the_cell(tmp_path: Path, mon
     monkeypatch.setattr(conversion, "EXTENSIONS", others)
     with pytest.raises(ReportError, match=r"cell 2: \d+ of its words are not in the report \("):
         convert(tmp_path, markdown("# T"), table)
+
+
+DRAWING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="9" height="9" fill="teal"/></svg>'
+)
+
+
+@pytest.mark.parametrize("drawn", ["", "@options[:at] = [900, 300]; super"], ids=["not at all", "beside the paper"])
+@pytest.mark.parametrize("output", [{"image/svg+xml": DRAWING}, {"text/html": f"<table><tr><td>{DRAWING}</table>"}])
+def test_a_drawing_that_no_page_has_fails_the_report_with_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: dict[str, str], drawn: str
+) -> None:
+    assert convert(tmp_path, markdown("# T"), shown(output), shown(output)).warnings == []
+    lost = tmp_path / "lost.rb"
+    lost.write_text(f"Prawn::SVG::Interface.prepend(Module.new {{ def draw\n{drawn}\nend }})")
+    monkeypatch.setattr(conversion, "EXTENSIONS", (*conversion.EXTENSIONS, lost))
+    with pytest.raises(ReportError, match=r"cell 2: 1 of its 1 pictures are not in the report"):
+        convert(tmp_path, markdown("# T"), shown(output), shown(output))
+
+
+@pytest.mark.parametrize("word", ["районами", "السكان", "人口流动报告"])
+def test_a_word_in_any_letters_that_no_page_has_fails_the_report_with_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    text = f"Some words of a text, so that one alone is less than a tenth of it: {word}."
+    table = shown({"text/html": f"<p>{text}</p>"})
+    assert not [each for each in convert(tmp_path, markdown("# T"), table).warnings if "side by side" not in each]
+    monkeypatch.setattr(conversion, "_only_for", lambda _, source: _without(word, source))
+    with pytest.raises(ReportError, match=r"cell 2: 1 of its words are not in the report \("):
+        convert(tmp_path, markdown("# T"), table)
+
+
+def _without(word: str, source: Path) -> Path:
+    source.write_text(source.read_text().replace(word, word[:1]))
+    return source
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,12 @@ from autoflow.child.report import front_matter, report
 from autoflow.child.report.html_content import visible_text
 from autoflow.child.report.markdown import LineReader
 
+LONG = "x" * 150
+"""A word that no line has room for."""
+
 HAZARDS = [
     *Path(__file__).with_name("hazards.txt").read_text(encoding="utf-8").split(),
-    *("\u00a0", "\u200b", "\u00ad", "e\u0301", "\t", "a\u00a0b", "\u2028", "x" * 150),
+    *("\u00a0", "\u200b", "\u00ad", "e\u0301", "\t", "a\u00a0b", "\u2028", LONG),
 ]
 """What asciidoc, markdown, HTML, templates and tables read as syntax, beside what people write."""
 BREAKS = [
@@ -118,7 +121,9 @@ def draw(rng: random.Random, *, breaks: bool = False) -> str:
         strange = "".join(rng.choices(rng.choice([COMMON, COMMON, LETTERS]), k=rng.randint(1, 4)))
         fragment = rng.choice([rng.choice(HAZARDS), rng.choice(HAZARDS), rng.choice(WORDS.split()), strange])
         # dollars that touch something would be a formula, a bracket behind a mark of exclamation a picture
-        glued = rng.random() < 0.25 and "$" not in fragment + text and "![" not in text[-1:] + fragment
+        glued = rng.random() < 0.25 and "$" not in fragment + text and "![" not in text[-3:] + fragment
+        # what touches a long word may be broken anywhere, at the end of a page too, where nothing finds its halves
+        glued = glued and LONG not in (fragment, text[-len(LONG) :])
         text += fragment if glued else f" {fragment}"
         if breaks and rng.random() < 0.06:
             text += rng.choice(BREAKS)

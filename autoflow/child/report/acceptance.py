@@ -10,9 +10,11 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from ctypes import c_int
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from PIL import Image
 
@@ -34,6 +36,14 @@ PICTURE_SYNTAX = re.compile(r"!\[[^\]\n]*\]\([^)\n]+\)")
 
 SHOWN = 60
 """Letters of a word that a message has."""
+
+
+SHAPES = re.compile(rb"<(?:\w+:)?(?:path|rect|circle|ellipse|line|polyline|polygon|text|image|use)\b")
+"""What a drawing has to have in order to be seen."""
+
+PIXELS, DRAWING = "pixels", "drawing"
+Key = tuple[str, int, int]
+"""What a picture is known by on a page: its size in dots, or the checksum of the file of a drawing."""
 
 
 class BrokenReportError(Exception):
@@ -66,8 +76,7 @@ class _Sheet:
     """What is on the paper of a PDF."""
 
     seen: Seen
-    pictures: tuple[tuple[int, int], ...]
-    """Their sizes in dots."""
+    pictures: tuple[Key, ...]
     text: str
     """All of it, beyond the paper too."""
 
@@ -90,7 +99,9 @@ def check_pdf(path: Path, expected: Expected, blank: frozenset[str] = frozenset(
 
     try:
         pdf = PdfDocument(path)
-        sheets = [_sheet(page) for page in pdf]
+        files = {file: key for file in expected.pictures if (key := _key(file))}
+        drawings = any(key[0] == DRAWING for key in files.values())
+        sheets = [_sheet(page, drawings=drawings) for page in pdf]
         producer = str(pdf.get_metadata_value("Creator"))
         pdf.close()
     except (PdfiumError, OSError) as error:
@@ -99,35 +110,50 @@ def check_pdf(path: Path, expected: Expected, blank: frozenset[str] = frozenset(
     complaints = list(_complaints(text, expected))
     if not sheets:
         complaints.append("it has no pages")
-    sizes = Counter(size for sheet in sheets for size in sheet.pictures)
-    files = {file: _size(file) for file in expected.pictures if file.suffix in (".png", ".jpg", ".jpeg")}
-    if gone := {size for size in files.values() if size not in sizes}:
+    shown = Counter(key for sheet in sheets for key in sheet.pictures)
+    if gone := {key for key in files.values() if key not in shown}:
         complaints.append(f"{len(gone)} of its {len(files)} pictures are not on its pages")
     complaints += _lacking_words(Seen.of(sheet.seen for sheet in sheets), expected, blank)
-    complaints += _lacking_pictures(sizes, expected, files)
+    complaints += _lacking_pictures(shown, expected, files)
     _raise(complaints)
     return Found(len(sheets), text, producer)
 
 
-def _sheet(page: Any) -> _Sheet:
+def _sheet(page: Any, *, drawings: bool) -> _Sheet:
     """Read what is drawn on a page, piece by piece in the order of drawing."""
-    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_TEXT
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_PATH, FPDF_PAGEOBJ_TEXT
 
     left, bottom, right, top = page.get_mediabox()
     text_page = page.get_textpage()
-    pieces, everything, pictures = [], [], []
-    for drawn in page.get_objects(filter=[FPDF_PAGEOBJ_TEXT, FPDF_PAGEOBJ_IMAGE], textpage=text_page):
+    pieces, everything, pictures, marks = [], [], [], set()
+    kinds = [FPDF_PAGEOBJ_TEXT, FPDF_PAGEOBJ_IMAGE, *([FPDF_PAGEOBJ_PATH] if drawings else [])]
+    for drawn in page.get_objects(filter=kinds, textpage=text_page):
         box = drawn.get_bounds()
         inside = box[0] < right and box[2] > left and box[1] < top and box[3] > bottom
+        if inside and drawings:
+            marks |= set(_marks(drawn.raw))
         if drawn.type == FPDF_PAGEOBJ_IMAGE:
             if inside:
-                pictures.append(drawn.get_px_size())
-            continue
-        text = drawn.extract()
-        everything.append((text, box))
-        if inside and (box[0] + box[2]) / 2 < right and (box[1] + box[3]) / 2 > bottom:
-            pieces.append((text, box))
+                pictures.append((PIXELS, *drawn.get_px_size()))
+        elif drawn.type == FPDF_PAGEOBJ_TEXT:
+            text = drawn.extract()
+            everything.append((text, box))
+            if inside and (box[0] + box[2]) / 2 < right and (box[1] + box[3]) / 2 > bottom:
+                pieces.append((text, box))
+    pictures += [(DRAWING, checksum, 0) for checksum, _ in marks]
     return _Sheet(Seen.at([text for text, _ in pieces], _joined(pieces)), tuple(pictures), _joined(everything))
+
+
+def _marks(drawn: Any) -> Iterator[tuple[int, int]]:
+    """Give checksum and number of the drawing that something on a page is a part of; `design.rb` writes them."""
+    from pypdfium2.raw import FPDFPageObj_CountMarks, FPDFPageObj_GetMark, FPDFPageObjMark_GetParamIntValue
+
+    for place in range(FPDFPageObj_CountMarks(drawn)):
+        mark = FPDFPageObj_GetMark(drawn, place)
+        checksum, number = c_int(), c_int()
+        if FPDFPageObjMark_GetParamIntValue(mark, b"Checksum", checksum):
+            FPDFPageObjMark_GetParamIntValue(mark, b"Number", number)
+            yield checksum.value, number.value
 
 
 def _joined(pieces: Iterable[tuple[str, tuple[float, ...]]]) -> str:
@@ -148,9 +174,13 @@ def _touch(before: tuple[float, ...], after: tuple[float, ...]) -> bool:
     return after[1] < before[3] and after[3] > before[1] and -height < gap < 0.3 * height
 
 
-def _size(file: Path) -> tuple[int, int]:
+def _key(file: Path) -> Key | None:
+    """Say what a picture is known by on a page; None where it shows nothing."""
+    if file.suffix == ".svg":
+        content = re.sub(rb"\r\n?", b"\n", file.read_bytes())
+        return (DRAWING, crc32(content) % (1 << 31), 0) if SHAPES.search(content) else None
     with Image.open(file) as picture:
-        return picture.size
+        return (PIXELS, *picture.size)
 
 
 def check_html(path: Path, expected: Expected) -> Found:

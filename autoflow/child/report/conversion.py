@@ -42,6 +42,11 @@ SYSTEM_FONTS = {
 NOTO = "/usr/share/fonts/truetype/noto/NotoSans{}-Regular.ttf"
 PACKAGES = {"CJK": "fonts-droid-fallback", "HANGUL": "fonts-droid-fallback", "ARABIC": "fonts-dejavu-core"}
 
+EXTENDS = re.compile(r"^(extends:(?:.*[\s,\[\"'])?)report(?=[\s,\]\"']|$)", re.MULTILINE)
+"""Where a theme says that it extends ours."""
+
+NO_THEME = re.compile(r"could not locate or load the pdf theme .*? because of (?:\w+::)*(\w+.*?); reverting")
+
 NO_CHARACTER = re.compile(r"Could not locate the character `(.)'", re.DOTALL)
 
 JOINING = (
@@ -84,16 +89,20 @@ def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = N
     """Make a PDF, by a process at the end of a line where there is one, and give what is to be said of it."""
     pages = _only_for("pdf", source)
     text = pages.read_text(encoding="utf-8")
+    chosen = theme or config_file(THEME)
     theme_file = source.with_name("pages-theme.yml")
-    theme_file.write_text(_theme(theme or config_file(THEME), text), encoding="utf-8")
+    theme_file.write_text(_theme(_extending_ours(chosen, source.parent), text), encoding="utf-8")
     messages = _asciidoctor(
         pages,
         output,
-        {"pdf-theme": str(theme_file), "pdf-themesdir": str((theme or config_file(THEME)).parent)},
+        {"pdf-theme": str(theme_file), "pdf-themesdir": str(chosen.parent)},
         PROGRAM,
         line=line,
         extensions=EXTENSIONS,
     )
+    for reason in filter(None, map(NO_THEME.search, messages)):
+        # the pages have a look that nobody asked for
+        raise ConversionError(f"the theme {chosen} cannot be loaded: {reason.group(1)}")
     return [*_in_words(messages), *_unjoined(text)]
 
 
@@ -112,6 +121,17 @@ def _only_for(backend: str, source: Path) -> Path:
     # few faces have accents that are characters of their own
     only.write_text(unicodedata.normalize("NFC", text) if backend == "pdf" else text, encoding="utf-8")
     return only
+
+
+def _extending_ours(theme: Path, directory: Path) -> Path:
+    """Let a theme extend AutoFlow's, which need not be beside it."""
+    text = theme.read_text(encoding="utf-8")
+    ours = config_file(THEME)
+    if not EXTENDS.search(text) or theme.with_name(THEME).is_file():
+        return theme
+    copy = directory / f"own-{theme.name}"
+    copy.write_text(EXTENDS.sub(lambda match: f'{match.group(1)}"{ours}"', text), encoding="utf-8")
+    return copy
 
 
 def _theme(theme: Path, text: str) -> str:

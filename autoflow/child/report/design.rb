@@ -9,6 +9,7 @@
 # Heights are computed or measured once, and nothing is drawn twice.
 
 require 'asciidoctor/pdf'
+require 'zlib'
 
 module AutoFlow
   module Design
@@ -222,4 +223,16 @@ module AutoFlow
   end
 end
 
+# A drawing is marked on its page by a checksum of its file, for the check that follows.
+module AutoFlow
+  module Drawings
+    def draw
+      checksum = Zlib.crc32(data.gsub(/\r\n?/, "\n")) % (1 << 31)
+      prawn.add_content("/Drawing <</Checksum #{checksum} /Number #{object_id % (1 << 31)}>> BDC")
+      super.tap { prawn.add_content('EMC') }
+    end
+  end
+end
+
 Asciidoctor::PDF::Converter.prepend(AutoFlow::Design)
+Prawn::SVG::Interface.prepend(AutoFlow::Drawings)

@@ -8,19 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from nbconvert.filters import markdown2html
+from mistune import HTMLRenderer
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 from autoflow.child.report.asciidoc import printed
 from autoflow.child.report.content import SHOWN_OUTPUTS
 from autoflow.child.report.html_content import visible_text
+from autoflow.child.report.markdown import LineReader
 from autoflow.child.report.notices import MARK
 from autoflow.child.report.pictures import REFERENCE
 
-FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL)
-TASK = re.compile(r"^(\s*[-*+]\s+)\[[ xX]\]", re.MULTILINE)
 ON_SCREEN = re.compile(r"^ifndef::backend-pdf\[\]\n.*?^endif::\[\]$", re.MULTILINE | re.DOTALL)
 
 
@@ -81,7 +82,26 @@ def _shown(cell: NotebookNode, html_texts: Mapping[str, str]) -> Iterator[str]:
             yield printed(data[kind])
 
 
+class _Renderer(IPythonRenderer):
+    """Jupyter's own, but for formulas, whose source nobody sees, and for the colours of code."""
+
+    block_code = HTMLRenderer.block_code
+
+    def inline_math(self, *_: object, **__: object) -> str:
+        return " "
+
+    def block_math(self, *_: object, **__: object) -> str:
+        return " "
+
+    def latex_environment(self, *_: object, **__: object) -> str:
+        return " "
+
+
+@cache
+def _reader() -> MarkdownWithMath:
+    return MarkdownWithMath(_Renderer(escape=False, exclude_anchor_links=True), inline=LineReader(hard_wrap=False))
+
+
 def markdown_text(source: str) -> str:
-    """Read what Jupyter shows of markdown: formulas, whose source nobody sees, left out."""
-    plain = TASK.sub(r"\1", FORMULA.sub(" ", source))
-    return visible_text(str(markdown2html(plain)))
+    """Read what Jupyter shows of markdown."""
+    return visible_text(_reader().render(source))

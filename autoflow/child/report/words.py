@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Self
 
 WORD = re.compile(r"[^\W_]+")
@@ -20,6 +21,11 @@ INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe
 
 SHORTEST_BROKEN = 4
 """Letters of a word that may be broken over lines; shorter ones would be found in others by chance."""
+
+ALPHABETS = re.compile(
+    "[a-z\u00df-\u02af\u0370-\u10ff\u1200-\u1cff\u1e00-\u1fff\u2e80-\uabff\uac00-\ud7a3\uf900-\ufaff]+"
+)
+"""Letters that people write in, folded; signs, and the parts that Korean syllables are made of, are left out."""
 
 LONGEST = 1000
 """Letters of a word beyond which it may go on over pages, and what stands at the head and foot of them is between."""
@@ -94,10 +100,6 @@ class Seen:
         """The letters alone."""
         return "".join(WORD.findall(self.text))
 
-    @cached_property
-    def characters(self) -> frozenset[str]:
-        return frozenset(self.text)
-
 
 def lacking(wanted: Iterable[Counter[str]], seen: Seen, blank: frozenset[str]) -> set[str]:
     """Find the words that are not seen as often as they are wanted.
@@ -121,20 +123,29 @@ def lacking(wanted: Iterable[Counter[str]], seen: Seen, blank: frozenset[str]) -
 def is_gone(words: Counter[str], gone: set[str]) -> bool:
     """Tell whether so many of a text's words are gone that it is no matter of how letters are read back.
 
-    A single letter, or a word in other letters than ASCII's, may be; three of them, and a tenth of the text, are not.
+    A single letter may be, or a word in letters that do not belong together; three of them, and a tenth of the text,
+    are not.
     """
     own = [word for word in words if word in gone]
-    certain = any(word.isascii() and (len(word) > 1 or word.isdigit()) for word in own)
-    return certain or len(own) >= max(3, len(words) // 10)
+    return any(map(_is_certain, own)) or len(own) >= max(3, len(words) // 10)
+
+
+def _is_certain(word: str) -> bool:
+    """Tell whether a word is read back as it was written: in letters of one direction, without signs among them."""
+    if word.isascii():
+        return len(word) > 1 or word.isdigit()
+    directions = {unicodedata.bidirectional(character) for character in word}
+    return len(word) > 1 and len(directions) == 1 and ALPHABETS.fullmatch(word) is not None
 
 
 def _is_there(word: str, count: int, seen: Seen) -> bool:
     """Look for a word that is broken over lines, in another order, or one of many without blanks between."""
     if any(unicodedata.bidirectional(character) in SHAPED for character in word):
-        return seen.characters.issuperset(word)
+        # a PDF has them from left to right, and is read the other way round
+        return seen.squeezed.count(word) + seen.squeezed.count(word[::-1]) >= count
     if any(ord(character) > 0x2E7F for character in word):
-        # Chinese, Japanese and Korean are broken anywhere
-        return seen.characters.issuperset(word)
+        # Chinese, Japanese and Korean are broken anywhere, over pages too
+        return sum(pair not in seen.squeezed for pair in map("".join, pairwise(word))) <= 1 + len(word) // LONGEST
     if seen.words[word] + seen.broken[word] >= count:
         return True
     if len(word) < SHORTEST_BROKEN:
