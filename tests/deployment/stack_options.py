@@ -50,7 +50,10 @@ def volume(value: dict[str, Any]) -> str:
 def limit(number: Any) -> str:
     if not isinstance(number, dict):
         return str(number)
-    return str(number["single"]) if "single" in number else f"{number['soft']}:{number['hard']}"
+    if "soft" in number or "hard" in number:
+        return f"{number.get('soft', 0)}:{number.get('hard', 0)}"
+    # a limit of 0 is left out
+    return str(number.get("single", 0))
 
 
 def seconds(duration: str) -> int:
