@@ -80,7 +80,7 @@ def open_context(
                     attempt.workflow,
                     attempt.reference_date,
                 )
-            context.shared.recover(lambda attempt: store.read.has_succeeded(int(attempt)))
+            context.shared.recover(lambda attempt: attempt.isdigit() and store.read.has_succeeded(int(attempt)))
             yield context
         finally:
             jobs.close()

@@ -27,6 +27,7 @@ from autoflow.values import (
     Dates,
     Duration,
     EmailAddresses,
+    FilePattern,
     Flag,
     Lag,
     Limit,
@@ -106,7 +107,11 @@ class NotebookKeys:
     parameters: Annotated[Mapping[str, str], MAY_BE_EMPTY] = field(default_factory=dict)
     """What the notebook's parameters are given, by name: a parameter of the workflow (its value is the trigger's),
     another notebook's label (the path of that executed notebook, so this one runs after it), or `reference_date` (ISO
-    date), `date_ranges` (list of pairs of ISO dates, from the stencil) or `flowapi_url`."""
+    date), `date_ranges` (list of pairs of ISO dates, from the stencil), `flowapi_url`, or a directory: `run_dir`,
+    `shared_dir` or `inputs_dir`; see "Files between notebooks and between runs"."""
+    reads: Annotated[tuple[FilePattern, ...], ONE_OR_SEVERAL] = ()
+    """Files that the notebook reads, as patterns such as `key_obs/*.md` below the directory of `workflows.yml`, or
+    below `shared_dir/` or `run_dir/`: the manifests of reports list them with their hashes."""
     timeout: Limit = 12 * 3600.0
     """How long one execution may take. `none`: no limit."""
     warm: Flag = True
@@ -158,6 +163,10 @@ class Keep:
     """Reports, with their manifests."""
     attempts: Amount = None
     """Attempts that failed or were interrupted, with their executed notebooks."""
+    run_dirs: Amount = None
+    """What runs left in `run_dir`; a number counts reference dates of the workflow."""
+    shared: Amount = None
+    """Files in `shared_dir`, by the run that wrote them last; a number counts the reference dates of those runs."""
 
 
 @dataclass(frozen=True)

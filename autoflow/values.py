@@ -149,6 +149,14 @@ def _pairs_of(end: Schema) -> Schema:
     return {"type": "array", "items": {"anyOf": [end, pair]}}
 
 
+def _file_pattern(raw: Any) -> str:
+    if not isinstance(raw, str) or not raw or raw.startswith("/") or ".." in raw.split("/"):
+        raise ValueError(
+            f"found {shown(raw)}, expected a pattern such as key_obs/*.md, relative to the directory of workflows.yml"
+        )
+    return raw
+
+
 DURATION = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
 DATE = {"type": "string", "format": "date"}
 
@@ -158,6 +166,7 @@ Name = Annotated[str, Within({"min_length": 1})]
 Line = Annotated[str, Within({"min_length": 1, "max_length": 300, "pattern": r"\S"})]
 """Text that is not blank, on a report."""
 ModuleName = Annotated[str, Within({"pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"})]
+FilePattern = Annotated[str, Written(_file_pattern, {"type": "string", "minLength": 1, "pattern": "^[^/]"})]
 AtATime = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_AT_A_TIME})]
 Attempts = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_ATTEMPTS})]
 Duration = Annotated[float, Written(_duration, DURATION)]

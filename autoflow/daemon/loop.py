@@ -33,6 +33,7 @@ from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
 from autoflow.web import IndexPage, Outlook, Pages, page_served
 from autoflow.wording import counted
+from autoflow.workflows import remove_old_data
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """Seconds before a tick that could not be made is tried again; each pause is twice the one before."""
@@ -283,6 +284,7 @@ async def sweep(context: Context, definitions: Definitions) -> None:
             # there may be ten thousands, and others have their turn
             await asyncio.sleep(0)
         left = swept.left
+        await remove_old_data(context, definitions)
     except Exception:
         # old files are no reason to fail
         logger.exception("old files could not be removed")

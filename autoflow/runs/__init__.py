@@ -12,7 +12,9 @@ from autoflow.runs.naming import (
     output_stem,
     own_parameters,
     run_place,
+    run_places,
     shared_name,
+    shared_name_of,
     source_stem,
 )
 from autoflow.runs.runs import (
@@ -47,6 +49,8 @@ __all__ = [
     "parameters_hash",
     "recorded_run",
     "run_place",
+    "run_places",
     "shared_name",
+    "shared_name_of",
     "source_stem",
 ]

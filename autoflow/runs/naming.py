@@ -91,15 +91,25 @@ def dated_names(run: Run, label: str) -> tuple[str, tuple[str, str]]:
 
 def run_place(run: Run) -> str:
     """Name the directory of a run's intermediate data, ``runs/<workflow>/<reference date>_<parameters hash>``."""
-    return f"runs/{_safe(run.workflow.name)}/{run.reference_date}_{run.parameters_hash[:12]}"
+    return f"{run_places(run.workflow.name)}/{run.reference_date}_{run.parameters_hash[:12]}"
+
+
+def run_places(workflow: str) -> str:
+    """Name the directory that the directories of a workflow's runs are in."""
+    return f"runs/{_safe(workflow)}"
 
 
 def shared_name(run: Run) -> str:
+    """Name the data that a run shares with those of other dates."""
+    return shared_name_of(run.workflow.name, run.parameters)
+
+
+def shared_name_of(workflow: str, parameters: Mapping[str, Any]) -> str:
     """Name the data that runs of a workflow with the same parameters share, the dates left out."""
-    own, plain = own_parameters(run.parameters), _safe(run.workflow.name)
-    if not own and plain == run.workflow.name:
+    own, plain = own_parameters(parameters), _safe(workflow)
+    if not own and plain == workflow:
         return plain
-    return f"{plain}-{_digest([run.workflow.name, own], 12)}"
+    return f"{plain}-{_digest([workflow, own], 12)}"
 
 
 def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,17 @@
 `SharedDirectory.commit` shows that to others in one step.
 """
 
-from autoflow.shared_data.changes import Changes, SharedDataError, View, Writer, file_hashes
+from autoflow.shared_data.changes import Changes, SharedDataError, SharedFile, View, Writer, file_hashes
 from autoflow.shared_data.versions import SharedData, SharedDirectory, Staged
 
-__all__ = ["Changes", "SharedData", "SharedDataError", "SharedDirectory", "Staged", "View", "Writer", "file_hashes"]
+__all__ = [
+    "Changes",
+    "SharedData",
+    "SharedDataError",
+    "SharedDirectory",
+    "SharedFile",
+    "Staged",
+    "View",
+    "Writer",
+    "file_hashes",
+]

@@ -17,9 +17,9 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from autoflow.shared_data.changes import Changes, SharedDataError, SharedFile, View, Writer, entries, stamp
@@ -161,27 +161,31 @@ class SharedDirectory:
         written = {name: file for name, file in changes.written.items() if name not in overruled}
         if not written and not removed & version.files.keys():
             return None
-        unchanged = {n: file for n, file in version.files.items() if n not in written and n not in removed}
-        _refuse_both(written, unchanged)
-        staged = self._place / f"{STAGED}{attempt}"
-        _remove(staged)
-        partial = self._place / f"{PARTIAL}{attempt}"
-        _remove(partial)
-        self._build(partial, version, unchanged, changes, written)
-        number = version.number + 1
-        index = {name: asdict(file) for name, file in (unchanged | written).items()}
-        (partial / INDEX).write_text(json.dumps({"version": number, "files": index}))
-        sync(partial / INDEX)
-        sync(partial)
-        partial.rename(staged)
-        sync(self._place)
-        return Staged(staged, number, tuple(sorted(written)), overruled)
+        made = self._stage(changes, attempt, version, written, removed)
+        return replace(made, overruled=overruled)
 
     def commit(self, staged: Staged) -> None:
         """Show the next version to others, in one step, and forget the ones before."""
         staged.directory.rename(self._place / str(staged.number))
         sync(self._place)
         self.tidy()
+
+    def prune(self, old: Callable[[Mapping[str, SharedFile]], Collection[str]]) -> int:
+        """Leave old files out of the next version, and make that the newest; return how many there were.
+
+        Parameters
+        ----------
+        old
+            Chooses, by name, those that are to go.
+        """
+        version = self.current()
+        going = set(old(version.files))
+        if not going:
+            return 0
+        changes = Changes(Writer("", ""), {}, frozenset(going), {}, self._place)
+        staged = self._stage(changes, "prune", version, {}, going)
+        self.commit(staged)
+        return len(going)
 
     def drop(self, staged: Staged) -> None:
         """Remove a next version that is not to be."""
@@ -222,6 +226,30 @@ class SharedDirectory:
                 _remove(Path(entry.path))
         sync(self._place)
         self.tidy()
+
+    def _stage(
+        self,
+        changes: Changes,
+        attempt: str,
+        version: Version,
+        written: Mapping[str, SharedFile],
+        removed: Collection[str],
+    ) -> Staged:
+        """Make the version after another one on disk."""
+        unchanged = {n: file for n, file in version.files.items() if n not in written and n not in removed}
+        _refuse_both(written, unchanged)
+        staged, partial = self._place / f"{STAGED}{attempt}", self._place / f"{PARTIAL}{attempt}"
+        _remove(staged)
+        _remove(partial)
+        self._build(partial, version, unchanged, changes, written)
+        number = version.number + 1
+        index = {name: asdict(file) for name, file in ({**unchanged, **written}).items()}
+        (partial / INDEX).write_text(json.dumps({"version": number, "files": index}))
+        sync(partial / INDEX)
+        sync(partial)
+        partial.rename(staged)
+        sync(self._place)
+        return Staged(staged, number, tuple(sorted(written)))
 
     @contextmanager
     def _reading(self) -> Iterator[Version]:
@@ -282,6 +310,8 @@ class SharedData:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._directories: dict[str, SharedDirectory] = {}
+        self.in_use: set[Path] = set()
+        """Directories of runs in progress, which nobody else removes."""
 
     def directory(self, name: str) -> SharedDirectory:
         """Find the shared data of this name, the same object each time."""

@@ -3,6 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """One run: its notebooks in the order of what they read, their reports, and how they are published."""
 
+from autoflow.workflows.old_data import remove_old_data
 from autoflow.workflows.queries import to_make_again
 from autoflow.workflows.run import execute
 from autoflow.workflows.slots import Slots
@@ -10,5 +11,6 @@ from autoflow.workflows.slots import Slots
 __all__ = [
     "Slots",
     "execute",
+    "remove_old_data",
     "to_make_again",
 ]

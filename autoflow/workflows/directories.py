@@ -10,9 +10,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from hashlib import file_digest
+from pathlib import Path, PurePath
 
 from autoflow.context import Context
+from autoflow.definitions import Notebook
 from autoflow.notebooks import TokenScan
 from autoflow.runs import Run, run_place, shared_name
 from autoflow.settings import Token
@@ -43,6 +45,7 @@ class Directories:
     """A directory of the attempt alone, on the file system of the outputs."""
     values: dict[str, str] = field(default_factory=dict)
     """Paths, by the names that notebooks' parameters are given."""
+    _places: dict[str, Path] = field(default_factory=dict)
     _view: View | None = None
     _staged: Staged | None = None
     _holds: bool = False
@@ -56,8 +59,10 @@ class Directories:
             Whether to go on with what the attempt before has written, which is removed else.
         """
         wanted = self.run.workflow.directories(self.run.parameters)
-        paths = {"inputs_dir": self.context.settings.inputs_dir, "run_dir": self._run_directory}
+        paths = self._places
+        paths |= {"inputs_dir": self.context.settings.inputs_dir, "run_dir": self._run_directory}
         if "run_dir" in wanted.values():
+            self.context.shared.in_use.add(self._run_directory)
             await to_end(self._open_run_directory, repair=repair)
         if "shared_dir" in wanted.values():
             if not repair:
@@ -80,6 +85,22 @@ class Directories:
         if self._view:
             changes = await to_end(self._view.changes)
             found["shared_dir"] = {name: file.sha256 for name, file in sorted(changes.written.items())}
+        return found
+
+    def read(self, notebook: Notebook) -> dict[str, str]:
+        """Hash the files that a notebook says it reads, by directory and path relative to it."""
+        found: dict[str, str] = {}
+        for pattern in notebook.reads:
+            name, _, below = pattern.partition("/")
+            directory = self._places.get(name)
+            if directory is None or not below:
+                name, directory, below = "", self.context.settings.inputs_dir, pattern
+            for path in sorted(directory.glob(below)):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        found[str(PurePath(name, path.relative_to(directory)))] = file_digest(
+                            file, "sha256"
+                        ).hexdigest()
         return found
 
     async def stage(self, token: Token) -> None:
@@ -114,6 +135,7 @@ class Directories:
 
     def release(self) -> None:
         """Let others stage what they wrote; what is staged and not committed goes at the next start."""
+        self.context.shared.in_use.discard(self._run_directory)
         if self._holds:
             self._holds = False
             self._shared.committing.release()

@@ -46,6 +46,8 @@ class Making:
     """Hashes by label of the notebooks that were executed."""
     availability: Mapping[str, Sequence[str]]
     """ISO dates of each CDR type that FlowAPI listed."""
+    read: Mapping[str, Mapping[str, str]]
+    """Hashes by label of the files that these say they read, by path."""
     written: Mapping[str, Mapping[str, str]]
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
@@ -197,6 +199,7 @@ def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, An
                 "label": label,
                 "file": files[label],
                 "sha256": making.sources.get(label),
+                "files_read": dict(making.read.get(label, {})),
                 "executed": str(making.executed[label]),
             }
             for label in _read_by(run.workflow, making.notebook.label)

@@ -54,6 +54,8 @@ class _Execution:
     availability: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     """Hashes by label of the notebooks as they were when they were executed."""
+    read: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Hashes by label of the files that notebooks say they read, by path."""
     reports: dict[str, list[Path]] = field(default_factory=dict)
     """Reports and manifests by label."""
 
@@ -354,6 +356,7 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
     context = execution.context
     source = context.settings.inputs_dir / notebook.filename
     execution.sources[notebook.label] = await to_end(_sha256, source)
+    execution.read[notebook.label] = await to_end(execution.directories.read, notebook)
     with context.jobs.workspace() as workspace:
         reply = await context.jobs.call(
             "notebook",
@@ -394,6 +397,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 executed=execution.executed,
                 sources=execution.sources,
                 availability=execution.availability,
+                read=execution.read,
                 written=await execution.directories.written(),
             )
             made = await make_reports(context, making, execution.token, execution.record)

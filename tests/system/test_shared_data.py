@@ -25,6 +25,7 @@ workflows:
         filename: reads.ipynb
         # as notebooks for flowpyter-task name them
         parameters: {before: writes, dagrun_data_dir: dagrun_data_dir, notebook_dir: notebook_dir}
+        reads: [texts/*.md, run_dir/*]
         output: {format: html}
 available_dates_sensor:
   schedule: null
@@ -75,6 +76,8 @@ def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deploymen
     deployment.write(WORKFLOWS)
     write_notebook(deployment.inputs / "writes.ipynb", "date = run_dir = shared_dir = ''", WRITES)
     write_notebook(deployment.inputs / "reads.ipynb", "before = dagrun_data_dir = notebook_dir = ''", READS)
+    (deployment.inputs / "texts").mkdir()
+    (deployment.inputs / "texts" / "2016-01-01.md").write_text("A holiday.")
     shared = deployment.outputs / "shared" / "aggregates"
 
     assert deployment.run().code == 1
@@ -85,7 +88,10 @@ def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deploymen
     of_first = {"log": "2016-01-01\n", "2016-01-01/flows.csv": "of 2016-01-01"}
     assert content(shared) == of_first
     (manifest,) = deployment.made("reports/reads__*.json")
-    written = json.loads(manifest.read_text())["files_written"]
+    made_of = json.loads(manifest.read_text())
+    (read,) = (each["files_read"] for each in made_of["notebooks"] if each["label"] == "reads")
+    assert read == {"texts/2016-01-01.md": hashed("A holiday."), "run_dir/part": hashed("part of 2016-01-01")}
+    written = made_of["files_written"]
     assert written["run_dir"] == {"part": hashed("part of 2016-01-01")}
     assert written["shared_dir"] == {name: hashed(text) for name, text in sorted(of_first.items())}
     parts = [path.read_text() for path in deployment.made("runs/aggregates/*/part")]
@@ -101,7 +107,15 @@ def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deploymen
     assert deployment.run("rerun", "1", "--yes").code == 0
     *_, again = deployment.made("notebooks/writes__*_2016-01-01_*")
     assert "shared: ['2016-01-02', 'log'] run: []" in printed(again)
-    assert content(shared) == {**of_both, "log": "2016-01-01\n2016-01-02\n2016-01-01\n"}
+    after = {**of_both, "log": "2016-01-01\n2016-01-02\n2016-01-01\n"}
+    assert content(shared) == after
+
+    deployment.write(WORKFLOWS.replace("    notebooks:", "    keep: {run_dirs: 1, shared: 1}\n    notebooks:", 1))
+    assert deployment.run().code == 0
+    # the first date wrote the log last
+    assert content(shared) == {"2016-01-02/flows.csv": after["2016-01-02/flows.csv"]}
+    (kept,) = deployment.made("runs/aggregates/*")
+    assert kept.name.startswith("2016-01-02_")
 
 
 LEAKS = """

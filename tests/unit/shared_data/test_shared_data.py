@@ -222,6 +222,20 @@ def test_names_of_all_kinds_are_kept(trial: Trial) -> None:
     assert sorted(os.listdir(os.fsencode(again.directory))) == sorted(names)  # noqa: PTH208
 
 
+def test_old_files_go_and_a_run_that_has_begun_before_brings_back_only_what_it_writes(trial: Trial) -> None:
+    trial.run(JANUARY, a="1", b="1")
+    trial.run(FEBRUARY, c="2")
+    march = trial.open(MARCH)
+    assert (
+        trial.shared.prune(lambda files: [name for name, file in files.items() if file.reference_date < "2016-02"]) == 2
+    )
+    assert trial.seen() == {"c": "2"}
+    write(march.directory, {"b": "3"})
+    trial.succeed(march)
+    assert trial.seen() == {"b": "3", "c": "2"}
+    assert trial.shared.prune(lambda files: []) == 0
+
+
 def test_old_versions_go_and_one_that_is_read_stays_until_then(trial: Trial) -> None:
     trial.run(JANUARY, a="1")
     with trial.shared._reading() as held:
