@@ -400,7 +400,7 @@ stops() {
 run_states() {
     hardened states --rm -v "$1:/mounts/outputs" "$IMAGE" python -c '
 import sqlite3
-for row in sqlite3.connect("/mounts/outputs/autoflow.db").execute("select state from runs"): print(*row)
+for row in sqlite3.connect("/mounts/outputs/autoflow.db").execute("select state from attempts"): print(*row)
 '
 }
 
