@@ -24,6 +24,7 @@ import pytest
 from bs4 import BeautifulSoup
 from matplotlib import pyplot as plt
 from nbformat import NotebookNode, v4
+from PIL import Image
 from pypdf import PdfReader
 
 from autoflow.child.report import conversion, report
@@ -654,6 +655,57 @@ def test_rows_beyond_the_paper_fail_the_report_with_the_cell(tmp_path: Path, mon
     monkeypatch.setattr(conversion, "EXTENSIONS", others)
     with pytest.raises(ReportError, match=r"cell 2: \d+ of its words are not in the report \("):
         convert(tmp_path, markdown("# T"), table)
+
+
+IN_A_LIST = """# T
+
+1. first
+
+   <ul><li>inner</li></ul>
+
+   <pre>prea  preb</pre>
+
+   | cola | colb |
+   |------|-----:|
+   | cell | 1    |
+
+2. second
+
+   <h4>heading</h4><p>words</p>
+
+   <!-- nothing -->
+
+   last of it
+3. third
+"""
+
+
+def test_html_and_tables_in_a_list_stay_in_their_item(tmp_path: Path) -> None:
+    pages = convert(tmp_path, markdown(IN_A_LIST), html=True)
+    assert "\n+" not in pages.text
+    assert "|" not in pages.text
+    assert re.findall(r"^ *(\d\. +\w+)", pages.text, re.MULTILINE) == ["1. first", "2. second", "3. third"]
+    page = BeautifulSoup(pages.path.with_suffix(".html").read_text(), "html.parser")
+    first, second, third = page.select("ol > li")
+    assert [each.get_text(strip=True) for each in first.select("ul > li")] == ["inner"]
+    assert [each.get_text() for each in first.select("pre, th, td")] == ["prea  preb", "cola", "colb", "cell", "1"]
+    assert second.get_text(" ", strip=True) == "second heading words last of it"
+    assert third.get_text(strip=True) == "third"
+
+
+@pytest.mark.parametrize(
+    ("said", "points", "on_screen"),
+    [('width="60"', 45, "60"), ('width="40%"', 195, "40%"), ('style="height: 9px; width: 80px"', 60, "80")],
+)
+def test_a_picture_is_as_wide_as_html_says(tmp_path: Path, said: str, points: float, on_screen: str) -> None:
+    Image.new("RGB", (300, 200), "teal").save(tmp_path / "beside.png")
+    tag = f'<img src="beside.png" {said}>'
+    pages = convert(tmp_path, markdown(f"# T\n\n{tag}\n\nin a line {tag}"), shown({"text/html": tag}), html=True)
+    page = BeautifulSoup(pages.path.with_suffix(".html").read_text(), "html.parser")
+    assert [each.get("width") for each in page("img")] == [on_screen] * 3
+    listed = pages._tool("pdfimages", "-list", str(pages.path)).splitlines()[2:]
+    dots_per_inch = [float(line.split()[12]) for line in listed if line.split()[2] == "image"]
+    assert dots_per_inch == pytest.approx([300 / points * 72] * 3, rel=0.02)
 
 
 DRAWING = (

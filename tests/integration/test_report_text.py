@@ -21,12 +21,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from mistune import HTMLRenderer
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import IPythonRenderer
 from nbformat import v4
 
 from autoflow.child.report import front_matter, report
 from autoflow.child.report.html_content import visible_text
-from autoflow.child.report.markdown import LineReader
+from autoflow.child.report.markdown import reader
 
 LONG = "x" * 150
 """A word that no line has room for."""
@@ -139,7 +139,7 @@ class Renderer(IPythonRenderer):
 def jupyter(source: str) -> str:
     """Give the text that Jupyter shows; what is money and what a formula, AutoFlow says."""
     renderer = Renderer(escape=False, exclude_anchor_links=True)
-    return visible_text(MarkdownWithMath(renderer=renderer, inline=LineReader(hard_wrap=False)).render(source))
+    return visible_text(reader(renderer).render(source))
 
 
 def words(text: str) -> str:

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from autoflow.child.report.asciidoc import printed
 from autoflow.child.report.content import SHOWN_OUTPUTS
 from autoflow.child.report.html_content import visible_text
-from autoflow.child.report.markdown import LineReader
+from autoflow.child.report.markdown import reader
 from autoflow.child.report.notices import MARK
 from autoflow.child.report.pictures import REFERENCE
 
@@ -99,7 +99,7 @@ class _Renderer(IPythonRenderer):
 
 @cache
 def _reader() -> MarkdownWithMath:
-    return MarkdownWithMath(_Renderer(escape=False, exclude_anchor_links=True), inline=LineReader(hard_wrap=False))
+    return reader(_Renderer(escape=False, exclude_anchor_links=True))
 
 
 def markdown_text(source: str) -> str:

@@ -44,6 +44,9 @@ COUNT = re.compile(r"\d+ rows \u00d7 \d+ columns")
 COLOUR = re.compile(r"(?<![-\w])(background(-color)?|color)\s*:\s*(?!inherit|transparent|none|white\b|#fff|initial)")
 HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
 
+WHOLE = "=" * 30
+"""Around what is one block, without a look of its own; fences inside of it are shorter."""
+
 BULLETS, NUMBERS, QUOTES, EXAMPLES = "*", ".", "_", "="
 
 APART = frozenset({"br", "hr", "button", "input", "label", "option", "select", "textarea"})
@@ -71,17 +74,20 @@ class Converted:
     """Whether a table in it has no rows."""
 
 
-def convert(html: str, pictures: Pictures) -> Converted:
-    """Convert HTML to asciidoc."""
+def convert(html: str, pictures: Pictures, *, nested: bool = False) -> Converted:
+    """Convert HTML to asciidoc, as one block where it is inside of another."""
     page = Page(pictures)
     soup = BeautifulSoup(_without_drawings(html, page), "html.parser")
     _settle(soup, page)
     text = _text(soup)
     empty = any(_is_empty(table) for table in soup("table"))
-    blocks = list(_blocks(soup, page, 0))
+    blocks = list(_blocks(soup, page, int(nested)))
     blocks += [said(what) for what in dict.fromkeys(page.lost)]
+    asciidoc = "\n\n".join(blocks)
+    if nested:
+        asciidoc = f"{WHOLE}\n{asciidoc}\n{WHOLE}" if blocks else "{empty}"
     return Converted(
-        "\n\n".join(blocks),
+        asciidoc,
         text,
         tuple(dict.fromkeys(page.lost)),
         tuple(page.missing),

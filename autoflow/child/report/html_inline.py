@@ -17,7 +17,7 @@ from bs4 import Tag
 from bs4.element import NavigableString, PageElement, PreformattedString
 
 from autoflow.child.report.asciidoc import literal, spelled
-from autoflow.child.report.pictures import PictureError, Pictures, shown_width
+from autoflow.child.report.pictures import PictureError, Pictures, said_attributes, said_width, shown_width
 
 WRAPPED = {
     "b": "strong", "strong": "strong", "th": "strong", "h1": "strong", "h2": "strong", "h3": "strong", "h4": "strong",
@@ -111,16 +111,17 @@ def picture(element: Tag, page: Page, widest: float | None = None) -> str:
     except PictureError as error:
         page.missing.append(str(error))
         return "missing[]"
-    said = re.fullmatch(r"([\d.]+)(px)?", str(element.get("width", "")).strip())
-    wanted = float(said.group(1)) if said and float(said.group(1)) > 0 else brought.width
-    return f"{brought.file}[{attributes(str(element.get('alt', '')), wanted, widest)}]"
+    said = said_width(str(element.get("width", "")), str(element.get("style", "")))
+    alternative = literal(str(element.get("alt", ""))) or "picture"
+    return f'{brought.file}["{alternative}",{_size(said, brought.width, widest)}]'
 
 
-def attributes(alternative: str, width: float, widest: float | None = None) -> str:
-    """Write the attributes of a picture that is so many pixels wide."""
-    shown = shown_width(width) if widest is None else f"{min(width * 0.75, widest):g}pt"
-    # what is on the web has its size in pixels
-    return f'"{literal(alternative) or "picture"}",pdfwidth={shown}'
+def _size(said: tuple[float, str] | None, width: float, widest: float | None) -> str:
+    """Write how wide a picture is, of so many pixels by itself, in a cell that has room for so many points."""
+    if widest is not None:
+        points = min(0.75 * (said[0] if said and said[1] == "px" else width), widest)
+        return f"pdfwidth={points:g}pt" + (f",width={said[0]:g}" if said and said[1] == "px" else "")
+    return said_attributes(*said) if said else f"pdfwidth={shown_width(width)}"
 
 
 def field_text(element: Tag) -> str:

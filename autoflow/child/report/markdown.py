@@ -9,19 +9,30 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import unquote
 
 from bs4 import BeautifulSoup
+from mistune import HTMLRenderer
+from mistune.plugins.table import table_in_list, table_in_quote
 from mistune.util import unescape
 from nbconvert.filters.markdown_mistune import MarkdownWithMath, MathInlineParser
 
 from autoflow.child.report.asciidoc import clean, literal, source_block, spelled
+from autoflow.child.report.pictures import said_attributes, said_width
+from autoflow.child.report.table_layout import PADDING, PORTRAIT, WIDEST_TEXT, text_width
 
 DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\+{4,}|_{4,}|\*{4,}|\|===)")
 HEADING = re.compile(r"(={2,6}) (.*)")
 FOLDED = re.compile(r"(\s*ifdef::backend-html5\[\]\n.*?\nendif::\[\]\n)*\s*", re.DOTALL)
 """Code before the first heading that most pages do not show."""
+
+NARROW = 0.8 * PORTRAIT
+"""Points of the widest table that is as wide as what is in it."""
+
+SHORTEST = 45.0
+"""Points that each column of a wider one has at least."""
 
 DEEPEST_QUOTE = 12
 """Marks of a quotation's fence, which are fewer for those inside of it."""
@@ -53,6 +64,7 @@ TAGS = {
 UNSEEN_TAGS = frozenset({"script", "style", "template", "title"})
 
 Token = dict[str, Any]
+HtmlConverter = Callable[[str, bool], str]
 
 
 class LineReader(MathInlineParser):
@@ -67,7 +79,7 @@ class LineReader(MathInlineParser):
 class _Place:
     """Where a piece of text is."""
 
-    html: Callable[[str], str]
+    html: HtmlConverter
     anchors: frozenset[str]
     """Headings that links lead to."""
     within: frozenset[str] = frozenset()
@@ -78,13 +90,13 @@ class _Place:
     lists: int = 0
 
 
-def convert_all(texts: Iterable[str], html: Callable[[str], str]) -> dict[str, str]:
+def convert_all(texts: Iterable[str], html: HtmlConverter) -> dict[str, str]:
     """Convert markdown texts.
 
     Parameters
     ----------
     html
-        Converts a block of HTML.
+        Converts a block of HTML, and is told whether that is inside of another block.
 
     Returns
     -------
@@ -97,10 +109,16 @@ def convert_all(texts: Iterable[str], html: Callable[[str], str]) -> dict[str, s
     return {text: "\n\n".join(_blocks(tokens, place)) for text, tokens in read.items()}
 
 
-@cache
-def _reader() -> MarkdownWithMath:
-    # without a renderer it gives what it has read
-    return MarkdownWithMath(renderer=None, inline=LineReader(hard_wrap=False))  # type: ignore[arg-type]
+def reader(renderer: HTMLRenderer | None = None) -> MarkdownWithMath:
+    """Make what reads markdown; without a renderer it gives what it has read."""
+    made = MarkdownWithMath(renderer, inline=LineReader(hard_wrap=False))  # type: ignore[arg-type]
+    # as JupyterLab has them
+    table_in_list(made)
+    table_in_quote(made)
+    return made
+
+
+_reader = cache(reader)
 
 
 def _read(text: str) -> list[Token]:
@@ -214,7 +232,7 @@ def _plain(tokens: Iterable[Token]) -> str:
 
 def _html(html: str, place: _Place) -> str:
     """Convert HTML among blocks."""
-    return place.html(html)
+    return place.html(html, place.nested)
 
 
 def _list(token: Token, place: _Place) -> str:
@@ -272,9 +290,24 @@ def _table(token: Token, place: _Place) -> str:
     head, *bodies = token["children"]
     rows = [head, *(row for body in bodies for row in body["children"])]
     sides = {"left": "<", "right": ">", "center": "^"}
-    columns = ",".join(sides.get(cell["attrs"].get("align"), "<") for cell in head["children"])
+    wishes = [PADDING + max(column) for column in _widths(rows)]
+    # one that is wider than this gets the whole width of the page, shared out
+    narrow = sum(wishes) < NARROW
+    shares = [""] * len(wishes) if narrow else [f"{min(max(wish, SHORTEST), WIDEST_TEXT):.0f}" for wish in wishes]
+    columns = ",".join(
+        f"{sides.get(cell['attrs'].get('align'), '<')}{share}"
+        for cell, share in zip(head["children"], shares, strict=False)
+    )
     lines = ["\n".join(f"|{_line(cell, place)}" for cell in row["children"]) for row in rows]
-    return "\n".join([f'[cols="{columns}",options="header"]', "|===", "\n\n".join(lines), "|==="])
+    options = "header,autowidth" if narrow else "header"
+    return "\n".join([f'[cols="{columns}",options="{options}"]', "|===", "\n\n".join(lines), "|==="])
+
+
+def _widths(rows: list[Token]) -> Iterable[tuple[float, ...]]:
+    """Estimate the points that the cells of each column need if none of their lines is wrapped."""
+    return zip_longest(
+        *([text_width(_plain(cell["children"])) for cell in row["children"]] for row in rows), fillvalue=0.0
+    )
 
 
 def _definitions(token: Token, place: _Place) -> str:
@@ -368,9 +401,9 @@ def _link(url: str, tokens: list[Token], place: _Place) -> str:
     return f"link:{spelled(address)}[{text}]"
 
 
-def picture(source: str, alternative: str) -> str:
+def picture(source: str, alternative: str, size: str = "") -> str:
     """Refer to a picture by a name that nothing else has, for `autoflow.child.report.pictures`."""
-    return f'image:autoflow-picture-{source.encode().hex()}["{literal(alternative) or "picture"}"]'
+    return f'image:autoflow-picture-{source.encode().hex()}["{literal(alternative) or "picture"}"{size}]'
 
 
 def formula(source: str, kind: str) -> str:
@@ -417,7 +450,10 @@ def _end_of(tokens: list[Token], number: int, name: str) -> int | None:
 def _img(raw: str) -> str:
     tag = BeautifulSoup(raw, "html.parser").img
     source = str(tag.get("src") or "") if tag else ""
-    return picture(source, str(tag.get("alt") or "")) if tag and source else ""
+    if not tag or not source:
+        return ""
+    said = said_width(str(tag.get("width") or ""), str(tag.get("style") or ""))
+    return picture(source, str(tag.get("alt") or ""), f",{said_attributes(*said)}" if said else "")
 
 
 def on_headings(asciidoc: str, change: Callable[[int, str], str]) -> str:
@@ -489,6 +525,6 @@ def with_title(asciidoc: str, fallback: str, given: str = "") -> tuple[str, str]
     return given or (first[0] if titled else fallback), text.lstrip()
 
 
-def lookup(converted: Mapping[str, str], html: Callable[[str], str]) -> Callable[[str], str]:
+def lookup(converted: Mapping[str, str], html: HtmlConverter) -> Callable[[str], str]:
     """Make the filter that templates call: what was converted already, else by a call of its own."""
     return lambda text: converted.get(text) or convert_all([text], html)[text]

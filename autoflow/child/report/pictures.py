@@ -34,6 +34,9 @@ LOST = {
     f"{SVG}foreignObject": "HTML within a drawing (SVG)",
 }
 
+SAID_WIDTH = re.compile(r"(\d+\.?\d*)\s*(px|%)?")
+STYLED_WIDTH = re.compile(r"(?<![-\w])width\s*:\s*(\d+\.?\d*)\s*(px|%)")
+
 TEXT_WIDTH = 660
 """Pixels of a browser's that are about as wide as the text of a page."""
 
@@ -124,8 +127,7 @@ def _prepare_output(output: NotebookNode, number: int, kind: str) -> list[Notice
     except PictureError as error:
         raise PictureError(f"cell {number}: {error}") from None
     said = output.get("metadata", {}).get(kind, {})
-    wanted = said.get("width", width) if isinstance(said, dict) else width
-    _note(output, number, kind, wanted if isinstance(wanted, (int, float)) else width)
+    _note(output, number, kind, width, str(said.get("width", "")) if isinstance(said, dict) else "")
     return [Notice(number, f"{lost} is not in the report")] if lost else []
 
 
@@ -141,9 +143,11 @@ def _prepare(content: str, kind: str) -> tuple[str, float, str]:
     return base64.b64encode(drawn.content).decode(), drawn.width, ""
 
 
-def _note(output: NotebookNode, number: int, kind: str, width: float) -> None:
+def _note(output: NotebookNode, number: int, kind: str, width: float, wanted: str) -> None:
+    said = said_width(wanted, "")
+    shown = said_attributes(*said) if said else f"pdfwidth={shown_width(width)}"
     output.setdefault("metadata", {})["autoflow"] = {
-        "attributes": f'"picture of cell {number}",pdfwidth={shown_width(width)}',
+        "attributes": f'"picture of cell {number}",{shown}',
         "kind": kind,
     }
 
@@ -151,6 +155,20 @@ def _note(output: NotebookNode, number: int, kind: str, width: float) -> None:
 def shown_width(width: float) -> str:
     """Say how wide a picture of so many pixels is to be in a PDF; what is nearly as wide as the page gets all of it."""
     return "100%" if width > 0.6 * TEXT_WIDTH else f"{width * 0.75:g}pt"
+
+
+def said_width(width: str, style: str) -> tuple[float, str] | None:
+    """Read how wide HTML says that a picture is: a number, and ``px`` or ``%``."""
+    match = SAID_WIDTH.fullmatch(width.strip()) or STYLED_WIDTH.search(style)
+    return (float(match.group(1)), match.group(2) or "px") if match and float(match.group(1)) > 0 else None
+
+
+def said_attributes(number: float, unit: str) -> str:
+    """Write the width that HTML says as attributes, for a PDF and for a page of HTML."""
+    if unit == "%":
+        shown = f"{min(number, 100):g}%"
+        return f"pdfwidth={shown},width={shown}"
+    return f"pdfwidth={min(number, TEXT_WIDTH) * 0.75:g}pt,width={number:g}"
 
 
 def raster(content: bytes) -> Drawn:

@@ -54,7 +54,7 @@ OLD_TEMPLATES = DictLoader({"asciidoc.tpl": "{% extends 'asciidoc/index.asciidoc
 """Names that templates for older versions of nbconvert extend."""
 
 
-RAW_HTML = re.compile(r"autoflow-html-([0-9a-f]*)")
+RAW_HTML = re.compile(r"autoflow-html-([01])-([0-9a-f]*)")
 """What stands in the place of HTML among markdown until it is known which cell it is of."""
 
 FOLDED_CODE = r"ifdef::backend-html5\[\]\n.*?\nendif::\[\]\n"
@@ -116,7 +116,7 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
 def prepare() -> None:
     """Have ready what all reports need, before processes are forked for them."""
     import_module("pypdfium2")
-    convert_all(["a *text*"], str)
+    convert_all(["a *text*"], lambda text, _: text)
     markdown_text("a *text*")
     visible_text("<p>text</p>")
     _exporter(config_file(TEMPLATE)).from_notebook_node(nbformat.v4.new_notebook())
@@ -206,7 +206,7 @@ class Content:
     html_texts: Mapping[str, str]
     """What a reader sees of HTML."""
     notices: list[Notice]
-    others: Callable[[str], str]
+    others: Callable[..., str]
     """Converts HTML that no cell has, as a template may make."""
 
 
@@ -220,22 +220,29 @@ def _convert(notebook: NotebookNode, pictures: Pictures) -> Content:
     """
     notices: list[Notice] = []
     missing: list[str] = []
-    html: dict[str, Converted] = {}
+    html: dict[tuple[str, bool], Converted] = {}
 
-    def converted(number: int, text: str) -> str:
-        if text not in html:
-            html[text] = convert(text, pictures)
-        notices.extend(Notice(number, f"{what} cannot be in a report") for what in html[text].lost)
-        if html[text].empty:
+    def converted(number: int, text: str, *, nested: bool = False) -> str:
+        if (text, nested) not in html:
+            html[text, nested] = convert(text, pictures, nested=nested)
+        made = html[text, nested]
+        notices.extend(Notice(number, f"{what} cannot be in a report") for what in made.lost)
+        if made.empty:
             notices.append(Notice(number, "a table has no rows"))
-        missing.extend(f"cell {number}: {what}" for what in html[text].missing)
-        return html[text].asciidoc
+        missing.extend(f"cell {number}: {what}" for what in made.missing)
+        return made.asciidoc
 
     texts = list(_markdown_of(notebook))
-    markdown = convert_all((text for _, text in texts), lambda raw: f"autoflow-html-{raw.encode().hex()}")
+    markdown = convert_all(
+        (text for _, text in texts), lambda raw, nested: f"autoflow-html-{nested:d}-{raw.encode().hex()}"
+    )
     for text, number in {text: number for number, text in reversed(texts)}.items():
         pieces = RAW_HTML.split(markdown[text])
-        pieces[1::2] = [converted(number, bytes.fromhex(piece).decode()) for piece in pieces[1::2]]
+        pieces[2::3] = [
+            converted(number, bytes.fromhex(piece).decode(), nested=nested == "1")
+            for nested, piece in zip(pieces[1::3], pieces[2::3], strict=True)
+        ]
+        del pieces[1::3]
         try:
             markdown[text] = bring_files("".join(pieces), pictures, f"cell {number}: ")
         except PictureError as error:
@@ -248,11 +255,15 @@ def _convert(notebook: NotebookNode, pictures: Pictures) -> Content:
         raise PictureError("; ".join(dict.fromkeys(missing)))
     return Content(
         markdown,
-        {text: each.asciidoc for text, each in html.items()},
-        {text: each.text for text, each in html.items()},
+        {text: each.asciidoc for (text, nested), each in html.items() if not nested},
+        {text: each.text for (text, nested), each in html.items() if not nested},
         notices,
-        lambda text: convert(text, pictures).asciidoc,
+        lambda text, nested=False: convert(text, pictures, nested=nested).asciidoc,
     )
+
+
+def _placeholder(html: str, nested: bool) -> str:
+    return f"autoflow-html-{nested:d}-{html.encode().hex()}"
 
 
 def _unmarked_head(body: str) -> str:

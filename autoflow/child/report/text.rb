@@ -16,6 +16,8 @@ module AutoFlow
   module Printed
     # lines that do not stand alone at the foot of a page
     TOGETHER = 3
+    # points of the smallest letters, which lines are printed in that are a little too long
+    SMALLEST = 6.5
     Face = Struct.new(:family, :width)
 
     def convert_listing(node)
@@ -37,19 +39,33 @@ module AutoFlow
       text = node.content.gsub(REFERENCE) { $1.to_i.chr('UTF-8') }
       top, right, bottom, left = expand_padding_value(@theme.code_padding)
       theme_font(:code) do
-        height = calc_line_metrics(@base_line_height).height
-        faces = faces_of_letters
-        lines = text.split("\n", -1).flat_map { |line| folded(line.delete(UNSEEN), bounds.width - left - right, faces) }
-        until lines.empty?
-          count = [((cursor - top - bottom) / height).floor, lines.size].min
-          if count < [TOGETHER, lines.size].min && !at_page_top?
-            advance_page
-          else
-            ink_lines(lines.shift([count, 1].max), height, [top, bottom, left], faces)
-          end
+        room = bounds.width - left - right
+        lines = text.delete(UNSEEN).split("\n", -1)
+        font_size(size_for(lines, room)) do
+          faces = faces_of_letters
+          ink_pages(lines.flat_map { |line| folded(line, room, faces) }, [top, bottom, left], faces)
         end
       end
       theme_margin(:block, :bottom, next_enclosed_block(node))
+    end
+
+    # Choose smaller letters where all lines fit then.
+    def size_for(lines, room)
+      widest = (lines.map(&:length).max || 0) * width_of('W')
+      fitting = font_size * room / [widest, room].max
+      fitting < SMALLEST ? font_size : fitting
+    end
+
+    def ink_pages(lines, padding, faces)
+      height = calc_line_metrics(@base_line_height).height
+      until lines.empty?
+        count = [((cursor - padding[0] - padding[1]) / height).floor, lines.size].min
+        if count < [TOGETHER, lines.size].min && !at_page_top?
+          advance_page
+        else
+          ink_lines(lines.shift([count, 1].max), height, padding, faces)
+        end
+      end
     end
 
     # Find for each letter the face that has it, once.
