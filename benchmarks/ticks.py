@@ -22,11 +22,12 @@ from pathlib import Path
 from autoflow.app import open_context
 from autoflow.context import Context
 from autoflow.dates import listed_at
+from autoflow.decision import due_runs, ready_days
 from autoflow.definitions import Definitions
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs import key_maker
-from autoflow.sensor import Executor, due_runs, ready_days, tick
+from autoflow.sensor import Executor, tick
 from autoflow.settings import Settings, load_settings
 from benchmarks.measure import peak_resident_mb
 from benchmarks.workloads import FIRST_DATE, write_notebook

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from autoflow.clock import utc_now
@@ -17,13 +17,13 @@ from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import is_asked_for, list_age, moment
+from autoflow.decision import due_runs, list_age, moment, ready_days, why_due
 from autoflow.definitions import Keep
 from autoflow.errors import ExitCode
-from autoflow.model import History, Latest, RecordedAttempt, RunReader, to_be_removed
-from autoflow.runs import AttemptState, Run, RunKey
+from autoflow.model import RecordedAttempt, RunReader, to_be_removed
+from autoflow.runs import AttemptState
 from autoflow.schedule import LATEST, Schedule, next_tick
-from autoflow.sensor import concurrency_of, due_runs, ready_days
+from autoflow.sensor import concurrency_of
 from autoflow.settings import Settings
 from autoflow.wording import counted, parameters_text, seconds_text
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=True) as reader:
         listed = _listed(options, reader, now)
-        history, interrupted = reader.history(), reader.interrupted()
+        standing = reader.history()
         ready = ready_days(definitions, listed, now)
         removals = [
             removal
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             if workflow.keep != Keep()
             for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
         ]
-        decision = due_runs(definitions, asyncio.run(Ledger(reader).unsettled(definitions, ready)), history, now)
+        decision = due_runs(definitions, asyncio.run(Ledger(reader).unsettled(definitions, ready)), standing, now)
         silence, running = reader.silence(), reader.attempts(states=[AttemptState.RUNNING])
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 "reference_date": run.reference_date,
                 "workflow": run.workflow.name,
                 "parameters": run.parameters,
-                "reason": _reason(run, history, interrupted),
+                "reason": why_due(standing, run.key),
                 "expected_seconds": lengths[run.workflow.name],
             }
             for run in decision.due
@@ -111,17 +111,6 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) -> ListedDates:
     listed = read_dates_file(options.dates, now) if options.dates else listed_dates(reader)
     return listed if options.at is None else listed.until(options.at, now)
-
-
-def _reason(run: Run, history: History, interrupted: Mapping[RunKey, Latest]) -> str:
-    request, failures = history.requests.get(run.key), history.failed.get(run.key)
-    if request is not None and is_asked_for(request, failures):
-        return f"{'repair' if request.repairs else 'run'} requested at {moment(request.asked)}"
-    if failures is not None:
-        return f"failed {counted(failures.attempts, 'time')}; due for a retry"
-    if run.key in interrupted:
-        return f"run {interrupted[run.key].run} was {interrupted[run.key].state}"
-    return "new, and its stencil is complete"
 
 
 def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:

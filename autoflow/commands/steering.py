@@ -44,7 +44,6 @@ from autoflow.errors import AutoflowError, ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, Standing
 from autoflow.notebooks import executed_with
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
-from autoflow.schedule import why_excluded
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
 from autoflow.wording import counted, parameters_text
@@ -155,7 +154,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
             elif date not in available or answer.missing:
                 left_out.append(f"{where}: {why_no_data(situation, answer, available)}")
             else:
-                excluded += why_excluded(trigger, date) is not None
+                excluded += answer.state is RunState.EXCLUDED
                 run = build_run(definitions.workflows[options.workflow], trigger, date)
                 runs.append(run)
                 rows.append(_row(run, answer.state.value, answer.reason))

@@ -22,6 +22,7 @@ from autoflow import sensor
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context, WriteProbe, recorded
 from autoflow.daemon.definitions_file import DefinitionsFile
+from autoflow.decision import first_retry
 from autoflow.definitions import Definitions, Keep
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
 from autoflow.messages import Messenger
@@ -414,7 +415,7 @@ def set_back(life: Life) -> bool:
         with suppress(sqlite3.Error):
             context.store.set_right(now)
         if life.executor.retry_at is not None:
-            life.executor.retry_at = sensor.first_retry(agenda.definitions, context.store.read.history())
+            life.executor.retry_at = first_retry(agenda.definitions, context.store.read.history())
         agenda.retry_at = agenda.retry_at and min(agenda.retry_at, now + dt.timedelta(seconds=LONGEST_PAUSE))
         life.messenger.look()
     return True

@@ -1,9 +1,19 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What a reference date is for a trigger, and why: pure functions, with the time as an argument."""
+"""What a run is, and why: pure functions, with the time as an argument, for all that starts, shows or tells of runs."""
 
-from autoflow.decision.attempts import is_asked_for, is_given_up, is_skipped, next_try
+from autoflow.decision.due import (
+    CountedDays,
+    Decision,
+    asked_runs,
+    counted_days,
+    decide,
+    due_runs,
+    first_retry,
+    ready_days,
+    still_due,
+)
 from autoflow.decision.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.decision.overview import (
     Answer,
@@ -16,27 +26,41 @@ from autoflow.decision.overview import (
     moment,
     span,
     spans,
+    why_due,
     why_no_data,
 )
+from autoflow.decision.triggers import triggers_by_run, wanted_runs
+from autoflow.decision.verdict import Verdict, judge, judge_failures
 
 __all__ = [
     "WHAT_TO_DO",
     "Answer",
+    "CountedDays",
+    "Decision",
     "Row",
     "Situation",
+    "Verdict",
+    "asked_runs",
     "available_for",
     "calendar",
     "changed_inputs",
     "changed_notebooks",
+    "counted_days",
+    "decide",
+    "due_runs",
     "explain",
-    "is_asked_for",
-    "is_given_up",
-    "is_skipped",
+    "first_retry",
+    "judge",
+    "judge_failures",
     "list_age",
     "misfit",
     "moment",
-    "next_try",
+    "ready_days",
     "span",
     "spans",
+    "still_due",
+    "triggers_by_run",
+    "wanted_runs",
+    "why_due",
     "why_no_data",
 ]

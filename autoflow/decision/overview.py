@@ -4,7 +4,7 @@
 """Which dates are done, which are not, and why: one state for each trigger and date.
 
 Pure functions of what workflows.yml says, what FlowAPI lists and what the record says, for commands,
-pages and messages alike. The sensor decides by the same rules.
+pages and messages alike. The rule itself is in `autoflow.decision.verdict`, where a tick asks too.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from functools import reduce
 from operator import or_
 
 from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, ListedDates, Require, duration_text
-from autoflow.decision.attempts import is_asked_for, is_given_up, is_skipped, next_try
+from autoflow.decision.attempts import is_asked_for
+from autoflow.decision.verdict import PLAIN, Verdict, judge
 from autoflow.definitions import Definitions, Trigger
-from autoflow.model import Failures, Latest, Request, Silence, Skip, Standing
-from autoflow.runs import AttemptState, RunKey, RunState, key_maker, keys_of_days
+from autoflow.model import Failures, Request, Silence, Skip, Standing
+from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 from autoflow.schedule import reference_days, why_excluded
 from autoflow.wording import counted
 
@@ -119,14 +120,14 @@ def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str 
             rule = situation.definitions.data_rule(trigger)
             if rule not in available:
                 available[rule] = available_for(situation, trigger)
-            days = list(states(situation, trigger, first, last, available[rule]))
-            yield Row(trigger, first, [state for state, _ in days], [run for _, run in days])
+            days = list(verdicts(situation, trigger, first, last, available[rule]))
+            yield Row(trigger, first, [verdict.state for verdict, _ in days], [run for _, run in days])
 
 
-def states(
+def verdicts(
     situation: Situation, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
-) -> Iterator[tuple[RunState, int | None]]:
-    """Give a trigger's state for each date of a span, and the number of its run; linear in its length."""
+) -> Iterator[tuple[Verdict, int | None]]:
+    """Say for each date of a span what a trigger's run is, and give its number; linear in the length of the span."""
     standing = situation.standing
     retries = situation.definitions.workflows[trigger.workflow_name].retries
     days = range(first.toordinal(), last.toordinal() + 1)
@@ -134,76 +135,74 @@ def states(
     # of ten years one date alone may be asked for, and many times
     complete = frozenset(available.complete(trigger.date_stencil) & span)
     wanted, there = frozenset(reference_days(trigger, span)), frozenset(available.days & span)
-    latest, failed, requests, skips = standing.latest, standing.failed, standing.requests, standing.skips
-    live = {AttemptState.SUCCEEDED.value: RunState.SUCCEEDED, AttemptState.RUNNING.value: RunState.RUNNING}
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
-            yield RunState.EXCLUDED, None
+            yield PLAIN[RunState.EXCLUDED], None
             continue
-        newest = latest.get(key)
-        run = None if newest is None else newest.run
-        if newest is not None and newest.state in live:
-            yield live[newest.state], run
-            continue
-        request, failures, skip = requests.get(key), failed.get(key), skips.of(key, dt.date.fromordinal(day))
-        if skip is not None and is_skipped(skip, request):
-            state = RunState.SKIPPED
-        elif request is not None and is_asked_for(request, failures):
-            state = RunState.DUE
-        elif failures is not None:
-            state = RunState.GIVEN_UP if is_given_up(retries, failures) else RunState.FAILED
-        elif request is not None:
-            state = RunState.DUE
-        elif day not in wanted:
-            state = RunState.EXCLUDED
+        if day not in wanted:
+            by_dates = RunState.EXCLUDED
         elif day not in there:
-            state = RunState.NOT_AVAILABLE
+            by_dates = RunState.NOT_AVAILABLE
         else:
-            state = RunState.DUE if day in complete else RunState.WAITING
-        yield state, run
+            by_dates = RunState.DUE if day in complete else RunState.WAITING
+        newest = standing.latest.get(key)
+        verdict = judge(standing, key, dt.date.fromordinal(day), by_dates, retries)
+        yield verdict, None if newest is None else newest.run
 
 
 def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> Answer:
     """Say what becomes of a trigger and a date, and why."""
     available = available_for(situation, trigger)
-    ((state, _),) = states(situation, trigger, reference_date, reference_date, available)
+    ((verdict, run),) = verdicts(situation, trigger, reference_date, reference_date, available)
     rule = situation.definitions.data_rule(trigger)
     cdr_types = situation.listed.wanted(rule.cdr_types)
     try:
         key = key_maker(trigger)(reference_date)
         intervals = trigger.date_stencil.intervals(reference_date)
     except EmptyIntervalError as error:
-        return Answer(trigger, reference_date, state, str(error), None, cdr_types=cdr_types)
+        return Answer(trigger, reference_date, verdict.state, str(error), None, cdr_types=cdr_types)
     wanted = tuple(
         Wanted(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
         for start, end in intervals
     )
     standing = situation.standing
-    newest, failures, request = standing.latest.get(key), standing.failed.get(key), standing.requests.get(key)
-    skip = standing.skips.of(key, reference_date)
-    retries = situation.definitions.workflows[trigger.workflow_name].retries
-    again = next_try(retries, failures) if state is RunState.FAILED and failures is not None else None
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
     counts_from = {date: situation.listed.counts_from(date, rule) for date in uncounted}
     answer = Answer(
         trigger,
         reference_date,
-        state,
+        verdict.state,
         "",
         key,
-        run=newest.run if newest else None,
-        failures=failures,
-        next_try=again,
+        run=run,
+        failures=standing.failed.get(key),
+        next_try=verdict.retry_at,
         wanted=wanted,
         cdr_types=cdr_types,
         require=rule.require,
         lacking={date: lacking for date in uncounted if (lacking := situation.listed.lacking(date, rule))},
         counts_from={date: time for date, time in counts_from.items() if time is not None},
-        skip=skip,
-        request=request,
+        skip=standing.skips.of(key, reference_date),
+        request=standing.requests.get(key),
     )
-    return _with_reason(situation, answer, available, newest)
+    return replace(answer, reason=" ".join(_reasons(situation, answer, available)))
+
+
+def why_due(standing: Standing, key: RunKey) -> str:
+    """Say why a run is started, in words."""
+    request, failures, newest = standing.requests.get(key), standing.failed.get(key), standing.latest.get(key)
+    if request is not None and is_asked_for(request, failures):
+        return f"{'repair' if request.repairs else 'run'} requested at {moment(request.asked)}"
+    if failures is not None:
+        return f"{_how_failed(failures)}; due for a retry"
+    if newest is not None:
+        return f"run {newest.run} was {newest.state}"
+    return "new, and its stencil is complete"
+
+
+def _how_failed(failures: Failures) -> str:
+    return f"failed {counted(failures.attempts, 'time')}, last at {moment(failures.last)}"
 
 
 def why_no_data(situation: Situation, answer: Answer, available: AvailableDates) -> str:
@@ -247,11 +246,7 @@ def _ago(length: dt.timedelta) -> str:
     return "just now"
 
 
-def _with_reason(situation: Situation, answer: Answer, available: AvailableDates, newest: Latest | None) -> Answer:
-    return replace(answer, reason=" ".join(_reasons(situation, answer, available, newest)))
-
-
-def _reasons(situation: Situation, answer: Answer, available: AvailableDates, newest: Latest | None) -> Iterator[str]:
+def _reasons(situation: Situation, answer: Answer, available: AvailableDates) -> Iterator[str]:
     trigger, date, state = answer.trigger, answer.reference_date, answer.state
     if state in (RunState.SUCCEEDED, RunState.RUNNING):
         yield f"run {answer.run}"
@@ -260,26 +255,22 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates, ne
     elif state is RunState.EXCLUDED:
         yield why_excluded(trigger, date) or ""
     elif state in (RunState.FAILED, RunState.GIVEN_UP) and answer.failures is not None:
-        yield f"failed {counted(answer.failures.attempts, 'time')}, last at {moment(answer.failures.last)};"
+        yield f"{_how_failed(answer.failures)};"
         if state is RunState.GIVEN_UP:
             yield "it is out of retries and is not retried until requested"
-        elif answer.request is None and (excluded := why_excluded(trigger, date)):
-            yield f"it is not retried: {excluded}"
-        elif answer.request is None and (date not in available or answer.missing):
-            yield f"it is not retried while there is no data for {spans(answer.missing) or date}"
-        elif answer.next_try is not None and answer.next_try > situation.now:
+        elif answer.next_try is None:
+            excluded = why_excluded(trigger, date)
+            no_data = f" while there is no data for {spans(answer.missing) or date}"
+            yield f"it is not retried{f': {excluded}' if excluded else no_data}"
+        elif answer.next_try > situation.now:
             yield f"retried at {moment(answer.next_try)}"
         else:
             yield "retried at the next tick"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING):
         yield why_no_data(situation, answer, available)
-    elif answer.request is not None:
-        verb = "repair" if answer.request.repairs else "run"
-        yield f"{verb} requested at {moment(answer.request.asked)}; it goes first"
-    else:
-        yield "its stencil is complete; it runs at the next tick"
-        if newest is not None:
-            yield f"(run {newest.run} was {newest.state})"
+    elif answer.key is not None:
+        goes_first = answer.request is not None
+        yield f"{why_due(situation.standing, answer.key)}; it {'goes first' if goes_first else 'runs at the next tick'}"
 
 
 def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> str:

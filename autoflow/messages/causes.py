@@ -16,11 +16,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import is_given_up, is_skipped, moment, next_try, spans
+from autoflow.decision import Verdict, judge, moment, spans, wanted_runs
 from autoflow.definitions import Definitions, Retries, Trigger
-from autoflow.model import FailedRun, Failures, History, Known, Message, Skips
-from autoflow.runs import RunKey, key_maker
-from autoflow.schedule import why_excluded
+from autoflow.model import FailedRun, Known, Message, Standing
+from autoflow.runs import RunState, key_maker
 from autoflow.wording import counted, length_text
 
 GATHER = dt.timedelta(minutes=5)
@@ -45,7 +44,7 @@ class Scene:
     definitions: Definitions
     now: dt.datetime
     failing: Sequence[FailedRun] = ()
-    history: History = field(default_factory=History)
+    standing: Standing = field(default_factory=Standing)
     listed: ListedDates = field(default_factory=ListedDates)
     late: Sequence[Days] = ()
     """Days of each trigger that are late, in their order."""
@@ -86,21 +85,21 @@ class News:
 
 def current(scene: Scene) -> list[FailedRun]:
     """Leave out failed runs that nothing asks for any more, and those that are skipped."""
-    triggers: dict[str, list[tuple[Trigger, Callable[[dt.date], RunKey]]]] = {}
-    for trigger in scene.definitions.triggers:
-        triggers.setdefault(trigger.workflow_name, []).append((trigger, key_maker(trigger)))
-    history, kept = scene.history, []
-    for run in scene.failing:
-        request, skip = history.requests.get(run.key), history.skips.of(run.key, run.reference_date)
-        if run.workflow not in scene.definitions.workflows or (skip is not None and is_skipped(skip, request)):
-            continue
-        # with another stencil or other parameters it would be another run
-        if request is not None or any(
-            _key(key_of, run.reference_date) == run.key and why_excluded(trigger, run.reference_date) is None
-            for trigger, key_of in triggers.get(run.workflow, ())
-        ):
-            kept.append(run)
-    return kept
+    is_wanted, workflows = wanted_runs(scene.definitions), scene.definitions.workflows
+    return [
+        run
+        for run in scene.failing
+        if run.workflow in workflows
+        and _verdict(scene, run).state is not RunState.SKIPPED
+        and (run.key in scene.standing.requests or is_wanted(run.key, run.reference_date))
+    ]
+
+
+def _verdict(scene: Scene, run: FailedRun) -> Verdict:
+    """Say what a failed run is, as far as data are there for it."""
+    workflow = scene.definitions.workflows.get(run.workflow)
+    retries = workflow.retries if workflow else Retries()
+    return judge(scene.standing, run.key, run.reference_date, RunState.DUE, retries)
 
 
 def failures(scene: Scene, runs: Iterable[FailedRun]) -> Iterator[Cause]:
@@ -130,8 +129,7 @@ def given_up(scene: Scene, runs: Iterable[FailedRun]) -> dict[str, list[FailedRu
     """Find the failed runs that have had all their attempts, by workflow."""
     found: dict[str, list[FailedRun]] = {}
     for run in runs:
-        failed = scene.history.failed.get(run.key)
-        if failed is not None and is_given_up(scene.definitions.workflows[run.workflow].retries, failed):
+        if _verdict(scene, run).state is RunState.GIVEN_UP:
             found.setdefault(run.workflow, []).append(run)
     return found
 
@@ -172,21 +170,21 @@ def troubles(scene: Scene) -> Iterator[Cause]:
             yield Cause(name, "trouble", lines[0], scene.now, Message("trouble", lines[0], lines), PATIENCE)
 
 
-def not_done(
-    trigger: Trigger, retries: Retries, days: Days, skips: Skips, failures: Callable[[RunKey], Failures | None]
-) -> Days:
-    """Leave out, of a trigger's days that have not succeeded, what is skipped and what is given up."""
-    if retries.attempts is None and not skips.skips:
+def not_done(definitions: Definitions, unsettled: Sequence[Days], standing: Standing) -> list[Days]:
+    """Leave out, of each trigger's days that have not succeeded, what is skipped and what is given up."""
+    return [
+        _not_done(trigger, definitions.workflows[trigger.workflow_name].retries, days, standing)
+        for trigger, days in zip(definitions.triggers, unsettled, strict=False)
+    ]
+
+
+def _not_done(trigger: Trigger, retries: Retries, days: Days, standing: Standing) -> Days:
+    if not standing.failed and not standing.skips.skips:
         return days
-    key_of, kept = key_maker(trigger), []
-    for day in days:
-        date = dt.date.fromordinal(day)
-        key = key_of(date)
-        if skips.of(key, date) is None:
-            failed = None if retries.attempts is None else failures(key)
-            if failed is None or not is_given_up(retries, failed):
-                kept.append(day)
-    return Days.of(kept)
+    key_of = key_maker(trigger)
+    dates = map(dt.date.fromordinal, days)
+    states = ((date, judge(standing, key_of(date), date, RunState.DUE, retries).state) for date in dates)
+    return Days.of(date.toordinal() for date, state in states if state not in (RunState.SKIPPED, RunState.GIVEN_UP))
 
 
 def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt.datetime, dt.date] | None:
@@ -327,19 +325,15 @@ def _endings(
 def _is_skipped(scene: Scene, workflow: str, parameters_hash: str) -> bool:
     for run in scene.failing:
         if run.key == (workflow, parameters_hash):
-            return scene.history.skips.of(run.key, run.reference_date) is not None
+            return _verdict(scene, run).state is RunState.SKIPPED
     return False
 
 
 def _what_next(scene: Scene, group: Sequence[FailedRun]) -> str:
     retries = scene.definitions.workflows[group[0].workflow].retries
-    times, ended = [], 0
-    for run in group:
-        failed = scene.history.failed.get(run.key)
-        if failed is not None and is_given_up(retries, failed):
-            ended += 1
-        elif failed is not None:
-            times.append(next_try(retries, failed))
+    verdicts = [_verdict(scene, run) for run in group]
+    times = [verdict.retry_at for verdict in verdicts if verdict.retry_at is not None]
+    ended = sum(verdict.state is RunState.GIVEN_UP for verdict in verdicts)
     attempts = counted(retries.attempts or 0, "attempt")
     if ended == len(group):
         return f"Given up after {attempts}; to retry: autoflow rerun {group[-1].run}"
@@ -379,14 +373,6 @@ def _iso(group: Iterable[FailedRun]) -> tuple[str, ...]:
 
 def _name(*parts: object) -> str:
     return json.dumps(parts)
-
-
-def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:
-    try:
-        return key_of(date)
-    except ValueError:
-        # its stencil holds no day for this date
-        return None
 
 
 def _shell(word: str) -> str:

@@ -23,12 +23,12 @@ from typing import Self
 from autoflow.channels import SEND_TIMEOUT, channels_of, secret_of
 from autoflow.context import Context
 from autoflow.dates import Days
+from autoflow.decision import ready_days
 from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, News, Scene, news, next_late, not_done
-from autoflow.model import HEARTBEAT, History, Known, Message, Queued, joined, open_for_reading, signed, tidy
+from autoflow.model import HEARTBEAT, Known, Message, Queued, joined, open_for_reading, signed, tidy
 from autoflow.redaction import Redactor
-from autoflow.sensor import ready_days
 from autoflow.settings import Settings, current_secrets
 from autoflow.threads import to_end
 
@@ -309,16 +309,11 @@ def _look(
     reader = open_for_reading(settings.db_path, settings.places)
     try:
         known = {**reader.known(), **unrecorded}
-        definitions, skips = scene.definitions, reader.skips()
-        late = [
-            not_done(trigger, definitions.workflows[trigger.workflow_name].retries, days, skips, reader.failures)
-            for trigger, days in zip(definitions.triggers, unsettled, strict=False)
-        ]
+        definitions, standing = scene.definitions, reader.history()
+        late = not_done(definitions, unsettled, standing)
         told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
         failing = reader.failing(definitions.workflows, scene.most_failing or MOST_FAILING, told)
-        failed = {run.key: failures for run in failing if (failures := reader.failures(run.key))}
-        history = History(failed=failed, requests=reader.requests(), skips=skips)
-        scene = replace(scene, failing=failing, history=history, listed=reader.listed_dates(), late=late)
+        scene = replace(scene, failing=failing, standing=standing, listed=reader.listed_dates(), late=late)
         found = news(scene, known, reader.succeeded_since)
         times = [found.due, None if scene.working else next_late(scene.listed, definitions, scene.now)]
         return found, min((time for time in times if time is not None), default=None)

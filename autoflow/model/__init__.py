@@ -8,7 +8,6 @@ from autoflow.model.presence import Presence
 from autoflow.model.reader import (
     FailedRun,
     Failures,
-    History,
     Known,
     Latest,
     RecordedAttempt,
@@ -31,7 +30,6 @@ __all__ = [
     "Attempt",
     "FailedRun",
     "Failures",
-    "History",
     "Known",
     "Latest",
     "Message",

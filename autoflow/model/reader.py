@@ -93,18 +93,6 @@ class Skips:
 
 
 @dataclass(frozen=True)
-class History:
-    """What the record says of runs that are not simply new."""
-
-    settled: frozenset[RunKey] = frozenset()
-    """Those of the requests that succeeded since, or are running."""
-    failed: Mapping[RunKey, Failures] = field(default_factory=dict)
-    requests: Mapping[RunKey, Request] = field(default_factory=dict)
-    """Runs that somebody has asked for."""
-    skips: Skips = field(default_factory=Skips)
-
-
-@dataclass(frozen=True)
 class Standing:
     """What the record says of runs, as far as it decides what is to become of them."""
 
@@ -224,18 +212,23 @@ class RunReader:
     def close(self) -> None:
         self._connection.close()
 
-    def history(self) -> History:
-        """Read what decides, beside the dates, whether a run is due."""
+    def history(self) -> Standing:
+        """Read what decides, beside the dates and what is settled, whether runs are due."""
         requests = self.requests()
-        settled = (key for key in requests if self._is_settled(key))
-        return History(frozenset(settled), self._failed("", ()), requests, self.skips())
-
-    def _is_settled(self, key: RunKey) -> bool:
-        row = self._connection.execute(
-            "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state IN ('running', 'succeeded')",
-            key,
-        ).fetchone()
-        return row is not None
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, number, state FROM runs"
+            " WHERE state IN ('failed', 'interrupted', 'cancelled')"
+        )
+        latest = {
+            (workflow, parameters_hash): Latest(number, state) for workflow, parameters_hash, number, state in rows
+        }
+        for key in requests.keys() - latest.keys():
+            row = self._connection.execute(
+                "SELECT number, state FROM runs WHERE workflow = ? AND parameters_hash = ? AND state NOT NULL", key
+            ).fetchone()
+            if row is not None:
+                latest[key] = Latest(*row)
+        return Standing(latest, self._failed("", ()), requests, self.skips())
 
     def settled_keys(self, start: int, end: int) -> Iterator[tuple[int, set[RunKey]]]:
         """Read which runs succeeded or are running for the dates from ``start`` on and before ``end``.
@@ -262,14 +255,6 @@ class RunReader:
             " WHERE state IN ('running', 'succeeded') AND reference_date IS NULL"
         )
         return {(workflow, key) for workflow, key in rows}
-
-    def interrupted(self) -> dict[RunKey, Latest]:
-        """Read the runs whose newest attempt was interrupted or cancelled."""
-        rows = self._connection.execute(
-            "SELECT workflow, parameters_hash, number, state FROM runs"
-            " WHERE state IN ('failed', 'interrupted', 'cancelled') AND state != 'failed'"
-        )
-        return {(workflow, parameters_hash): Latest(number, state) for workflow, parameters_hash, number, state in rows}
 
     def standing(self, first: dt.date | None = None, last: dt.date | None = None) -> Standing:
         """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""

@@ -4,17 +4,14 @@
 """One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
 from autoflow.sensor.executor import Executor, concurrency_of, preload_of
-from autoflow.sensor.sensor import ask_flowapi, due_runs, first_retry, poll, ready_days, take_asked, tick
+from autoflow.sensor.sensor import ask_flowapi, poll, take_asked, tick
 
 __all__ = [
     "Executor",
     "ask_flowapi",
     "concurrency_of",
-    "due_runs",
-    "first_retry",
     "poll",
     "preload_of",
-    "ready_days",
     "take_asked",
     "tick",
 ]

@@ -11,17 +11,17 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
-from autoflow.dates import EmptyIntervalError, ListedDates
-from autoflow.decision import is_given_up, next_try
+from autoflow.dates import ListedDates
+from autoflow.decision import judge_failures, triggers_by_run
 from autoflow.definitions import Concurrency, Definitions
 from autoflow.errors import SettingsError, may_pass
-from autoflow.runs import AttemptState, Run, key_maker
+from autoflow.runs import AttemptState, Run
 from autoflow.settings import read_token
 from autoflow.wording import counted
 from autoflow.workflows import Slots, execute
@@ -201,11 +201,11 @@ class Executor:
         failures = self._context.store.read.failures(run.key)
         if failures is None:
             return
-        if is_given_up(run.workflow.retries, failures):
+        verdict = judge_failures(failures, run.workflow.retries)
+        if verdict.retry_at is None:
             logger.error("%s: given up after %s", run, counted(failures.attempts, "failed attempt"))
         else:
-            again = next_try(run.workflow.retries, failures)
-            self.retry_at = min(again, self.retry_at or again)
+            self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
 
 
 def concurrency_of(definitions: Definitions) -> Concurrency:
@@ -221,12 +221,8 @@ def preload_of(definitions: Definitions) -> Sequence[str] | None:
 
 def _cdr_types_of(definitions: Definitions, run: Run) -> tuple[str, ...] | None:
     """Find the CDR types that count for a run: those of the trigger that it is of, if there still is one."""
-    for trigger in definitions.triggers:
-        if trigger.workflow_name == run.workflow.name:
-            with suppress(EmptyIntervalError):
-                if key_maker(trigger)(run.reference_date) == run.key:
-                    return definitions.data_rule(trigger).cdr_types
-    return definitions.cdr_types
+    trigger = next(triggers_by_run(definitions)(run.key, run.reference_date), None)
+    return definitions.cdr_types if trigger is None else definitions.data_rule(trigger).cdr_types
 
 
 def names_of(runs: Iterable[Run], most: int = 3) -> str:

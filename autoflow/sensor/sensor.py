@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial, reduce
 from operator import or_
 
 from autoflow.context import Context, recorded
-from autoflow.dates import AvailableDates, DataRule, Days, ListedDates
-from autoflow.decision import WHAT_TO_DO, is_asked_for, is_given_up, is_skipped, misfit, moment, next_try
-from autoflow.definitions import Definitions, Trigger
+from autoflow.dates import Days, ListedDates
+from autoflow.decision import WHAT_TO_DO, Decision, asked_runs, counted_days, decide, moment, still_due
+from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.jobs import Jobs
-from autoflow.model import History
-from autoflow.runs import AttemptState, Run, RunKey, build_run, recorded_run
-from autoflow.schedule import reference_days
+from autoflow.runs import AttemptState
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Settings, Token, read_token
 from autoflow.threads import to_end
@@ -34,19 +31,6 @@ FEW, ROUNDS = 2_000, 10
 """Days that are decided about at once, and how often it is tried to do so in a thread where there are more."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a tick found: runs to be executed now, in order, and when to look at failed ones again."""
-
-    due: tuple[Run, ...]
-    retry_at: dt.datetime | None = None
-    """When the first of the failed runs that are not due yet will be; None when there are none."""
-    given_up: tuple[Run, ...] = ()
-    """Failed runs that have had all their attempts."""
-    misfits: tuple[str, ...] = ()
-    """Why some of the runs that somebody asked for cannot be made as workflows.yml is now."""
 
 
 async def tick(context: Context, definitions: Definitions, executor: Executor, *, patient: bool = True) -> Decision:
@@ -67,10 +51,8 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     token = read_token(context.settings, context.now())
     warn_of_expiry(context, token)
     listed = await poll(context, definitions, token, executor.stop)
-    now = context.now()
-    ready = ready_days(definitions, listed, now)
-    context.backlog.waiting = waiting_dates(definitions, listed, now, ready)
-    decision = await _decide(context, definitions, ready, patient=patient)
+    decision = await _decide(context, definitions, listed, patient=patient)
+    context.backlog.waiting = decision.waiting
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
@@ -80,18 +62,19 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     return decision
 
 
-async def _decide(context: Context, definitions: Definitions, ready: Sequence[Days], *, patient: bool) -> Decision:
+async def _decide(context: Context, definitions: Definitions, listed: ListedDates, *, patient: bool) -> Decision:
     """Decide what is due: in a thread where there is much of it, and again when something was recorded meanwhile."""
+    days = counted_days(definitions, listed, context.now())
     for patience in reversed(range(ROUNDS)):
-        unsettled = await context.ledger.unsettled(definitions, ready)
-        history, changes = context.store.read.history(), context.store.changes
-        decide = partial(due_runs, definitions, unsettled, history, context.now(), patient=patient)
+        unsettled = await context.ledger.unsettled(definitions, days.all)
+        standing, changes = context.store.read.history(), context.store.changes
+        decision_made = partial(decide, definitions, days.among(unsettled), standing, context.now(), patient=patient)
         if not patience or sum(map(len, unsettled)) <= FEW:
             break
-        decision = await to_end(decide)
+        decision = await to_end(decision_made)
         if changes == context.store.changes:
             return decision
-    return decide()
+    return decision_made()
 
 
 def tell_of_given_up(context: Context, decision: Decision) -> None:
@@ -204,123 +187,12 @@ def warn_of_types(
             context.conditions.begin(name, f"FlowAPI lists no dates for CDR type {cdr_type}", logging.WARNING)
 
 
-def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
-    """Find, for each trigger, the dates that it is for, that count, and whose stencil is complete."""
-    return [
-        reference_days(trigger, available.complete(trigger.date_stencil))
-        for trigger, available in _counting(definitions, listed, now)
-    ]
-
-
-def waiting_dates(definitions: Definitions, listed: ListedDates, now: dt.datetime, ready: Sequence[Days]) -> int:
-    """Count the dates of all triggers that count, and whose stencil is not complete."""
-    counting = zip(_counting(definitions, listed, now), ready, strict=True)
-    return sum(len(reference_days(trigger, available.days) - days) for (trigger, available), days in counting)
-
-
-def _counting(
-    definitions: Definitions, listed: ListedDates, now: dt.datetime
-) -> Iterator[tuple[Trigger, AvailableDates]]:
-    """Give each trigger with the dates that count for it."""
-    available: dict[DataRule, AvailableDates] = {}
-    for trigger in definitions.triggers:
-        rule = definitions.data_rule(trigger)
-        if rule not in available:
-            available[rule] = listed.available(rule, now)
-        yield trigger, available[rule]
-
-
-def due_runs(
-    definitions: Definitions,
-    unsettled: Sequence[Days],
-    history: History,
-    now: dt.datetime,
-    *,
-    patient: bool = True,
-) -> Decision:
-    """Decide which runs are to be executed now.
-
-    Parameters
-    ----------
-    definitions, history, now
-        All that the decision depends on, with:
-    unsettled
-        Days of each trigger that are ready and have not succeeded.
-    patient
-        Whether a failed run waits until its pause is over; attempts are counted either way.
-    """
-    asked = asked_runs(definitions, history, now, patient=patient)
-    due: dict[RunKey, Run] = {}
-    given_up = {run.key: run for run in asked.given_up}
-    retry_at: list[dt.datetime] = [] if asked.retry_at is None else [asked.retry_at]
-    for trigger, days in zip(definitions.triggers, unsettled, strict=True):
-        workflow = definitions.workflows[trigger.workflow_name]
-        for day in days:
-            run = build_run(workflow, trigger, dt.date.fromordinal(day))
-            if run.key in history.requests or history.skips.of(run.key, run.reference_date) is not None:
-                continue
-            failed = history.failed.get(run.key)
-            if failed is None:
-                due.setdefault(run.key, run)
-            elif is_given_up(workflow.retries, failed):
-                given_up[run.key] = run
-            elif patient and (again := next_try(workflow.retries, failed)) > now:
-                retry_at.append(again)
-            else:
-                due.setdefault(run.key, run)
-    # sorting is stable: runs of one date keep the order of the triggers
-    in_order = sorted(due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
-    # what somebody asked for is waited for
-    return Decision((*asked.due, *in_order), min(retry_at, default=None), tuple(given_up.values()), asked.misfits)
-
-
-def asked_runs(definitions: Definitions, history: History, now: dt.datetime, *, patient: bool = True) -> Decision:
-    """Decide which of the runs that somebody has asked for are to be executed now, in the order of asking."""
-    due: list[Run] = []
-    given_up: list[Run] = []
-    retry_at: list[dt.datetime] = []
-    misfits: list[str] = []
-    for key, request in history.requests.items():
-        skip = history.skips.of(key, request.reference_date)
-        # a workflow that is gone may come back
-        workflow = definitions.workflows.get(request.workflow)
-        if workflow is None or key in history.settled or (skip is not None and is_skipped(skip, request)):
-            continue
-        if why := misfit(definitions, request.workflow, request.parameters):
-            misfits.append(f"{request.workflow} {request.reference_date}: {why}")
-            continue
-        run, failures = recorded_run(workflow, request.parameters, key[1]), history.failed.get(key)
-        if failures is None or is_asked_for(request, failures):
-            due.append(run)
-        elif is_given_up(workflow.retries, failures):
-            given_up.append(run)
-        elif patient and (again := next_try(workflow.retries, failures)) > now:
-            retry_at.append(again)
-        else:
-            due.append(run)
-    return Decision(tuple(due), min(retry_at, default=None), tuple(given_up), tuple(misfits))
-
-
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
     """Put what somebody has just asked for first, and leave out what is to be skipped, with no look at FlowAPI."""
-    history = context.store.read.history()
-    asked = asked_runs(definitions, history, context.now())
-    kept = [
-        run
-        for run in executor.waiting
-        if run.key not in history.requests and history.skips.of(run.key, run.reference_date) is None
-    ]
+    standing = context.store.read.history()
+    asked = asked_runs(definitions, standing, context.now())
+    kept = still_due(executor.waiting, standing)
     tell_of_misfits(context, asked)
     times = [time for time in (asked.retry_at, executor.retry_at) if time is not None]
     work = Work(definitions, (*asked.due, *kept), context.store.read.listed_dates(), min(times, default=None))
     executor.take_up(work)
-
-
-def first_retry(definitions: Definitions, history: History) -> dt.datetime | None:
-    """Find when the first of the failed runs may be tried again."""
-    times = [
-        next_try(workflow.retries, failures)
-        for (name, _), failures in history.failed.items()
-        if (workflow := definitions.workflows.get(name)) and not is_given_up(workflow.retries, failures)
-    ]
-    return min(times, default=None)

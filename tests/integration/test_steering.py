@@ -18,6 +18,7 @@ import pytest
 from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
 from autoflow.dates.listed_dates import DataRule, listed_at
+from autoflow.decision.due import Decision, asked_runs, due_runs, ready_days
 from autoflow.decision.fitting import changed_inputs
 from autoflow.decision.overview import RunState, Situation, explain
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
@@ -27,7 +28,6 @@ from autoflow.model.recorded_times import TIMES
 from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run
-from autoflow.sensor.sensor import Decision, asked_runs, due_runs, ready_days
 from autoflow.settings.places import Places
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)

@@ -17,10 +17,10 @@ from unittest.mock import patch
 from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
 from autoflow.dates.listed_dates import ListedDates
-from autoflow.decision import attempts, overview
+from autoflow.decision import attempts, overview, verdict
 from autoflow.model import retention, store
 from autoflow.model.store import RunStore
-from autoflow.sensor import executor, sensor
+from autoflow.sensor import sensor
 from autoflow.workflows.slots import Slots
 
 Mutation = Callable[[], AbstractContextManager[Any]]
@@ -31,7 +31,7 @@ def _everywhere(name: str, value: Any) -> Mutation:
 
     @contextmanager
     def mutated() -> Iterator[None]:
-        places = [module for module in (attempts, overview, sensor, executor) if hasattr(module, name)]
+        places = [module for module in (attempts, overview, verdict) if hasattr(module, name)]
         patches = [patch.object(module, name, value) for module in places]
         for each in patches:
             each.start()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from autoflow.child.page.shared import Asked, Links, short
 from autoflow.dates import days_before
-from autoflow.decision import Row, Situation, calendar, is_given_up, list_age, next_try, span
+from autoflow.decision import Row, Situation, calendar, explain, list_age, span, triggers_by_run
 from autoflow.model import RecordedAttempt, RecordedNotebook, Standing
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
@@ -90,7 +90,7 @@ def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         "list_age": list_age(reader.last_poll(), reader.silence(), asked.now),
         "problems": request["problems"],
         "running": [_running(asked, run) for run in running],
-        "failures": [_failure(asked, run) for run in failed[:MOST_FAILURES]],
+        "failures": [_failure(asked, situation, run) for run in failed[:MOST_FAILURES]],
         "more_failures": max(totals[RunState.FAILED] + totals[RunState.GIVEN_UP] - MOST_FAILURES, 0),
         "reports": [_report(asked.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(asked.links),
@@ -133,24 +133,30 @@ def _failed_runs(asked: Asked, situation: Situation) -> list[RecordedAttempt]:
     return [attempt for number in numbers[:MOST_FAILURES] if (attempt := asked.reader.attempt(number))]
 
 
-def _failure(asked: Asked, run: RecordedAttempt) -> dict[str, Any]:
-    failures = asked.reader.standing(run.reference_date, run.reference_date).failed.get(run.key)
-    workflow = asked.definitions.workflows.get(run.workflow)
-    again = ""
-    if failures and workflow is None:
-        again = "not retried: its workflow was removed"
-    elif failures and workflow:
-        given_up = is_given_up(workflow.retries, failures)
-        moment = next_try(workflow.retries, failures)
-        again = "given up" if given_up else "" if moment <= asked.now else f"retried at {moment:%Y-%m-%d %H:%M}"
+def _failure(asked: Asked, situation: Situation, run: RecordedAttempt) -> dict[str, Any]:
     return {
         "run": run,
         "link": asked.links.page(f"runs/{run.run}"),
         "parameters": parameters_text(run.parameters),
         "error": short(run.failure or "", LONGEST_ERROR),
-        "again": again,
+        "again": _again(situation, run),
         "view": asked.links.view(run.failure.notebook if run.failure else None),
     }
+
+
+def _again(situation: Situation, run: RecordedAttempt) -> str:
+    """Say when a failed run is tried again."""
+    if run.workflow not in situation.definitions.workflows:
+        return "not retried: its workflow was removed"
+    if run.reference_date is None:
+        return ""
+    for trigger in triggers_by_run(situation.definitions)(run.key, run.reference_date):
+        answer = explain(situation, trigger, run.reference_date)
+        if answer.state is RunState.GIVEN_UP:
+            return "given up"
+        if answer.next_try is not None and answer.next_try > situation.now:
+            return f"retried at {answer.next_try:%Y-%m-%d %H:%M}"
+    return ""
 
 
 def _report(links: Links, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.listed_dates import ListedDates, listed_at
+from autoflow.decision.due import ready_days
 from autoflow.decision.overview import (
     DAY,
     RunState,
@@ -32,7 +33,6 @@ from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workfl
 from autoflow.model.reader import Failures, Latest, Request, Silence, Skip, Skips, Standing
 from autoflow.runs.runs import RunKey, build_run, key_maker
 from autoflow.schedule.cadence import why_excluded
-from autoflow.sensor.sensor import ready_days
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 LISTED = listed_at(

@@ -14,7 +14,7 @@ from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import listed_at
 from autoflow.definitions import Definitions, Notebook, Notify, Retries, Trigger, Workflow
 from autoflow.messages.causes import News, Scene, news, next_late
-from autoflow.model.reader import FailedRun, Failures, History, Known, Skip, Skips
+from autoflow.model.reader import FailedRun, Failures, Known, Skip, Skips, Standing
 from autoflow.runs.runs import Failure, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -32,8 +32,8 @@ def failed(day: int, cell: int = 3, id_: int | None = None, ended: dt.datetime =
 
 def scene(*failing: FailedRun, attempts: int = 1, skips: Skips | None = None, **others: Any) -> Scene:
     counted = {run.key: Failures(attempts, run.ended) for run in failing}
-    history = History(failed=counted, skips=skips or Skips())
-    return Scene(**{"definitions": DEFINITIONS, "now": NOW, "failing": failing, "history": history, **others})
+    standing = Standing(failed=counted, skips=skips or Skips())
+    return Scene(**{"definitions": DEFINITIONS, "now": NOW, "failing": failing, "standing": standing, **others})
 
 
 def told(found: News, known: dict[str, Known] | None = None) -> dict[str, Known]:

@@ -1,0 +1,202 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What a tick starts: the runs that are due or to be tried again, in order; the tick and its plan ask here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, ListedDates
+from autoflow.decision.fitting import misfit
+from autoflow.decision.verdict import Verdict, judge, judge_failures
+from autoflow.definitions import Definitions, Trigger
+from autoflow.model import Standing
+from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
+from autoflow.schedule import reference_days
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a tick found: runs to be executed now, in order, and when to look at failed ones again."""
+
+    due: tuple[Run, ...]
+    retry_at: dt.datetime | None = None
+    """When the first of the failed runs that are not due yet will be; None when there are none."""
+    given_up: tuple[Run, ...] = ()
+    """Failed runs that have had all their attempts."""
+    misfits: tuple[str, ...] = ()
+    """Why some of the runs that somebody asked for cannot be made as workflows.yml is now."""
+    waiting: int = 0
+    """How many dates of triggers wait for others."""
+
+
+@dataclass
+class _Found:
+    """What has been found of a decision so far."""
+
+    now: dt.datetime
+    patient: bool
+    due: dict[RunKey, Run] = field(default_factory=dict)
+    given_up: dict[RunKey, Run] = field(default_factory=dict)
+    retry_at: dt.datetime | None = None
+
+    def add(self, run: Run, verdict: Verdict) -> None:
+        if verdict.starts(self.now, patient=self.patient):
+            self.due.setdefault(run.key, run)
+        elif verdict.state is RunState.GIVEN_UP:
+            self.given_up[run.key] = run
+        elif verdict.retry_at is not None:
+            self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
+
+
+@dataclass(frozen=True)
+class CountedDays:
+    """Days of each trigger that it is for, and that count."""
+
+    ready: Sequence[Days]
+    """Those whose stencil is complete."""
+    waiting: Sequence[Days]
+    """The others."""
+
+    @property
+    def all(self) -> list[Days]:
+        return [one | other for one, other in zip(self.ready, self.waiting, strict=True)]
+
+    def among(self, days: Sequence[Days]) -> CountedDays:
+        """Leave those that are among some days."""
+        return CountedDays(
+            [one & those for one, those in zip(self.ready, days, strict=True)],
+            [one & those for one, those in zip(self.waiting, days, strict=True)],
+        )
+
+
+def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> CountedDays:
+    """Find, for each trigger, the dates that it is for and that count."""
+    ready = ready_days(definitions, listed, now)
+    counting = zip(_counting(definitions, listed, now), ready, strict=True)
+    return CountedDays(
+        ready, [reference_days(trigger, available.days) - days for (trigger, available), days in counting]
+    )
+
+
+def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
+    """Find, for each trigger, the dates that it is for, that count, and whose stencil is complete."""
+    return [
+        reference_days(trigger, available.complete(trigger.date_stencil))
+        for trigger, available in _counting(definitions, listed, now)
+    ]
+
+
+def _counting(
+    definitions: Definitions, listed: ListedDates, now: dt.datetime
+) -> Iterator[tuple[Trigger, AvailableDates]]:
+    """Give each trigger with the dates that count for it."""
+    available: dict[DataRule, AvailableDates] = {}
+    for trigger in definitions.triggers:
+        rule = definitions.data_rule(trigger)
+        if rule not in available:
+            available[rule] = listed.available(rule, now)
+        yield trigger, available[rule]
+
+
+def decide(
+    definitions: Definitions, unsettled: CountedDays, standing: Standing, now: dt.datetime, *, patient: bool = True
+) -> Decision:
+    """Decide what becomes of the days that have not succeeded; see `due_runs`."""
+    decision = due_runs(definitions, unsettled.ready, standing, now, patient=patient)
+    return replace(decision, waiting=_count_waiting(definitions, unsettled.waiting, standing))
+
+
+def due_runs(
+    definitions: Definitions,
+    unsettled: Sequence[Days],
+    standing: Standing,
+    now: dt.datetime,
+    *,
+    patient: bool = True,
+) -> Decision:
+    """Decide which runs are to be executed now.
+
+    Parameters
+    ----------
+    definitions, standing, now
+        All that the decision depends on, with:
+    unsettled
+        Days of each trigger that are ready and have not succeeded.
+    patient
+        Whether a failed run waits until its pause is over; attempts are counted either way.
+    """
+    asked = asked_runs(definitions, standing, now, patient=patient)
+    found = _Found(now, patient, given_up={run.key: run for run in asked.given_up}, retry_at=asked.retry_at)
+    for trigger, days in zip(definitions.triggers, unsettled, strict=True):
+        workflow = definitions.workflows[trigger.workflow_name]
+        for day in days:
+            run = build_run(workflow, trigger, dt.date.fromordinal(day))
+            if run.key not in standing.requests:
+                found.add(run, judge(standing, run.key, run.reference_date, RunState.DUE, workflow.retries))
+    # sorting is stable: runs of one date keep the order of the triggers
+    in_order = sorted(found.due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
+    # what somebody asked for is waited for
+    return Decision((*asked.due, *in_order), found.retry_at, tuple(found.given_up.values()), asked.misfits)
+
+
+def asked_runs(definitions: Definitions, standing: Standing, now: dt.datetime, *, patient: bool = True) -> Decision:
+    """Decide which of the runs that somebody has asked for are to be executed now, in the order of asking."""
+    found, misfits = _Found(now, patient), list[str]()
+    for key, request in standing.requests.items():
+        # a workflow that is gone may come back
+        workflow = definitions.workflows.get(request.workflow)
+        if workflow is None:
+            continue
+        # whatever data there are, and whatever the triggers say
+        verdict = judge(standing, key, request.reference_date, RunState.EXCLUDED, workflow.retries)
+        if verdict.state not in (RunState.DUE, RunState.FAILED, RunState.GIVEN_UP):
+            continue
+        if why := misfit(definitions, request.workflow, request.parameters):
+            misfits.append(f"{request.workflow} {request.reference_date}: {why}")
+        else:
+            found.add(recorded_run(workflow, request.parameters, key[1]), verdict)
+    return Decision(tuple(found.due.values()), found.retry_at, tuple(found.given_up.values()), tuple(misfits))
+
+
+def still_due(runs: Sequence[Run], standing: Standing) -> list[Run]:
+    """Leave out, of runs that are due by dates, those that somebody has asked for or skipped since."""
+    return [
+        run
+        for run in runs
+        if run.key not in standing.requests
+        and judge(standing, run.key, run.reference_date, RunState.DUE, run.workflow.retries).state
+        is not RunState.SKIPPED
+    ]
+
+
+def _count_waiting(definitions: Definitions, waiting: Sequence[Days], standing: Standing) -> int:
+    """Count the days of triggers that wait for others, and that nothing else is to be said of."""
+    skipped = {skip.workflow for skip in standing.skips.skips}
+    told_of = skipped.union(name for name, _ in (*standing.failed, *standing.requests))
+    count = 0
+    for trigger, days in zip(definitions.triggers, waiting, strict=True):
+        if trigger.workflow_name not in told_of:
+            count += len(days)
+            continue
+        key_of, retries = key_maker(trigger), definitions.workflows[trigger.workflow_name].retries
+        for date in map(dt.date.fromordinal, days):
+            try:
+                verdict = judge(standing, key_of(date), date, RunState.WAITING, retries)
+            except EmptyIntervalError:
+                continue
+            count += verdict.state is RunState.WAITING
+    return count
+
+
+def first_retry(definitions: Definitions, standing: Standing) -> dt.datetime | None:
+    """Find when the first of the failed runs may be tried again."""
+    verdicts = (
+        judge_failures(failures, workflow.retries)
+        for (name, _), failures in standing.failed.items()
+        if (workflow := definitions.workflows.get(name))
+    )
+    return min((verdict.retry_at for verdict in verdicts if verdict.retry_at is not None), default=None)

@@ -1,0 +1,274 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""All that starts, shows or tells of runs says the same of them, whatever is in the record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import yaml
+
+from autoflow import cli
+from autoflow.app import open_context
+from autoflow.child.page.run_page import why_page
+from autoflow.child.page.shared import Asked, Links
+from autoflow.child.page.status_page import SIGNS, status_page
+from autoflow.context.context import Context
+from autoflow.decision.overview import Answer, Situation, calendar, explain
+from autoflow.definitions import Definitions
+from autoflow.messages.causes import Scene, current, given_up
+from autoflow.model.reader import RunReader, Skip
+from autoflow.model.store import RunStore
+from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
+from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, RunState, build_run
+from autoflow.schedule.cadence import why_excluded
+from autoflow.sensor.executor import Executor
+from autoflow.sensor.sensor import tick
+from autoflow.settings.settings import load_settings
+from autoflow.web.metrics import Metrics
+from autoflow.web.pages import Outlook, Pages
+from tests.conftest import ROOT
+
+FIRST = dt.date(2016, 1, 1)
+DAYS = [FIRST + dt.timedelta(days=day) for day in range(5)]
+STEP = dt.timedelta(minutes=3)
+"""Between two things that happen: no multiple of it is the end of a pause."""
+
+WORKFLOWS = {
+    "workflows": [
+        {
+            "name": name,
+            "notebooks": {"glues": {"filename": "glues.ipynb", "parameters": {each: each for each in parameters}}},
+            **retries,
+        }
+        for name, parameters, retries in (
+            ("gives_up", ("reference_date", "unit"), {"retries": {"attempts": 2}}),
+            ("never_does", ("reference_date",), {}),
+        )
+    ],
+    "available_dates_sensor": {
+        "schedule": "0 0 1 1 *",
+        "workflows": [
+            {"workflow_name": "gives_up", "parameters": {"unit": "admin2"}, "date_stencil": [[-1, 1]]},
+            {"workflow_name": "gives_up", "parameters": {"unit": "admin3"}, "exclude": ["2016-01-03"]},
+            {
+                "workflow_name": "never_does",
+                "earliest_date": "2016-01-02",
+                "require": "all",
+                "cdr_types": ["calls", "sms"],
+            },
+        ],
+    },
+}
+
+WHAT = ["failed"] * 5 + ["asked"] * 2 + ["repair", "succeeded", "interrupted", "running", "skip", "unskip"]
+
+
+@dataclass
+class World:
+    """An AutoFlow about to tick."""
+
+    context: Context
+    definitions: Definitions
+    environment: dict[str, str]
+    now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    @property
+    def read(self) -> RunReader:
+        return self.context.store.read
+
+    def typed(self, *arguments: str) -> Any:
+        """Give the JSON that a command prints."""
+        printed = io.StringIO()
+        with patch.dict(os.environ, self.environment), contextlib.redirect_stdout(printed):
+            assert cli.main([*arguments, "--json"]) == 0
+        return json.loads(printed.getvalue())
+
+    def answers(self) -> dict[tuple[int, dt.date], Answer]:
+        """Explain each date of each trigger."""
+        situation = Situation(self.definitions, self.read.listed_dates(), self.read.standing(), self.now)
+        return {
+            (number, day): explain(situation, trigger, day)
+            for number, trigger in enumerate(self.definitions.triggers)
+            for day in DAYS
+        }
+
+    def tick(self) -> list[RunKey]:
+        """Tick, and give what would be started if there were a slot for each run, in order."""
+
+        async def ticked() -> list[RunKey]:
+            stop = asyncio.Event()
+            stop.set()
+            executor = Executor(self.context, stop)
+            await tick(self.context, self.definitions, executor)
+            return [run.key for run in executor.waiting]
+
+        async def listed(*_: object) -> dict[str, list[str]]:
+            return {
+                name: [day.isoformat() for day in dates] for name, dates in self.read.listed_dates().by_type.items()
+            }
+
+        with patch("autoflow.sensor.sensor.ask_flowapi", listed):
+            return asyncio.run(ticked())
+
+
+@contextlib.contextmanager
+def world(seed: int) -> Iterator[World]:
+    chance = Random(seed)
+    calls, sms = ([f"{day}" for day in DAYS if chance.random() > 0.15] for _ in range(2))
+    happenings = [
+        (chance.choice(WHAT), chance.randrange(3), chance.choice(DAYS)) for _ in range(chance.randrange(5, 50))
+    ]
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        inputs = Path(directory) / "inputs"
+        inputs.mkdir()
+        (inputs / "workflows.yml").write_text(yaml.safe_dump(WORKFLOWS))
+        shutil.copy(ROOT / "tests" / "notebooks" / "glues.ipynb", inputs)
+        environment = {
+            "AUTOFLOW_INPUTS_DIR": str(inputs),
+            "AUTOFLOW_OUTPUTS_DIR": f"{directory}/outputs",
+            "FLOWAPI_URL": "http://127.0.0.1:9",
+            "FLOWAPI_TOKEN": TOKEN,
+        }
+        definitions = read_definitions(inputs / "workflows.yml")
+        with open_context(load_settings(environment), environment, Progress()) as context:
+            made = World(context, definitions, environment)
+            moment = made.now - STEP * (len(happenings) + 1)
+            context.store.record_poll({"calls": calls, "sms": sms}, moment)
+            for what, number, day in happenings:
+                moment += STEP
+                trigger = definitions.triggers[number]
+                run = build_run(definitions.workflows[trigger.workflow_name], trigger, day)
+                happen(context.store, what, run, moment)
+            yield made
+
+
+def happen(store: RunStore, what: str, run: Run, now: dt.datetime) -> None:
+    """Let something happen to a run, as far as it can."""
+    newest = next(iter(store.read.attempts(key=run.key, limit=1)), None)
+    is_live = newest is not None and newest.state in ("running", "succeeded") and not newest.superseded
+    if what == "skip":
+        store.skip([Skip(run.workflow.name, run.reference_date, "", "no flights", now)])
+    elif what == "unskip":
+        store.unskip(run.workflow.name, [run.reference_date])
+    elif what == "asked":
+        store.ask_for([run], now)
+    elif what == "repair":
+        if newest and newest.state is AttemptState.FAILED:
+            store.ask_for([run], now, newest.attempt)
+    elif not is_live:
+        attempt = store.begin(run, now)
+        if what != "running":
+            store.finish(attempt, AttemptState(what), now, Failure("no") if what == "failed" else None)
+
+
+# a token without an end, of nobody
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int) -> None:
+    with world(seed) as made:
+        answers, triggers = made.answers(), made.definitions.triggers
+        states = {place: answer.state for place, answer in answers.items()}
+
+        # the calendar, in the command and by itself
+        shown = made.typed("calendar", "--from", f"{DAYS[0]}", "--to", f"{DAYS[-1]}")
+        assert states == {
+            (number, dt.date.fromisoformat(date)): state
+            for number, row in enumerate(shown)
+            for date, state in row["states"].items()
+        }
+        # the pages
+        assert_pages_agree(made, answers)
+        # what the tick starts is what the plan says, and what the calendar says
+        planned = [(run["workflow"], run["parameters"]) for run in made.typed("plan")["runs"]]
+        started = made.tick()
+        by_key = {answer.key: answer for answer in answers.values() if answer.key is not None}
+        assert [(key[0], parameters_of(made, by_key[key])) for key in started] == planned
+        assert sorted(started) == sorted(
+            key
+            for key, answer in by_key.items()
+            if answer.state is RunState.DUE
+            or (answer.state is RunState.FAILED and answer.next_try is not None and answer.next_try <= made.now)
+        )
+        # the metrics after it
+        pages = Pages(made.context, lambda: Outlook(made.now, made.definitions))
+        found = {
+            metric.name: metric.samples[0].value for metric in gauges(Metrics(made.context, pages)) if metric.samples
+        }
+        assert found["autoflow_due_runs"] == len(started)
+        assert found["autoflow_waiting_dates"] == Counter(states.values())[RunState.WAITING]
+        # what people are told of
+        scene = Scene(
+            made.definitions,
+            made.now,
+            failing=made.read.failing(made.definitions.workflows, 1000),
+            standing=made.read.history(),
+        )
+        runs = current(scene)
+        wanted = {
+            answer.key: answer.state
+            for (number, day), answer in answers.items()
+            if answer.key in made.read.requests() or why_excluded(triggers[number], day) is None
+        }
+        failed = {key for key, state in wanted.items() if state in (RunState.FAILED, RunState.GIVEN_UP)}
+        assert failed <= {run.key for run in runs}
+        assert RunState.SKIPPED not in {by_key[run.key].state for run in runs}
+        told = {run.key for group in given_up(scene, runs).values() for run in group}
+        assert told == {key for key, state in wanted.items() if state is RunState.GIVEN_UP}
+
+
+def gauges(metrics: Metrics) -> Iterator[Any]:
+    metrics.text(healthy=True)
+    return metrics.gauges()
+
+
+def parameters_of(made: World, answer: Answer) -> dict[str, Any]:
+    workflow = made.definitions.workflows[answer.trigger.workflow_name]
+    return dict(build_run(workflow, answer.trigger, answer.reference_date).parameters)
+
+
+def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Answer]) -> None:
+    request = {"next_tick": None, "doing": "", "problems": [], "progress": [], "workflow": ""}
+    links = Links(Path("/n"), Path("/r"), "./")
+
+    def page(maker: Any, **asked: Any) -> dict[str, Any]:
+        return maker(Asked({**request, **asked}, made.read, made.definitions, made.now, links))[1]
+
+    status = page(status_page)
+    if status["recent"] is not None:
+        cells = {
+            (number, day): cell.sign
+            for number, row in enumerate(status["recent"]["rows"])
+            for day, cell in zip(status["recent"]["days"], row, strict=True)
+        }
+        assert cells == {place: SIGNS[answers[place].state] for place in cells}
+    for day in DAYS[::2]:
+        for number in range(len(made.definitions.triggers)):
+            (said,) = page(why_page, date=f"{day}", trigger=f"{number}")["answers"]
+            answer = answers[number, day]
+            assert (said["state"], said["reason"]) == (answer.state.value, answer.reason)
+    rows = calendar(
+        Situation(made.definitions, made.read.listed_dates(), made.read.standing(), made.now), DAYS[0], DAYS[-1]
+    )
+    runs = {(number, day): run for number, row in enumerate(rows) for day, run in zip(DAYS, row.runs, strict=True)}
+    assert runs == {place: answer.run for place, answer in answers.items()}
