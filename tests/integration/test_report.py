@@ -657,6 +657,15 @@ def test_rows_beyond_the_paper_fail_the_report_with_the_cell(tmp_path: Path, mon
         convert(tmp_path, markdown("# T"), table)
 
 
+def test_a_picture_of_16_bits_is_seen(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.linspace(0, 65535, 400, dtype=np.uint16).reshape(20, 20)).save(buffer, "PNG")
+    convert(tmp_path, markdown("# T"), shown({"image/png": base64.b64encode(buffer.getvalue()).decode()}))
+    (picture,) = (tmp_path / "work space" / "document-1").glob("*.png")
+    with Image.open(picture) as brought:
+        assert brought.convert("L").getextrema() == (0, 255)
+
+
 IN_A_LIST = """# T
 
 1. first

@@ -14,8 +14,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from nbformat import NotebookNode, v4
+from PIL import Image
 from pypdf import PdfReader
+from pypdfium2 import PdfDocument
+from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_TEXT
 
+from autoflow.child.report.report import ReportError
 from tests.browser import CHROMIUM, browser
 from tests.integration.test_report import Pages, convert, markdown, plot, shown
 
@@ -60,6 +64,36 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         *(markdown(f"## Part {number}\n\n" + "ligne\n\n" * 60) for number in range(4)),
     ]
     return convert(directory, *cells, html=True, heading={**SHEET, "logo": str(logo)})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "shown_as"),
+    [("wide.png", (1200, 100), (195, 16)), ("tall.jpg", (80, 900), (3, 34)), ("tiny.png", (8, 8), (6, 6))],
+)
+def test_a_logo_stands_beside_the_name_of_its_owner(
+    tmp_path: Path, name: str, size: tuple[int, int], shown_as: tuple[int, int]
+) -> None:
+    Image.new("RGB", size, "teal").save(tmp_path / name)
+    heading = {**SHEET, "logo": str(tmp_path / name), "organisation": "Office of " + "Statistics " * 12}
+    pages = convert(tmp_path, markdown("# T"), heading=heading)
+    with PdfDocument(pages.path) as pdf:
+        (page,) = pdf
+        text_page = page.get_textpage()
+        (picture,) = page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE])
+        left, bottom, right, top = picture.get_bounds()
+        texts = page.get_objects(filter=[FPDF_PAGEOBJ_TEXT], textpage=text_page)
+        names = [text.get_bounds() for text in texts if "Statistics" in text.extract()]
+    assert (right - left, top - bottom) == pytest.approx(shown_as, abs=2)
+    assert names
+    assert all(box[2] < left for box in names)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\nxxxx", b"<svg/>"])
+def test_a_logo_that_is_none_fails_the_report(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "logo.png").write_bytes(content)
+    with pytest.raises(ReportError, match=r"^the logo logo\.png: (No such file|the picture is damaged)"):
+        convert(tmp_path, markdown("# T"), heading={**SHEET, "logo": str(tmp_path / "logo.png")})
 
 
 def test_a_report_says_who_publishes_it_once_and_in_its_language(published: Pages) -> None:

@@ -197,28 +197,27 @@ module AutoFlow
       logo = sanitize(said(doc, 'report-logo'))
       return if name.empty? && logo.empty?
 
-      float { ink_logo(logo) } unless logo.empty?
+      room = logo.empty? ? 0 : ink_logo(logo) + 12
       theme_font_cascade([:role_organisation]) do
-        height = name.empty? ? 0 : height_of_typeset_text(name, inline_format: true)
+        height = name.empty? ? 0 : indent(0, room) { height_of_typeset_text(name, inline_format: true) }
         float do
           move_down([(MASTHEAD - height) / 2, 0].max) unless logo.empty?
-          ink_prose(name, margin: 0, align: :left)
+          indent(0, room) { ink_prose(name, margin: 0, align: :left) }
         end unless name.empty?
-        move_down((logo.empty? ? height : MASTHEAD) + 8)
+        move_down([logo.empty? ? 0 : MASTHEAD, height].max + 8)
       end
       stroke_horizontal_rule(resolve_theme_color(:header_border_color, 'DDDDDD'), line_width: 0.5)
       move_down(16)
     end
 
+    # Draw a logo on the right, one of few dots no larger than they are, and give its width.
     def ink_logo(path)
-      room = { position: :right, vposition: :top }
-      if path.end_with?('.svg')
-        width, height = svg_size(path) || [3, 1]
-        scale = [bounds.width * 0.4 / width, MASTHEAD / height].min
-        svg(File.read(path, mode: 'r:UTF-8'), position: :right, width: width * scale)
-      else
-        image(path, fit: [bounds.width * 0.4, MASTHEAD], **room)
-      end
+      drawing = path.end_with?('.svg')
+      width, height = (drawing ? svg_size(path) : intrinsic_image_dimensions(path, path[/\w+$/]).values_at(:width, :height)) || [3, 1]
+      scale = [bounds.width * 0.4 / width, MASTHEAD / height.to_f, drawing ? nil : 1].compact.min
+      shown = { position: :right, width: width * scale }
+      float { drawing ? svg(File.read(path, mode: 'r:UTF-8'), **shown) : image(path, **shown) }
+      width * scale
     end
   end
 end

@@ -194,6 +194,9 @@ def raster(content: bytes) -> Drawn:
     plain = picture.format == "PNG" and picture.mode in ("RGB", "L", "P") and "transparency" not in picture.info
     if (plain and not picture.info.get("interlace")) or (picture.format == "JPEG" and picture.mode in ("RGB", "L")):
         return Drawn(content, picture.width)
+    if picture.mode.startswith("I"):
+        # of 16 bits, which would be white otherwise
+        picture = picture.convert("I").point(lambda level: level / 256).convert("L")
     if picture.mode not in ("RGB", "L", "1"):
         transparent = picture.convert("RGBA")
         picture = Image.new("RGB", transparent.size, "white")
