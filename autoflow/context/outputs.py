@@ -25,6 +25,9 @@ LATEST = "latest"
 """Directory in the reports' own, of links to the newest."""
 
 
+NEW = ".new"
+"""How the names of links and copies end until they replace those before them."""
+
 GROWING = ".autoflow-"
 """How the names of files begin that are being copied to another file system."""
 
@@ -104,6 +107,10 @@ class Outputs:
             for left in directory.glob(f"{glob.escape(GROWING + self._instance)}-*"):
                 with suppress(OSError):
                     left.unlink()
+        for pattern in (f"{LATEST}/.*{NEW}", f"{BY_DATE}/*/*/.*{NEW}"):
+            for left in self.reports.glob(pattern):
+                with suppress(OSError):
+                    left.unlink()
 
     def point(self, stems: tuple[str, str], finals: Sequence[Path]) -> None:
         """Let links in ``latest`` point at reports, unless they point at some of a later reference date.
@@ -146,18 +153,28 @@ class Outputs:
         if good and str(there.get("reference_date", "")) > str(fresh.get("reference_date", "")):
             return
         for final in finals:
-            growing = directory / f".{stem}{final.suffix}.new"
-            growing.unlink(missing_ok=True)
+            growing = directory / f".{stem}{final.suffix}{NEW}"
             try:
-                growing.symlink_to(os.path.relpath(final, directory))
+                _link_or_copy(final, growing)
+                growing.replace(directory / f"{stem}{final.suffix}")
             except OSError:
-                # a share without links
-                shutil.copyfile(final, growing)
-            growing.replace(directory / f"{stem}{final.suffix}")
+                with suppress(OSError):
+                    growing.unlink(missing_ok=True)
+                raise
 
     def release(self, path: Path) -> None:
         """Take a promise back."""
         self._reserved.discard(_folded(path))
+
+
+def _link_or_copy(final: Path, growing: Path) -> None:
+    growing.unlink(missing_ok=True)
+    try:
+        growing.symlink_to(os.path.relpath(final, growing.parent))
+    except OSError:
+        # a share without links
+        shutil.copyfile(final, growing)
+        _sync(growing)
 
 
 def _manifest(path: Path) -> Mapping[str, Any]:

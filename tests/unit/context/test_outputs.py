@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,66 @@ def test_reports_have_names_for_people_by_workflow_and_date(outputs: Outputs, mo
     names = {path.name: path.read_text() for path in directory.glob("*.pdf")}
     assert names == {"report-admin2.pdf": "again", "copied.pdf": "again"}
     assert not (directory / "copied.pdf").is_symlink()
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "a share without links"])
+@pytest.mark.parametrize("step", range(5))
+def test_names_are_right_after_a_kill_between_any_of_their_steps(
+    outputs: Outputs, monkeypatch: pytest.MonkeyPatch, step: int, *, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+    publish(outputs, "first", "2016-01-02")
+    file_all(outputs, "first")
+    if (child := os.fork()) == 0:
+        kill_before(step)
+        publish(outputs, "second", "2016-01-03")
+        file_all(outputs, "second")
+        os._exit(0)
+    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert killed == (-signal.SIGKILL if step < 4 else 0)
+    for directory in (outputs.reports / "latest", outputs.reports / "by-date" / "w" / "day"):
+        # whoever looks sees whole files all the time
+        assert {path.read_text() for path in directory.glob("*.pdf")} <= {"first", "second"}
+    outputs.sweep()
+    assert not list(outputs.reports.rglob(".*"))
+    # the run was interrupted, and is made again
+    publish(outputs, "third", "2016-01-03")
+    file_all(outputs, "third")
+    shown = {path.read_text() for path in outputs.reports.glob("latest/*.pdf")}
+    shown |= {path.read_text() for path in outputs.reports.glob("by-date/w/day/*.pdf")}
+    assert shown == {"third"}
+
+
+def file_all(outputs: Outputs, name: str) -> None:
+    outputs.file("w/day", STEMS, [outputs.reports / f"{name}.pdf", outputs.reports / f"{name}.json"])
+
+
+def kill_before(step: int) -> None:
+    """End this process before a name is replaced, after so many that were."""
+    replace, left = Path.replace, [step]
+
+    def or_die(path: Path, target: Path) -> Path:
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+        return replace(path, target)
+
+    Path.replace = or_die  # type: ignore[method-assign, assignment]
+
+
+def test_a_copy_that_cannot_be_finished_leaves_nothing(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+
+    def begin(_: Path, target: Path) -> None:
+        target.write_text("par")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", begin)
+    with pytest.raises(OSError, match="No space"):
+        publish(outputs, "first", "2016-01-02")
+    assert list((outputs.reports / "latest").iterdir()) == []
