@@ -53,6 +53,9 @@ DIRECTORIES: Mapping[str, Literal["run_dir", "shared_dir", "inputs_dir"]] = {
 }
 """Names that stand for directories, those of flowpyter-task among them, unless a parameter or a label has the name."""
 
+SEPARATOR, PREVIOUS = ".", "previous"
+"""In names of executed notebooks of other runs: ``previous.<label>`` and ``<workflow>.<label>``."""
+
 PRELOAD = ("flowclient", "geopandas", "matplotlib.pyplot", "numpy", "pandas", "scrapbook")
 """Modules that are imported ahead for notebooks that import them, where nothing else is asked for."""
 
@@ -197,13 +200,24 @@ class Workflow(WorkflowKeys):
 
     def wanted_parameters(self) -> set[str]:
         """Names that a trigger of this workflow has to give values to."""
-        return self.usable_parameters() - DIRECTORIES.keys()
+        return {name for name in self.usable_parameters() - DIRECTORIES.keys() if SEPARATOR not in name}
 
     def usable_parameters(self) -> set[str]:
         """Names that a trigger of this workflow may give values to."""
         labels = {notebook.label for notebook in self.notebooks}
         used = {name for notebook in self.notebooks for name in notebook.parameters.values()}
         return used - labels - AUTOMATIC_PARAMETERS
+
+    def other_runs(self, given: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Executed notebooks of other runs that notebooks ask for: the workflow, or `PREVIOUS`, and the label.
+
+        Parameters
+        ----------
+        given
+            Names that have a value already.
+        """
+        names = (name for name in sorted(self.usable_parameters() - set(given)) if SEPARATOR in name)
+        return {name: (whose, label) for name in names for whose, _, label in [name.rpartition(SEPARATOR)]}
 
     def directories(self, given: Collection[str]) -> dict[str, str]:
         """Directories that notebooks ask for, and the names by which they do.
@@ -223,6 +237,18 @@ class WorkflowEntry(Sheet, WorkflowKeys):
 
     notebooks: Annotated[Mapping[Name, NotebookEntry], Within({"min_length": 1})]
     """Notebooks by label."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Runs of another workflow that must have succeeded."""
+
+    workflow: Name
+    """The name of the workflow, which another trigger runs."""
+    dates: Stencil = REFERENCE_DATE_ONLY
+    """Its reference dates, as a stencil around the reference date of the run that needs them."""
+    parameters: Mapping[str, Any] | None = None
+    """Those of its trigger, where it has several."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +279,11 @@ class Trigger:
     """Whether any of the types is enough, or all must have a date, instead of what the sensor says."""
     lag: Lag = dt.timedelta()
     """How long after it appeared a date becomes available: days (`2`), or a duration (`36h`)."""
+    after: Literal["previous"] | None = None
+    """`previous`: the runs go in order of their dates, each when the one before has succeeded. Dates that `exclude`,
+    `dates` or `skip` leave out are passed over."""
+    needs: tuple[Need, ...] = ()
+    """Runs of other workflows that must have succeeded first."""
 
 
 @dataclass(frozen=True)

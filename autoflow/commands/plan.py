@@ -17,7 +17,7 @@ from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import due_runs, list_age, moment, ready_days, why_due
+from autoflow.decision import due_runs, list_age, moment, order_of, ready_days, why_due
 from autoflow.definitions import Keep
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RunReader, to_be_removed
@@ -46,7 +46,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             if workflow.keep != Keep()
             for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
         ]
-        decision = due_runs(definitions, asyncio.run(Ledger(reader).unsettled(definitions, ready)), standing, now)
+        unsettled = asyncio.run(Ledger(reader).unsettled(definitions, ready))
+        order = order_of(definitions, listed, now, reader.standing)
+        if order.ready:
+            unsettled = [days - order.held(definitions, number) for number, days in enumerate(unsettled)]
+        decision = due_runs(definitions, unsettled, standing, now)
         silence, running = reader.silence(), reader.attempts(states=[AttemptState.RUNNING])
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoflow.decision import Situation
+from autoflow.decision import Situation, order_of
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
 from autoflow.model import RecordedAttempt, RunReader, open_for_reading
@@ -49,7 +49,9 @@ def situation_of(
     last: dt.date | None = None,
 ) -> Situation:
     """Read what decides the states of a span of dates."""
-    return Situation(definitions, reader.listed_dates(), reader.standing(first, last), now)
+    listed = reader.listed_dates()
+    order = order_of(definitions, listed, now, reader.standing)
+    return Situation(definitions, listed, reader.standing(first, last), now, order)
 
 
 def triggers_of(definitions: Definitions, workflow: str) -> list[Trigger]:

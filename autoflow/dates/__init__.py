@@ -4,6 +4,7 @@
 """Days, stencils, and the dates that FlowAPI lists: the arithmetic of dates, without a clock."""
 
 from autoflow.dates.date_stencil import (
+    EVERY_DAY,
     REFERENCE_DATE_ONLY,
     AvailableDates,
     DateStencil,
@@ -18,6 +19,7 @@ from autoflow.dates.durations import LONGEST_DAYS, duration_text, parse_duration
 from autoflow.dates.listed_dates import CdrType, DataRule, ListedDates, Require, listed_at, read_dates_file
 
 __all__ = [
+    "EVERY_DAY",
     "LONGEST_DAYS",
     "REFERENCE_DATE_ONLY",
     "AvailableDates",

@@ -15,6 +15,7 @@ from autoflow.decision.due import (
     still_due,
 )
 from autoflow.decision.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
+from autoflow.decision.order import Order, has_order, order_of, skipped_days
 from autoflow.decision.overview import (
     Answer,
     Row,
@@ -37,6 +38,7 @@ __all__ = [
     "Answer",
     "CountedDays",
     "Decision",
+    "Order",
     "Row",
     "Situation",
     "Verdict",
@@ -50,12 +52,15 @@ __all__ = [
     "due_runs",
     "explain",
     "first_retry",
+    "has_order",
     "judge",
     "judge_failures",
     "list_age",
     "misfit",
     "moment",
+    "order_of",
     "ready_days",
+    "skipped_days",
     "span",
     "spans",
     "still_due",

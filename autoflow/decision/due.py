@@ -65,6 +65,13 @@ class CountedDays:
     def all(self) -> list[Days]:
         return [one | other for one, other in zip(self.ready, self.waiting, strict=True)]
 
+    def without(self, held: Sequence[Days]) -> CountedDays:
+        """Let some of the days that are ready wait."""
+        return CountedDays(
+            [one - those for one, those in zip(self.ready, held, strict=True)],
+            [one | (those & ready) for one, ready, those in zip(self.waiting, self.ready, held, strict=True)],
+        )
+
     def among(self, days: Sequence[Days]) -> CountedDays:
         """Leave those that are among some days."""
         return CountedDays(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from autoflow.definitions import AUTOMATIC_PARAMETERS, DIRECTORIES, Definitions, Workflow
+from autoflow.definitions import AUTOMATIC_PARAMETERS, Definitions, Workflow
 from autoflow.runs import source_stem
 from autoflow.wording import shown
 
@@ -28,7 +28,7 @@ def misfit(definitions: Definitions, workflow_name: str, parameters: Mapping[str
     if workflow is None:
         return f"workflows.yml no longer has a workflow {shown(workflow_name)}"
     given = parameters.keys() - AUTOMATIC_PARAMETERS
-    read = _names_read(workflow)
+    read = workflow.wanted_parameters()
     triggers = [trigger for trigger in definitions.triggers if trigger.workflow_name == workflow_name]
     if gained := sorted(read - given):
         wanting = next(each for each in workflow.notebooks if gained[0] in each.parameters.values())
@@ -87,13 +87,6 @@ def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], 
 def _is_made_of(filename: str, executed: Any) -> bool:
     """Whether a path can be that of an executed notebook, by its name."""
     return isinstance(executed, str) and PurePath(executed).name.startswith(f"{source_stem(filename)}__")
-
-
-def _names_read(workflow: Workflow) -> set[str]:
-    """Name the workflow parameters that notebooks take."""
-    labels = {notebook.label for notebook in workflow.notebooks}
-    names = {name for notebook in workflow.notebooks for name in notebook.parameters.values()}
-    return names - labels - AUTOMATIC_PARAMETERS - DIRECTORIES.keys()
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from operator import or_
 
 from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, ListedDates, Require, duration_text
 from autoflow.decision.attempts import is_asked_for
+from autoflow.decision.order import NO_ORDER, Order
 from autoflow.decision.verdict import PLAIN, Verdict, judge
 from autoflow.definitions import Definitions, Trigger
 from autoflow.model import Failures, Request, Silence, Skip, Standing
@@ -35,6 +36,19 @@ class Situation:
     listed: ListedDates
     standing: Standing
     now: dt.datetime
+    order: Order = NO_ORDER
+
+    def held(self, trigger: Trigger) -> Days:
+        """Find the days whose runs wait for other runs."""
+        if not self.order.ready:
+            return Days()
+        return self.order.held(self.definitions, self.definitions.triggers.index(trigger))
+
+    def waits_for(self, trigger: Trigger, date: dt.date) -> list[tuple[str, dt.date]]:
+        """Name the runs that a run waits for, by workflow and date."""
+        if not self.order.ready:
+            return []
+        return self.order.waits_for(self.definitions, self.definitions.triggers.index(trigger), date)
 
 
 @dataclass(frozen=True)
@@ -133,7 +147,7 @@ def verdicts(
     days = range(first.toordinal(), last.toordinal() + 1)
     span = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
-    complete = frozenset(available.complete(trigger.date_stencil) & span)
+    complete = frozenset((available.complete(trigger.date_stencil) & span) - situation.held(trigger))
     wanted, there = frozenset(reference_days(trigger, span)), frozenset(available.days & span)
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
@@ -267,10 +281,20 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates) ->
         else:
             yield "retried at the next tick"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING):
-        yield why_no_data(situation, answer, available)
+        if why := why_no_data(situation, answer, available):
+            yield why
+        if others := situation.waits_for(trigger, date):
+            yield _why_held(others)
     elif answer.key is not None:
         goes_first = answer.request is not None
         yield f"{why_due(situation.standing, answer.key)}; it {'goes first' if goes_first else 'runs at the next tick'}"
+
+
+def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:
+    """Name the first few of the runs that a run waits for."""
+    names = ", ".join(f"{workflow} {date}" for workflow, date in others[:3])
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return f"it waits for {counted(len(others), 'run')}: {names}{more} (`autoflow why` explains each)"
 
 
 def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> str:

@@ -544,6 +544,27 @@ class RunReader:
             for row in rows
         ]
 
+    def executed_notebooks(
+        self, workflow: str, label: str, start: dt.date, end: dt.date
+    ) -> Iterator[tuple[dt.date, Mapping[str, Any], Path]]:
+        """Read the executed notebooks of runs that have succeeded, with their dates and parameters, in order of dates.
+
+        Parameters
+        ----------
+        start, end
+            Reference dates, the end not among them.
+        """
+        rows = self._connection.execute(
+            "SELECT reference_date, parameters, notebook FROM runs JOIN attempts ON run = number"
+            " JOIN notebooks ON attempt_id = attempts.id WHERE workflow = ? AND runs.state = 'succeeded'"
+            " AND attempts.state = 'succeeded' AND superseded IS NULL AND label = ? AND notebook NOT NULL"
+            " AND reference_date >= ? AND reference_date < ? ORDER BY reference_date",
+            (workflow, label, start.isoformat(), end.isoformat()),
+        )
+        for date, parameters, notebook in rows:
+            if path := self._places.notebook(notebook):
+                yield dt.date.fromisoformat(date), json.loads(parameters), path
+
     def span(self, workflow: str) -> tuple[dt.date, dt.date] | None:
         """Give the first and the last reference date of a workflow's attempts; None when there are none."""
         first, last = self._connection.execute(

@@ -36,6 +36,7 @@ from autoflow.definitions import (
 )
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebooks import kernel_is_installed, looks_like_token, read_notebook
+from autoflow.parser.order import order_problems
 from autoflow.parser.schema import entry_in, validator
 from autoflow.parser.sheet import TEXTS, complaint, merged
 from autoflow.parser.yaml_reader import Document, KeyPath, read_yaml
@@ -235,6 +236,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             whole = ("workflows", first_one) not in faulty
             yield from _trigger_problems(document, path, trigger, outlines[first_one], whole=whole)
         yield from _twin_problems(document, path, trigger, seen)
+    yield from order_problems(document, triggers, {outline.name: outline for outline in outlines})
 
 
 def _empty_problems(document: Document) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,7 +24,7 @@ from autoflow.errors import SettingsError, may_pass
 from autoflow.runs import AttemptState, Run
 from autoflow.settings import read_token
 from autoflow.wording import counted
-from autoflow.workflows import Slots, execute
+from autoflow.workflows import Origin, Slots, execute
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ class Work:
     """The dates that were decided by, for the manifests of reports."""
     retry_at: dt.datetime | None = None
     """When the first of the failed runs that are not due yet will be."""
+    again: Callable[[], Awaitable[Sequence[Run]]] | None = None
+    """Finds what is due once more when a run has succeeded; None where no run waits for another."""
 
 
 class Watcher(Protocol):
@@ -136,14 +138,22 @@ class Executor:
                     await asyncio.wait({*self._running, changed}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     changed.cancel()
-                for task in [task for task in self._running if task.done()]:
+                done = [task for task in self._running if task.done()]
+                for task in done:
                     self._take_note(task)
+                if done and self._work.again and not self.stop.is_set():
+                    self._add(await self._work.again())
         finally:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
             for task in list(self._running):
                 self._take_note(task)
+
+    def _add(self, due: Sequence[Run]) -> None:
+        """Have runs wait that have become due since the decision."""
+        known = {run.key for run in (*self._running.values(), *self.waiting)}
+        self._context.backlog.due = [*self.waiting, *(run for run in due if run.key not in known)]
 
     def _startable(self) -> Run | None:
         """Find the first run that there is room for."""
@@ -172,8 +182,10 @@ class Executor:
                 self._held, self.retry_at = True, context.now()
                 return
             context.backlog.due = [each for each in self.waiting if each is not run]
-            seen = work.listed.listed(_cdr_types_of(work.definitions, run))
-            making = execute(context, run, token, self._slots, self.stop, seen)
+            trigger = next(triggers_by_run(work.definitions)(run.key, run.reference_date), None)
+            rule = work.definitions.data_rule(trigger) if trigger else work.definitions
+            origin = Origin(work.listed.listed(rule.cdr_types), trigger.needs if trigger else ())
+            making = execute(context, run, token, self._slots, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
@@ -217,12 +229,6 @@ def concurrency_of(definitions: Definitions) -> Concurrency:
 def preload_of(definitions: Definitions) -> Sequence[str] | None:
     """Give the modules that warm kernels import ahead; None where there are to be no warm kernels."""
     return definitions.preload if definitions.warm else None
-
-
-def _cdr_types_of(definitions: Definitions, run: Run) -> tuple[str, ...] | None:
-    """Find the CDR types that count for a run: those of the trigger that it is of, if there still is one."""
-    trigger = next(triggers_by_run(definitions)(run.key, run.reference_date), None)
-    return definitions.cdr_types if trigger is None else definitions.data_rule(trigger).cdr_types
 
 
 def names_of(runs: Iterable[Run], most: int = 3) -> str:

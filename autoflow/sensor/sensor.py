@@ -8,17 +8,30 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, reduce
 from operator import or_
 
 from autoflow.context import Context, recorded
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import WHAT_TO_DO, Decision, asked_runs, counted_days, decide, moment, still_due
+from autoflow.decision import (
+    WHAT_TO_DO,
+    CountedDays,
+    Decision,
+    Order,
+    asked_runs,
+    counted_days,
+    decide,
+    has_order,
+    moment,
+    skipped_days,
+    still_due,
+)
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.jobs import Jobs
-from autoflow.runs import AttemptState
+from autoflow.model import Standing
+from autoflow.runs import AttemptState, Run
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Settings, Token, read_token
 from autoflow.threads import to_end
@@ -56,7 +69,8 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
-    executor.take_up(Work(definitions, decision.due, listed, decision.retry_at))
+    again = _again(context, definitions, listed)
+    executor.take_up(Work(definitions, decision.due, listed, decision.retry_at, again))
     if executor.waiting:
         logger.info("%s due", counted(len(executor.waiting), "run is", "runs are"))
     return decision
@@ -68,13 +82,43 @@ async def _decide(context: Context, definitions: Definitions, listed: ListedDate
     for patience in reversed(range(ROUNDS)):
         unsettled = await context.ledger.unsettled(definitions, days.all)
         standing, changes = context.store.read.history(), context.store.changes
-        decision_made = partial(decide, definitions, days.among(unsettled), standing, context.now(), patient=patient)
+        undone = _without_held(context, definitions, days, days.among(unsettled), standing)
+        decision_made = partial(decide, definitions, undone, standing, context.now(), patient=patient)
         if not patience or sum(map(len, unsettled)) <= FEW:
             break
         decision = await to_end(decision_made)
         if changes == context.store.changes:
             return decision
     return decision_made()
+
+
+def _again(
+    context: Context, definitions: Definitions, listed: ListedDates
+) -> Callable[[], Awaitable[Sequence[Run]]] | None:
+    """Make the function that finds what is due once more when a run has succeeded that others may wait for."""
+    if not has_order(definitions):
+        return None
+
+    async def due() -> Sequence[Run]:
+        return (await _decide(context, definitions, listed, patient=True)).due
+
+    return due
+
+
+def _without_held(
+    context: Context, definitions: Definitions, days: CountedDays, unsettled: CountedDays, standing: Standing
+) -> CountedDays:
+    """Let runs wait that have to wait for others: one in progress has not succeeded."""
+    if not has_order(definitions):
+        return unsettled
+    running: dict[str, set[int]] = {}
+    for attempt in context.store.read.attempts(states=[AttemptState.RUNNING]):
+        if attempt.reference_date is not None:
+            running.setdefault(attempt.workflow, set()).add(attempt.reference_date.toordinal())
+    in_progress = [Days.of(running.get(trigger.workflow_name, ())) for trigger in definitions.triggers]
+    undone = [left | (ready & runs) for left, ready, runs in zip(unsettled.ready, days.ready, in_progress, strict=True)]
+    order = Order(days.ready, undone, skipped_days(definitions, days.ready, standing.skips))
+    return unsettled.without([order.held(definitions, number) for number in range(len(definitions.triggers))])
 
 
 def tell_of_given_up(context: Context, decision: Decision) -> None:
@@ -194,5 +238,6 @@ def take_asked(context: Context, definitions: Definitions, executor: Executor) -
     kept = still_due(executor.waiting, standing)
     tell_of_misfits(context, asked)
     times = [time for time in (asked.retry_at, executor.retry_at) if time is not None]
-    work = Work(definitions, (*asked.due, *kept), context.store.read.listed_dates(), min(times, default=None))
+    listed, again_at = context.store.read.listed_dates(), min(times, default=None)
+    work = Work(definitions, (*asked.due, *kept), listed, again_at, _again(context, definitions, listed))
     executor.take_up(work)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -31,6 +31,7 @@ from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
+from autoflow.workflows.other_runs import Origin, notebooks_of_others
 from autoflow.workflows.reports import Making, make_reports
 from autoflow.workflows.slots import Slots
 
@@ -51,7 +52,9 @@ class _Execution:
     """Executed notebooks by label, for those that read them."""
     reused: dict[str, RecordedNotebook] = field(default_factory=dict)
     """Notebooks that an earlier attempt has executed."""
-    availability: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
+    others: dict[str, Any] = field(default_factory=dict)
+    """Paths of executed notebooks of other runs, by the names that parameters are given."""
     sources: dict[str, str] = field(default_factory=dict)
     """Hashes by label of the notebooks as they were when they were executed."""
     read: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -72,7 +75,7 @@ async def execute(
     token: Token,
     slots: Slots,
     stop: asyncio.Event,
-    availability: Mapping[str, Sequence[str]] | None = None,
+    origin: Origin | None = None,
 ) -> AttemptState:
     """Make one attempt at a run, and record it.
 
@@ -86,8 +89,8 @@ async def execute(
         Bounds the notebooks and conversions that go on at a time, over all runs.
     stop
         Once set, no further notebook starts, and a run that is not complete by then is interrupted.
-    availability
-        The dates of each CDR type that FlowAPI listed, for the manifests of reports.
+    origin
+        What the decision that started it knew.
 
     Returns
     -------
@@ -112,7 +115,7 @@ async def execute(
     with context.steering.under_way(attempt), context.jobs.workspace() as workspace:
         directories = Directories(context, run, attempt.id, workspace)
         execution = _Execution(
-            context, run, attempt, token, slots, stop, availability=availability or {}, directories=directories
+            context, run, attempt, token, slots, stop, origin=origin or Origin(), directories=directories
         )
         try:
             state, failure = await _attempted(execution, repairs)
@@ -135,6 +138,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
     context, run, attempt = execution.context, execution.run, execution.attempt
     limit = asyncio.timeout(run.workflow.timeout)
     try:
+        execution.others.update(notebooks_of_others(context.store.read, run, execution.origin.needs))
         await execution.directories.open(repair=repairs is not None)
         if repairs is not None:
             await _reuse(execution, repairs)
@@ -396,7 +400,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 notebook=notebook,
                 executed=execution.executed,
                 sources=execution.sources,
-                availability=execution.availability,
+                availability=execution.origin.availability,
                 read=execution.read,
                 written=await execution.directories.written(),
             )
@@ -420,6 +424,7 @@ def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:
     """Find what the names that a notebook's parameters are given stand for."""
     known: dict[str, Any] = {
         **execution.directories.values,
+        **execution.others,
         **execution.run.parameters,
         "flowapi_url": execution.context.settings.flowapi_url,
         **{label: str(path) for label, path in execution.executed.items()},

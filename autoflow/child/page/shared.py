@@ -19,7 +19,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from autoflow.decision import Situation
+from autoflow.decision import Situation, order_of
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
 
@@ -76,7 +76,9 @@ class Asked:
 
     def situation(self, first: dt.date | None = None, last: dt.date | None = None) -> Situation:
         """Read what decides the states of a span of dates."""
-        return Situation(self.definitions, self.reader.listed_dates(), self.reader.standing(first, last), self.now)
+        listed = self.reader.listed_dates()
+        order = order_of(self.definitions, listed, self.now, self.reader.standing)
+        return Situation(self.definitions, listed, self.reader.standing(first, last), self.now, order)
 
 
 @cache

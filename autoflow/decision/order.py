@@ -1,0 +1,121 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Which runs wait for other runs: those before them (``after: previous``), and those of other workflows (``needs``)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+
+from autoflow.dates import EVERY_DAY, AvailableDates, Days, EmptyIntervalError, ListedDates
+from autoflow.decision.due import ready_days
+from autoflow.definitions import Definitions, Need, Trigger
+from autoflow.model import Skips, Standing
+from autoflow.runs import RunKey, RunState, key_maker
+
+
+@dataclass(frozen=True)
+class Order:
+    """How far the runs of each trigger are, as far as others wait for them; each with the days of all triggers."""
+
+    ready: Sequence[Days]
+    """Days that data are there for."""
+    undone: Sequence[Days]
+    """Those of them whose runs have not succeeded."""
+    skipped: Sequence[Days]
+    """Those of them that somebody wants left out."""
+
+    def held(self, definitions: Definitions, number: int) -> Days:
+        """Find the days of a trigger, by its place in the file, whose runs wait for other runs."""
+        trigger = definitions.triggers[number]
+        held = self.ready[number] - self._complete(definitions, trigger, self._done())
+        if trigger.after and (left := self._left(definitions, number)):
+            held |= self.undone[number] - Days.of([left.stretches[0][0]])
+        return (held & self.undone[number]) - self.skipped[number]
+
+    def waits_for(self, definitions: Definitions, number: int, date: dt.date) -> list[tuple[str, dt.date]]:
+        """Name the runs that a run waits for, by workflow and date."""
+        trigger, found = definitions.triggers[number], list[tuple[str, dt.date]]()
+        left = self._left(definitions, number)
+        if trigger.after and left and left.stretches[0][0] < date.toordinal():
+            found.append((trigger.workflow_name, dt.date.fromordinal(left.stretches[0][0])))
+        for need in trigger.needs:
+            there = AvailableDates(_of_need(definitions, need, self._done()))
+            found += [(need.workflow, missing) for missing in need.dates.missing(date, there)]
+        return found
+
+    def _done(self) -> list[Days]:
+        return [ready - undone for ready, undone in zip(self.ready, self.undone, strict=True)]
+
+    def _left(self, definitions: Definitions, number: int) -> Days:
+        """Find the days that those after them wait for: there are data for them, and for the runs that they need."""
+        complete = self._complete(definitions, definitions.triggers[number], self.ready)
+        return (self.undone[number] & complete) - self.skipped[number]
+
+    def _complete(self, definitions: Definitions, trigger: Trigger, days: Sequence[Days]) -> Days:
+        """Find the days for which all runs that are needed are among some days."""
+        theirs = (AvailableDates(_of_need(definitions, need, days)).complete(need.dates) for need in trigger.needs)
+        return reduce(and_, theirs, EVERY_DAY)
+
+
+def _of_need(definitions: Definitions, need: Need, days: Sequence[Days]) -> Days:
+    """Join the days of the triggers that make the runs that are needed."""
+    theirs = (each for trigger, each in zip(definitions.triggers, days, strict=True) if is_needed(need, trigger))
+    return reduce(or_, theirs, Days())
+
+
+NO_ORDER = Order((), (), ())
+
+
+def has_order(definitions: Definitions) -> bool:
+    """Whether any run waits for another."""
+    return any(trigger.after or trigger.needs for trigger in definitions.triggers)
+
+
+def order_of(definitions: Definitions, listed: ListedDates, now: dt.datetime, read: Callable[[], Standing]) -> Order:
+    """Find how far the runs of each trigger are, from the whole of a record, which is read where it is needed."""
+    if not has_order(definitions):
+        return NO_ORDER
+    standing, ready = read(), ready_days(definitions, listed, now)
+    undone = [
+        Days.of(day for day, key in _keys(trigger, days) if not _has_succeeded(standing, key))
+        for trigger, days in zip(definitions.triggers, ready, strict=True)
+    ]
+    return Order(ready, undone, skipped_days(definitions, ready, standing.skips))
+
+
+def skipped_days(definitions: Definitions, ready: Sequence[Days], skips: Skips) -> list[Days]:
+    """Find the days of each trigger that somebody wants left out."""
+    found = []
+    for trigger, days in zip(definitions.triggers, ready, strict=True):
+        wanted = (skip.reference_date for skip in skips.skips if skip.workflow == trigger.workflow_name)
+        among = days & Days.of(date.toordinal() for date in wanted)
+        keys = _keys(trigger, among)
+        found.append(Days.of(day for day, key in keys if skips.of(key, dt.date.fromordinal(day)) is not None))
+    return found
+
+
+def is_needed(need: Need, trigger: Trigger) -> bool:
+    """Whether a trigger makes the runs that are needed."""
+    if trigger.workflow_name != need.workflow:
+        return False
+    return need.parameters is None or dict(need.parameters) == dict(trigger.parameters)
+
+
+def _has_succeeded(standing: Standing, key: RunKey) -> bool:
+    latest = standing.latest.get(key)
+    return latest is not None and latest.state == RunState.SUCCEEDED
+
+
+def _keys(trigger: Trigger, days: Days) -> list[tuple[int, RunKey]]:
+    key_of, found = key_maker(trigger), []
+    for day in days:
+        try:
+            found.append((day, key_of(dt.date.fromordinal(day))))
+        except EmptyIntervalError:
+            continue
+    return found

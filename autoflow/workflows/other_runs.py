@@ -1,0 +1,67 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Executed notebooks of other runs: what ``previous.<label>`` and ``<workflow>.<label>`` stand for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoflow.definitions import PREVIOUS, Need
+from autoflow.model import RunReader
+from autoflow.runs import Run, own_parameters
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run knows of the decision that started it."""
+
+    availability: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """ISO dates of each CDR type that FlowAPI listed, for the manifests of reports."""
+    needs: Sequence[Need] = ()
+    """Those of its trigger."""
+
+
+def notebooks_of_others(reader: RunReader, run: Run, needs: Sequence[Need]) -> dict[str, Any]:
+    """Find the paths of executed notebooks of other runs that a run's notebooks ask for, by the names they have.
+
+    Returns
+    -------
+    dict
+        For ``previous.<label>`` a path, or None for the first run; for ``<workflow>.<label>`` a list of paths, in order
+        of dates.
+    """
+    by_workflow = {need.workflow: need for need in needs}
+    found: dict[str, Any] = {}
+    for name, (whose, label) in run.workflow.other_runs(run.parameters).items():
+        if whose == PREVIOUS:
+            found[name] = _previous(reader, run, label)
+        elif need := by_workflow.get(whose):
+            found[name] = _needed(reader, run, need, label)
+        else:
+            # its trigger has been removed since the run was asked for
+            found[name] = []
+    return found
+
+
+def _previous(reader: RunReader, run: Run, label: str) -> str | None:
+    own = own_parameters(run.parameters)
+    before = list(reader.executed_notebooks(run.workflow.name, label, dt.date.min, run.reference_date))
+    return next((str(path) for _, parameters, path in reversed(before) if own_parameters(parameters) == own), None)
+
+
+def _needed(reader: RunReader, run: Run, need: Need, label: str) -> list[str]:
+    days = {day for start, end in need.dates.intervals(run.reference_date) for day in _days(start, end)}
+    executed = reader.executed_notebooks(need.workflow, label, min(days), max(days) + dt.timedelta(days=1))
+    return [
+        str(path)
+        for date, parameters, path in executed
+        if date in days and (need.parameters is None or own_parameters(parameters) == need.parameters)
+    ]
+
+
+def _days(start: dt.date, end: dt.date) -> list[dt.date]:
+    return [start + dt.timedelta(days=day) for day in range((end - start).days)]

@@ -1,0 +1,67 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Runs that wait for other runs, and read what these executed."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import Deployment
+from tests.system.test_shared_data import printed, write_notebook
+
+WORKFLOWS = """
+workflows:
+  - name: aggregate
+    notebooks: {make: {filename: makes.ipynb, parameters: {date: reference_date, before: inputs_dir}}}
+  - name: report
+    notebooks:
+      write: {filename: makes.ipynb, parameters: {date: reference_date, before: previous.write}}
+      sum: {filename: sums.ipynb, parameters: {paths: aggregate.make}}
+available_dates_sensor:
+  schedule: null
+  order: newest
+  workflows:
+    - workflow_name: report
+      after: previous
+      needs: [{workflow: aggregate, dates: [[-1, 1]]}]
+    - workflow_name: aggregate
+"""
+
+MAKES = """
+import os
+print("made", date, "after", before)
+if date == "2016-01-02" and not os.path.exists("HEALED"):
+    raise ValueError("not healed")
+"""
+
+
+def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: Deployment) -> None:
+    deployment.write(WORKFLOWS)
+    healed = deployment.inputs / "healed"
+    write_notebook(deployment.inputs / "makes.ipynb", "date = before = ''", MAKES.replace("HEALED", str(healed)))
+    write_notebook(deployment.inputs / "sums.ipynb", "paths = []", "print(len(paths), *paths)")
+
+    planned = json.loads(deployment.run("plan", "--json").log)["runs"]
+    assert [run["workflow"] for run in planned] == ["aggregate", "aggregate"]
+    # 2016-01-01 of the report needs a date before, which there is none of
+    outcome = deployment.run()
+    assert outcome.code == 1
+    assert deployment.made("notebooks/*__report_*") == []
+    why = deployment.run("why", "report", "2016-01-02").log
+    assert "it waits for 1 run: aggregate 2016-01-02 (`autoflow why` explains each)" in why
+    calendar = json.loads(deployment.run("calendar", "--json").log)
+    states = {row["workflow"]: row["states"]["2016-01-02"] for row in calendar}
+    assert states == {"report": "waiting", "aggregate": "failed"}
+
+    healed.touch()
+    assert deployment.run().code == 0
+    # in the same tick, as soon as what it waits for has succeeded
+    (wrote,) = deployment.made("notebooks/makes__report_2016-01-02_*")
+    assert "made 2016-01-02 after None" in printed(wrote)
+    (summed,) = deployment.made("notebooks/sums__report_2016-01-02_*")
+    first, second = (
+        deployment.made("notebooks/makes__aggregate_*_*")[:1]
+        + deployment.made("notebooks/makes__aggregate_2016-01-02_*")[-1:]
+    )
+    assert printed(summed) == f"2 {first} {second}\n"
