@@ -43,7 +43,7 @@ COPY autoflow autoflow
 RUN pip install --no-cache-dir --no-deps . \
     && rm -rf build ./*.egg-info
 
-# Without a mount the outputs are lost with the container; they can be written by any user all the same.
+# Without a mount the outputs are lost with the container; they can be written by any user nevertheless.
 RUN install --directory --mode=0755 /mounts/inputs \
     && install --directory --mode=1777 /mounts/outputs
 
@@ -55,10 +55,10 @@ ENV AUTOFLOW_INPUTS_DIR=/mounts/inputs \
     HOME=/tmp \
     LANG=C.UTF-8
 
-# AUTOFLOW_HTTP=0.0.0.0:8080 serves a page to look at; the container's loopback is nobody else's. Publish the port
+# AUTOFLOW_HTTP=0.0.0.0:8080 serves a status page; the container's loopback is its own. Publish the port
 # with care: there is no password.
 #
-# Not the outputs: Python would import what somebody leaves there.
+# Not the outputs: Python would import what is left there.
 WORKDIR /
 
 # Any user will do (`--user 12345:0`) that can read the inputs and write the outputs.

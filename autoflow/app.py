@@ -16,7 +16,7 @@ from autoflow import sensor
 from autoflow.channels import channels_of
 from autoflow.clock import utc_now
 from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering
-from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
+from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, handle_requests, serve, sweep
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.jobs import Jobs
@@ -119,7 +119,7 @@ def run_on_schedule(
         return asyncio.run(serve(context, definitions, Notifier(environment), now=now))
 
 
-def obey_here(
+def carry_out_here(
     settings: Settings, environment: Mapping[str, str], progress: Progress, order: Mapping[str, Any]
 ) -> ExitCode:
     """Do what an order says in this process, where no other AutoFlow holds the record; see `Steering`."""
@@ -129,7 +129,7 @@ def obey_here(
         check_tools(definitions)
         token = read_token(settings, utc_now())
     with open_context(settings, environment, progress) as context:
-        answered = context.steering.obey(order, context.now(), definitions)
+        answered = context.steering.carry_out(order, context.now(), definitions)
         if "error" in answered:
             raise AutoflowError(answered["error"])
         return asyncio.run(_run_asked(context, definitions, token)) if order["do"] == "run" else ExitCode.OK
@@ -156,7 +156,7 @@ def check_token(
     definitions: Definitions,
     warm_process: WarmProcess | None = None,
 ) -> None:
-    """See that there is a usable token; where there is none people are told, since AutoFlow does not start.
+    """Check that there is a usable token; where there is none people are told, since AutoFlow does not start.
 
     Raises
     ------
@@ -214,7 +214,7 @@ async def _run_asked(context: Context, definitions: Definitions, token: Token | 
 
 @asynccontextmanager
 async def _working(context: Context, definitions: Definitions) -> AsyncIterator[tuple[Executor, Signals]]:
-    """Hear signals, and obey orders over the control socket, until all that is due is done."""
+    """Hear signals, and handle requests over the control socket, until all that is due is done."""
     agenda = Agenda(context.now(), definitions, doing="running once")
 
     async def unchanged() -> Definitions:
@@ -227,7 +227,7 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
         executor = Executor(context, signals.stop, index)
         async with (
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
-            beside(obey_orders(context, executor, index, unchanged)),
+            beside(handle_requests(context, executor, index, unchanged)),
         ):
             yield executor, signals
             if not signals.stop.is_set():

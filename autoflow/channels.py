@@ -31,7 +31,7 @@ def channels_of(notify: Notify, settings: Settings) -> tuple[str, ...]:
 
 
 def secret_of(channel: str, settings: Settings) -> dict[str, str]:
-    """Give the one secret that a channel needs, as an environment variable."""
+    """Return the secret that a channel needs, as an environment variable."""
     variable = VARIABLES[channel]
     return {variable: settings.message_secrets[variable]}
 

@@ -9,5 +9,5 @@ import datetime as dt
 
 
 def utc_now() -> dt.datetime:
-    """Read the clock: where a process begins, and nowhere else."""
+    """Read the clock; only where a process begins."""
     return dt.datetime.now(dt.UTC)

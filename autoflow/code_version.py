@@ -13,7 +13,7 @@ RESTART = "AutoFlow's code on disk has changed since it was started: restart Aut
 
 
 def code_on_disk() -> str:
-    """Tell by sizes and times of AutoFlow's files which code is on disk: in a checkout the version stays the same."""
+    """Identify the code on disk by the sizes and times of its files: in a checkout the version stays the same."""
     package = Path(__file__).parent
     said = []
     for directory, _, names in os.walk(package):

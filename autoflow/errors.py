@@ -31,7 +31,7 @@ PASSING = frozenset(
         *(errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EADDRINUSE, errno.EADDRNOTAVAIL),
     }
 )
-"""Errors of the operating system that come from the state that the machine is in, and not from what somebody wrote."""
+"""Errors of the operating system that come from the state of the machine, not from a mistake of the user."""
 
 SQLITE_PASSING = frozenset({5, 6, 7, 8, 9, 10, 13, 14, 15})
 """The same of sqlite, whose module is not imported for this: BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL,
@@ -68,7 +68,7 @@ class AutoflowError(Exception):
     exit_code = ExitCode.USER_MISTAKE
 
     def __init__(self, message: str, *, passing: bool = False) -> None:
-        """Take the message, and whether what it tells may pass by itself: then it is worth trying again."""
+        """Make an error whose cause may pass by itself, if ``passing``: then it is worth trying again."""
         super().__init__(message)
         if passing:
             self.exit_code = ExitCode.TRY_AGAIN

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Importing a library without what it would bring along and nobody here needs."""
+"""Importing a library without dependencies of it that are not needed here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    """Have a module missing for what is imported meanwhile, which can do without; afterwards it is there as ever."""
+    """Hide an optional dependency from what is imported meanwhile."""
     loaded = name in sys.modules
     if not loaded:
         # what is None here cannot be imported
@@ -27,7 +27,7 @@ def without(name: str) -> Iterator[None]:
 
 @contextmanager
 def without_openssl() -> Iterator[None]:
-    """Have no TLS, and Python's own hashes where it has them, for what is imported meanwhile.
+    """Hide OpenSSL from what is imported meanwhile: no TLS, and Python's own hashes.
 
     In AutoFlow itself nothing but children speak TLS, and OpenSSL would be a tenth of an idle daemon.
     """

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The log, written by a thread of its own: a reader that has stopped reading holds nobody up."""
+"""The log, written by a thread of its own: a reader that has stopped reading blocks nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def line(self, text: str) -> None:
-        """Have a line written, above the foot."""
+        """Queue a line, to be written above the status line."""
         with self._changed:
             if self._size + len(text) > MOST_WAITING:
                 self._lost += 1
@@ -62,7 +62,7 @@ class LogWriter:
             self._wake()
 
     def foot(self, text: str) -> None:
-        """Have the last line of a terminal drawn over; what nobody has seen yet is not drawn at all."""
+        """Redraw the last line of a terminal; only the newest text is drawn."""
         with self._changed:
             self._foot = text
             self._wake()
@@ -92,7 +92,7 @@ class LogWriter:
             if not self._write(text):
                 with self._changed:
                     self._lost += lines
-                # nobody reads, or the disk is full: there may be room again
+                # the reader has stopped, or the disk is full: there may be room again
                 time.sleep(0.1)
 
     def _write(self, text: str) -> bool:
@@ -106,7 +106,7 @@ class LogWriter:
         return _write(self._descriptor, text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
 
     def _next(self) -> tuple[str, int]:
-        """Take all that waits, and say how many lines it has."""
+        """Return all that is queued, and its number of lines."""
         lines = list(self._waiting)
         self._waiting.clear()
         self._size = 0
@@ -126,7 +126,7 @@ def _write(descriptor: int, data: bytes) -> bool:
         try:
             data = data[os.write(descriptor, data) :]
         except BlockingIOError:
-            # somebody who shares the stream has made it so
+            # another process that shares the stream has made it so
             select.select([], [descriptor], [], 1.0)
         except (OSError, ValueError):
             return False
@@ -156,12 +156,12 @@ class LogHandler(logging.Handler):
 
 
 def log_writer() -> LogWriter | None:
-    """Give the writer that the log goes to; None when logging is not set up."""
+    """Return the writer that the log goes to; None when logging is not set up."""
     handlers = logging.getLogger().handlers
     return next((handler.writer for handler in handlers if isinstance(handler, LogHandler)), None)
 
 
 def flush_log() -> None:
-    """Have the log written before anything else is."""
+    """Write what is queued now."""
     if (writer := log_writer()) is not None:
         writer.flush()

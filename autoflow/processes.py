@@ -16,7 +16,7 @@ ROUNDS = 50
 
 
 def leave_no_core() -> None:
-    """Have no image of this process's memory written when it crashes, nor of what it starts: the token is in it."""
+    """Disable core dumps of this process and its children: they would contain the token."""
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     # the hard limit stays: a notebook may ask for one of its own
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
@@ -97,7 +97,7 @@ def _marked(marker: bytes) -> set[int]:
     # at the end of every job: a Path for each process would take longer than to read it
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
-            # a process of somebody else, or one that has just gone, is not ours
+            # a process of another user, or one that has just ended, is not ours
             with suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
                 environment = file.read()
                 if environment.startswith(marker) or b"\0" + marker in environment:

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What a person at a terminal sees of work under way: one line that is drawn over again."""
+"""What a person at a terminal sees of work in progress: one line that is drawn over again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Progress:
         """Say that a kernel is kept, until there is a file ``release``."""
 
     def tasks(self) -> Mapping[Task, str]:
-        """Give how far each task under way is, as far as that is known."""
+        """Return how far each task in progress is, as far as that is known."""
         return {}
 
 
@@ -71,7 +71,7 @@ class RememberedProgress(Progress):
 
 
 class TerminalProgress(Progress):
-    """One line at the foot of a terminal, with all tasks under way."""
+    """One line at the foot of a terminal, with all tasks in progress."""
 
     watched = True
 

@@ -37,7 +37,7 @@ class Redactor:
         return text
 
     def redact_json(self, value: Any) -> Any:
-        """Take secrets out of every string in a JSON value, keys included."""
+        """Remove secrets from every string in a JSON value, keys included."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, dict):

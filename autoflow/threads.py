@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 async def to_end(work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-    """Do something in a thread, and see it end whoever is cancelled meanwhile: a thread cannot be ended."""
+    """Run a function in a thread, and wait for its end even when cancelled: a thread cannot be stopped."""
     doing = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
     try:
         return await asyncio.shield(doing)

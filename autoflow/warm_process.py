@@ -29,7 +29,7 @@ class WarmProcess:
     connection: socket.socket
 
     def end(self) -> None:
-        """End it, if nobody has used it."""
+        """End it, if it was not used."""
         self.connection.close()
         self.process.kill()
         self.process.wait()

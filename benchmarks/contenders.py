@@ -170,7 +170,7 @@ def prepare(venvs: Path) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Give this process's environment without what would lead AutoFlow to somebody's own record or FlowAPI.
+    """Return this process's environment without what would lead AutoFlow to somebody's own record or FlowAPI.
 
     All may keep bytecode, as they do where they are installed.
     """
@@ -186,7 +186,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def autoflow_environment(inputs: Path, outputs: Path, flowapi: FlowapiStandin) -> dict[str, str]:
-    """Give the settings of an AutoFlow that is measured."""
+    """Return the settings of an AutoFlow that is measured."""
     return {
         **clean_environment(),
         "PYTHONPATH": str(ROOT),

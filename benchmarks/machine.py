@@ -31,7 +31,7 @@ TOOLS = ("pandoc", "asciidoctor-pdf")
 
 
 def today() -> str:
-    """Give the date, UTC."""
+    """Return the date, UTC."""
     return dt.datetime.now(dt.UTC).date().isoformat()
 
 

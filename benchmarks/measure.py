@@ -37,7 +37,7 @@ class Cost:
     """Largest sum of proportional set sizes; None where memory was not sampled, since that takes time itself."""
 
     def times(self, factor: float) -> Cost:
-        """Give what so many times the work would take."""
+        """Return what so many times the work would take."""
         return replace(self, seconds=self.seconds * factor, cpu_seconds=self.cpu_seconds * factor)
 
 
@@ -140,13 +140,13 @@ class Quiet:
         return cls(time.monotonic(), busy, own)
 
     def others(self) -> float:
-        """Give how many cores others kept busy on average until now."""
+        """Return how many cores others kept busy on average until now."""
         now = Quiet.from_now_on()
         return max(now.busy - self.busy - (now.own - self.own), 0.0) / max(now.began - self.began, 0.001)
 
 
 def peak_resident_mb() -> float:
-    """Give this process's own peak.
+    """Return this process's own peak.
 
     Not `resource.getrusage`'s: that begins with what its parent held when this process was started.
     """

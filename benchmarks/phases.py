@@ -23,7 +23,7 @@ PHASES = (
 
 
 def phases(outputs: Path) -> Iterator[dict[str, float]]:
-    """Give the seconds of each phase, for each notebook that was executed.
+    """Yield the seconds of each phase, for each notebook that was executed.
 
     Parameters
     ----------

@@ -272,7 +272,7 @@ def compared(
     failures: Mapping[str, str],
     goals: Mapping[str, float],
 ) -> Iterable[Row]:
-    """Give rows of seconds, the first contender's as what the others are compared with."""
+    """Yield rows of seconds, the first contender's as what the others are compared with."""
     ours = [cost.seconds for cost in costs[rivals[0].name]]
     own = statistics.median(ours) if ours else None
     for rival in rivals:

@@ -22,13 +22,13 @@ PATIENCE = 60.0
 class HeldLoop(asyncio.SelectorEventLoop):
     """An event loop whose time stands still while there is anything to do, and then jumps to the next timer.
 
-    Where something real is under way, a child process or a thread, its time passes as real time does: nothing
+    Where something real is in progress, a child process or a thread, its time passes as real time does: nothing
     overtakes what is waited for.
 
     Parameters
     ----------
     busy
-        Says whether something real is under way that the loop itself does not know of.
+        Says whether something real is in progress that the loop itself does not know of.
     """
 
     def __init__(self, busy: Callable[[], bool] = lambda: False) -> None:

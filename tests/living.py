@@ -38,7 +38,7 @@ LONGEST = 10 * 86400.0
 
 
 class Life:
-    """A daemon under way, its clock, and what its log says."""
+    """A daemon in progress, its clock, and what its log says."""
 
     def __init__(self, context: Context, loop: HeldLoop, clock: Clock, log: pytest.LogCaptureFixture) -> None:
         self.context = context
@@ -55,7 +55,7 @@ class Life:
         return sum(words in message for message in self.messages())
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something, however long that takes; time jumps when nothing is under way."""
+        """Wait for something, however long that takes; time jumps when nothing is in progress."""
         try:
             await self._loop.until(condition, LONGEST)
         except TimeoutError:
@@ -63,7 +63,7 @@ class Life:
 
     @contextmanager
     def overtaking(self, kind: str, most: int = 1) -> Iterator[None]:
-        """Let time jump though so many jobs of a kind are under way: they hang."""
+        """Let time jump though so many jobs of a kind are in progress: they hang."""
         self._overtaken = kind, most
         try:
             yield

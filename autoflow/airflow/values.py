@@ -117,7 +117,7 @@ def parsed_moment(text: Any) -> Moment | None:
 
 
 def combined(node: ast.BinOp, left: Any, right: Any) -> Any:
-    """Give what an arithmetic operator makes of two values."""
+    """Return what an arithmetic operator makes of two values."""
     if isinstance(node.op, ast.Add):
         if isinstance(left, (str, Unknown)) or isinstance(right, (str, Unknown)):
             return joined(node, [left, right])
@@ -146,7 +146,7 @@ def _calculated(node: ast.BinOp, left: float, right: float) -> Any:
 
 
 def moved(moment: Moment, length: Length, sign: int) -> Moment | Unknown:
-    """Give the date that is so long before or after another."""
+    """Return the date that is so long before or after another."""
     year, month = divmod(moment.date.year * 12 + moment.date.month - 1 + sign * length.months, 12)
     with suppress(ValueError, OverflowError):
         date = dt.date(year, month + 1, min(moment.date.day, monthrange(year, month + 1)[1]))

@@ -170,7 +170,7 @@ def _seen(found: Iterable[Mapping[str, Given | Literal | Lost]]) -> dict[str, se
 def _parameters(
     workflow: _Workflow, task: Task, params: Mapping[str, Any]
 ) -> Iterator[tuple[str, Given | Literal | Lost]]:
-    """Give the parameters of a notebook, those that the operator adds among them."""
+    """Yield the parameters of a notebook, those that the operator adds among them."""
     held: Any = next((task.arguments[name] for name in PARAMETERS if task.arguments.get(name) is not None), {})
     if not isinstance(held, dict):
         text = held.source if isinstance(held, Unknown) else repr(held)

@@ -43,7 +43,7 @@ class Line:
         self._patience = patience
 
     def convert(self, arguments: Sequence[str], messages: Path, timeout: float) -> int | None:
-        """Have pages made.
+        """Convert a document.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Line:
         return self._connection.recv(MESSAGE)
 
     def close(self) -> None:
-        """Let go of it, in a process whose it is not."""
+        """Release it, in a process whose it is not."""
         self._connection.close()
 
 

@@ -25,7 +25,7 @@ from autoflow.child.hints import refusal_hint
 from autoflow.imports import without
 from autoflow.wording import printable
 
-# its command line, which nobody calls here, takes longer to import than all else
+# its command line, which is not used here, takes longer to import than all else
 with without("httpx._main"):
     import httpx
 

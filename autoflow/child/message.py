@@ -34,7 +34,7 @@ MOST_REDIRECTS = 5
 LONGEST_REASON = 500
 
 SUBMISSION, SUBMISSION_TLS, RELAY = 587, 465, 25
-"""Ports of mail servers: for those with a password, with TLS from the beginning, and for anybody."""
+"""Ports of mail servers: for those with a password, with TLS from the beginning, and without a password."""
 
 
 class NotSentError(Exception):
@@ -120,7 +120,7 @@ def _email(request: Mapping[str, Any]) -> Sequence[str]:
 
 
 class _BoundedReplies:
-    """What a mail server says, which may not go on for ever."""
+    """What a mail server says, bounded in length."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -130,7 +130,7 @@ class _BoundedReplies:
         line: bytes = self._file.readline(most)
         self._size += len(line)
         if self._size > LARGEST_REPLIES:
-            raise OSError("it says too much")
+            raise OSError("its response is too long")
         return line
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def last_state(text: str) -> str:
-    """Give what a terminal, and Jupyter, show of printed text in the end.
+    """Return what a terminal, and Jupyter, show of printed text in the end.
 
     Carriage returns and backspaces go back, and what follows is written over what was there.
     """

@@ -31,18 +31,18 @@ def die_with_parent(parent: int) -> None:
 
 
 def keep_orphans() -> None:
-    """Let daemons that a notebook starts stay below this process, where they are found."""
+    """Become the parent of orphaned descendants, so that daemons that a notebook starts are found."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def be_killed_first() -> None:
-    """Have the kernel's out-of-memory killer prefer this process, and what it starts, to AutoFlow."""
+    """Make the out-of-memory killer choose this process and its children before AutoFlow."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def replace_environment(environment: Mapping[str, str], marker: str) -> None:
-    """Take another environment, and let /proc tell its ``marker`` too.
+    """Replace the environment, also what /proc shows of its ``marker``.
 
     /proc/<pid>/environ shows the memory that a process was started with, which a fork copies. The
     value there is overwritten in place, and must be as long as the new one at least.

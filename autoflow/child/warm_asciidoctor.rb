@@ -10,7 +10,7 @@
 # PROGRAM is asciidoctor-pdf itself, PARENT the process without which this one ends. Standard input is a
 # socket over which others come; `autoflow.child.asciidoctor` has their far ends. Each message there is a
 # JSON object with "arguments" and "messages", the file for what the program prints. It is answered twice:
-# with the id of the process that has begun, and with its exit code. Where the far end is closed, nobody wants it any more.
+# with the id of the process that has begun, and with its exit code. Where the far end is closed, it is not wanted any more.
 
 require 'fiddle'
 require 'json'
@@ -53,13 +53,13 @@ end
 def answer(line, text)
   line.send(text.to_s, 0)
 rescue SystemCallError
-  # nobody is there to hear it
+  # no one is connected any more
 end
 
 die_with_parent(Integer(ARGV.fetch(1)))
 require 'asciidoctor/pdf'
 require 'asciidoctor/cli'
-# a collection of rubbish would copy the memory that all forks share
+# a garbage collection would copy the memory that all forks share
 GC.start
 
 own = Process.pid
@@ -93,7 +93,7 @@ loop do
     message = receive(line)
     if message.empty?
       running.each { |pid, caller| Process.kill(:KILL, pid) if caller.equal?(line) }
-      # what was killed is reaped later, and answers nobody
+      # what was killed is reaped later, without an answer
       lines.delete(line)
       line.close unless running.value?(line)
       next
@@ -103,7 +103,7 @@ loop do
       [woken, wake, *lines].each(&:close)
       $stdin.reopen(File::NULL)
       die_with_parent(own)
-      # a conversion under way is worth more, and ends with its parent anyway
+      # a conversion in progress is worth more, and ends with its parent anyway
       self.oom_score = usual_score
       convert(JSON.parse(message))
     end

@@ -4,7 +4,7 @@
 """A process that has imported what notebooks import, and forks one process for each job.
 
 Interpreter and libraries are most of what a short notebook costs. Here they are paid for once in a tick:
-a job is a fork, and so is the kernel below it (`autoflow.child.notebook.spare_kernel`). This process has a single
+a job is a fork, and so is its kernel (`autoflow.child.notebook.spare_kernel`). This process has a single
 thread, does no work of its own, and lives no longer than AutoFlow.
 """
 
@@ -140,11 +140,11 @@ class WarmParent:
         except RefusedError as error:
             self._answer(workspace, refused=str(error))
             return None
-        except Exception as error:  # noqa: BLE001  # the jobs that were forked already go on: they would die with this process
+        except Exception as error:  # noqa: BLE001  # the jobs that were forked already continue: they would end with this process
             self._answer(workspace, refused=f"{type(error).__name__}: {error}", defect=True)
             return None
         line = self._asciidoctor.line() if self._asciidoctor and request["kind"] == "report" else None
-        # a collection of rubbish would copy the memory that all forks share
+        # a garbage collection would copy the memory that all forks share
         gc.freeze()
         parent = os.getpid()
         with warnings.catch_warnings():
@@ -216,12 +216,12 @@ class WarmParent:
                     import_module(name)
 
     def _look_ahead(self) -> None:
-        """Have ready what a kind of job needs, while others run."""
+        """Prepare what a kind of job needs, while others run."""
         with suppress(Exception):
             import_module(f"autoflow.child.{self._ahead.pop()}").prepare()
 
     def _check(self) -> None:
-        """See that a fork would be as good as a process started anew.
+        """Check that a fork would be as good as a process started anew.
 
         Raises
         ------

@@ -21,11 +21,11 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     output: Path | None = options.output
     if output is not None:
         try:
-            # what somebody wrote is not overwritten
+            # an existing file is not overwritten
             with output.open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError:
-            raise AutoflowError(f"{output}: exists already; nothing was written: name another file") from None
+            raise AutoflowError(f"{output}: exists already; nothing was written; choose another file") from None
         except OSError as error:
             raise AutoflowError(f"{output}: cannot be written ({error.strerror})") from error
     comments = sum(line.lstrip().startswith("#") for line in text.splitlines())

@@ -135,8 +135,8 @@ def _place(url: str) -> dict[str, Any]:
         }
     except ValueError:
         raise AutoflowError(
-            "the address of the database cannot be read; expected postgresql://user:password@host:5432/database,"
-            " with what is special in a password as %40, %2F and the like"
+            "the address of the database is not valid; expected postgresql://user:password@host:5432/database,"
+            " with special characters in the password percent-encoded (%40, %2F)"
         ) from None
     return {"connect_timeout": PATIENCE, **{name: value for name, value in known.items() if value}}
 

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     present = [name for name in contents if (directory / name).exists() or (directory / name).is_symlink()]
     if present:
         raise AutoflowError(
-            f"{directory}: has {', '.join(present)} already; nothing was written: name another directory"
+            f"{directory}: has {', '.join(present)} already; nothing was written; choose another directory"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
         f"  export AUTOFLOW_INPUTS_DIR={_quoted(directory)} AUTOFLOW_OUTPUTS_DIR={_quoted(directory / 'outputs')}"
     )
     print_line("  export FLOWAPI_URL=...     # and FLOWAPI_TOKEN; `python -m examples.flowapi --help` has a stand-in")
-    print_line("  autoflow check             # is everything as it should be?")
+    print_line("  autoflow check             # validate settings and workflows.yml")
     print_line("  autoflow --run-once        # run what is due")
     return ExitCode.OK
 

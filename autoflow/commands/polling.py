@@ -19,7 +19,7 @@ from autoflow.settings import job_environment, load_settings, read_token
 
 
 def listed_dates(reader: RunReader) -> ListedDates:
-    """Give the dates that FlowAPI listed when it was asked last, and ask it where that has never been.
+    """Return the dates that FlowAPI listed when it was asked last, and ask it where that has never been.
 
     Raises
     ------

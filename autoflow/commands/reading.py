@@ -71,7 +71,7 @@ def triggers_of(definitions: Definitions, workflow: str) -> list[Trigger]:
 
 
 def check_span(first: dt.date | None, last: dt.date | None) -> None:
-    """See that ``--from`` is not later than ``--to``.
+    """Check that ``--from`` is not later than ``--to``.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def check_span(first: dt.date | None, last: dt.date | None) -> None:
 
 
 def check_length(first: dt.date, last: dt.date) -> None:
-    """See that a span, both ends in it, is one that can be looked at date by date.
+    """Check that a span, both ends in it, is one that can be looked at date by date.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
 
 
 def took(run: RecordedAttempt) -> float | None:
-    """Give the length of an attempt in seconds."""
+    """Return the length of an attempt in seconds."""
     return (run.ended - run.started).total_seconds() if run.ended and run.attempt else None
 
 

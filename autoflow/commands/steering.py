@@ -303,7 +303,7 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
             f"run {intent.order['run']} cannot be reached: no AutoFlow responds at {settings.control_socket};"
             " a run that a crash interrupted is retried at the next start"
         )
-    from autoflow.app import obey_here
+    from autoflow.app import carry_out_here
     from autoflow.log_writer import log_writer
     from autoflow.progress import progress_for
     from autoflow.signal_guard import guard
@@ -312,7 +312,7 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
     if intent.order["do"] == "run":
         # what runs here has to know where FlowAPI is
         settings = load_settings(os.environ)
-    code = obey_here(settings, os.environ, progress_for(log_writer()), intent.order)
+    code = carry_out_here(settings, os.environ, progress_for(log_writer()), intent.order)
     if options.json:
         print_json(_as_json(intent, len(intent.rows), None) | {"exit_code": int(code)})
     elif intent.order["do"] != "run":

@@ -50,7 +50,7 @@ def on_terminal() -> bool:
 
 
 def width() -> int:
-    """Give the columns that there are."""
+    """Return the columns that there are."""
     return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
 
 

@@ -161,7 +161,7 @@ def _directory(named: Path | None, settings: Settings, run: Run) -> Path:
 
 
 def _scratch(settings: Settings, directory: Path) -> Settings:
-    """Give settings with a record and outputs of their own, which tell nobody anything."""
+    """Return settings with a record and outputs of their own, which tell nobody anything."""
     return replace(
         settings,
         outputs_dir=directory,

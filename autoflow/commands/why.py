@@ -22,7 +22,7 @@ from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
 
 WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.FAILED}
-"""States of which it may matter what else is under way, and how old the list of dates is."""
+"""States of which it may matter what else is in progress, and how old the list of dates is."""
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:

@@ -112,13 +112,13 @@ def number_of(value: Any) -> float | None:
 
 
 def difference(old: Any, new: Any) -> float | None:
-    """Give by how much a number has grown; None where there are no two numbers."""
+    """Return by how much a number has grown; None where there are no two numbers."""
     one, other = number_of(old), number_of(new)
     return None if one is None or other is None else other - one
 
 
 def percent(old: Any, new: Any) -> float | None:
-    """Give by how many hundredths of itself a number has grown; None where that has no meaning, as of percentages."""
+    """Return by how many hundredths of itself a number has grown; None where that has no meaning, as of percentages."""
     one, grown = number_of(old), difference(old, new)
     return None if grown is None or not one or str(old).rstrip().endswith("%") else 100 * grown / abs(one)
 
@@ -146,7 +146,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float) -
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Give what a value consists of, each with the way to it: ``totals.calls[3]``."""
+    """Yield what a value consists of, each with the way to it: ``totals.calls[3]``."""
     if isinstance(value, Mapping) and (value or not name):
         for key, each in value.items():
             yield from _leaves(each, f"{name}.{key}" if name else str(key))
@@ -165,7 +165,7 @@ def _says_something(change: Change) -> bool:
 
 
 def _place(old: Cell, new: Cell) -> int:
-    """Give the position of a cell, in the new notebook if it is there."""
+    """Return the position of a cell, in the new notebook if it is there."""
     return new.position or old.position
 
 
@@ -213,7 +213,7 @@ def _table_change(old: Table, new: Table, where: str, tolerance: float) -> Table
 
 
 def _with_labels(old: Table, new: Table) -> tuple[Table, Table]:
-    """Let rows that have numbers only be known by the first column that tells them apart, whatever their order."""
+    """Identify rows without names by the first column that tells them apart, whatever their order."""
     if not (old.numbered and new.numbered):
         return old, new
     for column in old.columns:

@@ -21,7 +21,7 @@ class Conditions:
         self._tell: Callable[[], None] = lambda: None
 
     def follow(self, tell: Callable[[], None]) -> None:
-        """Let somebody know from now on when one begins or is over."""
+        """Call a function whenever a condition begins or ends."""
         self._tell = tell
 
     def begin(self, name: str, message: str, level: int = logging.ERROR) -> None:

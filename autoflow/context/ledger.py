@@ -32,7 +32,7 @@ class Ledger:
         self._settled: list[Days] = []
 
     async def unsettled(self, definitions: Definitions, ready: Sequence[Days]) -> list[Days]:
-        """Take away what is settled.
+        """Remove what is settled.
 
         Parameters
         ----------

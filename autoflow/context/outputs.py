@@ -36,7 +36,7 @@ NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
 
 
 class Outputs:
-    """The two directories of outputs, and the names in them that are promised to runs under way."""
+    """The two directories of outputs, and the names in them that are reserved for runs in progress."""
 
     def __init__(
         self, notebooks: Path, reports: Path, instance: str = "", check: Callable[[], None] = lambda: None
@@ -48,7 +48,7 @@ class Outputs:
         self.reports = reports
         self._reserved: set[str] = set()
         self.leading = asyncio.Lock()
-        """Held by whoever makes links in a thread: what is there is looked at first."""
+        """Held while links are made in a thread: what is there is looked at first."""
 
     def reserve(self, directory: Path, stem: str, suffix: str) -> Path:
         """Promise a path that no other output has or will have."""
@@ -67,7 +67,7 @@ class Outputs:
     async def publish(self, source: Path, final: Path) -> None:
         """Give a complete file its final name; it survives a power cut as a whole or not at all.
 
-        What has begun comes to its end, whoever is cancelled: nothing gets a name after its run has ended.
+        What has begun comes to its end, even when cancelled: nothing gets a name after its run has ended.
         """
         try:
             await to_end(self._publish, source, final)
@@ -113,7 +113,7 @@ class Outputs:
                     left.unlink()
 
     def point(self, stems: tuple[str, str], finals: Sequence[Path]) -> None:
-        """Let links in ``latest`` point at reports, unless they point at some of a later reference date.
+        """Point the links in ``latest`` at reports, unless they point at some of a later reference date.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Outputs:
         self._lead(self.reports / LATEST, stems, finals, newest=True)
 
     def file(self, place: str, stems: tuple[str, str], finals: Sequence[Path]) -> None:
-        """Let links below ``by-date``, with names that people can read, point at the reports of one reference date.
+        """Point the links below ``by-date``, with readable names, at the reports of one reference date.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class Outputs:
                 raise
 
     def release(self, path: Path) -> None:
-        """Take a promise back."""
+        """Release a reserved name."""
         self._reserved.discard(_folded(path))
 
 

@@ -17,7 +17,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Seconds before it is tried again; each pause is twice the one before."""
 
 QUIET = 5.0
-"""Seconds of waiting that nobody needs to hear of: another process reads or copies the record."""
+"""Seconds of waiting that are not logged: another process reads or copies the record."""
 
 LAST_PATIENCE = 5.0
 """Seconds that AutoFlow tries for when it is to stop; the next start puts right what was not recorded."""

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Steering:
-    """Obeys orders, and knows the runs under way.
+    """Carries out requests, and knows the runs in progress.
 
     An order is a mapping of JSON values with ``do``:
 
@@ -59,14 +59,14 @@ class Steering:
         self._cancelled.pop(attempt.run, None)
 
     def cancelled(self, attempt: Attempt) -> str | None:
-        """Give the reason for which somebody cancelled an attempt; None when nobody did."""
+        """Return the reason for which an attempt was cancelled; None when it was not."""
         return self._cancelled.get(attempt.run)
 
     def running(self) -> list[int]:
-        """List the numbers of the runs under way."""
+        """List the numbers of the runs in progress."""
         return sorted(self._attempts)
 
-    def obey(
+    def carry_out(
         self, order: Mapping[str, Any], now: dt.datetime, definitions: Definitions | None = None
     ) -> dict[str, Any]:
         """Do what an order says.

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 FRESH = 1.0
-"""Seconds for which what was found is good: whoever asks for `/health` makes no more writes than that."""
+"""Seconds for which what was found is good: requests for `/health` cause no more writes than that."""
 
 PATIENCE = 5.0
 """Seconds that writing a byte may take."""

@@ -3,6 +3,6 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """The life of AutoFlow: sleep until the next tick, tick, and sleep again, while runs go on."""
 
-from autoflow.daemon.loop import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, obey_orders, serve, sweep
+from autoflow.daemon.loop import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, handle_requests, serve, sweep
 
-__all__ = ["RECORD_PATIENCE", "Agenda", "answer", "beside", "done_or_stopped", "obey_orders", "serve", "sweep"]
+__all__ = ["RECORD_PATIENCE", "Agenda", "answer", "beside", "done_or_stopped", "handle_requests", "serve", "sweep"]

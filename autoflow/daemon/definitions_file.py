@@ -28,7 +28,7 @@ class DefinitionsFile:
         self._seen: str | None = None
 
     async def read(self, file: Path) -> Definitions:
-        """Give the definitions; the same object as long as nothing has changed.
+        """Return the definitions; the same object as long as nothing has changed.
 
         Raises
         ------

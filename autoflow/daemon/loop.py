@@ -71,13 +71,13 @@ class Agenda:
     doing: str = STARTING
     """In words, for people and service managers."""
     unsettled: bool = False
-    """Whether there is something to be put in order once no run is under way."""
+    """Whether there is something to clean up once no run is in progress."""
     seen: dt.datetime | None = None
     """What the clock showed when it was last looked at."""
     file: DefinitionsFile = field(default_factory=DefinitionsFile)
 
     def next(self, now: dt.datetime, retry_at: dt.datetime | None = None) -> dt.datetime:
-        """Give the time of the next tick; one in the past was missed, and happens at once.
+        """Return the time of the next tick; one in the past was missed, and happens at once.
 
         A last tick in the future means that the clock was set back: the schedule goes on from now.
 
@@ -130,7 +130,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
             page_served(context, pages, lambda: state(context, agenda, executor, probe)),
             beside(feed_watchdog(notifier)),
-            beside(obey_orders(context, executor, index, fresh)),
+            beside(handle_requests(context, executor, index, fresh)),
         ):
             life = Life(context, agenda, executor, index, signals, messenger, notifier)
             notifier.ready()
@@ -220,7 +220,7 @@ async def tick(life: Life) -> None:
     agenda.failed_ticks, agenda.unsettled = 0, True
     life.messenger.ticked()
     if still_busy:
-        # there may be no moment in which nothing is under way
+        # there may be no moment without a run in progress
         await sweep(context, agenda.definitions)
         life.index.settle_soon()
 
@@ -239,7 +239,7 @@ def missed(life: Life, error: Exception) -> None:
 
 
 async def settle(life: Life) -> None:
-    """Put in order what is left when nothing is under way any more."""
+    """Clean up when no run is in progress any more."""
     life.agenda.unsettled = False
     with suppress(sqlite3.Error):
         # else the next start only ticks at once
@@ -249,7 +249,7 @@ async def settle(life: Life) -> None:
     life.index.settle_soon()
 
 
-async def obey_orders(
+async def handle_requests(
     context: Context, executor: Executor, index: IndexPage, fresh: Callable[[], Awaitable[Definitions]]
 ) -> None:
     """Act on what people ask for as soon as it is recorded, also while a tick is being made.
@@ -370,7 +370,7 @@ async def reload(context: Context, agenda: Agenda) -> None:
 
 
 def schedule_of(definitions: Definitions) -> Schedule:
-    """Give the schedule of a daemon's definitions.
+    """Return the schedule of a daemon's definitions.
 
     Raises
     ------
@@ -422,7 +422,7 @@ def set_back(life: Life) -> bool:
 
 
 def give_memory_back() -> None:
-    """Let the machine have what was needed since the last sleep, and is not any more."""
+    """Return memory that is no longer needed to the machine."""
     gc.collect()
     # other C libraries than glibc do so by themselves, or not at all
     with suppress(AttributeError):
@@ -430,7 +430,7 @@ def give_memory_back() -> None:
 
 
 async def feed_watchdog(notifier: Notifier) -> None:
-    """Tell systemd that the loop turns, for as long as it does."""
+    """Notify systemd's watchdog for as long as the loop runs."""
     while notifier.watchdog:
         notifier.alive()
         await asyncio.sleep(notifier.watchdog / 3)
@@ -451,8 +451,8 @@ async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Ma
     if not asked:
         return health(context, agenda, executor)
     await reload(context, agenda)
-    obey = partial(context.steering.obey, asked, context.now(), agenda.definitions)
-    return await recorded(context.conditions, executor.stop, obey)
+    carry_out = partial(context.steering.carry_out, asked, context.now(), agenda.definitions)
+    return await recorded(context.conditions, executor.stop, carry_out)
 
 
 def outlook(context: Context, agenda: Agenda, executor: Executor) -> Outlook:

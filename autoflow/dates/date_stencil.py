@@ -54,7 +54,7 @@ class AvailableDates:
         return date.toordinal() in self.days
 
     def complete(self, stencil: DateStencil) -> Days:
-        """Give those of them for which all dates of a stencil are there."""
+        """Return those of them for which all dates of a stencil are there."""
         return self.days & stencil.complete(self.days)
 
     @property
@@ -100,7 +100,7 @@ class DateStencil:
         return cls(tuple(pairs))
 
     def intervals(self, reference_date: dt.date) -> list[Interval]:
-        """Give the intervals for a reference date.
+        """Return the intervals for a reference date.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class DateStencil:
         return [dt.date.fromordinal(day) for day in sorted(days)]
 
     def complete(self, available: Days) -> Days:
-        """Give the reference dates for which all dates of the stencil are there."""
+        """Return the reference dates for which all dates of the stencil are there."""
         complete = EVERY_DAY
         moving = []
         for start, end in self.pairs:

@@ -83,14 +83,14 @@ class Days:
         return self & Days(tuple((start, end) for start, end in gaps if start < end))
 
     def stretch_at(self, day: int) -> Stretch | None:
-        """Give the stretch that a day is in; None when it is in none."""
+        """Return the stretch that a day is in; None when it is in none."""
         number = bisect_right(self.stretches, day, key=_start) - 1
         if number >= 0 and day < self.stretches[number][1]:
             return self.stretches[number]
         return None
 
     def windows(self, start: int, end: int) -> Days:
-        """Give the days d for which all of [d + start, d + end) are in the set."""
+        """Return the days d for which all of [d + start, d + end) are in the set."""
         return Days(
             tuple((first - start, last - end + 1) for first, last in self.stretches if last - first >= end - start)
         )

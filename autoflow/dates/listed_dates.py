@@ -49,7 +49,7 @@ class ListedDates:
 
     ``by_type`` has the dates of each CDR type, each with the time of the poll that first listed it; a type
     that had dates once and is gone has none. ``polled`` is None when there was no poll yet. What was listed
-    when ``watched_since`` or before had appeared nobody knows when.
+    when ``watched_since`` or before had appeared at an unknown time.
     """
 
     by_type: Mapping[str, Mapping[dt.date, dt.datetime]] = field(default_factory=dict)
@@ -66,12 +66,12 @@ class ListedDates:
         return {name: Days.of(date.toordinal() for date in dates) for name, dates in self.by_type.items()}
 
     def available(self, rule: DataRule, now: dt.datetime) -> AvailableDates:
-        """Give the dates that count as having data."""
+        """Return the dates that count as having data."""
         days = [self._counting(name, rule.lag, now) for name in self.wanted(rule.cdr_types)]
         return AvailableDates(reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()]))
 
     def listed(self, cdr_types: Iterable[str] | None) -> dict[str, list[str]]:
-        """Give the ISO dates of each of the CDR types, whatever else they lack to count."""
+        """Return the ISO dates of each of the CDR types, whatever else they lack to count."""
         return {
             name: [date.isoformat() for date in sorted(self.by_type.get(name, ()))] for name in self.wanted(cdr_types)
         }
@@ -161,7 +161,7 @@ class ListedDates:
 
 
 def _over(date: dt.date) -> dt.datetime:
-    """Give the moment at which a day is over."""
+    """Return the moment at which a day is over."""
     return dt.datetime.combine(min(date, dt.date.max - DAY) + DAY, dt.time(), dt.UTC)
 
 

@@ -17,7 +17,7 @@ def is_given_up(retries: Retries, failures: Failures) -> bool:
 
 
 def is_asked_for(request: Request, failures: Failures | None) -> bool:
-    """Whether somebody's request for a run is still to be met: once it failed, it is tried again as any other."""
+    """Whether a requested run has not been attempted yet: after a failure it is retried as any other."""
     return failures is None or failures.last < request.asked
 
 

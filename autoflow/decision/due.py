@@ -28,7 +28,7 @@ class Decision:
     given_up: tuple[Run, ...] = ()
     """Failed runs that have had all their attempts."""
     misfits: tuple[str, ...] = ()
-    """Why some of the runs that somebody asked for cannot be made as workflows.yml is now."""
+    """Why some of the requested runs cannot be executed with workflows.yml as it is now."""
     waiting: int = 0
     """How many dates of triggers wait for others."""
 
@@ -100,7 +100,7 @@ def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) 
 def _counting(
     definitions: Definitions, listed: ListedDates, now: dt.datetime
 ) -> Iterator[tuple[Trigger, AvailableDates]]:
-    """Give each trigger with the dates that count for it."""
+    """Yield each trigger with the dates that count for it."""
     available: dict[DataRule, AvailableDates] = {}
     for trigger in definitions.triggers:
         rule = definitions.data_rule(trigger)
@@ -146,12 +146,12 @@ def due_runs(
                 found.add(run, judge(standing, run.key, run.reference_date, RunState.DUE, workflow.retries))
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(found.due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
-    # what somebody asked for is waited for
+    # requested runs are waited for
     return Decision((*asked.due, *in_order), found.retry_at, tuple(found.given_up.values()), asked.misfits)
 
 
 def asked_runs(definitions: Definitions, standing: Standing, now: dt.datetime, *, patient: bool = True) -> Decision:
-    """Decide which of the runs that somebody has asked for are to be executed now, in the order of asking."""
+    """Decide which of the requested runs are to be executed now, in the order of the requests."""
     found, misfits = _Found(now, patient), list[str]()
     for key, request in standing.requests.items():
         # a workflow that is gone may come back
@@ -170,7 +170,7 @@ def asked_runs(definitions: Definitions, standing: Standing, now: dt.datetime, *
 
 
 def still_due(runs: Sequence[Run], standing: Standing) -> list[Run]:
-    """Leave out, of runs that are due by dates, those that somebody has asked for or skipped since."""
+    """Leave out, of runs that are due by dates, those that were requested or skipped since."""
     return [
         run
         for run in runs

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Whether a run of before can still be made as it was recorded, now that workflows.yml may have changed."""
+"""Whether a recorded run can still be executed as it was, now that workflows.yml may have changed."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Order:
     undone: Sequence[Days]
     """Those of them whose runs have not succeeded."""
     skipped: Sequence[Days]
-    """Those of them that somebody wants left out."""
+    """Those of them that are skipped."""
 
     def held(self, definitions: Definitions, number: int) -> Days:
         """Find the days of a trigger, by its place in the file, whose runs wait for other runs."""
@@ -89,7 +89,7 @@ def order_of(definitions: Definitions, listed: ListedDates, now: dt.datetime, re
 
 
 def skipped_days(definitions: Definitions, ready: Sequence[Days], skips: Skips) -> list[Days]:
-    """Find the days of each trigger that somebody wants left out."""
+    """Find the days of each trigger that are skipped."""
     found = []
     for trigger, days in zip(definitions.triggers, ready, strict=True):
         wanted = (skip.reference_date for skip in skips.skips if skip.workflow == trigger.workflow_name)

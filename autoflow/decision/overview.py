@@ -106,12 +106,12 @@ class Answer:
 
 
 def available_for(situation: Situation, trigger: Trigger) -> AvailableDates:
-    """Give the dates that count for a trigger."""
+    """Return the dates that count for a trigger."""
     return situation.listed.available(situation.definitions.data_rule(trigger), situation.now)
 
 
 def span(situation: Situation) -> tuple[dt.date, dt.date] | None:
-    """Give the first and the last date that there is something to say about; None when there is none."""
+    """Return the first and the last date that there is something to say about; None when there is none."""
     triggers = situation.definitions.triggers
     rules = {situation.definitions.data_rule(trigger) for trigger in triggers}
     # what is listed and does not count yet is of interest too
@@ -127,7 +127,7 @@ def span(situation: Situation) -> tuple[dt.date, dt.date] | None:
 
 
 def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
-    """Give the state of each date of a span, both ends in it, for each trigger in the order of the file."""
+    """Yield the state of each date of a span, both ends in it, for each trigger in the order of the file."""
     available: dict[DataRule, AvailableDates] = {}
     for trigger in situation.definitions.triggers:
         if workflow in (None, trigger.workflow_name):

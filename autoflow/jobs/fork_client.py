@@ -58,7 +58,7 @@ class Fork:
         self._ended = asyncio.Event()
 
     def end(self, status: int) -> None:
-        """Take note of its end."""
+        """Record its end."""
         self.returncode = status
         self._ended.set()
 
@@ -90,7 +90,7 @@ class ForkClient:
     async def fork(
         self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]
     ) -> Fork:
-        """Have a job's process forked.
+        """Fork a process for a job.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class ForkClient:
             self._asked.pop(name, None)
 
     def retire(self) -> None:
-        """Let it end when all its forks have."""
+        """Ask it to end after its last fork."""
         if not self.retired:
             self.retired = True
             with suppress(OSError):
@@ -154,7 +154,7 @@ class ForkClient:
             await asyncio.get_running_loop().sock_sendall(self._connection, line)
 
     async def _listen(self) -> None:
-        """Take its answers until it has gone."""
+        """Read its answers until it has exited."""
         loop = asyncio.get_running_loop()
         received = b""
         with self._connection, suppress(OSError):
@@ -181,7 +181,7 @@ class ForkClient:
             if asked is not None and not asked.done():
                 asked.set_result(fork)
             else:
-                # nobody waits for it any more
+                # no longer waited for
                 fork.send_signal(signal.SIGKILL)
         elif asked is not None and not asked.done():
             asked.set_exception(NotWarmError(message["refused"], unexpected="defect" in message))

@@ -143,7 +143,7 @@ class Jobs:
         """Make a private directory for one job, removed afterwards."""
         self._count += 1
         path = self._directory / f"job-{self._count}"
-        # its parent too, which somebody may have cleaned away
+        # its parent too, which may have been removed
         path.mkdir(mode=0o700, parents=True)
         try:
             yield path
@@ -275,7 +275,7 @@ class Jobs:
         while warm and (parent := await self._warm_parent()):
             try:
                 fork = await parent.fork(kind, {**request, "preload": self._preload}, workspace, environment)
-                # what the others before came to nothing for has passed
+                # what made earlier ones fail has passed
                 self._in_vain = 0
                 return fork
             except NotWarmError as error:
@@ -300,7 +300,7 @@ class Jobs:
             )
 
     async def _warm_parent(self) -> ForkClient | None:
-        """Give the warm parent, started when there is none; None when too many have come to nothing."""
+        """Return the warm parent, started when there is none; None when too many have failed."""
         async with self._warming:
             if not self._warm_parents or self._warm_parents[-1].retired:
                 if self._in_vain == MOST_WARM_PARENTS:
@@ -411,7 +411,7 @@ def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Rep
 
 
 def _redacted(reply: Reply, secrets: Mapping[str, str]) -> Reply:
-    """Take secrets out of what a child has left on its way out: one that died could not do it itself."""
+    """Remove secrets from what a child has left on its way out: one that died could not do it itself."""
     redactor = Redactor.of(*secrets.values())
     log, error = redactor.redact(reply.log), redactor.redact_json(reply.error)
     if reply.cause != "done":

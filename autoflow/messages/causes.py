@@ -23,7 +23,7 @@ from autoflow.runs import RunState, key_maker
 from autoflow.wording import counted, length_text
 
 GATHER = dt.timedelta(minutes=5)
-"""How long failures of a tick under way are gathered before people are told; at its end they are at once."""
+"""How long failures of a tick in progress are gathered before people are told; at its end they are at once."""
 
 PATIENCE = dt.timedelta(minutes=10)
 """How long a condition has to last before it is trouble."""
@@ -52,7 +52,7 @@ class Scene:
     over: Collection[str] = ()
     """Names of conditions that are known to be over."""
     working: bool = False
-    """Whether a tick is under way: then only its failures are of interest, and nothing is over yet."""
+    """Whether a tick is in progress: then only its failures are of interest, and nothing is over yet."""
     most_failing: int | None = None
     """How many failing runs of a workflow were looked at, at most."""
 
@@ -188,7 +188,7 @@ def _not_done(trigger: Trigger, retries: Retries, days: Days, standing: Standing
 
 
 def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt.datetime, dt.date] | None:
-    """Give the time at which a date last appeared, and the newest date; None when there is none."""
+    """Return the time at which a date last appeared, and the newest date; None when there is none."""
     rules = map(definitions.data_rule, definitions.triggers)
     names = {name for rule in rules for name in listed.wanted(rule.cdr_types)}
     dates = [item for name in names for item in listed.by_type.get(name, {}).items()]
@@ -196,7 +196,7 @@ def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt
 
 
 def next_late(listed: ListedDates, definitions: Definitions, now: dt.datetime) -> dt.datetime | None:
-    """Give the next time at which something may be late."""
+    """Return the next time at which something may be late."""
     notify = definitions.notify
     appearances = {appeared for dates in listed.by_type.values() for appeared in dates.values()}
     limits = [limit for limit in (notify.no_new_date, notify.not_done_after) if limit is not None]

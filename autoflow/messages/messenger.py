@@ -48,7 +48,7 @@ MOST_FAILING, FEWEST_FAILING = 2000, 20
 """Failing runs, the newest, that are looked at beside those that people know of: of all, of each workflow."""
 
 LONGEST_WORK = dt.timedelta(hours=1)
-"""How long runs may be under way before people are told of all that is late, over or in trouble all the same."""
+"""How long runs may be in progress before notifications are sent nevertheless."""
 
 HOUR = dt.timedelta(hours=1)
 NAPS = 10
@@ -67,7 +67,7 @@ class Messenger:
     definitions
         Gives those that are used at the time: what people want to be told is in them.
     busy
-        Says whether runs are under way: what can be told only when they are over is held back meanwhile, but not for
+        Says whether runs are in progress: what can be told only when they are over is held back meanwhile, but not for
         ever, since one of them may hang.
     """
 
@@ -115,7 +115,7 @@ class Messenger:
             self._woken.set()
 
     async def finish(self, patience: float, stop: asyncio.Event) -> None:
-        """Tell all that there is to be told, and give it a while to be sent; the rest is for the next start."""
+        """Send what there is to be sent, for a while; the rest is left for the next start."""
         with self._guarding():
             await self._tell()
             sending, stopping = asyncio.create_task(self._send()), asyncio.create_task(stop.wait())
@@ -151,7 +151,7 @@ class Messenger:
 
     @contextmanager
     def _guarding(self) -> Iterator[None]:
-        """Let nothing that goes wrong here reach the work."""
+        """Log what goes wrong, so that it does not affect runs."""
         try:
             yield
         except Exception as error:
@@ -190,7 +190,7 @@ class Messenger:
         )
         found, self._look_at = await to_end(_look, self._context.settings, scene, dict(self._known), unsettled)
         if self._busy():
-            # the first failure of those under way may come at any time
+            # one of the runs in progress may fail for the first time at any time
             self._look_at = min(now + GATHER, self._look_at or now + GATHER)
         messages = self._finished(found.messages)
         if messages or found.known or found.over or self._known:
@@ -200,7 +200,7 @@ class Messenger:
             logger.info("notification: %s", message.subject)
 
     def _is_working(self, now: dt.datetime) -> bool:
-        """Say whether what is under way is to be waited for."""
+        """Whether to wait for the runs in progress."""
         if not self._busy():
             self._busy_since = None
             return False

@@ -28,7 +28,7 @@ class Presence:
     outputs
         The directory of outputs, without which AutoFlow cannot go on.
     made_again
-        Directories that are made again when somebody has removed them.
+        Directories that are made again when they were removed.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class Presence:
         self._needed[directory] = _device(directory)
 
     def check(self) -> None:
-        """See that all is there; a directory that somebody has removed is made again where nothing is lost by it.
+        """Check that everything is there, and make a removed directory again where nothing is lost by it.
 
         Raises
         ------

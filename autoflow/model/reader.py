@@ -44,7 +44,7 @@ class Latest(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """A run that somebody has asked for: it is due whatever the triggers say."""
+    """A requested run: it is due whatever the triggers say."""
 
     workflow: str
     parameters_hash: str
@@ -297,7 +297,7 @@ class RunReader:
         return row[0] if row else None
 
     def requests(self) -> dict[RunKey, Request]:
-        """Read the runs that somebody has asked for, in the order in which they were asked for."""
+        """Read the requested runs, in the order of the requests."""
         rows = self._connection.execute(
             "SELECT workflow, parameters_hash, reference_date, parameters, asked, repairs FROM requests"
             " ORDER BY asked, reference_date"
@@ -328,7 +328,7 @@ class RunReader:
         )
 
     def failing(self, workflows: Iterable[str], newest: int, also: Iterable[RunKey] = ()) -> list[FailedRun]:
-        """Read the runs that have failed and not succeeded since, also those that somebody asked for again.
+        """Read the runs that have failed and not succeeded since, also those that were requested again.
 
         Parameters
         ----------
@@ -474,7 +474,7 @@ class RunReader:
             conditions.append("workflow = ?")
             values.append(workflow)
         if states:
-            # as they stand, so that those under way are found by their index
+            # as they stand, so that those in progress are found by their index
             conditions.append(" OR ".join(f"attempts.state = '{AttemptState(state)}'" for state in states))
         if first is not None:
             conditions.append("reference_date >= ?")
@@ -566,7 +566,7 @@ class RunReader:
                 yield dt.date.fromisoformat(date), json.loads(parameters), path
 
     def span(self, workflow: str) -> tuple[dt.date, dt.date] | None:
-        """Give the first and the last reference date of a workflow's attempts; None when there are none."""
+        """Return the first and the last reference date of a workflow's attempts; None when there are none."""
         first, last = self._connection.execute(
             "SELECT min(reference_date), max(reference_date) FROM runs WHERE workflow = ?", (workflow,)
         ).fetchone()
@@ -592,7 +592,7 @@ class RunReader:
         return [self._made(row) for row in rows]
 
     def is_in_use(self, attempt_id: int) -> bool:
-        """Whether an attempt is under way, or is to be repaired."""
+        """Whether an attempt is in progress, or is to be repaired."""
         row = self._connection.execute(
             "SELECT 1 FROM attempts JOIN runs ON number = run LEFT JOIN requests USING (workflow, parameters_hash)"
             " WHERE id = ? AND (attempts.state = 'running' OR repairs = attempt)",
@@ -647,7 +647,7 @@ class RunReader:
         return [(attempts[id_], label, str(self._places.report(report))) for id_, label, report in rows]
 
     def durations(self, workflow: str) -> float | None:
-        """Give the median length in seconds of a workflow's last successes; None when there are none."""
+        """Return the median length in seconds of a workflow's last successes; None when there are none."""
         # the daemon never asks for it
         from statistics import median
 

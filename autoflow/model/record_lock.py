@@ -64,7 +64,7 @@ class RecordLock:
         except OSError as error:
             raise _held(path, os.read(descriptor, 200).decode(errors="replace").strip()) from error
         since = utc_now().strftime("%Y-%m-%d %H:%M:%S UTC")
-        # on a full disk it is held all the same
+        # a full disk does not matter: the lock is held
         with suppress(OSError):
             os.truncate(descriptor, 0)
             os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())

@@ -48,7 +48,7 @@ class Made:
     reports: tuple[Path, ...] = ()
     """Reports and their manifest."""
     in_use: bool = False
-    """Whether the attempt is under way, or is to be repaired: all of it stays."""
+    """Whether the attempt is in progress, or is to be repaired: all of it stays."""
 
 
 @dataclass(frozen=True)

@@ -285,7 +285,7 @@ class RunStore:
             )
 
     def ask_for(self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None) -> list[Run]:
-        """Make runs due because somebody asks for them, whatever the triggers say.
+        """Make requested runs due, whatever the triggers say.
 
         Earlier attempts stay in the record but count no more, unless one of them is to be repaired. A run
         that was skipped is skipped no more. One that is running is left alone.

@@ -201,7 +201,7 @@ def _add_warnings(cursor: sqlite3.Cursor, _: Places) -> None:
 
 
 def _tell_runs_from_attempts(cursor: sqlite3.Cursor, _: Places) -> None:
-    """Give each run one number for its life, and count its attempts within it; what was called run was an attempt.
+    """Return each run one number for its life, and count its attempts within it; what was called run was an attempt.
 
     A run gets the number that its first attempt had, and new ones get numbers that no attempt ever had: so an old
     number is that of its run, or of none.
@@ -328,7 +328,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
-    """See that a database is AutoFlow's, or the predecessor's, or empty; it is only read.
+    """Check that a database is AutoFlow's, or the predecessor's, or empty; it is only read.
 
     Raises
     ------
@@ -450,7 +450,7 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path, places: Places)
 
 
 def up_to_date_copy(connection: sqlite3.Connection, path: Path, places: Places) -> sqlite3.Connection:
-    """Give a copy in memory that is up to date, of a record that is not; it is only read.
+    """Return a copy in memory that is up to date, of a record that is not; it is only read.
 
     Raises
     ------

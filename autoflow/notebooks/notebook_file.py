@@ -145,7 +145,7 @@ def _level(level: Any) -> int:
 
 
 def _mended_cell(cell: Any, number: int) -> dict[str, Any]:
-    """Give a cell as format 4 has it, without its outputs.
+    """Return a cell as format 4 has it, without its outputs.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def _assigned(source: str) -> frozenset[str] | None:
     """Collect the names that Python code assigns to; None when it does not parse."""
     try:
         with warnings.catch_warnings():
-            # an odd escape in somebody's text is not for AutoFlow to complain of
+            # an odd escape in a user's text is not worth a warning
             warnings.simplefilter("ignore")
             module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -237,7 +237,7 @@ def _assigned(source: str) -> frozenset[str] | None:
 
 
 def _joined(text: Any) -> str | None:
-    """Give a text that may come as lines; None when it is none."""
+    """Return a text that may come as lines; None when it is none."""
     if isinstance(text, list) and all(isinstance(line, str) for line in text):
         return "".join(text)
     return text if isinstance(text, str) else None

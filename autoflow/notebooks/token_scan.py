@@ -240,7 +240,7 @@ def refuse_leak(path: Path, token: str | None) -> Leak | None:
 
 
 def _encoded(part: bytes) -> Iterator[bytes]:
-    """Give base32, base85 and ascii85 of a part, whatever stands before it in the text that is encoded with it."""
+    """Yield base32, base85 and ascii85 of a part, whatever stands before it in the text that is encoded with it."""
     for offset in range(5):
         core = base64.b32encode(bytes(offset) + part)[8 if offset else 0 : -8]
         yield core
@@ -254,7 +254,7 @@ def _encoded(part: bytes) -> Iterator[bytes]:
 
 
 def _cleaned(layer: bytes) -> Iterator[bytes]:
-    """Give a layer as it is, and without what people and programs write between pieces."""
+    """Yield a layer as it is, and without what people and programs write between pieces."""
     yield layer
     if len(layer.translate(None, TEXT)) * 4 > len(layer):
         # bytes of something else, where nothing of the kind is to be expected
@@ -276,7 +276,7 @@ def _cleaned(layer: bytes) -> Iterator[bytes]:
 
 
 def _decoded(layer: bytes) -> Iterator[bytes]:
-    """Give what a layer may be an encoding of."""
+    """Yield what a layer may be an encoding of."""
     kept = layer.translate(URL_SAFE, BASE64)
     for offset in range(4):
         yield binascii.a2b_base64(kept[offset : offset + (len(kept) - offset) // 4 * 4])
@@ -293,7 +293,7 @@ def _as_picture(text: str) -> str:
 
 
 def _said_by(picture: str) -> bytes:
-    """Give all but the pixels of a PNG, and all of another picture."""
+    """Return all but the pixels of a PNG, and all of another picture."""
     content = binascii.a2b_base64(picture.rstrip("=")[: len(picture.rstrip("=")) // 4 * 4])
     if not content.startswith(b"\x89PNG\r\n\x1a\n"):
         return content
@@ -327,7 +327,7 @@ def _unpacked(layer: bytes) -> Iterator[bytes]:
 
 
 def _texts_of(cell: Mapping[str, Any]) -> Iterator[str]:
-    """Give the texts of a cell, what was printed in pieces as one."""
+    """Yield the texts of a cell, what was printed in pieces as one."""
     yield _joined(cell.get("source", ""))
     streams: dict[str, list[str]] = {}
     everything = []
@@ -355,7 +355,7 @@ def _texts_of(cell: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Give all that is text in a JSON value, and its numbers, which may stand for characters."""
+    """Yield all that is text in a JSON value, and its numbers, which may stand for characters."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield str(key)

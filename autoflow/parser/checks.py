@@ -15,7 +15,7 @@ PDF_TOOLS = {"asciidoctor-pdf": "ruby-asciidoctor-pdf"}
 
 
 def check_tools(definitions: Definitions) -> None:
-    """See that what makes a PDF is there, if a workflow wants one."""
+    """Check that what makes a PDF is there, if a workflow wants one."""
     wanted = [
         f"{workflow.name}.{notebook.label}"
         for workflow in definitions.workflows.values()
@@ -26,6 +26,6 @@ def check_tools(definitions: Definitions) -> None:
     if wanted and missing:
         packages = " ".join(PDF_TOOLS[tool] for tool in missing)
         raise SettingsError(
-            f"{' and '.join(missing)} not found, and {', '.join(wanted)} is to be made a report;"
+            f"{' and '.join(missing)} not found, and {', '.join(wanted)} is to be converted to a report;"
             f" install with: apt-get install {packages}"
         )

@@ -118,7 +118,7 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
 
 
 def _is_parameter(path: KeyPath) -> bool:
-    """Tell whether a path leads to or into a trigger's parameter, whose values the predecessor did not look at."""
+    """Return whether a path leads to or into a trigger's parameter, whose values the predecessor did not look at."""
     return len(path) > 4 and path[:2] == ("available_dates_sensor", "workflows") and path[3] == "parameters"
 
 
@@ -250,7 +250,7 @@ def _empty_problems(document: Document) -> Iterator[Problem]:
 
 
 def _outline(raw: Mapping[str, Any]) -> Workflow:
-    """Take what can be told of a workflow whatever is wrong with it: its name, its labels, what they read."""
+    """Return what is known of a workflow with errors: its name, its labels, what they read."""
     name = raw.get("name")
     return Workflow(
         name if isinstance(name, str) else "",
@@ -466,7 +466,7 @@ def _date_problems(document: Document, path: KeyPath, trigger: Mapping[str, Any]
 
 
 def _trigger_outline(raw: Mapping[str, Any]) -> Trigger | None:
-    """Take the dates that a trigger is for, as far as they can be read; None when they cannot be."""
+    """Return a trigger with its dates only; None when they cannot be read."""
     expression = raw.get("dates")
     if isinstance(expression, str) and _complaint(lambda: check_dates(expression)):
         return None

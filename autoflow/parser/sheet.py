@@ -26,7 +26,7 @@ PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def merged(general: Sheet, own: Sheet) -> Sheet:
-    """Let what is said of a notebook go before what is said of its workflow."""
+    """Combine the metadata of a workflow with a notebook's own, which take precedence."""
     said = {field.name: value for field in fields(own) if (value := getattr(own, field.name)) is not None}
     return replace(general, **said)
 

@@ -230,7 +230,7 @@ class _Reader:
         return mapping
 
     def _inherited(self, merged: list[yaml.Node], path: KeyPath) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-        """Give the entries that ``<<`` brings, the nearest first."""
+        """Yield the entries that ``<<`` brings, the nearest first."""
         for source in merged:
             for node in source.value if isinstance(source, yaml.SequenceNode) else [source]:
                 self._count()

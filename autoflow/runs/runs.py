@@ -171,7 +171,7 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
 
 
 def keys_of_days(trigger: Trigger, days: range) -> Iterator[RunKey | None]:
-    """Give a trigger's run keys for a span of days, as ordinals: quicker still than one by one.
+    """Yield a trigger's run keys for a span of days, as ordinals: quicker still than one by one.
 
     Yields
     ------
@@ -227,7 +227,7 @@ def _template(trigger: Trigger) -> str:
 
 
 def _ends(trigger: Trigger) -> list[tuple[tuple[bool, int], ...]]:
-    """Give both ends of each of the stencil's pairs: whether it is a date, which does not move, and its number."""
+    """Return both ends of each of the stencil's pairs: whether it is a date, which does not move, and its number."""
     return [
         tuple((False, end) if isinstance(end, int) else (True, end.toordinal()) for end in pair)
         for pair in trigger.date_stencil.pairs

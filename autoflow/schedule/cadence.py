@@ -51,7 +51,7 @@ class Cadence(Protocol):
 
 @lru_cache(maxsize=256)
 def check_dates(expression: str) -> None:
-    """See that a restriction to dates can be read, and is ever met.
+    """Check that a restriction to dates can be read, and is ever met.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def check_dates(expression: str) -> None:
 
 
 def reference_days(trigger: Cadence, among: Days) -> Days:
-    """Give those of some days that a trigger is for."""
+    """Return those of some days that a trigger is for."""
     days = among & bounds(trigger)
     if trigger.dates is not None and days:
         first, last = days.stretches[0][0], days.stretches[-1][1] - 1
@@ -104,7 +104,7 @@ def overlap(one: Cadence, other: Cadence) -> bool:
 
 
 def bounds(trigger: Cadence) -> Days:
-    """Give all days from a trigger's earliest date to its latest."""
+    """Return all days from a trigger's earliest date to its latest."""
     earliest, latest = trigger.earliest_date or dt.date.min, trigger.latest_date or dt.date.max
     return Days.joined([(earliest.toordinal(), latest.toordinal() + 1)])
 
@@ -126,7 +126,7 @@ def why_excluded(trigger: Cadence, date: dt.date) -> str | None:
 
 @lru_cache(maxsize=256)
 def matching_days(expression: str, first_year: int, last_year: int) -> Days:
-    """Give the days of some years that match a restriction to dates, by croniter's rules."""
+    """Return the days of some years that match a restriction to dates, by croniter's rules."""
     day_of_month, months, day_of_week = expression.split()
     wanted = croniter(f"0 0 1 {months} *").expanded[3]
     stretches: list[Stretch] = []

@@ -40,7 +40,7 @@ class Schedule:
 
 
 def check_schedule(schedule: Schedule, now: dt.datetime) -> None:
-    """See that a schedule can be read, and ever ticks.
+    """Check that a schedule can be read, and ever ticks.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def check_schedule(schedule: Schedule, now: dt.datetime) -> None:
 
 
 def check_fields(expression: str, fields: Iterable[tuple[str, str]]) -> None:
-    """See that each field of a cron expression can be read, given with its name.
+    """Check that each field of a cron expression can be read, given with its name.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def check_fields(expression: str, fields: Iterable[tuple[str, str]]) -> None:
 
 
 def check_timezone(name: str) -> None:
-    """See that a time zone is known.
+    """Check that a time zone is known.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def check_timezone(name: str) -> None:
 
 
 def next_tick(schedule: Schedule, after: dt.datetime) -> dt.datetime:
-    """Give the first tick after a moment.
+    """Return the first tick after a moment.
 
     A tick that clocks leap over happens when they have leapt, and one whose time comes twice happens the
     first time. A schedule for every hour follows the hours that pass instead.
@@ -141,7 +141,7 @@ def next_tick(schedule: Schedule, after: dt.datetime) -> dt.datetime:
 
 
 def _moments(wall: dt.datetime, zone: ZoneInfo, *, hourly: bool) -> list[dt.datetime]:
-    """Give the moments at which a tick happens whose time is on the wall, in UTC."""
+    """Return the moments at which a tick happens whose time is on the wall, in UTC."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
     if first > second:
         return [] if hourly else [_end_of_gap(second, first, zone)]

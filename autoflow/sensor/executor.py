@@ -51,13 +51,13 @@ class Watcher(Protocol):
         """Hear that a run has ended."""
 
     def kept(self) -> AbstractAsyncContextManager[None]:
-        """Give a context that lasts as long as runs go on."""
+        """Return a context that lasts as long as runs go on."""
 
 
 class Executor:
     """Executes what is due, as many runs at a time as is allowed, and lives as long as AutoFlow does.
 
-    A decision replaces what waits and leaves alone what is under way: a run keeps the workflow that it began
+    A decision replaces what waits and leaves alone what is in progress: a run keeps the workflow that it began
     with, and another ``concurrency`` counts from the next run on.
 
     Parameters
@@ -67,7 +67,7 @@ class Executor:
     stop
         Once set, no further run starts.
     watcher
-        Who is told of runs, if anybody.
+        Sends notifications of runs; None: nothing does.
     """
 
     def __init__(self, context: Context, stop: asyncio.Event, watcher: Watcher | None = None) -> None:
@@ -89,12 +89,12 @@ class Executor:
 
     @property
     def busy(self) -> bool:
-        """Whether runs are under way or about to start."""
+        """Whether runs are in progress or about to start."""
         return self._life is not None and not self._life.done()
 
     @property
     def running(self) -> list[Run]:
-        """The runs under way, in the order in which they started."""
+        """The runs in progress, in the order in which they started."""
         return list(self._running.values())
 
     @property
@@ -221,13 +221,13 @@ class Executor:
 
 
 def concurrency_of(definitions: Definitions) -> Concurrency:
-    """Give how much goes on at a time, on this machine where workflows.yml does not say."""
+    """Return how much goes on at a time, on this machine where workflows.yml does not say."""
     cores = min(len(os.sched_getaffinity(0)), 4)
     return definitions.concurrency or Concurrency(runs=cores, notebooks=cores)
 
 
 def preload_of(definitions: Definitions) -> Sequence[str] | None:
-    """Give the modules that warm kernels import ahead; None where there are to be no warm kernels."""
+    """Return the modules that warm kernels import ahead; None where there are to be no warm kernels."""
     return definitions.preload if definitions.warm else None
 
 

@@ -232,7 +232,7 @@ def warn_of_types(
 
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
-    """Put what somebody has just asked for first, and leave out what is to be skipped, with no look at FlowAPI."""
+    """Put requested runs first, and leave out skipped ones, without a poll."""
     standing = context.store.read.history()
     asked = asked_runs(definitions, standing, context.now())
     kept = still_due(executor.waiting, standing)

@@ -16,11 +16,11 @@ CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
 """Variables that name places for files which libraries keep."""
 
 TAKES_PLOTS_AWAY = ("MPLBACKEND",)
-"""Variables that a shell or an image may have for programs of its own, with which a notebook's plots go nowhere."""
+"""Variables that a shell or an image may have for programs of its own, with which a notebook's plots would be lost."""
 
 
 def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
-    """Give the environment of children: without secrets, and with a place for caches where there is no home."""
+    """Return the environment of children: without secrets, and with a place for caches where there is no home."""
     kept_back = {*SECRET_NAMES, *TAKES_PLOTS_AWAY}
     passed = {name: _readable(name, value) for name, value in environment.items() if name not in kept_back}
     # PYTHONPATH=$PYTHONPATH:/somewhere leaves an empty entry: the working directory, where others may write
@@ -33,7 +33,7 @@ def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[
 
 
 def _readable(name: str, value: str) -> str:
-    """Take the brackets from IPv6 addresses that no proxy is for: httpx, and so flowclient, would refuse them."""
+    """Remove the brackets from IPv6 addresses that no proxy is for: httpx, and so flowclient, would refuse them."""
     return re.sub(r"\[([0-9a-fA-F:]+)\](?=\s*(,|$))", r"\1", value) if name.lower() == "no_proxy" else value
 
 

@@ -20,7 +20,7 @@ class Places:
 
     @classmethod
     def below(cls, outputs: Path) -> Places:
-        """Give the places that are used where the settings name no others."""
+        """Return the places that are used where the settings name no others."""
         return cls(outputs, outputs / "notebooks", outputs / "reports")
 
     def written(self, path: str | Path | None) -> str | None:

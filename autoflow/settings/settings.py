@@ -78,7 +78,7 @@ class Settings:
         return {name: value for name, value in zip(SECRET_NAMES[1:], values, strict=True) if value}
 
     http: Address | None = None
-    """Where the page is served; None nowhere."""
+    """Where the page is served; None: not served."""
 
     @property
     def workflows_file(self) -> Path:
@@ -178,7 +178,7 @@ def load_settings(
 
 
 def check_directories(settings: Settings) -> None:
-    """See that the inputs can be read, make the directories of outputs, and see that they can be written.
+    """Check that the inputs can be read, make the directories of outputs, and see that they can be written.
 
     Nothing is made when the inputs cannot be read.
 
@@ -211,7 +211,7 @@ def check_directories(settings: Settings) -> None:
 
 
 def current_secrets(settings: Settings) -> Iterator[str | None]:
-    """Give all that no log may show: the token as it is now, and what the addresses of messages hold."""
+    """Yield all that no log may show: the token as it is now, and what the addresses of messages hold."""
     yield current_token(settings)
     for value in settings.message_secrets.values():
         for address in (value, *value.split()):
@@ -365,7 +365,7 @@ class _Reader:
         self._passing = self._passing and passing
 
     def text(self, key: str) -> str | None:
-        """Give a value with the variables that it names; None when it, or one of them, is not set or empty."""
+        """Return a value with the variables that it names; None when it, or one of them, is not set or empty."""
         value = self._found(key)
         if value is None:
             return None
@@ -397,7 +397,7 @@ class _Reader:
             return None
 
     def secret(self, key: str, variable: str, directories: Iterable[Path], convert: Callable[[str], str]) -> str | None:
-        """Give a value from a file of the variable's name, else as any other; what is wrong is told without it."""
+        """Return a value from a file of the variable's name, else as any other; what is wrong is told without it."""
         try:
             found = _read_secret([directory / variable for directory in directories], variable)
             text = found[0] if found else (self.text(key) or self._environment.get(variable) or "").strip()

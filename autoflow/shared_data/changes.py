@@ -61,7 +61,7 @@ class SharedFile:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run wrote and removed, by paths relative to the shared directory, with the content of before."""
+    """What a run wrote and removed, by paths relative to the shared directory, with the previous content."""
 
     writer: Writer
     written: Mapping[str, SharedFile]
@@ -180,7 +180,7 @@ def file_hashes(directory: Path) -> dict[str, str]:
 
 
 def stamp(status: os.stat_result) -> tuple[int, ...]:
-    """Give numbers of which at least one changes when a file is written to, whatever it sets its times to."""
+    """Return numbers of which at least one changes when a file is written to, whatever it sets its times to."""
     return status.st_ino, status.st_size, status.st_mode, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -31,7 +31,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Have a file that nobody writes to any more in a second place."""
+    """Put a file that is no longer written to in a second place."""
     try:
         target.hardlink_to(source)
     except FileExistsError:
@@ -52,7 +52,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, survive a power cut, as far as the file system can do so."""
+    """Sync a file, or the names in a directory, as far as the file system can."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,7 +5,7 @@
 
 shared/<name>                         a link to the files of the newest version, for people
 shared/.versions/<name>/7/index.json  what is known of each file of version 7
-shared/.versions/<name>/7/files/      the files, which nobody writes to
+shared/.versions/<name>/7/files/      the files, which are never written to
 shared/.versions/<name>/staged-<attempt>/   the next version, until the attempt is recorded as a success
 shared/.versions/<name>/kept-<run>/   what a failed attempt wrote, for the repair of its run
 """
@@ -45,7 +45,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Staged:
-    """The next version, complete on disk and seen by nobody."""
+    """The next version, complete on disk and not yet visible."""
 
     directory: Path
     number: int
@@ -141,7 +141,7 @@ class SharedDirectory:
         partial.rename(kept)
 
     def stage(self, changes: Changes, attempt: str) -> Staged | None:
-        """Make the next version, and show it to nobody; None when there is nothing new.
+        """Make the next version without publishing it; None when there is nothing new.
 
         The files are moved out of the run's copy.
 
@@ -196,12 +196,12 @@ class SharedDirectory:
         _remove(self._place / f"{KEPT}{writer.run}")
 
     def tidy(self) -> None:
-        """Point the link for people at the newest version, and remove those that nobody reads any more."""
+        """Point the link for people at the newest version, and remove those that are no longer read."""
         current = self.current()
         if not current.number:
             return
         with suppress(OSError):
-            # a share without links: notebooks find their way all the same
+            # a share without links: notebooks do not need them
             growing = self.visible.with_name(f".{self.visible.name}.new")
             growing.unlink(missing_ok=True)
             growing.symlink_to(os.path.relpath(current.directory / FILES, self.visible.parent))
@@ -326,7 +326,7 @@ class SharedData:
 
 
 def _own(file: SharedFile, writer: Writer) -> bool:
-    """Whether nobody but this run has had to do with a file."""
+    """Whether only this run has changed a file."""
     return file.created_by == file.written_by == writer.run
 
 

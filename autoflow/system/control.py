@@ -96,7 +96,7 @@ class Control:
             return {"error": f"the question cannot be read ({error})"}
         except Exception as error:
             # the daemon goes on, and who asked is told
-            logger.exception("an order could not be obeyed")
+            logger.exception("a request could not be handled")
             return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -121,7 +121,7 @@ def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float =
     """
     asked = json.dumps(question or {}).encode() + b"\n"
     if len(asked) > LONGEST_LINE:
-        raise ValueError(f"the question has more than {LONGEST_LINE:,} bytes")
+        raise ValueError(f"the request has more than {LONGEST_LINE:,} bytes")
     end = time.monotonic() + patience
     with _short(path) as address, socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(patience)
@@ -137,7 +137,7 @@ def ask(path: Path, question: Mapping[str, Any] | None = None, patience: float =
     try:
         described = json.loads(answer)
     except RecursionError:
-        raise ValueError("its answer is nested too deeply") from None
+        raise ValueError("its response is nested too deeply") from None
     if not isinstance(described, dict):
         raise ValueError(f"its response is not a mapping, but {type(described).__name__}")
     return described

@@ -46,7 +46,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say in a line what is going on, for ``systemctl status``."""
+        """Set the status line of ``systemctl status``."""
         self._send(f"STATUS={text.splitlines()[0]}")
 
     def alive(self) -> None:
@@ -64,4 +64,4 @@ class Notifier:
                 connection.connect(address)
                 connection.sendall(message.encode())
         except OSError as error:
-            logger.warning("systemd could not be told: %s", error)
+            logger.warning("systemd could not be notified: %s", error)

@@ -17,7 +17,7 @@ from autoflow.web.pages import Pages
 NAME = "index.html"
 
 FIRST = 2.0
-"""Seconds after which runs are under way for long enough to be told of."""
+"""Seconds after which runs in progress are worth a notice."""
 
 PAUSE, SHARE = 5.0, 20.0
 """Seconds between two pages while runs go on: at least so many, and so many times what the last one took."""

@@ -46,13 +46,13 @@ class Metrics:
         self._states: Counter[AttemptState] = Counter(context.store.read.counts())
 
     def text(self, *, healthy: bool) -> bytes:
-        """Give the figures as they are now."""
+        """Return the figures as they are now."""
         self._healthy = healthy
         self._count()
         return generate_latest(self._registry)
 
     def gauges(self) -> Iterator[Metric]:
-        """Give what has one value at a time."""
+        """Yield what has one value at a time."""
         context, now = self._context, self._context.now()
         backlog, read, outlook = context.backlog, context.store.read, self._pages.outlook
         yield _labelled("autoflow_build_info", "The version of AutoFlow.", "version", {__version__: 1})
@@ -105,7 +105,7 @@ class _Gauges(Collector):
         self._metrics = metrics
 
     def describe(self) -> list[Metric]:
-        # nothing is asked before there is somebody who asks
+        # nothing is read before metrics are requested
         return []
 
     def collect(self) -> Iterator[Metric]:

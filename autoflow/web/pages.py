@@ -86,11 +86,11 @@ class Pages:
 
     @property
     def outlook(self) -> Outlook:
-        """Give what there is to say of this process."""
+        """Return what there is to say of this process."""
         return self._outlook()
 
     async def get(self, **request: Any) -> Page:
-        """Give a page, made anew when something has changed.
+        """Return a page, made anew when something has changed.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Pages:
                 },
                 workspace,
                 timeout=limit,
-                # so that it can be taken out, should somebody have put it into a parameter
+                # so that it can be taken out, should it be in a parameter
                 secrets={"FLOWAPI_TOKEN": token} if token else None,
             )
             if reply.cause == "timeout":
@@ -188,7 +188,7 @@ class Pages:
         return age < max(FRESH, kept.took) or (age < STALE and kept.stamp == self._stamp())
 
     def _stamp(self) -> object:
-        """Give something that is another once there is something new to say."""
+        """Return something that is another once there is something new to say."""
         outlook = self.outlook
         about = outlook.doing, outlook.next_tick, outlook.definitions
         return self._context.store.changes, self._context.conditions.present(), self._context.progress.tasks(), about

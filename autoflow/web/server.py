@@ -41,7 +41,7 @@ LARGEST_HEAD, LARGEST_BODY = 16_384, 4_096
 
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 STATIC = {
-    # what notebooks have made may look as it likes, but runs nothing and asks nobody
+    # what notebooks have made may look as it likes, but runs nothing and loads nothing
     ".html": (
         "text/html; charset=utf-8",
         f"{NOTHING}; sandbox; img-src data:; font-src data:; style-src 'unsafe-inline'",
@@ -138,7 +138,7 @@ class _Server(HTTPServer):
     """Has so many connections and no more, none of them for ever; who has not asked yet makes room for who comes."""
 
     answering: WeakSet[IOStream]
-    """Those whose question is there, and whose answer is under way."""
+    """Those whose question is there, and whose answer is in progress."""
 
     def initialize(self, *arguments: Any, answering: WeakSet[IOStream], **named: Any) -> None:  # type: ignore[override]
         super().initialize(*arguments, **named)
@@ -190,7 +190,7 @@ class _Handler(RequestHandler):
     def prepare(self) -> Awaitable[None] | None:
         if isinstance(self.request.connection, HTTP1Connection):
             self.answering.add(self.request.connection.stream)
-        # a name that somebody lets point at 127.0.0.1 must not make a browser ask here
+        # a foreign name that points at 127.0.0.1 must not make a browser ask here
         if self.guarded and not _is_loopback(self.request.host):
             raise HTTPError(421, reason="Misdirected Request")
         return None

@@ -27,7 +27,7 @@ async def page_served(
     if context.settings.http is None:
         yield
         return
-    # nobody else pays for its libraries
+    # only who uses it pays for its libraries
     from autoflow.web.server import Web
 
     async with Web(context, pages, health):

@@ -141,7 +141,7 @@ def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str
 
 
 def _heading(run: Run, notebook: Notebook, now: dt.datetime, inputs: Path) -> dict[str, Any]:
-    """Say what stands above a report and on each of its pages."""
+    """Return the headings of a report and of its pages."""
     sheet = filled(notebook.sheet, run.reference_date, own_parameters(run.parameters))
     language = sheet.language or DEFAULT
     shown = {human(name): value_text(value, language) for name, value in own_parameters(run.parameters).items()}

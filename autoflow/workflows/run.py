@@ -120,7 +120,7 @@ async def execute(
         try:
             state, failure = await _attempted(execution, repairs)
         finally:
-            # it stays under way, and so is not mistaken for one that a crash left, until its end is recorded
+            # it stays in progress, and so is not mistaken for one that a crash left, until its end is recorded
             context.steering.ending(attempt)
             try:
                 await execution.record(partial(store.finish, attempt, state, context.now(), failure))
@@ -154,7 +154,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
         reason = context.steering.cancelled(attempt)
         if reason is None:
             raise
-        # it was this one run that somebody wanted to end: the others go on
+        # only this run was to end: the others continue
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
         return AttemptState.CANCELLED, Failure(reason)
@@ -228,7 +228,7 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
 
 
 def _why_not_reused(execution: _Execution, label: str, path: Path) -> str | None:
-    """Say what keeps a notebook of before from being used; workflows.yml may have changed since somebody asked."""
+    """Return why an executed notebook cannot be reused; workflows.yml may have changed since the request."""
     try:
         return changed_inputs(execution.run.workflow, label, executed_with(path), execution.run.parameters)
     except OSError:

@@ -69,7 +69,7 @@ def parsed() -> argparse.Namespace:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a line that nobody else can read."""
+    """Write a line to a file that only its owner can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text + "\n")

@@ -130,7 +130,7 @@ class Flowmachine:
         return self._listed[1]
 
     def checked(self, cdr_type: str) -> dict[str, Edition]:
-        """Give the dates whose QA outcomes are there, each with the data that they tell of."""
+        """Return the dates whose QA outcomes are there, each with the data that they tell of."""
         self.need_database()
         since = self.now() - self.checks_lag
         done = {day: [e for e in editions if e.at <= since] for day, editions in self._data.get(cdr_type, {}).items()}
@@ -178,7 +178,7 @@ class Flowmachine:
         return self._progress(self._known[query_id], running=True)
 
     def rows(self, query: Query) -> list[dict[str, Any]]:
-        """Give the result of a completed query."""
+        """Return the result of a completed query."""
         return rows(query, self._results[query.id])
 
     def need_database(self) -> None:

@@ -151,5 +151,5 @@ def _cut(code: str, depth: int) -> str:
 
 
 def chance(text: str) -> float:
-    """Give a number in [0, 1) that depends on a text and nothing else."""
+    """Return a number in [0, 1) that depends on a text and nothing else."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

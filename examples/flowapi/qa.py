@@ -40,7 +40,7 @@ def listed(flowmachine: Flowmachine) -> list[tuple[str, str]]:
 
 
 def outcomes(flowmachine: Flowmachine, cdr_type: str, check: str) -> dict[str, str | None]:
-    """Give a check's outcomes by date; a check whose name has capitals is listed but cannot be asked for."""
+    """Return a check's outcomes by date; a check whose name has capitals is listed but cannot be asked for."""
     if check != check.lower():
         return {}
     ask = _checks(cdr_type).get(check)

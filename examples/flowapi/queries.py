@@ -46,7 +46,7 @@ class Window:
     types: tuple[str, ...]
 
     def covers(self, day: dt.date) -> bool:
-        """Tell whether a part of a day is in it."""
+        """Return whether a part of a day is in it."""
         return self.start.date() <= day and dt.datetime.combine(day, dt.time()) < self.end
 
 

@@ -89,7 +89,7 @@ def answer(asked: Asked) -> Answer:
 
 
 def page(status: int, title: str) -> Answer:
-    """Answer in HTML, as FlowAPI does where nobody thought of an answer."""
+    """Answer in HTML, as FlowAPI does for an unexpected error."""
     return Answer(
         status, HTML, [f"<!doctype html>\n<html lang=en>\n<title>{status} {title}</title>\n<h1>{title}</h1>\n"]
     )

@@ -66,7 +66,7 @@ def _unit(spec: Mapping[str, Any]) -> str:
 
 
 def _fields(kind: str) -> tuple[dict[str, Check], dict[str, Check]]:
-    """Give the required and the optional fields of a kind, each with its check."""
+    """Return the required and the optional fields of a kind, each with its check."""
     unit: dict[str, Check] = {"aggregation_unit": _one_of(UNITS)}
     reads: dict[str, Check] = {
         "event_types": _event_types, "hours": _hours, "subscriber_subset": _one_of(()),

@@ -27,8 +27,8 @@ FAULTS: Mapping[str, str] = {
     "500": "every request meets an internal error, told in HTML",
     "truncated": "answers with status 200 break off in the middle",
     "nonsense": "a proxy's login page answers everything",
-    "stuck": "queries under way or run now stay executing for good, as after FlowMachine was killed",
-    "errored": "queries under way or run now stay errored for good, as after PostgreSQL was started again",
+    "stuck": "queries in progress or run now stay executing for good, as after FlowMachine was killed",
+    "errored": "queries in progress or run now stay errored for good, as after PostgreSQL was started again",
     "no-database": "PostgreSQL is stopped: nothing but a list of dates that is kept is answered; queries end errored",
 }
 

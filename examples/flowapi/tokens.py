@@ -104,7 +104,7 @@ def read_roles(keys: Keys, header: str | None) -> list[frozenset[str]]:
 
 
 def require(roles: Iterable[frozenset[str]], wanted: Iterable[str]) -> None:
-    """See that one role has all the scopes that are wanted.
+    """Check that one role has all the scopes that are wanted.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def test_a_question_has_its_largest_size_and_so_does_an_answer(path: Path) -> No
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
-        with pytest.raises(ValueError, match="the question has more than 16,000,000 bytes"):
+        with pytest.raises(ValueError, match="the request has more than 16,000,000 bytes"):
             await asyncio.to_thread(ask, path, {"x": "." * LONGEST_LINE})
         with pytest.raises(ValueError, match="its response has more than 16,000,000 bytes"):
             await asyncio.to_thread(ask, path, {"large": True})

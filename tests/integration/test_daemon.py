@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from autoflow.context.outputs import Outputs
-from autoflow.daemon.loop import FIRST_PAUSE, RECORD_PATIENCE, Agenda, beside, obey_orders
+from autoflow.daemon.loop import FIRST_PAUSE, RECORD_PATIENCE, Agenda, beside, handle_requests
 from autoflow.definitions import Definitions
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
@@ -274,7 +274,7 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
         assert context.store.read.unfinished()
 
 
-def test_orders_are_obeyed_while_a_notebook_hangs_and_flowapi_too(
+def test_requests_are_handled_while_a_notebook_hangs_and_flowapi_too(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:
     flowapi.set_days(1)
@@ -616,7 +616,7 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
             (trigger,) = definitions.triggers
             run = build_run(definitions.workflows["w"], trigger, dt.date.fromisoformat(date))
             order = {"do": "run", "runs": [{"workflow": "w", "parameters": run.parameters}]}
-            assert context.steering.obey(order, context.now()) == {"done": 1}
+            assert context.steering.carry_out(order, context.now()) == {"done": 1}
 
         async def unchanged() -> Definitions:
             return definitions
@@ -626,7 +626,7 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
             executor = Executor(context, asyncio.Event())
             index = IndexPage(context, Pages(context, lambda: Outlook(context.now(), definitions)))
             take_asked(context, definitions, executor)
-            async with beside(obey_orders(context, executor, index, unchanged)):
+            async with beside(handle_requests(context, executor, index, unchanged)):
                 await life.until(lambda: context.steering.running() == [1])
                 ask_for("2016-01-02")
                 await executor.idle()

@@ -84,7 +84,7 @@ def finish(store: RunStore, day: int, state: AttemptState, at: dt.datetime = NOW
 def test_what_is_asked_for_goes_first_and_stays_asked_for_after_a_restart(path: Path) -> None:
     store = RunStore(path)
     assert due(store) == [3, 4]
-    assert Steering(store).obey(order("run", 4, 1), NOW) == {"done": 2}
+    assert Steering(store).carry_out(order("run", 4, 1), NOW) == {"done": 2}
     store.close()
     store = RunStore(path)
     assert due(store) == [1, 4, 3]
@@ -113,11 +113,11 @@ def test_what_workflows_yml_has_no_place_for_any_more_is_refused_and_not_tried(
     store: RunStore, definitions: Definitions, words: str
 ) -> None:
     steering = Steering(store)
-    assert words in steering.obey(order("run", 3), NOW, definitions)["error"]
+    assert words in steering.carry_out(order("run", 3), NOW, definitions)["error"]
     assert not steering.changed.is_set()
     assert not store.read.requests()
     # the file changes after it was asked for, and is changed back
-    assert steering.obey(order("run", 3), NOW, DEFINITIONS) == {"done": 1}
+    assert steering.carry_out(order("run", 3), NOW, DEFINITIONS) == {"done": 1}
     assert asked_runs(definitions, store.read.history(), NOW).due == ()
     assert [run.reference_date.day for run in asked_runs(DEFINITIONS, store.read.history(), NOW).due] == [3]
 
@@ -126,7 +126,7 @@ def test_a_repair_is_refused_when_a_notebook_of_the_attempt_is_gone(store: RunSt
     attempt = store.begin(a_run(3), NOW)
     store.begin_notebook(attempt, "a", NOW)
     store.finish(attempt, AttemptState.FAILED, NOW, Failure("no"))
-    refused = Steering(store).obey(order("run", 3, repairs=attempt.id), NOW, changed(label="b"))
+    refused = Steering(store).carry_out(order("run", 3, repairs=attempt.id), NOW, changed(label="b"))
     assert "no longer has a notebook 'a' (it has 'b'); `autoflow rerun 1` runs" in refused["error"]
 
 
@@ -153,8 +153,8 @@ def test_nothing_that_is_recorded_stays_later_than_now_when_the_clock_is_set_rig
     finish(store, 4, AttemptState.FAILED, ahead)
     store.record_poll({"calls": DATES}, ahead + HOUR)
     store.record_silence("no", ahead + HOUR)
-    Steering(store).obey(order("run", 3, 1), ahead + HOUR)
-    Steering(store).obey(order("skip", 1, reason="after that"), ahead + 2 * HOUR)
+    Steering(store).carry_out(order("run", 3, 1), ahead + HOUR)
+    Steering(store).carry_out(order("skip", 1, reason="after that"), ahead + 2 * HOUR)
     cause = Known("x", "late", "late", ahead, ahead)
     store.tell([Message("late", "late")], ["email"], ahead + HOUR, known=[cause])
     store.set_right(NOW)
@@ -200,7 +200,7 @@ def test_an_error_that_sqlite_has_rolled_back_itself_is_the_one_that_is_told(sto
 def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store: RunStore) -> None:
     finish(store, 3, AttemptState.SUCCEEDED)
     assert due(store) == [4]
-    Steering(store).obey(order("run", 3), NOW + HOUR)
+    Steering(store).carry_out(order("run", 3), NOW + HOUR)
     assert due(store) == [3, 4]
     finish(store, 3, AttemptState.FAILED, NOW + 2 * HOUR)
     assert due(store, NOW + 3 * HOUR) == [4]
@@ -208,20 +208,20 @@ def test_a_rerun_supersedes_a_success_and_counts_as_failed_while_it_fails(store:
     # nothing is lost: both attempts are in the record
     assert [each.state for each in store.read.attempts_of(1)] == [AttemptState.SUCCEEDED, AttemptState.FAILED]
     # and asking once more lets it be tried once more
-    Steering(store).obey(order("run", 3), NOW + 4 * HOUR)
+    Steering(store).carry_out(order("run", 3), NOW + 4 * HOUR)
     assert due(store, NOW + 4 * HOUR) == [3, 4]
 
 
 def test_a_running_run_is_not_superseded(store: RunStore) -> None:
     attempt = store.begin(a_run(3), NOW)
-    assert Steering(store).obey(order("run", 3), NOW) == {"done": 0}
+    assert Steering(store).carry_out(order("run", 3), NOW) == {"done": 0}
     store.finish(attempt, AttemptState.SUCCEEDED, NOW)
     assert due(store) == [4]
 
 
 def test_a_repair_is_asked_for_once(store: RunStore) -> None:
     finish(store, 3, AttemptState.FAILED)
-    Steering(store).obey(order("run", 3, repairs=1), NOW + HOUR)
+    Steering(store).carry_out(order("run", 3, repairs=1), NOW + HOUR)
     assert due(store, NOW + HOUR) == [3, 4]
     assert store.read.repairs(a_run(3).key) == 1
     store.begin(a_run(3), NOW + HOUR)
@@ -230,13 +230,13 @@ def test_a_repair_is_asked_for_once(store: RunStore) -> None:
 
 def test_skipped_dates_are_not_due_until_they_are_taken_in_again_or_asked_for(store: RunStore) -> None:
     steering = Steering(store)
-    steering.obey(order("skip", 3, 4, reason="no flights"), NOW)
+    steering.carry_out(order("skip", 3, 4, reason="no flights"), NOW)
     assert due(store) == []
-    steering.obey(order("unskip", 4), NOW)
+    steering.carry_out(order("unskip", 4), NOW)
     assert due(store) == [4]
-    steering.obey(order("run", 3), NOW + HOUR)
+    steering.carry_out(order("run", 3), NOW + HOUR)
     assert due(store, NOW + HOUR) == [3, 4]
-    steering.obey(order("skip", 3, reason="after all"), NOW + 2 * HOUR)
+    steering.carry_out(order("skip", 3, reason="after all"), NOW + 2 * HOUR)
     assert due(store, NOW + 2 * HOUR) == [4]
 
 
@@ -255,13 +255,13 @@ def test_an_order_that_can_not_be_read_changes_nothing_and_is_answered(
     store: RunStore, nonsense: dict[str, Any]
 ) -> None:
     steering = Steering(store)
-    assert "cannot be read" in steering.obey(nonsense, NOW)["error"]
+    assert "cannot be read" in steering.carry_out(nonsense, NOW)["error"]
     assert not steering.changed.is_set()
     assert due(store) == [3, 4]
 
 
 def test_what_does_not_run_can_not_be_cancelled(store: RunStore) -> None:
-    assert Steering(store).obey({"do": "cancel", "run": 7, "reason": ""}, NOW) == {"error": "run 7 is not running"}
+    assert Steering(store).carry_out({"do": "cancel", "run": 7, "reason": ""}, NOW) == {"error": "run 7 is not running"}
 
 
 def test_a_poll_is_remembered_with_the_time_when_each_date_was_first_listed(store: RunStore, path: Path) -> None:
@@ -331,7 +331,7 @@ def test_a_type_that_never_had_dates_is_not_required_by_default(store: RunStore)
 
 
 def test_what_was_asked_for_and_is_done_is_not_read_again(store: RunStore) -> None:
-    Steering(store).obey(order("run", 3, 4), NOW)
+    Steering(store).carry_out(order("run", 3, 4), NOW)
     finish(store, 3, AttemptState.SUCCEEDED)
     finish(store, 4, AttemptState.FAILED)
     assert [request.reference_date.day for request in store.read.requests().values()] == [4]
@@ -392,7 +392,7 @@ def test_what_the_predecessor_did_can_be_superseded_and_stays_so(path: Path) -> 
     connection.close()
     store = RunStore(path)
     assert due(store) == [4]
-    Steering(store).obey(order("run", 3), NOW)
+    Steering(store).carry_out(order("run", 3), NOW)
     store.close()
     store = RunStore(path)
     assert due(store) == [3, 4]

@@ -295,7 +295,7 @@ class Life:
 
     def _order(self, context: Context, do: str, **rest: Any) -> None:
         self.world.drawn[do] += 1
-        answer = context.steering.obey({"do": do, **rest}, self.clock())
+        answer = context.steering.carry_out({"do": do, **rest}, self.clock())
         self.simulation.log.append(f"{do} {rest}: {answer}")
 
 

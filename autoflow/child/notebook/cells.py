@@ -50,7 +50,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     """papermill's client, which names the cell that failed, stops when it is told to, and bounds what a cell prints."""
 
     def __init__(self, *args: Any, on_failure: Callable[[str], Path] | None = None, **settings: Any) -> None:
-        """Take what nbclient takes.
+        """Take the arguments of nbclient.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         return True
 
     def _keep_kernel(self) -> None:
-        """Leave the kernel of a cell that failed to somebody who looks into it."""
+        """Keep the kernel of a failed cell for someone to connect to."""
         if self._on_failure is None or self._told_to_stop:
             return
         release = self._on_failure(self.km.connection_file)

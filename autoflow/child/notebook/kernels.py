@@ -115,7 +115,7 @@ class Provisioner(LocalProvisioner):
 class KernelManager(AsyncKernelManager):
     """A manager whose Python kernels listen on unix sockets in the job's own directory.
 
-    TCP ports of parallel kernels can collide, and anybody on the machine can connect to them. Kernels
+    TCP ports of parallel kernels can collide, and any user of the machine can connect to them. Kernels
     of other languages keep to TCP, since not all of them know another way.
     """
 

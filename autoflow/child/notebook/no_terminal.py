@@ -1,16 +1,16 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What a kernel does to itself so that nothing which a cell starts waits for somebody to type."""
+"""What a kernel does to itself so that nothing which a cell starts waits for input."""
 
 from __future__ import annotations
 
 
 def without_terminal() -> None:
-    """Have IPython's ``!command`` read from /dev/null, without a terminal to ask either.
+    """Make IPython's ``!command`` read from /dev/null, and run without a terminal.
 
-    IPython gives a command a terminal, so that it prints as it does to a person. But nobody sits there:
-    ``!cat`` waits for ever, and ``ssh`` for a password. What it prints to is a terminal still.
+    IPython gives a command a terminal, so that it prints as it does to a person. But there is no user at it:
+    ``!cat`` waits forever, and ``ssh`` for a password. What it prints to is a terminal still.
 
     The source of this function is sent to kernels, whatever environment they are of: it imports all that
     it uses, and nothing of AutoFlow.

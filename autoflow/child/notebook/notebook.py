@@ -61,7 +61,7 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     request
         ``notebook``: path of the notebook to execute, ``parameters``: its parameters as JSON values,
         ``final``: the path that the executed notebook will have, ``keep_kernel``: whether the kernel of a cell that
-        failed waits for somebody to look into it.
+        failed waits for someone to connect.
     workspace
         Where ``notebook.ipynb`` is left, after a failure too.
     spare_kernel
@@ -185,7 +185,7 @@ def _literal(path: str | Path) -> str:
 
 
 def _finish(output: Path, source: Path, final: str) -> None:
-    """Take out what must not leave this process: the token, and paths that will not exist."""
+    """Remove what must not leave this process: the token, and paths that will not exist."""
     if not output.exists():
         return
     notebook = json.loads(output.read_text(encoding="utf-8"))

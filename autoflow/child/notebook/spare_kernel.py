@@ -84,14 +84,14 @@ class SpareKernel:
         return beside.isdisjoint(name for name in sys.modules if "." not in name)
 
     def launch(self, launch: Launch) -> ForkedProcess:
-        """Let it become a kernel."""
+        """Turn it into a kernel."""
         with os.fdopen(self._write, "w") as pipe:
             json.dump([list(launch.command), dict(launch.environment), launch.directory], pipe)
         self._launched = True
         return ForkedProcess(self.pid)
 
     def dismiss(self) -> None:
-        """Let it end if it was not wanted."""
+        """End it if it was not used."""
         if not self._launched:
             os.close(self._write)
             os.waitpid(self.pid, 0)
@@ -119,7 +119,7 @@ class SpareKernel:
         _end(shared)
 
     def _look_ordinary(self, launch: Launch) -> None:
-        """Take away what a notebook could tell from a kernel that was started from nothing."""
+        """Remove what distinguishes it, for a notebook, from a kernel in a new process."""
         # what was imported for notebooks may hold on to these
         foreign = ("autoflow",) if self._job.preloaded else ("autoflow", *FOREIGN)
         for name in tuple(sys.modules):
@@ -144,7 +144,7 @@ class ForkedProcess:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Give the exit code as `subprocess` does; None while it runs."""
+        """Return the exit code as `subprocess` does; None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -187,7 +187,7 @@ def _end(shared: Collection[str]) -> NoReturn:
     """End as a Python program does, but leave alone what is shared with other processes.
 
     To take shared modules down would copy all their memory. What the notebook itself imported, opened and
-    made is taken down as ever, and so is what libraries in C have to do at the end.
+    made is torn down as usual, and so is what libraries in C have to do at the end.
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
@@ -207,7 +207,7 @@ def _end(shared: Collection[str]) -> NoReturn:
 
 
 def _clear(namespace: dict[str, object]) -> None:
-    """Let go of what a module holds in the order in which the interpreter does."""
+    """Release what a module holds in the order in which the interpreter does."""
     for private in (True, False):
         for name in tuple(namespace):
             if (name[:1] == "_" and name[1:2] != "_") is private and name != "__builtins__":

@@ -38,7 +38,7 @@ POLICY = (
 
 
 def notebook_page(path: Path, name: str) -> tuple[str, str]:
-    """Give the page, and its Content-Security-Policy."""
+    """Return the page, and its Content-Security-Policy."""
     message, body = "", ""
     try:
         if path.stat().st_size > LARGEST:

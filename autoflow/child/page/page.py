@@ -55,7 +55,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
     dict
         ``status``, the HTTP status, and ``policy``, the Content-Security-Policy.
     """
-    # from the daemon, in a directory that nobody else can write to
+    # from the daemon, in a directory that no other user can write to
     definitions = pickle.loads((workspace / "definitions.pickle").read_bytes())  # noqa: S301
     redactor = Redactor.of(os.environ.pop("FLOWAPI_TOKEN", None))
     with suppress(OSError):

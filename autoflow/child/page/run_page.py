@@ -21,7 +21,7 @@ MOST_ATTEMPTS = 50
 
 
 def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
-    """Give the template of a run's page, with its newest attempt or the one that is asked for, and what is in it.
+    """Return the template of a run's page, with its newest attempt or the one that is asked for, and what is in it.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
 
 
 def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
-    """Give the template of the page that says why, and what is in it.
+    """Return the template of the page that says why, and what is in it.
 
     Raises
     ------

@@ -43,11 +43,11 @@ class Links:
     """What leads from the page to the root of the server; None where there is no server."""
 
     def page(self, path: str) -> str | None:
-        """Give the link to another page; None where there is no server."""
+        """Return the link to another page; None where there is no server."""
         return None if self.base is None else f"{self.base}{path}"
 
     def file(self, path: str | None) -> str | None:
-        """Give the link to a file; None when it is not there, or not to be shown."""
+        """Return the link to a file; None when it is not there, or not to be shown."""
         found = Path(path) if path else None
         for directory, name in ((self.notebooks_dir, "notebooks"), (self.reports_dir, "reports")):
             if found is not None and found.is_relative_to(directory) and found.is_file():
@@ -57,7 +57,7 @@ class Links:
         return None
 
     def view(self, path: str | None) -> str | None:
-        """Give the link to an executed notebook as a page."""
+        """Return the link to an executed notebook as a page."""
         found = Path(path) if path else None
         if self.base is None or found is None or not found.is_relative_to(self.notebooks_dir) or not found.is_file():
             return None

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The status page: what is under way, what is wrong, and the state of each date, as far as there is room."""
+"""The status page: what is in progress, what is wrong, and the state of each date, as far as there is room."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class Months:
 
 
 def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
-    """Give the template, and what is in it."""
+    """Return the template, and what is in it."""
     request, reader = asked.request, asked.reader
     whole = span(Situation(asked.definitions, reader.listed_dates(), Standing(), asked.now))
     situation = asked.situation(*whole) if whole else asked.situation()
     rows = list(calendar(situation, *whole)) if whole else []
-    # the dates of one state may be more than anybody would count: of what lies before, only this remains
+    # of dates before those that are shown, only this count remains
     totals = Counter(state for row in rows for state in row.states)
     shown = rows[:MOST_TRIGGERS]
     first, last = whole or (None, None)
@@ -230,5 +230,5 @@ def _month_cells(row: Row, months: Sequence[tuple[int, int]], last: dt.date) -> 
 
 
 def workflow_link(links: Links, workflow: str, date: dt.date | None) -> str | None:
-    """Give the link to the page that says why; None where there is none."""
+    """Return the link to the page that says why; None where there is none."""
     return links.page(f"why?workflow={quote(workflow, safe='')}&date={date}") if date else None

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Is a report one that can be shown? A look at the pages that were made, before anybody else's."""
+"""Checks a finished report: its pages are read back and compared with what the notebook shows."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _sheet(page: Any, *, drawings: bool) -> _Sheet:
 
 
 def _marks(drawn: Any) -> Iterator[tuple[int, int]]:
-    """Give checksum and number of the drawing that something on a page is a part of; `design.rb` writes them."""
+    """Yield checksum and number of the drawing that something on a page is a part of; `design.rb` writes them."""
     from pypdfium2.raw import FPDFPageObj_CountMarks, FPDFPageObj_GetMark, FPDFPageObjMark_GetParamIntValue
 
     for place in range(FPDFPageObj_CountMarks(drawn)):

@@ -63,7 +63,7 @@ def literal(text: str) -> str:
 
 
 def printed(text: str) -> str:
-    """Give what a terminal would show in the end of text that was printed."""
+    """Return what a terminal would show in the end of text that was printed."""
     return clean(last_state(strip_ansi(LINK.sub("", text)))).expandtabs().rstrip()
 
 

@@ -46,7 +46,7 @@ SHOWS_INPUT = frozenset({"show-input", "show_input"})
 
 
 def keep_content(notebook: NotebookNode, *, code: bool) -> list[Notice]:
-    """Take out what is no content: cells and outputs that tags hide, errors, warnings on stderr, plots' objects.
+    """Remove what is no content: cells and outputs that tags hide, errors, warnings on stderr, plots' objects.
 
     Parameters
     ----------

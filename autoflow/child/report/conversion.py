@@ -163,7 +163,7 @@ def script_of(character: str) -> str:
 
 
 def _in_words(messages: list[str]) -> list[Said]:
-    """Say in one line which characters no face has, and leave out what nobody can do anything about."""
+    """Return one line about characters that no font has, without what cannot be helped."""
     characters: dict[str, list[str]] = {}
     others = []
     for message in messages:
@@ -175,7 +175,7 @@ def _in_words(messages: list[str]) -> list[Said]:
 
 
 def _plainly(message: str) -> str:
-    """Leave out the name of a file that nobody has."""
+    """Remove the name of a temporary file."""
     return re.sub(r"^asciidoctor: (WARNING|ERROR|FAILED): (report-\w+\.adoc: )?", "", message)
 
 

@@ -100,7 +100,7 @@ def document(body: str, title: str, heading: Heading, logo: Path | None = None) 
 
 
 def _attributes(heading: Heading) -> dict[str, str]:
-    """Give what themes can show, what a file says of itself, and the words that asciidoctor adds."""
+    """Return what themes can show, what a file says of itself, and the words that asciidoctor adds."""
     words = heading.words
     name = heading.name
     # the date is said once

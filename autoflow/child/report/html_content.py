@@ -107,7 +107,7 @@ def shows_text_instead(html: str) -> bool:
 
 @lru_cache(maxsize=64)
 def shown_by(html: str) -> tuple[bool, bool]:
-    """Tell whether HTML shows anything as it is, and whether it needs a program."""
+    """Return whether HTML shows anything as it is, and whether it needs a program."""
     soup = BeautifulSoup(html, "html.parser")
     page = Page(Pictures(Path(), Path(), Path()))
     programmed = any(True for _ in _programs(soup.find_all(list(PROGRAMS))))
@@ -186,7 +186,7 @@ def _as_file(drawing: str) -> str:
 
 
 def _settle(soup: BeautifulSoup, page: Page) -> None:
-    """Take out what nobody sees, and note what a report lacks."""
+    """Remove what is not shown, and note what a report lacks."""
     tags = [element for element in soup.descendants if isinstance(element, Tag)]
     page.lost.extend(dict.fromkeys([*_programs(tags), *_styles(tags)]))
     for element in tags:
@@ -203,7 +203,7 @@ def _settle(soup: BeautifulSoup, page: Page) -> None:
 
 
 def _choose(field: Tag) -> None:
-    """Leave of a list to choose from what is chosen: nobody sees the rest."""
+    """Keep the chosen options of a list; the others are not shown."""
     options = field("option")
     chosen = [option for option in options if option.has_attr("selected")] or options[:1]
     for option in options:
@@ -301,7 +301,7 @@ def _heading(element: Tag, page: Page, depth: int) -> Iterator[str]:
 
 
 def inline_of(element: Tag, page: Page) -> str:
-    """Give the markup of what is in an element."""
+    """Return the markup of what is in an element."""
     return "".join(inline(child, page) for child in element.children)
 
 

@@ -54,7 +54,7 @@ class Page:
 
 
 def inline(element: PageElement, page: Page, widest: float | None = None) -> str:
-    """Give the markup of an element, whatever is in it."""
+    """Return the markup of an element, whatever is in it."""
     if isinstance(element, NavigableString):
         hidden = isinstance(element, PreformattedString)
         return "" if hidden else spelled(re.sub(r"[ \t\n\r\f]+", " ", element))
@@ -104,7 +104,7 @@ def _has_source(element: Tag) -> bool:
 
 
 def picture(element: Tag, page: Page, widest: float | None = None) -> str:
-    """Give the target and the attributes of a picture."""
+    """Return the target and the attributes of a picture."""
     source = str(element.get("src", "")).strip()
     try:
         brought = page.pictures.bring(source)
@@ -138,7 +138,7 @@ def _preformatted(text: str) -> str:
 
 
 def tidy(markup: str) -> str:
-    """Take out breaks at the ends, and several in a row, and blanks around them."""
+    """Remove breaks at the ends, and several in a row, and blanks around them."""
     return re.sub(rf"[ ]*{BREAK}[ {BREAK}]*", BREAK, re.sub(" +", " ", markup)).strip(f" {BREAK}")
 
 

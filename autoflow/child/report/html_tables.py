@@ -159,7 +159,7 @@ def _layout(lines: list[Line], heads: int, numeric: list[bool]) -> Layout:
 
 
 def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
-    """Let the names of columns break after an underscore."""
+    """Allow a line break after each underscore in names of columns."""
     return [
         [
             (
@@ -291,7 +291,7 @@ def _placed(rows: list[Row], width: int) -> list[Line]:
 
 
 def _numeric_columns(body: list[Row], width: int) -> list[bool]:
-    """Tell for each column whether it is of numbers, which go to the right."""
+    """Return for each column whether it is of numbers, which go to the right."""
     columns: list[list[Cell]] = [[] for _ in range(width)]
     for line in _placed(body, width):
         for column, cell in line:

@@ -219,7 +219,7 @@ def _heading(token: Token, place: _Place) -> str:
 
 
 def _plain(tokens: Iterable[Token]) -> str:
-    """Give the text of what is inside of a line, without what it looks like."""
+    """Return the text of what is inside of a line, without what it looks like."""
     return "".join(
         " " if token["type"] in ("softbreak", "linebreak")
         else _plain(token["children"]) if "children" in token

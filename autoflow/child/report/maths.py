@@ -51,7 +51,7 @@ def draw_formulas(asciidoc: str, workspace: Path) -> tuple[str, list[Undrawn]]:
             file = workspace / f"formula-{len(drawn) + 1}.svg"
             try:
                 drawn[kind, name] = _draw(source, file, inline=kind == "inline")
-            except Exception as error:  # noqa: BLE001  # whatever a library makes of somebody's LaTeX
+            except Exception as error:  # noqa: BLE001  # any error of a library, from any LaTeX
                 drawn[kind, name] = _source(source)
                 reason = f"{error or type(error).__name__}"
                 undrawn.append(Undrawn(source, f"the formula {_flat(source)!r} cannot be drawn ({reason})"))

@@ -19,7 +19,7 @@ LINE = re.compile(r"\bline (\d+)\b")
 
 
 def as_json(notices: Iterable[Notice]) -> list[dict[str, Any]]:
-    """Give notices as JSON, each once."""
+    """Return notices as JSON, each once."""
     ordered = sorted(dict.fromkeys(notices), key=lambda notice: (notice.cell is None, notice.cell or 0))
     return [asdict(notice) for notice in ordered]
 

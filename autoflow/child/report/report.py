@@ -114,7 +114,7 @@ def work(request: Mapping[str, Any], workspace: Path, line: Line | None = None) 
 
 
 def prepare() -> None:
-    """Have ready what all reports need, before processes are forked for them."""
+    """Prepare what all reports need, before processes are forked for them."""
     import_module("pypdfium2")
     convert_all(["a *text*"], lambda text, _: text)
     markdown_text("a *text*")
@@ -267,7 +267,7 @@ def _placeholder(html: str, nested: bool) -> str:
 
 
 def _unmarked_head(body: str) -> str:
-    """Take the marks of cells out of what is above the first heading, where the title is looked for."""
+    """Remove the marks of cells from what is above the first heading, where the title is looked for."""
     head = re.match(rf"(?:\s|{MARK.pattern}|{FOLDED_CODE})*", body, re.MULTILINE | re.DOTALL)
     return MARK.sub("", head.group()) + body[head.end() :] if head else body
 
@@ -286,7 +286,7 @@ def _text_of(cell: NotebookNode) -> str:
 
 
 def _shown(notebook: NotebookNode) -> Iterator[str]:
-    """Give the texts that pages may quote as they are."""
+    """Yield the texts that pages may quote as they are."""
     for cell in notebook.cells:
         yield str(cell.metadata.get("caption", ""))
         if cell.cell_type != "markdown":

@@ -17,7 +17,7 @@ PADDING = 11.0
 
 NORMAL = 10.5
 SMALLER = (8.5, 7.0)
-"""Sizes of letters, in points; below them nobody reads."""
+"""Sizes of letters, in points; smaller ones cannot be read."""
 
 BOLD = 1.1
 """How much wider than others the letters of heads are."""

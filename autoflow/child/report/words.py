@@ -121,7 +121,7 @@ def lacking(wanted: Iterable[Counter[str]], seen: Seen, blank: frozenset[str]) -
 
 
 def is_gone(words: Counter[str], gone: set[str]) -> bool:
-    """Tell whether so many of a text's words are gone that it is no matter of how letters are read back.
+    """Return whether so many of a text's words are gone that it is no matter of how letters are read back.
 
     A single letter may be, or a word in letters that do not belong together; three of them, and a tenth of the text,
     are not.
@@ -131,7 +131,7 @@ def is_gone(words: Counter[str], gone: set[str]) -> bool:
 
 
 def _is_certain(word: str) -> bool:
-    """Tell whether a word is read back as it was written: in letters of one direction, without signs among them."""
+    """Return whether a word is read back as it was written: in letters of one direction, without signs among them."""
     if word.isascii():
         return len(word) > 1 or word.isdigit()
     directions = {unicodedata.bidirectional(character) for character in word}

@@ -306,7 +306,7 @@ def test_a_mail_server_that_does_not_stop_talking_is_told(monkeypatch: pytest.Mo
         request = {"channel": "email", "to": ["me@example.org"], "id": "1", "made": 0, "instance": "x", "host": "h"}
         with pytest.raises(NotSentError) as raised:
             send({**request, "message": message}, Path())
-    assert ("it says too much" in str(raised.value)) is not tls
+    assert ("its response is too long" in str(raised.value)) is not tls
 
 
 def test_a_poll_whose_answer_comes_byte_by_byte_has_its_end(deployment: Deployment) -> None:
