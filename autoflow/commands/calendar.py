@@ -18,15 +18,15 @@ from autoflow.commands.reading import (
     check_length,
     check_span,
     definitions_of,
+    facts_of,
     record,
-    situation_of,
     triggers_of,
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.dates import days_before
-from autoflow.decision import Row, Situation, calendar, moment, span
+from autoflow.decision import Facts, Row, calendar, moment, span
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.model import Standing
+from autoflow.model import RunHistory
 from autoflow.runs import RunState
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text
@@ -56,8 +56,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.workflow is not None:
         triggers_of(definitions, options.workflow)
     with record(settings) as reader:
-        situation = Situation(definitions, reader.listed_dates(), Standing(), utc_now())
-        whole = span(situation)
+        facts = Facts(definitions, reader.listed_dates(), RunHistory(), utc_now())
+        whole = span(facts)
         if whole is None and (options.first is None or options.last is None):
             raise AutoflowError(
                 "there are no dates to show yet: FlowAPI has not been polled; --from and --to name some"
@@ -69,29 +69,29 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             # FlowAPI may list dates of any time
             first = max(first, days_before(last, LONGEST_SPAN - 1))
         check_length(first, last)
-        names = _names(situation, options.workflow, width() - 2 - (last - first).days - 1)
+        names = _names(facts, options.workflow, width() - 2 - (last - first).days - 1)
         room = max(width() - max(map(len, names), default=0) - 2, SHORTEST_ROW)
         step = options.by or "day"
         if not (options.csv or options.json or options.by):
             if options.first is None and options.last is None:
                 first = max(first, days_before(last, room - 1))
             step = next((step for step in STEPS if _columns(first, last, step) <= room), "year")
-        situation = situation_of(definitions, reader, situation.now, first, last)
-    rows = calendar(situation, first, last, options.workflow)
+        facts = facts_of(definitions, reader, facts.now, first, last)
+    rows = calendar(facts, first, last, options.workflow)
     if options.csv:
         _print_csv(rows)
     elif options.json:
         print_json([_as_json(row) for row in rows])
     else:
-        _print(situation, list(rows), names, first, last, step)
+        _print(facts, list(rows), names, first, last, step)
     return ExitCode.OK
 
 
-def _names(situation: Situation, workflow: str | None, spare: int) -> list[str]:
+def _names(facts: Facts, workflow: str | None, spare: int) -> list[str]:
     """Name the rows, at length if all the dates leave that much to spare."""
     longest = max(width() // 3, 20, spare)
     names = []
-    for trigger in situation.definitions.triggers:
+    for trigger in facts.definitions.triggers:
         if workflow in (None, trigger.workflow_name):
             name = f"{trigger.workflow_name} {parameters_text(trigger.parameters)}".rstrip()
             if len(name) > longest:
@@ -104,9 +104,7 @@ def _names(situation: Situation, workflow: str | None, spare: int) -> list[str]:
     return names
 
 
-def _print(
-    situation: Situation, rows: Sequence[Row], names: Sequence[str], first: dt.date, last: dt.date, step: str
-) -> None:
+def _print(facts: Facts, rows: Sequence[Row], names: Sequence[str], first: dt.date, last: dt.date, step: str) -> None:
     starts = [column[0] for column in _grouped(first, last, step)]
     margin = max(map(len, names), default=0) + 2
     for line in _axis(starts, step):
@@ -131,7 +129,7 @@ def _print(
         "month": ", one column per month",
         "year": ", one column per year",
     }
-    polled = f", dates as listed at {moment(situation.listed.polled)}" if situation.listed.polled else ""
+    polled = f", dates as listed at {moment(facts.listed.polled)}" if facts.listed.polled else ""
     print_line(f"{first} to {last}{each[step]}{polled}", "bright_black")
 
 

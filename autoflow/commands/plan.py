@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=True) as reader:
         listed = _listed(options, reader, now)
-        standing = reader.history()
+        run_history = reader.history()
         ready = ready_days(definitions, listed, now)
         removals = [
             removal
@@ -47,10 +47,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
         ]
         unsettled = asyncio.run(Ledger(reader).unsettled(definitions, ready))
-        order = order_of(definitions, listed, now, reader.standing)
+        order = order_of(definitions, listed, now, reader.run_history)
         if order.ready:
             unsettled = [days - order.held(definitions, number) for number, days in enumerate(unsettled)]
-        decision = due_runs(definitions, unsettled, standing, now)
+        decision = due_runs(definitions, unsettled, run_history, now)
         silence, running = reader.silence(), reader.attempts(states=[AttemptState.RUNNING])
         lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
         rows: list[dict[str, Any]] = [
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 "reference_date": run.reference_date,
                 "workflow": run.workflow.name,
                 "parameters": run.parameters,
-                "reason": why_due(standing, run.key),
+                "reason": why_due(run_history, run.key),
                 "expected_seconds": lengths[run.workflow.name],
             }
             for run in decision.due

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoflow.decision import Situation, order_of
+from autoflow.decision import Facts, order_of
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
 from autoflow.model import RecordedAttempt, RunReader, open_for_reading
@@ -41,17 +41,17 @@ def definitions_of(settings: Settings) -> Definitions:
     return load_definitions(settings.workflows_file)[0]
 
 
-def situation_of(
+def facts_of(
     definitions: Definitions,
     reader: RunReader,
     now: dt.datetime,
     first: dt.date | None = None,
     last: dt.date | None = None,
-) -> Situation:
+) -> Facts:
     """Read what decides the states of a span of dates."""
     listed = reader.listed_dates()
-    order = order_of(definitions, listed, now, reader.standing)
-    return Situation(definitions, listed, reader.standing(first, last), now, order)
+    order = order_of(definitions, listed, now, reader.run_history)
+    return Facts(definitions, listed, reader.run_history(first, last), now, order)
 
 
 def triggers_of(definitions: Definitions, workflow: str) -> list[Trigger]:

@@ -21,15 +21,15 @@ from autoflow.commands.reading import (
     check_length,
     check_span,
     definitions_of,
+    facts_of,
     record,
-    situation_of,
     triggers_of,
     unknown_workflow,
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
 from autoflow.decision import (
     WHAT_TO_DO,
-    Situation,
+    Facts,
     available_for,
     calendar,
     changed_inputs,
@@ -41,7 +41,7 @@ from autoflow.decision import (
 )
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, Standing
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunHistory, RunReader
 from autoflow.notebooks import executed_with
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
@@ -87,17 +87,17 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
         triggers_of(definitions, options.workflow)
         recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
         now = utc_now()
-        listed = span(Situation(definitions, reader.listed_dates(), Standing(), now)) or recorded
+        listed = span(Facts(definitions, reader.listed_dates(), RunHistory(), now)) or recorded
         first = options.first or min(recorded[0], listed[0])
         last = options.last or max(recorded[1], listed[1])
         check_length(first, last)
-        situation = situation_of(definitions, reader, now, first, last)
+        facts = facts_of(definitions, reader, now, first, last)
     runs, rows = [], []
-    for row in calendar(situation, first, last, options.workflow):
+    for row in calendar(facts, first, last, options.workflow):
         for days, state in enumerate(row.states):
             if state in WANTED[options.state]:
                 run = build_run(definitions.workflows[options.workflow], row.trigger, first + dt.timedelta(days=days))
-                latest = situation.standing.latest[run.key]
+                latest = facts.run_history.latest[run.key]
                 runs.append(run)
                 rows.append(_row(run, state.value, f"run {latest.run}"))
     return _to_run(runs, rows, "run {} again")
@@ -133,13 +133,13 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
     with record(settings, missing_is_empty=True) as reader:
-        situation = situation_of(definitions, reader, utc_now(), options.first, options.last)
-        situation = replace(situation, listed=listed_dates(reader))
+        facts = facts_of(definitions, reader, utc_now(), options.first, options.last)
+        facts = replace(facts, listed=listed_dates(reader))
     for trigger in triggers:
-        available = available_for(situation, trigger)
+        available = available_for(facts, trigger)
         for days in range((options.last - options.first).days + 1):
             date = options.first + dt.timedelta(days=days)
-            answer = explain(situation, trigger, date)
+            answer = explain(facts, trigger, date)
             where = f"{date} {parameters_text(trigger.parameters)}".rstrip()
             if answer.state in (
                 RunState.SUCCEEDED,
@@ -152,7 +152,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
             elif answer.key is None or answer.skip is not None:
                 left_out.append(f"{where}: {answer.reason}")
             elif date not in available or answer.missing:
-                left_out.append(f"{where}: {why_no_data(situation, answer, available)}")
+                left_out.append(f"{where}: {why_no_data(facts, answer, available)}")
             else:
                 excluded += answer.state is RunState.EXCLUDED
                 run = build_run(definitions.workflows[options.workflow], trigger, date)
@@ -234,16 +234,16 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings, missing_is_empty=True) as reader:
-        situation = situation_of(definitions, reader, utc_now(), options.first, last)
+        facts = facts_of(definitions, reader, utc_now(), options.first, last)
     dates, rows, left_out = [], [], []
-    skipped = {each.reference_date for each in situation.standing.skips.skips if each.workflow == options.workflow}
+    skipped = {each.reference_date for each in facts.run_history.skips.skips if each.workflow == options.workflow}
     for days in range((last - options.first).days + 1):
         date = options.first + dt.timedelta(days=days)
         if (date in skipped) == (do == "skip"):
             left_out.append(f"{date}: {'already skipped' if do == 'skip' else 'not skipped'}")
             continue
         dates.append(date.isoformat())
-        states = {explain(situation, trigger, date).state.value for trigger in triggers}
+        states = {explain(facts, trigger, date).state.value for trigger in triggers}
         rows.append({"date": date, "workflow": options.workflow, "now": ", ".join(sorted(states))})
     count = counted(len(dates), "date")
     order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}

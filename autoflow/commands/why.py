@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoflow.clock import utc_now
-from autoflow.commands.reading import definitions_of, record, situation_of, triggers_of
+from autoflow.commands.reading import definitions_of, facts_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
-from autoflow.decision import Answer, explain, list_age, moment, spans
+from autoflow.decision import Explanation, explain, list_age, moment, spans
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
@@ -31,8 +31,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     triggers = triggers_of(definitions, options.workflow)
     with record(settings) as reader:
         now = utc_now()
-        situation = situation_of(definitions, reader, now, options.date, options.date)
-        answers = [explain(situation, trigger, options.date) for trigger in triggers]
+        facts = facts_of(definitions, reader, now, options.date, options.date)
+        answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
             print_json([_as_json(answer, reader) for answer in answers])
             return ExitCode.OK
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             _print(answer, reader)
         if any(answer.state in WAITING for answer in answers):
             print_line()
-            for line in [*_under_way(reader), *list_age(situation.listed.polled, reader.silence(), now)]:
+            for line in [*_under_way(reader), *list_age(facts.listed.polled, reader.silence(), now)]:
                 print_line(line)
     return ExitCode.OK
 
@@ -55,7 +55,7 @@ def _under_way(reader: RunReader) -> list[str]:
     return [f"in progress: {oldest}"] if running else []
 
 
-def _print(answer: Answer, reader: RunReader) -> None:
+def _print(answer: Explanation, reader: RunReader) -> None:
     parameters = parameters_text(answer.trigger.parameters)
     title = f"{answer.trigger.workflow_name} {answer.reference_date}{f' ({parameters})' if parameters else ''}"
     print_styled([(f"{title}: ", "bold"), (answer.state.value, STYLES[answer.state])])
@@ -64,7 +64,7 @@ def _print(answer: Answer, reader: RunReader) -> None:
         print_line(f"  {line}")
 
 
-def _lines(answer: Answer, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook]) -> Iterator[str]:
+def _lines(answer: Explanation, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook]) -> Iterator[str]:
     if answer.state is RunState.SUCCEEDED and newest is not None:
         yield _done(newest)
         for notebook in notebooks:
@@ -97,7 +97,7 @@ def _done(newest: RecordedAttempt) -> str:
     return f"run {newest.run}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
 
 
-def _as_json(answer: Answer, reader: RunReader) -> dict[str, Any]:
+def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
     newest = reader.attempt(answer.run) if answer.run is not None else None
     notebooks = reader.notebooks(newest.id) if newest else []
     return {

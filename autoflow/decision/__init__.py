@@ -17,9 +17,9 @@ from autoflow.decision.due import (
 from autoflow.decision.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.decision.order import Order, has_order, order_of, skipped_days
 from autoflow.decision.overview import (
-    Answer,
+    Explanation,
+    Facts,
     Row,
-    Situation,
     available_for,
     calendar,
     explain,
@@ -35,12 +35,12 @@ from autoflow.decision.verdict import Verdict, judge, judge_failures
 
 __all__ = [
     "WHAT_TO_DO",
-    "Answer",
     "CountedDays",
     "Decision",
+    "Explanation",
+    "Facts",
     "Order",
     "Row",
-    "Situation",
     "Verdict",
     "asked_runs",
     "available_for",

@@ -13,7 +13,7 @@ from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, L
 from autoflow.decision.fitting import misfit
 from autoflow.decision.verdict import Verdict, judge, judge_failures
 from autoflow.definitions import Definitions, Trigger
-from autoflow.model import Standing
+from autoflow.model import RunHistory
 from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
 from autoflow.schedule import reference_days
 
@@ -110,17 +110,17 @@ def _counting(
 
 
 def decide(
-    definitions: Definitions, unsettled: CountedDays, standing: Standing, now: dt.datetime, *, patient: bool = True
+    definitions: Definitions, unsettled: CountedDays, run_history: RunHistory, now: dt.datetime, *, patient: bool = True
 ) -> Decision:
     """Decide what becomes of the days that have not succeeded; see `due_runs`."""
-    decision = due_runs(definitions, unsettled.ready, standing, now, patient=patient)
-    return replace(decision, waiting=_count_waiting(definitions, unsettled.waiting, standing))
+    decision = due_runs(definitions, unsettled.ready, run_history, now, patient=patient)
+    return replace(decision, waiting=_count_waiting(definitions, unsettled.waiting, run_history))
 
 
 def due_runs(
     definitions: Definitions,
     unsettled: Sequence[Days],
-    standing: Standing,
+    run_history: RunHistory,
     now: dt.datetime,
     *,
     patient: bool = True,
@@ -129,37 +129,39 @@ def due_runs(
 
     Parameters
     ----------
-    definitions, standing, now
+    definitions, run_history, now
         All that the decision depends on, with:
     unsettled
         Days of each trigger that are ready and have not succeeded.
     patient
         Whether a failed run waits until its pause is over; attempts are counted either way.
     """
-    asked = asked_runs(definitions, standing, now, patient=patient)
+    asked = asked_runs(definitions, run_history, now, patient=patient)
     found = _Found(now, patient, given_up={run.key: run for run in asked.given_up}, retry_at=asked.retry_at)
     for trigger, days in zip(definitions.triggers, unsettled, strict=True):
         workflow = definitions.workflows[trigger.workflow_name]
         for day in days:
             run = build_run(workflow, trigger, dt.date.fromordinal(day))
-            if run.key not in standing.requests:
-                found.add(run, judge(standing, run.key, run.reference_date, RunState.DUE, workflow.retries))
+            if run.key not in run_history.requests:
+                found.add(run, judge(run_history, run.key, run.reference_date, RunState.DUE, workflow.retries))
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(found.due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
     # requested runs are waited for
     return Decision((*asked.due, *in_order), found.retry_at, tuple(found.given_up.values()), asked.misfits)
 
 
-def asked_runs(definitions: Definitions, standing: Standing, now: dt.datetime, *, patient: bool = True) -> Decision:
+def asked_runs(
+    definitions: Definitions, run_history: RunHistory, now: dt.datetime, *, patient: bool = True
+) -> Decision:
     """Decide which of the requested runs are to be executed now, in the order of the requests."""
     found, misfits = _Found(now, patient), list[str]()
-    for key, request in standing.requests.items():
+    for key, request in run_history.requests.items():
         # a workflow that is gone may come back
         workflow = definitions.workflows.get(request.workflow)
         if workflow is None:
             continue
         # whatever data there are, and whatever the triggers say
-        verdict = judge(standing, key, request.reference_date, RunState.EXCLUDED, workflow.retries)
+        verdict = judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries)
         if verdict.state not in (RunState.DUE, RunState.FAILED, RunState.GIVEN_UP):
             continue
         if why := misfit(definitions, request.workflow, request.parameters):
@@ -169,21 +171,21 @@ def asked_runs(definitions: Definitions, standing: Standing, now: dt.datetime, *
     return Decision(tuple(found.due.values()), found.retry_at, tuple(found.given_up.values()), tuple(misfits))
 
 
-def still_due(runs: Sequence[Run], standing: Standing) -> list[Run]:
+def still_due(runs: Sequence[Run], run_history: RunHistory) -> list[Run]:
     """Leave out, of runs that are due by dates, those that were requested or skipped since."""
     return [
         run
         for run in runs
-        if run.key not in standing.requests
-        and judge(standing, run.key, run.reference_date, RunState.DUE, run.workflow.retries).state
+        if run.key not in run_history.requests
+        and judge(run_history, run.key, run.reference_date, RunState.DUE, run.workflow.retries).state
         is not RunState.SKIPPED
     ]
 
 
-def _count_waiting(definitions: Definitions, waiting: Sequence[Days], standing: Standing) -> int:
+def _count_waiting(definitions: Definitions, waiting: Sequence[Days], run_history: RunHistory) -> int:
     """Count the days of triggers that wait for others, and that nothing else is to be said of."""
-    skipped = {skip.workflow for skip in standing.skips.skips}
-    told_of = skipped.union(name for name, _ in (*standing.failed, *standing.requests))
+    skipped = {skip.workflow for skip in run_history.skips.skips}
+    told_of = skipped.union(name for name, _ in (*run_history.failed, *run_history.requests))
     count = 0
     for trigger, days in zip(definitions.triggers, waiting, strict=True):
         if trigger.workflow_name not in told_of:
@@ -192,18 +194,18 @@ def _count_waiting(definitions: Definitions, waiting: Sequence[Days], standing: 
         key_of, retries = key_maker(trigger), definitions.workflows[trigger.workflow_name].retries
         for date in map(dt.date.fromordinal, days):
             try:
-                verdict = judge(standing, key_of(date), date, RunState.WAITING, retries)
+                verdict = judge(run_history, key_of(date), date, RunState.WAITING, retries)
             except EmptyIntervalError:
                 continue
             count += verdict.state is RunState.WAITING
     return count
 
 
-def first_retry(definitions: Definitions, standing: Standing) -> dt.datetime | None:
+def first_retry(definitions: Definitions, run_history: RunHistory) -> dt.datetime | None:
     """Find when the first of the failed runs may be tried again."""
     verdicts = (
         judge_failures(failures, workflow.retries)
-        for (name, _), failures in standing.failed.items()
+        for (name, _), failures in run_history.failed.items()
         if (workflow := definitions.workflows.get(name))
     )
     return min((verdict.retry_at for verdict in verdicts if verdict.retry_at is not None), default=None)

@@ -14,7 +14,7 @@ from operator import and_, or_
 from autoflow.dates import EVERY_DAY, AvailableDates, Days, EmptyIntervalError, ListedDates
 from autoflow.decision.due import ready_days
 from autoflow.definitions import Definitions, Need, Trigger
-from autoflow.model import Skips, Standing
+from autoflow.model import RunHistory, Skips
 from autoflow.runs import RunKey, RunState, key_maker
 
 
@@ -76,16 +76,16 @@ def has_order(definitions: Definitions) -> bool:
     return any(trigger.after or trigger.needs for trigger in definitions.triggers)
 
 
-def order_of(definitions: Definitions, listed: ListedDates, now: dt.datetime, read: Callable[[], Standing]) -> Order:
+def order_of(definitions: Definitions, listed: ListedDates, now: dt.datetime, read: Callable[[], RunHistory]) -> Order:
     """Find how far the runs of each trigger are, from the whole of a record, which is read where it is needed."""
     if not has_order(definitions):
         return NO_ORDER
-    standing, ready = read(), ready_days(definitions, listed, now)
+    run_history, ready = read(), ready_days(definitions, listed, now)
     undone = [
-        Days.of(day for day, key in _keys(trigger, days) if not _has_succeeded(standing, key))
+        Days.of(day for day, key in _keys(trigger, days) if not _has_succeeded(run_history, key))
         for trigger, days in zip(definitions.triggers, ready, strict=True)
     ]
-    return Order(ready, undone, skipped_days(definitions, ready, standing.skips))
+    return Order(ready, undone, skipped_days(definitions, ready, run_history.skips))
 
 
 def skipped_days(definitions: Definitions, ready: Sequence[Days], skips: Skips) -> list[Days]:
@@ -106,8 +106,8 @@ def is_needed(need: Need, trigger: Trigger) -> bool:
     return need.parameters is None or dict(need.parameters) == dict(trigger.parameters)
 
 
-def _has_succeeded(standing: Standing, key: RunKey) -> bool:
-    latest = standing.latest.get(key)
+def _has_succeeded(run_history: RunHistory, key: RunKey) -> bool:
+    latest = run_history.latest.get(key)
     return latest is not None and latest.state == RunState.SUCCEEDED
 
 

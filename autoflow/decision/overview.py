@@ -20,7 +20,7 @@ from autoflow.decision.attempts import is_asked_for
 from autoflow.decision.order import NO_ORDER, Order
 from autoflow.decision.verdict import PLAIN, Verdict, judge
 from autoflow.definitions import Definitions, Trigger
-from autoflow.model import Failures, Request, Silence, Skip, Standing
+from autoflow.model import Failures, Request, RunHistory, Silence, Skip
 from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 from autoflow.schedule import reference_days, why_excluded
 from autoflow.wording import counted
@@ -29,12 +29,12 @@ DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Situation:
+class Facts:
     """All that the state of a date depends on."""
 
     definitions: Definitions
     listed: ListedDates
-    standing: Standing
+    run_history: RunHistory
     now: dt.datetime
     order: Order = NO_ORDER
 
@@ -63,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StencilElement:
     """One element of a stencil for a reference date."""
 
     start: dt.date
@@ -73,7 +73,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Explanation:
     """The state of one trigger and date, with all that explains it."""
 
     trigger: Trigger
@@ -88,7 +88,7 @@ class Answer:
     failures: Failures | None = None
     next_try: dt.datetime | None = None
     """When it may be tried again, or at the next tick if that is later."""
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[StencilElement, ...] = ()
     cdr_types: tuple[str, ...] = ()
     require: Require = "any"
     """Whether any of them makes a date count, or only all together."""
@@ -105,18 +105,18 @@ class Answer:
         return tuple(sorted({date for wanted in self.wanted for date in wanted.missing}))
 
 
-def available_for(situation: Situation, trigger: Trigger) -> AvailableDates:
+def available_for(facts: Facts, trigger: Trigger) -> AvailableDates:
     """Return the dates that count for a trigger."""
-    return situation.listed.available(situation.definitions.data_rule(trigger), situation.now)
+    return facts.listed.available(facts.definitions.data_rule(trigger), facts.now)
 
 
-def span(situation: Situation) -> tuple[dt.date, dt.date] | None:
+def span(facts: Facts) -> tuple[dt.date, dt.date] | None:
     """Return the first and the last date that there is something to say about; None when there is none."""
-    triggers = situation.definitions.triggers
-    rules = {situation.definitions.data_rule(trigger) for trigger in triggers}
+    triggers = facts.definitions.triggers
+    rules = {facts.definitions.data_rule(trigger) for trigger in triggers}
     # what is listed and does not count yet is of interest too
-    types = {name for rule in rules for name in situation.listed.wanted(rule.cdr_types)}
-    days = [situation.listed.days.get(name, Days()) for name in types]
+    types = {name for rule in rules for name in facts.listed.wanted(rule.cdr_types)}
+    days = [facts.listed.days.get(name, Days()) for name in types]
     ends = AvailableDates(reduce(or_, days, Days())).ends
     known = [trigger.earliest_date for trigger in triggers if trigger.earliest_date is not None]
     if ends is None:
@@ -126,28 +126,28 @@ def span(situation: Situation) -> tuple[dt.date, dt.date] | None:
     return min(first, ends[1]), ends[1]
 
 
-def calendar(situation: Situation, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
+def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
     """Yield the state of each date of a span, both ends in it, for each trigger in the order of the file."""
     available: dict[DataRule, AvailableDates] = {}
-    for trigger in situation.definitions.triggers:
+    for trigger in facts.definitions.triggers:
         if workflow in (None, trigger.workflow_name):
-            rule = situation.definitions.data_rule(trigger)
+            rule = facts.definitions.data_rule(trigger)
             if rule not in available:
-                available[rule] = available_for(situation, trigger)
-            days = list(verdicts(situation, trigger, first, last, available[rule]))
+                available[rule] = available_for(facts, trigger)
+            days = list(verdicts(facts, trigger, first, last, available[rule]))
             yield Row(trigger, first, [verdict.state for verdict, _ in days], [run for _, run in days])
 
 
 def verdicts(
-    situation: Situation, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
+    facts: Facts, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
 ) -> Iterator[tuple[Verdict, int | None]]:
     """Say for each date of a span what a trigger's run is, and give its number; linear in the length of the span."""
-    standing = situation.standing
-    retries = situation.definitions.workflows[trigger.workflow_name].retries
+    run_history = facts.run_history
+    retries = facts.definitions.workflows[trigger.workflow_name].retries
     days = range(first.toordinal(), last.toordinal() + 1)
     span = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
-    complete = frozenset((available.complete(trigger.date_stencil) & span) - situation.held(trigger))
+    complete = frozenset((available.complete(trigger.date_stencil) & span) - facts.held(trigger))
     wanted, there = frozenset(reference_days(trigger, span)), frozenset(available.days & span)
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
@@ -159,53 +159,53 @@ def verdicts(
             by_dates = RunState.NOT_AVAILABLE
         else:
             by_dates = RunState.DUE if day in complete else RunState.WAITING
-        newest = standing.latest.get(key)
-        verdict = judge(standing, key, dt.date.fromordinal(day), by_dates, retries)
+        newest = run_history.latest.get(key)
+        verdict = judge(run_history, key, dt.date.fromordinal(day), by_dates, retries)
         yield verdict, None if newest is None else newest.run
 
 
-def explain(situation: Situation, trigger: Trigger, reference_date: dt.date) -> Answer:
+def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanation:
     """Say what becomes of a trigger and a date, and why."""
-    available = available_for(situation, trigger)
-    ((verdict, run),) = verdicts(situation, trigger, reference_date, reference_date, available)
-    rule = situation.definitions.data_rule(trigger)
-    cdr_types = situation.listed.wanted(rule.cdr_types)
+    available = available_for(facts, trigger)
+    ((verdict, run),) = verdicts(facts, trigger, reference_date, reference_date, available)
+    rule = facts.definitions.data_rule(trigger)
+    cdr_types = facts.listed.wanted(rule.cdr_types)
     try:
         key = key_maker(trigger)(reference_date)
         intervals = trigger.date_stencil.intervals(reference_date)
     except EmptyIntervalError as error:
-        return Answer(trigger, reference_date, verdict.state, str(error), None, cdr_types=cdr_types)
+        return Explanation(trigger, reference_date, verdict.state, str(error), None, cdr_types=cdr_types)
     wanted = tuple(
-        Wanted(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
+        StencilElement(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
         for start, end in intervals
     )
-    standing = situation.standing
+    run_history = facts.run_history
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
-    counts_from = {date: situation.listed.counts_from(date, rule) for date in uncounted}
-    answer = Answer(
+    counts_from = {date: facts.listed.counts_from(date, rule) for date in uncounted}
+    answer = Explanation(
         trigger,
         reference_date,
         verdict.state,
         "",
         key,
         run=run,
-        failures=standing.failed.get(key),
+        failures=run_history.failed.get(key),
         next_try=verdict.retry_at,
         wanted=wanted,
         cdr_types=cdr_types,
         require=rule.require,
-        lacking={date: lacking for date in uncounted if (lacking := situation.listed.lacking(date, rule))},
+        lacking={date: lacking for date in uncounted if (lacking := facts.listed.lacking(date, rule))},
         counts_from={date: time for date, time in counts_from.items() if time is not None},
-        skip=standing.skips.of(key, reference_date),
-        request=standing.requests.get(key),
+        skip=run_history.skips.of(key, reference_date),
+        request=run_history.requests.get(key),
     )
-    return replace(answer, reason=" ".join(_reasons(situation, answer, available)))
+    return replace(answer, reason=" ".join(_reasons(facts, answer, available)))
 
 
-def why_due(standing: Standing, key: RunKey) -> str:
+def why_due(run_history: RunHistory, key: RunKey) -> str:
     """Say why a run is started, in words."""
-    request, failures, newest = standing.requests.get(key), standing.failed.get(key), standing.latest.get(key)
+    request, failures, newest = run_history.requests.get(key), run_history.failed.get(key), run_history.latest.get(key)
     if request is not None and is_asked_for(request, failures):
         return f"{'repair' if request.repairs else 'run'} requested at {moment(request.asked)}"
     if failures is not None:
@@ -219,10 +219,10 @@ def _how_failed(failures: Failures) -> str:
     return f"failed {counted(failures.attempts, 'time')}, last at {moment(failures.last)}"
 
 
-def why_no_data(situation: Situation, answer: Answer, available: AvailableDates) -> str:
+def why_no_data(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
     """Say what keeps a date from having all the data that it needs; empty when nothing does."""
     if answer.reference_date not in available:
-        return _why_not_available(situation, answer, available)
+        return _why_not_available(facts, answer, available)
     return _why_waiting(answer, available) if answer.missing else ""
 
 
@@ -260,7 +260,7 @@ def _ago(length: dt.timedelta) -> str:
     return "just now"
 
 
-def _reasons(situation: Situation, answer: Answer, available: AvailableDates) -> Iterator[str]:
+def _reasons(facts: Facts, answer: Explanation, available: AvailableDates) -> Iterator[str]:
     trigger, date, state = answer.trigger, answer.reference_date, answer.state
     if state in (RunState.SUCCEEDED, RunState.RUNNING):
         yield f"run {answer.run}"
@@ -276,18 +276,18 @@ def _reasons(situation: Situation, answer: Answer, available: AvailableDates) ->
             excluded = why_excluded(trigger, date)
             no_data = f" while there is no data for {spans(answer.missing) or date}"
             yield f"it is not retried{f': {excluded}' if excluded else no_data}"
-        elif answer.next_try > situation.now:
+        elif answer.next_try > facts.now:
             yield f"retried at {moment(answer.next_try)}"
         else:
             yield "retried at the next tick"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING):
-        if why := why_no_data(situation, answer, available):
+        if why := why_no_data(facts, answer, available):
             yield why
-        if others := situation.waits_for(trigger, date):
+        if others := facts.waits_for(trigger, date):
             yield _why_held(others)
     elif answer.key is not None:
         goes_first = answer.request is not None
-        yield f"{why_due(situation.standing, answer.key)}; it {'goes first' if goes_first else 'runs at the next tick'}"
+        yield f"{why_due(facts.run_history, answer.key)}; it {'goes first' if goes_first else 'runs at the next tick'}"
 
 
 def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:
@@ -297,10 +297,10 @@ def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:
     return f"it waits for {counted(len(others), 'run')}: {names}{more} (`autoflow why` explains each)"
 
 
-def _why_not_available(situation: Situation, answer: Answer, available: AvailableDates) -> str:
+def _why_not_available(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
     date, types = answer.reference_date, f" ({', '.join(answer.cdr_types)})" if answer.cdr_types else ""
     lacking = answer.lacking.get(date, ())
-    if situation.listed.polled is None:
+    if facts.listed.polled is None:
         return "FlowAPI has not been polled yet"
     if date in answer.counts_from:
         return f"FlowAPI lists this date, and it {_begin_to_count(answer, [date])}"
@@ -316,7 +316,7 @@ def _why_not_available(situation: Situation, answer: Answer, available: Availabl
     return f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
 
 
-def _why_waiting(answer: Answer, available: AvailableDates) -> str:
+def _why_waiting(answer: Explanation, available: AvailableDates) -> str:
     absent = [date for date in answer.missing if date not in answer.counts_from]
     listed = [date for date in answer.missing if date in answer.counts_from]
     parts = []
@@ -334,7 +334,7 @@ def _why_waiting(answer: Answer, available: AvailableDates) -> str:
     return "; ".join(parts)
 
 
-def _of_types(answer: Answer, dates: Sequence[dt.date]) -> str:
+def _of_types(answer: Explanation, dates: Sequence[dt.date]) -> str:
     """Write for which dates there is no data, and of which CDR types where that differs."""
     if answer.require == "any":
         types = f" (none of {', '.join(answer.cdr_types)})" if len(answer.cdr_types) > 1 else ""
@@ -345,7 +345,7 @@ def _of_types(answer: Answer, dates: Sequence[dt.date]) -> str:
     return ", ".join(f" of {' and '.join(types)} for {spans(those)}" for types, those in by_types.items())
 
 
-def _begin_to_count(answer: Answer, dates: Sequence[dt.date]) -> str:
+def _begin_to_count(answer: Explanation, dates: Sequence[dt.date]) -> str:
     """Say from when on dates count that are listed already."""
     last = max(answer.counts_from[date] for date in dates)
     count = "count" if len(dates) > 1 else "counts"

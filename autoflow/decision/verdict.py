@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from autoflow.decision.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.definitions import Retries
-from autoflow.model import Failures, Standing
+from autoflow.model import Failures, RunHistory
 from autoflow.runs import AttemptState, RunKey, RunState
 
 LIVE = {AttemptState.SUCCEEDED.value: RunState.SUCCEEDED, AttemptState.RUNNING.value: RunState.RUNNING}
@@ -35,12 +35,12 @@ PLAIN = {state: Verdict(state) for state in RunState}
 """Those without more to say; there are very many of them."""
 
 
-def judge(standing: Standing, key: RunKey, date: dt.date, by_dates: RunState, retries: Retries) -> Verdict:
+def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunState, retries: Retries) -> Verdict:
     """Decide what a run is.
 
     Parameters
     ----------
-    standing
+    run_history
         What the record says.
     key, date
         The run, and its reference date.
@@ -49,10 +49,14 @@ def judge(standing: Standing, key: RunKey, date: dt.date, by_dates: RunState, re
     retries
         Those of its workflow.
     """
-    newest = standing.latest.get(key)
+    newest = run_history.latest.get(key)
     if newest is not None and newest.state in LIVE:
         return PLAIN[LIVE[newest.state]]
-    request, failures, skip = standing.requests.get(key), standing.failed.get(key), standing.skips.of(key, date)
+    request, failures, skip = (
+        run_history.requests.get(key),
+        run_history.failed.get(key),
+        run_history.skips.of(key, date),
+    )
     if skip is not None and is_skipped(skip, request):
         return PLAIN[RunState.SKIPPED]
     if request is not None and is_asked_for(request, failures):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from autoflow.dates import Days, ListedDates
 from autoflow.decision import Verdict, judge, moment, spans, wanted_runs
 from autoflow.definitions import Definitions, Retries, Trigger
-from autoflow.model import FailedRun, Known, Message, Standing
+from autoflow.model import FailedRun, KnownCause, Message, RunHistory
 from autoflow.runs import RunState, key_maker
 from autoflow.wording import counted, length_text
 
@@ -38,13 +38,13 @@ UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ", "old files")
 
 
 @dataclass(frozen=True)
-class Scene:
+class Snapshot:
     """All that decides what is wrong now."""
 
     definitions: Definitions
     now: dt.datetime
     failing: Sequence[FailedRun] = ()
-    standing: Standing = field(default_factory=Standing)
+    run_history: RunHistory = field(default_factory=RunHistory)
     listed: ListedDates = field(default_factory=ListedDates)
     late: Sequence[Days] = ()
     """Days of each trigger that are late, in their order."""
@@ -73,39 +73,39 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class News:
+class CauseChanges:
     """What is to be told and remembered."""
 
     messages: tuple[Message, ...] = ()
-    known: tuple[Known, ...] = ()
+    known: tuple[KnownCause, ...] = ()
     over: tuple[str, ...] = ()
     due: dt.datetime | None = None
     """When to look again for something that has not lasted long enough yet."""
 
 
-def current(scene: Scene) -> list[FailedRun]:
+def current(snapshot: Snapshot) -> list[FailedRun]:
     """Leave out failed runs that nothing asks for any more, and those that are skipped."""
-    is_wanted, workflows = wanted_runs(scene.definitions), scene.definitions.workflows
+    is_wanted, workflows = wanted_runs(snapshot.definitions), snapshot.definitions.workflows
     return [
         run
-        for run in scene.failing
+        for run in snapshot.failing
         if run.workflow in workflows
-        and _verdict(scene, run).state is not RunState.SKIPPED
-        and (run.key in scene.standing.requests or is_wanted(run.key, run.reference_date))
+        and _verdict(snapshot, run).state is not RunState.SKIPPED
+        and (run.key in snapshot.run_history.requests or is_wanted(run.key, run.reference_date))
     ]
 
 
-def _verdict(scene: Scene, run: FailedRun) -> Verdict:
+def _verdict(snapshot: Snapshot, run: FailedRun) -> Verdict:
     """Say what a failed run is, as far as data are there for it."""
-    workflow = scene.definitions.workflows.get(run.workflow)
+    workflow = snapshot.definitions.workflows.get(run.workflow)
     retries = workflow.retries if workflow else Retries()
-    return judge(scene.standing, run.key, run.reference_date, RunState.DUE, retries)
+    return judge(snapshot.run_history, run.key, run.reference_date, RunState.DUE, retries)
 
 
-def failures(scene: Scene, runs: Iterable[FailedRun]) -> Iterator[Cause]:
+def failures(snapshot: Snapshot, runs: Iterable[FailedRun]) -> Iterator[Cause]:
     """Group failed runs by where they failed and with what."""
     groups: dict[str, list[FailedRun]] = {}
-    looked_at = Counter(run.workflow for run in scene.failing)
+    looked_at = Counter(run.workflow for run in snapshot.failing)
     for run in runs:
         failure = run.failure
         name = _name("failed", run.workflow, failure.label, failure.cell, failure.exception)
@@ -115,38 +115,38 @@ def failures(scene: Scene, runs: Iterable[FailedRun]) -> Iterator[Cause]:
         exception = failure.exception or "failed"
         what = f"{exception} in {failure.label}" if failure.label else failure.message
         lines = [*str(failure).splitlines()[:FIRST_LINES], "", *_dates(group)]
-        lines += [_what_next(scene, group), *_commands(group)]
-        more = " or more" if scene.most_failing is not None and looked_at[workflow] >= scene.most_failing else ""
+        lines += [_what_next(snapshot, group), *_commands(group)]
+        more = " or more" if snapshot.most_failing is not None and looked_at[workflow] >= snapshot.most_failing else ""
         message = Message(
             "failed", f"{workflow}: failed for {_how_many(group)}{more}: {what}", tuple(lines), workflow, _iso(group)
         )
         since = min(run.ended for run in group)
-        pause = GATHER if scene.working else dt.timedelta()
+        pause = GATHER if snapshot.working else dt.timedelta()
         yield Cause(name, "failed", what, since, message, pause, workflow, _hashes(group))
 
 
-def given_up(scene: Scene, runs: Iterable[FailedRun]) -> dict[str, list[FailedRun]]:
+def given_up(snapshot: Snapshot, runs: Iterable[FailedRun]) -> dict[str, list[FailedRun]]:
     """Find the failed runs that have had all their attempts, by workflow."""
     found: dict[str, list[FailedRun]] = {}
     for run in runs:
-        if _verdict(scene, run).state is RunState.GIVEN_UP:
+        if _verdict(snapshot, run).state is RunState.GIVEN_UP:
             found.setdefault(run.workflow, []).append(run)
     return found
 
 
-def late(scene: Scene) -> Iterator[Cause]:
+def late(snapshot: Snapshot) -> Iterator[Cause]:
     """Find what should have come or been done by now."""
-    notify, definitions = scene.definitions.notify, scene.definitions
-    newest = newest_appearance(scene.listed, definitions)
+    notify, definitions = snapshot.definitions.notify, snapshot.definitions
+    newest = newest_appearance(snapshot.listed, definitions)
     if notify.no_new_date is not None and newest is not None:
         appeared, date = newest
-        if scene.now - appeared >= dt.timedelta(seconds=notify.no_new_date):
+        if snapshot.now - appeared >= dt.timedelta(seconds=notify.no_new_date):
             what = f"no new date for {length_text(notify.no_new_date)}"
-            polled = f"FlowAPI was last polled at {moment(scene.listed.polled)}." if scene.listed.polled else ""
+            polled = f"FlowAPI was last polled at {moment(snapshot.listed.polled)}." if snapshot.listed.polled else ""
             lines = (f"The newest date is {date}; the last new date appeared at {moment(appeared)}.", polled)
             yield Cause(_name("late"), "late", what, appeared, Message("late", what, lines, dates=(str(date),)))
     by_workflow: dict[str, Days] = {}
-    for trigger, days in zip(definitions.triggers, scene.late, strict=False):
+    for trigger, days in zip(definitions.triggers, snapshot.late, strict=False):
         if days:
             by_workflow[trigger.workflow_name] = by_workflow.get(trigger.workflow_name, Days()) | days
     for workflow, days in by_workflow.items():
@@ -155,35 +155,35 @@ def late(scene: Scene) -> Iterator[Cause]:
         number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
         lines = (f"Dates: {_bounded_spans(dates)}", f"Why: autoflow why {_shell(workflow)} {dates[0]}")
         message = Message("late", f"{workflow}: late: {number} {what}", lines, workflow, tuple(map(str, dates)))
-        yield Cause(_name("late", workflow), "late", what, scene.now, message, workflow=workflow)
+        yield Cause(_name("late", workflow), "late", what, snapshot.now, message, workflow=workflow)
 
 
-def troubles(scene: Scene) -> Iterator[Cause]:
+def troubles(snapshot: Snapshot) -> Iterator[Cause]:
     """Find what keeps AutoFlow itself from its work, and what the token's end is about to."""
-    for condition, text in scene.conditions.items():
+    for condition, text in snapshot.conditions.items():
         lines = tuple(text.splitlines())
         if condition == TOKEN_CONDITION:
             # each warning has words of its own: so many days are left
-            yield Cause(_name("token", text), "token", lines[0], scene.now, Message("token", lines[0], lines))
+            yield Cause(_name("token", text), "token", lines[0], snapshot.now, Message("token", lines[0], lines))
         elif not condition.startswith(UNTOLD_CONDITIONS):
             name = _name("trouble", condition)
-            yield Cause(name, "trouble", lines[0], scene.now, Message("trouble", lines[0], lines), PATIENCE)
+            yield Cause(name, "trouble", lines[0], snapshot.now, Message("trouble", lines[0], lines), PATIENCE)
 
 
-def not_done(definitions: Definitions, unsettled: Sequence[Days], standing: Standing) -> list[Days]:
+def not_done(definitions: Definitions, unsettled: Sequence[Days], run_history: RunHistory) -> list[Days]:
     """Leave out, of each trigger's days that have not succeeded, what is skipped and what is given up."""
     return [
-        _not_done(trigger, definitions.workflows[trigger.workflow_name].retries, days, standing)
+        _not_done(trigger, definitions.workflows[trigger.workflow_name].retries, days, run_history)
         for trigger, days in zip(definitions.triggers, unsettled, strict=False)
     ]
 
 
-def _not_done(trigger: Trigger, retries: Retries, days: Days, standing: Standing) -> Days:
-    if not standing.failed and not standing.skips.skips:
+def _not_done(trigger: Trigger, retries: Retries, days: Days, run_history: RunHistory) -> Days:
+    if not run_history.failed and not run_history.skips.skips:
         return days
     key_of = key_maker(trigger)
     dates = map(dt.date.fromordinal, days)
-    states = ((date, judge(standing, key_of(date), date, RunState.DUE, retries).state) for date in dates)
+    states = ((date, judge(run_history, key_of(date), date, RunState.DUE, retries).state) for date in dates)
     return Days.of(date.toordinal() for date, state in states if state not in (RunState.SKIPPED, RunState.GIVEN_UP))
 
 
@@ -211,10 +211,10 @@ def next_late(listed: ListedDates, definitions: Definitions, now: dt.datetime) -
 
 
 def news(
-    scene: Scene,
-    known: Mapping[str, Known],
+    snapshot: Snapshot,
+    known: Mapping[str, KnownCause],
     succeeded: Callable[[str, Iterable[str], dt.datetime], Sequence[dt.date]],
-) -> News:
+) -> CauseChanges:
     """Compare what is wrong with what people know.
 
     Parameters
@@ -224,13 +224,13 @@ def news(
     succeeded
         Gives the dates of those runs of a workflow that have succeeded since a moment.
     """
-    events, now = scene.definitions.notify.events, scene.now
-    runs = current(scene)
-    causes = list(failures(scene, runs))
-    if not scene.working:
-        causes += [*late(scene), *troubles(scene)]
+    events, now = snapshot.definitions.notify.events, snapshot.now
+    runs = current(snapshot)
+    causes = list(failures(snapshot, runs))
+    if not snapshot.working:
+        causes += [*late(snapshot), *troubles(snapshot)]
     messages: list[Message] = []
-    remembered: list[Known] = []
+    remembered: list[KnownCause] = []
     waiting: list[dt.datetime] = []
     told_now: set[str] = set()
     for cause in causes:
@@ -247,44 +247,46 @@ def news(
             waiting.append(since + cause.pause)
         if ripe or old is None or since < old.since:
             told = now if ripe else None
-            remembered.append(Known(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
-    over: list[Known] = []
-    if not scene.working:
-        ends = given_up(scene, runs)
+            remembered.append(KnownCause(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
+    over: list[KnownCause] = []
+    if not snapshot.working:
+        ends = given_up(snapshot, runs)
         if "given_up" in events:
             for workflow, group in ends.items():
-                more, memory = _giving_up(scene, workflow, group, known.get(_name("given_up", workflow)), told_now)
+                more, memory = _giving_up(snapshot, workflow, group, known.get(_name("given_up", workflow)), told_now)
                 messages += more
                 remembered += memory
         present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends}
-        over = [each for each in known.values() if each.name not in present and _is_over(each, scene, runs)]
-        messages += [message for message in _endings(over, scene, succeeded) if message.event in events]
-    return News(tuple(messages), tuple(remembered), tuple(each.name for each in over), min(waiting, default=None))
+        over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]
+        messages += [message for message in _endings(over, snapshot, succeeded) if message.event in events]
+    return CauseChanges(
+        tuple(messages), tuple(remembered), tuple(each.name for each in over), min(waiting, default=None)
+    )
 
 
 def _giving_up(
-    scene: Scene, workflow: str, group: Sequence[FailedRun], old: Known | None, told_now: Collection[str]
-) -> tuple[list[Message], list[Known]]:
+    snapshot: Snapshot, workflow: str, group: Sequence[FailedRun], old: KnownCause | None, told_now: Collection[str]
+) -> tuple[list[Message], list[KnownCause]]:
     """Tell of each run once that it is given up; what is told as failed at this moment says so itself."""
     before, hashes = old.runs if old else (), _hashes(group)
     if set(before) == set(hashes):
         return [], []
     name, what = _name("given_up", workflow), "given up"
-    memory = [Known(name, "given_up", what, scene.now, old.told if old else scene.now, workflow, hashes)]
+    memory = [KnownCause(name, "given_up", what, snapshot.now, old.told if old else snapshot.now, workflow, hashes)]
     new = [run for run in group if run.parameters_hash not in before and run.parameters_hash not in told_now]
     if not new:
         return [], memory
     reasons = list(dict.fromkeys(str(run.failure).splitlines()[0] for run in new))
-    lines = (*reasons[:3], "", *_dates(new), _what_next(scene, new), *_commands(new))
+    lines = (*reasons[:3], "", *_dates(new), _what_next(snapshot, new), *_commands(new))
     return [Message("given_up", f"{workflow}: given up: {_how_many(new)}", lines, workflow, _iso(new))], memory
 
 
-def _is_over(known: Known, scene: Scene, runs: Iterable[FailedRun]) -> bool:
+def _is_over(known: KnownCause, snapshot: Snapshot, runs: Iterable[FailedRun]) -> bool:
     if known.event == "trouble":
         # after a restart no condition is there: one is over when something has said so
-        return str(json.loads(known.name)[1]) in scene.over
+        return str(json.loads(known.name)[1]) in snapshot.over
     if known.event == "token":
-        return True if TOKEN_CONDITION in scene.conditions else TOKEN_CONDITION in scene.over
+        return True if TOKEN_CONDITION in snapshot.conditions else TOKEN_CONDITION in snapshot.over
     if known.event == "failed":
         # a run that fails in another place now has not recovered
         failing = {run.parameters_hash for run in runs if run.workflow == known.workflow}
@@ -293,9 +295,11 @@ def _is_over(known: Known, scene: Scene, runs: Iterable[FailedRun]) -> bool:
 
 
 def _endings(
-    over: Iterable[Known], scene: Scene, succeeded: Callable[[str, Iterable[str], dt.datetime], Sequence[dt.date]]
+    over: Iterable[KnownCause],
+    snapshot: Snapshot,
+    succeeded: Callable[[str, Iterable[str], dt.datetime], Sequence[dt.date]],
 ) -> Iterator[Message]:
-    recovered: dict[str, list[Known]] = {}
+    recovered: dict[str, list[KnownCause]] = {}
     for each in over:
         if each.told is None:
             continue
@@ -304,7 +308,7 @@ def _endings(
         elif each.event == "late" and each.workflow is not None:
             yield Message("late", f"{each.workflow}: no dates are late now", (), each.workflow)
         elif each.event == "late":
-            newest = newest_appearance(scene.listed, scene.definitions)
+            newest = newest_appearance(snapshot.listed, snapshot.definitions)
             date = newest[1] if newest else None
             yield Message("late", f"new dates have appeared; the newest is {date}", dates=(str(date),) if date else ())
         elif each.event == "trouble":
@@ -317,21 +321,21 @@ def _endings(
             number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
             lines = (f"Dates: {_bounded_spans(dates)}", *(f"It was: {what}" for what in whats))
             yield Message("recovered", f"{workflow}: recovered: {number}", lines, workflow, tuple(map(str, dates)))
-        elif all(_is_skipped(scene, workflow, parameters_hash) for parameters_hash in hashes):
+        elif all(_is_skipped(snapshot, workflow, parameters_hash) for parameters_hash in hashes):
             lines = tuple(f"It was: {what}" for what in whats)
             yield Message("recovered", f"{workflow}: the failed runs are skipped now", lines, workflow)
 
 
-def _is_skipped(scene: Scene, workflow: str, parameters_hash: str) -> bool:
-    for run in scene.failing:
+def _is_skipped(snapshot: Snapshot, workflow: str, parameters_hash: str) -> bool:
+    for run in snapshot.failing:
         if run.key == (workflow, parameters_hash):
-            return _verdict(scene, run).state is RunState.SKIPPED
+            return _verdict(snapshot, run).state is RunState.SKIPPED
     return False
 
 
-def _what_next(scene: Scene, group: Sequence[FailedRun]) -> str:
-    retries = scene.definitions.workflows[group[0].workflow].retries
-    verdicts = [_verdict(scene, run) for run in group]
+def _what_next(snapshot: Snapshot, group: Sequence[FailedRun]) -> str:
+    retries = snapshot.definitions.workflows[group[0].workflow].retries
+    verdicts = [_verdict(snapshot, run) for run in group]
     times = [verdict.retry_at for verdict in verdicts if verdict.retry_at is not None]
     ended = sum(verdict.state is RunState.GIVEN_UP for verdict in verdicts)
     attempts = counted(retries.attempts or 0, "attempt")

@@ -26,8 +26,8 @@ from autoflow.dates import Days
 from autoflow.decision import ready_days
 from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
-from autoflow.messages.causes import GATHER, News, Scene, news, next_late, not_done
-from autoflow.model import HEARTBEAT, Known, Message, Queued, joined, open_for_reading, signed, tidy
+from autoflow.messages.causes import GATHER, CauseChanges, Snapshot, news, next_late, not_done
+from autoflow.model import HEARTBEAT, KnownCause, Message, Queued, joined, open_for_reading, signed, tidy
 from autoflow.redaction import Redactor
 from autoflow.settings import Settings, current_secrets
 from autoflow.threads import to_end
@@ -85,7 +85,7 @@ class Messenger:
         self._failed: Counter[str] = Counter()
         self._tries: Counter[int] = Counter()
         # what could not be recorded, since the record cannot be written, is kept here meanwhile
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, KnownCause] = {}
         self._unrecorded: list[Queued] = []
         self._gone: set[int] = set()
         self._life: asyncio.Task[None] | None = None
@@ -180,7 +180,7 @@ class Messenger:
             return
         definitions = self._definitions()
         unsettled = [] if working else await self._unsettled(definitions, now)
-        scene = Scene(
+        snapshot = Snapshot(
             definitions,
             now,
             conditions=dict(self._context.conditions.by_name),
@@ -188,7 +188,7 @@ class Messenger:
             most_failing=max(MOST_FAILING // max(len(definitions.workflows), 1), FEWEST_FAILING),
             working=working,
         )
-        found, self._look_at = await to_end(_look, self._context.settings, scene, dict(self._known), unsettled)
+        found, self._look_at = await to_end(_look, self._context.settings, snapshot, dict(self._known), unsettled)
         if self._busy():
             # one of the runs in progress may fail for the first time at any time
             self._look_at = min(now + GATHER, self._look_at or now + GATHER)
@@ -226,7 +226,9 @@ class Messenger:
         finished = (signed(tidy(message), signature) for message in several)
         return [Message.of(redactor.redact_json(asdict(message))) for message in finished]
 
-    def _record(self, messages: Sequence[Message], channels: Sequence[str], found: News, now: dt.datetime) -> None:
+    def _record(
+        self, messages: Sequence[Message], channels: Sequence[str], found: CauseChanges, now: dt.datetime
+    ) -> None:
         known = {**self._known, **{each.name: each for each in found.known}}
         try:
             self._context.store.tell(messages, channels, now, known=known.values(), over=found.over)
@@ -295,8 +297,8 @@ class Messenger:
 
 
 def _look(
-    settings: Settings, scene: Scene, unrecorded: Mapping[str, Known], unsettled: Sequence[Days]
-) -> tuple[News, dt.datetime | None]:
+    settings: Settings, snapshot: Snapshot, unrecorded: Mapping[str, KnownCause], unsettled: Sequence[Days]
+) -> tuple[CauseChanges, dt.datetime | None]:
     """Find what people are to be told, and when to look again, by a connection of this thread's own.
 
     Parameters
@@ -309,13 +311,13 @@ def _look(
     reader = open_for_reading(settings.db_path, settings.places)
     try:
         known = {**reader.known(), **unrecorded}
-        definitions, standing = scene.definitions, reader.history()
-        late = not_done(definitions, unsettled, standing)
+        definitions, run_history = snapshot.definitions, reader.history()
+        late = not_done(definitions, unsettled, run_history)
         told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
-        failing = reader.failing(definitions.workflows, scene.most_failing or MOST_FAILING, told)
-        scene = replace(scene, failing=failing, standing=standing, listed=reader.listed_dates(), late=late)
-        found = news(scene, known, reader.succeeded_since)
-        times = [found.due, None if scene.working else next_late(scene.listed, definitions, scene.now)]
+        failing = reader.failing(definitions.workflows, snapshot.most_failing or MOST_FAILING, told)
+        snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
+        found = news(snapshot, known, reader.succeeded_since)
+        times = [found.due, None if snapshot.working else next_late(snapshot.listed, definitions, snapshot.now)]
         return found, min((time for time in times if time is not None), default=None)
     finally:
         reader.close()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from autoflow.dates import ListedDates
 from autoflow.errors import StoreError
 from autoflow.model.messages import Message, Queued
-from autoflow.model.retention import Made
+from autoflow.model.retention import NotebookFiles
 from autoflow.notices import Notice
 from autoflow.runs import OUTPUT_SUFFIXES, AttemptState, Failure, RunKey
 from autoflow.settings import Places
@@ -35,7 +35,7 @@ class Failures:
     last: dt.datetime
 
 
-class Latest(NamedTuple):
+class LastState(NamedTuple):
     """A run with an attempt that counts, and the state of the newest of these; there may be very many."""
 
     run: int
@@ -93,10 +93,10 @@ class Skips:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunHistory:
     """What the record says of runs, as far as it decides what is to become of them."""
 
-    latest: Mapping[RunKey, Latest] = field(default_factory=dict)
+    latest: Mapping[RunKey, LastState] = field(default_factory=dict)
     failed: Mapping[RunKey, Failures] = field(default_factory=dict)
     requests: Mapping[RunKey, Request] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
@@ -120,7 +120,7 @@ class FailedRun:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownCause:
     """Something wrong that was noticed, and that people were told of or are to be told of."""
 
     name: str
@@ -212,7 +212,7 @@ class RunReader:
     def close(self) -> None:
         self._connection.close()
 
-    def history(self) -> Standing:
+    def history(self) -> RunHistory:
         """Read what decides, beside the dates and what is settled, whether runs are due."""
         requests = self.requests()
         rows = self._connection.execute(
@@ -220,15 +220,15 @@ class RunReader:
             " WHERE state IN ('failed', 'interrupted', 'cancelled')"
         )
         latest = {
-            (workflow, parameters_hash): Latest(number, state) for workflow, parameters_hash, number, state in rows
+            (workflow, parameters_hash): LastState(number, state) for workflow, parameters_hash, number, state in rows
         }
         for key in requests.keys() - latest.keys():
             row = self._connection.execute(
                 "SELECT number, state FROM runs WHERE workflow = ? AND parameters_hash = ? AND state NOT NULL", key
             ).fetchone()
             if row is not None:
-                latest[key] = Latest(*row)
-        return Standing(latest, self._failed("", ()), requests, self.skips())
+                latest[key] = LastState(*row)
+        return RunHistory(latest, self._failed("", ()), requests, self.skips())
 
     def settled_keys(self, start: int, end: int) -> Iterator[tuple[int, set[RunKey]]]:
         """Read which runs succeeded or are running for the dates from ``start`` on and before ``end``.
@@ -256,21 +256,21 @@ class RunReader:
         )
         return {(workflow, key) for workflow, key in rows}
 
-    def standing(self, first: dt.date | None = None, last: dt.date | None = None) -> Standing:
+    def run_history(self, first: dt.date | None = None, last: dt.date | None = None) -> RunHistory:
         """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""
         values = ((first or dt.date.min).isoformat(), (last or dt.date.max).isoformat())
         counting = "SELECT workflow, parameters_hash, number, state FROM runs WHERE state NOT NULL AND reference_date"
         # all of it is read from an index; what the predecessor recorded has no date
         rows = self._connection.execute(f"{counting} BETWEEN ? AND ? UNION ALL {counting} IS NULL", values)
-        latest: dict[RunKey, Latest] = {}
+        latest: dict[RunKey, LastState] = {}
         # one text for each name and state, not one for each row
         texts: dict[str, str] = {}
         for workflow, parameters_hash, number, state in rows:
             key = texts.setdefault(workflow, workflow), parameters_hash
-            latest[key] = Latest(number, texts.setdefault(state, state))
+            latest[key] = LastState(number, texts.setdefault(state, state))
         within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
         failed = self._failed(within, values) if first or last else self._failed("", ())
-        return Standing(latest, failed, self.requests(), self.skips())
+        return RunHistory(latest, failed, self.requests(), self.skips())
 
     def failures(self, key: RunKey) -> Failures | None:
         """Read the failed attempts at one run that count; None when there are none, or it has succeeded since."""
@@ -379,11 +379,11 @@ class RunReader:
                 dates.add(dt.date.fromisoformat(row[0]))
         return sorted(dates)
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, KnownCause]:
         """Read what is known to be wrong, by name."""
         rows = self._connection.execute("SELECT name, event, what, since, told, workflow, runs FROM causes")
         return {
-            name: Known(
+            name: KnownCause(
                 name, event, what, _moment(since), _moment(told) if told else None, workflow, tuple(json.loads(runs))
             )
             for name, event, what, since, told, workflow, runs in rows
@@ -572,7 +572,7 @@ class RunReader:
         ).fetchone()
         return (dt.date.fromisoformat(first), dt.date.fromisoformat(last)) if first else None
 
-    def made_by(self, workflow: str) -> list[Made]:
+    def made_by(self, workflow: str) -> list[NotebookFiles]:
         """List what the attempts of a workflow have made, and still have on disk."""
         rows = self._connection.execute(
             """
@@ -663,11 +663,11 @@ class RunReader:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
-    def _made(self, row: sqlite3.Row) -> Made:
+    def _made(self, row: sqlite3.Row) -> NotebookFiles:
         parameters = json.loads(row["parameters"] or "{}")
         own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
         report = self._places.report(row["report"])
-        return Made(
+        return NotebookFiles(
             attempt_id=row["attempt_id"],
             label=row["label"],
             reference_date=row["reference_date"] or "",

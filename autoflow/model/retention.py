@@ -31,7 +31,7 @@ IN_USE = "is needed again"
 
 
 @dataclass(frozen=True)
-class Made:
+class NotebookFiles:
     """What one attempt at a run made of one notebook, or took over from an attempt before it."""
 
     attempt_id: int
@@ -55,7 +55,7 @@ class Made:
 class Removal:
     """What the record lets go: files of a notebook in an attempt, and, for attempts, the record of it."""
 
-    made: Made
+    made: NotebookFiles
     notebook: bool = False
     reports: bool = False
     record: bool = False
@@ -63,7 +63,7 @@ class Removal:
     """Those of the files that no other attempt names, and that go therefore."""
 
 
-def to_be_removed(made: Iterable[Made], keep: Keep, now: dt.datetime) -> list[Removal]:
+def to_be_removed(made: Iterable[NotebookFiles], keep: Keep, now: dt.datetime) -> list[Removal]:
     """Decide what of a workflow's outputs goes.
 
     Numbers count the newest of each notebook and set of parameters, by reference date and then by
@@ -104,7 +104,7 @@ def to_be_removed(made: Iterable[Made], keep: Keep, now: dt.datetime) -> list[Re
     ]
 
 
-def _let_go(history: Sequence[Made], keep: Keep, now: dt.datetime) -> Iterator[Removal]:
+def _let_go(history: Sequence[NotebookFiles], keep: Keep, now: dt.datetime) -> Iterator[Removal]:
     """Decide what the attempts of one notebook and set of parameters let go."""
     newest_first = sorted(history, key=lambda each: (each.reference_date, each.attempt_id), reverse=True)
     over = [each for each in newest_first if not each.in_use]
@@ -127,15 +127,15 @@ def _let_go(history: Sequence[Made], keep: Keep, now: dt.datetime) -> Iterator[R
             yield removal
 
 
-def _files(made: Made, *, notebook: bool, reports: bool) -> tuple[Path, ...]:
+def _files(made: NotebookFiles, *, notebook: bool, reports: bool) -> tuple[Path, ...]:
     return (*((made.notebook,) if notebook and made.notebook else ()), *(made.reports if reports else ()))
 
 
-def _history(made: Made) -> tuple[str, str]:
+def _history(made: NotebookFiles) -> tuple[str, str]:
     return made.label, made.parameters
 
 
-def _beyond(newest_first: Sequence[Made], amount: Amount, now: dt.datetime) -> set[int]:
+def _beyond(newest_first: Sequence[NotebookFiles], amount: Amount, now: dt.datetime) -> set[int]:
     """Find the attempts that are more or older than is kept."""
     if amount is None:
         return set()
@@ -147,7 +147,7 @@ def _beyond(newest_first: Sequence[Made], amount: Amount, now: dt.datetime) -> s
 class Record(Protocol):
     """Where it is recorded what was made."""
 
-    def made_by(self, workflow: str) -> list[Made]: ...
+    def made_by(self, workflow: str) -> list[NotebookFiles]: ...
 
     def is_in_use(self, attempt_id: int) -> bool: ...
 
@@ -218,7 +218,7 @@ class Sweeper:
                 place.rmdir()
                 place.parent.rmdir()
 
-    def _remove(self, path: Path, made: Made) -> str | None:
+    def _remove(self, path: Path, made: NotebookFiles) -> str | None:
         """Remove a file, unless it is another than the one that was made; say why it is there still."""
         try:
             found = path.lstat()

@@ -17,10 +17,10 @@ from pathlib import Path
 from autoflow.dates import ListedDates
 from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.model.messages import Message
-from autoflow.model.reader import Known, RecordedNotebook, RunReader, Skip, open_read_only
+from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, Skip, open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded_times import set_right
-from autoflow.model.retention import Made, Removal
+from autoflow.model.retention import NotebookFiles, Removal
 from autoflow.model.tables import (
     OldRow,
     TakenOver,
@@ -238,7 +238,7 @@ class RunStore:
         logger.info("%s: %s", self.path, taken)
         return taken
 
-    def made_by(self, workflow: str) -> list[Made]:
+    def made_by(self, workflow: str) -> list[NotebookFiles]:
         """List what the attempts of a workflow have made, and still have on disk."""
         return self.read.made_by(workflow)
 
@@ -413,7 +413,7 @@ class RunStore:
         channels: Sequence[str],
         now: dt.datetime,
         *,
-        known: Iterable[Known] = (),
+        known: Iterable[KnownCause] = (),
         over: Iterable[str] = (),
     ) -> None:
         """Put messages into the outbox, and remember with them what people know: both, or neither.

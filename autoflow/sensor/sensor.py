@@ -30,7 +30,7 @@ from autoflow.decision import (
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.jobs import Jobs
-from autoflow.model import Standing
+from autoflow.model import RunHistory
 from autoflow.runs import AttemptState, Run
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Settings, Token, read_token
@@ -81,9 +81,9 @@ async def _decide(context: Context, definitions: Definitions, listed: ListedDate
     days = counted_days(definitions, listed, context.now())
     for patience in reversed(range(ROUNDS)):
         unsettled = await context.ledger.unsettled(definitions, days.all)
-        standing, changes = context.store.read.history(), context.store.changes
-        undone = _without_held(context, definitions, days, days.among(unsettled), standing)
-        decision_made = partial(decide, definitions, undone, standing, context.now(), patient=patient)
+        run_history, changes = context.store.read.history(), context.store.changes
+        undone = _without_held(context, definitions, days, days.among(unsettled), run_history)
+        decision_made = partial(decide, definitions, undone, run_history, context.now(), patient=patient)
         if not patience or sum(map(len, unsettled)) <= FEW:
             break
         decision = await to_end(decision_made)
@@ -106,7 +106,7 @@ def _again(
 
 
 def _without_held(
-    context: Context, definitions: Definitions, days: CountedDays, unsettled: CountedDays, standing: Standing
+    context: Context, definitions: Definitions, days: CountedDays, unsettled: CountedDays, run_history: RunHistory
 ) -> CountedDays:
     """Let runs wait that have to wait for others: one in progress has not succeeded."""
     if not has_order(definitions):
@@ -117,7 +117,7 @@ def _without_held(
             running.setdefault(attempt.workflow, set()).add(attempt.reference_date.toordinal())
     in_progress = [Days.of(running.get(trigger.workflow_name, ())) for trigger in definitions.triggers]
     undone = [left | (ready & runs) for left, ready, runs in zip(unsettled.ready, days.ready, in_progress, strict=True)]
-    order = Order(days.ready, undone, skipped_days(definitions, days.ready, standing.skips))
+    order = Order(days.ready, undone, skipped_days(definitions, days.ready, run_history.skips))
     return unsettled.without([order.held(definitions, number) for number in range(len(definitions.triggers))])
 
 
@@ -233,9 +233,9 @@ def warn_of_types(
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
     """Put requested runs first, and leave out skipped ones, without a poll."""
-    standing = context.store.read.history()
-    asked = asked_runs(definitions, standing, context.now())
-    kept = still_due(executor.waiting, standing)
+    run_history = context.store.read.history()
+    asked = asked_runs(definitions, run_history, context.now())
+    kept = still_due(executor.waiting, run_history)
     tell_of_misfits(context, asked)
     times = [time for time in (asked.retry_at, executor.retry_at) if time is not None]
     listed, again_at = context.store.read.listed_dates(), min(times, default=None)

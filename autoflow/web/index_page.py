@@ -104,4 +104,9 @@ class IndexPage:
 
     def _stamp(self) -> object:
         problems = [problem for problem in self._context.conditions.present() if NAME not in problem]
-        return self._pages.outlook.definitions, problems, self._context.backlog.waiting, len(self._context.backlog.due)
+        return (
+            self._pages.daemon_state.definitions,
+            problems,
+            self._context.backlog.waiting,
+            len(self._context.backlog.due),
+        )

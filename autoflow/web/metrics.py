@@ -54,7 +54,7 @@ class Metrics:
     def gauges(self) -> Iterator[Metric]:
         """Yield what has one value at a time."""
         context, now = self._context, self._context.now()
-        backlog, read, outlook = context.backlog, context.store.read, self._pages.outlook
+        backlog, read, daemon_state = context.backlog, context.store.read, self._pages.daemon_state
         yield _labelled("autoflow_build_info", "The version of AutoFlow.", "version", {__version__: 1})
         states = {state.value: self._states[state] for state in AttemptState if state is not AttemptState.RUNNING}
         states[AttemptState.RUNNING.value] = len(context.steering.running())
@@ -76,7 +76,7 @@ class Metrics:
         for name, text, moment in (
             ("last_poll", "When FlowAPI last listed its dates.", read.last_poll()),
             ("last_tick", "When the last tick was made.", read.last_tick()),
-            ("next_tick", "When the next tick is.", outlook.next_tick),
+            ("next_tick", "When the next tick is.", daemon_state.next_tick),
             ("token_expiry", "When FlowAPI's token ends.", token_expiry(context.settings)),
         ):
             if moment is not None:

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outlook:
+class DaemonState:
     """What only a running AutoFlow knows of itself."""
 
     now: dt.datetime
@@ -78,16 +78,16 @@ class _Kept:
 class Pages:
     """Has pages made, a few at a time, and keeps them until something has changed."""
 
-    def __init__(self, context: Context, outlook: Callable[[], Outlook]) -> None:
+    def __init__(self, context: Context, daemon_state: Callable[[], DaemonState]) -> None:
         self._context = context
-        self._outlook = outlook
+        self._daemon_state = daemon_state
         self._kept: OrderedDict[tuple[tuple[str, Any], ...], _Kept] = OrderedDict()
         self._making: dict[tuple[tuple[str, Any], ...], asyncio.Task[Page]] = {}
 
     @property
-    def outlook(self) -> Outlook:
+    def daemon_state(self) -> DaemonState:
         """Return what there is to say of this process."""
-        return self._outlook()
+        return self._daemon_state()
 
     async def get(self, **request: Any) -> Page:
         """Return a page, made anew when something has changed.
@@ -141,11 +141,11 @@ class Pages:
         PageError
             When it could not be made.
         """
-        context, settings, outlook = self._context, self._context.settings, self.outlook
+        context, settings, daemon_state = self._context, self._context.settings, self.daemon_state
         token = current_token(settings)
         with context.jobs.workspace() as workspace:
             # as they are used, whatever has become of workflows.yml
-            (workspace / "definitions.pickle").write_bytes(pickle.dumps(outlook.definitions))
+            (workspace / "definitions.pickle").write_bytes(pickle.dumps(daemon_state.definitions))
             reply = await context.jobs.call(
                 "page",
                 {
@@ -153,9 +153,9 @@ class Pages:
                     "outputs_dir": str(settings.outputs_dir),
                     "notebooks_dir": str(settings.notebooks_dir),
                     "reports_dir": str(settings.reports_dir),
-                    "now": outlook.now.isoformat(),
-                    "doing": outlook.doing,
-                    "next_tick": outlook.next_tick.isoformat() if outlook.next_tick else None,
+                    "now": daemon_state.now.isoformat(),
+                    "doing": daemon_state.doing,
+                    "next_tick": daemon_state.next_tick.isoformat() if daemon_state.next_tick else None,
                     "problems": context.conditions.present(),
                     "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
                     **request,
@@ -189,6 +189,6 @@ class Pages:
 
     def _stamp(self) -> object:
         """Return something that is another once there is something new to say."""
-        outlook = self.outlook
-        about = outlook.doing, outlook.next_tick, outlook.definitions
+        daemon_state = self.daemon_state
+        about = daemon_state.doing, daemon_state.next_tick, daemon_state.definitions
         return self._context.store.changes, self._context.conditions.present(), self._context.progress.tasks(), about

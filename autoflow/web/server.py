@@ -263,7 +263,7 @@ class _Why(_Handler):
     async def get(self) -> None:
         """Answer for a workflow, or for the trigger of a number, and a date."""
         asked = {name: self.get_query_argument(name, "")[:500] for name in ("workflow", "trigger", "date")}
-        triggers = self.pages.outlook.definitions.triggers
+        triggers = self.pages.daemon_state.definitions.triggers
         names = {trigger.workflow_name for trigger in triggers}
         number = asked["trigger"]
         known = int(number) < len(triggers) if re.fullmatch(r"[0-9]{1,9}", number) else asked["workflow"] in names

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Making:
+class ReportSource:
     """A notebook that has been executed, and all that its manifest is to say."""
 
     run: Run
@@ -52,7 +52,7 @@ class Making:
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
 
-async def make_reports(context: Context, making: Making, token: Token, record: Record) -> list[Path] | Failure:
+async def make_reports(context: Context, basis: ReportSource, token: Token, record: Record) -> list[Path] | Failure:
     """Convert an executed notebook to each format that is wanted.
 
     Parameters
@@ -65,8 +65,8 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
     list of Path or Failure
         The reports, the first first, then the manifest; or why there are none.
     """
-    attempt, notebook, number = making.attempt, making.notebook, making.attempt.run
-    source = making.executed[notebook.label]
+    attempt, notebook, number = basis.attempt, basis.notebook, basis.attempt.run
+    source = basis.executed[notebook.label]
     suffixes = [f".{output.format}" for output in notebook.outputs]
     finals = context.outputs.reserve_all(context.outputs.reports, source.stem, [*suffixes, MANIFEST])
     try:
@@ -74,7 +74,7 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
             made = [workspace / final.name for final in finals]
             reply = await context.jobs.call(
                 "report",
-                _request(context, making, made),
+                _request(context, basis, made),
                 workspace,
                 timeout=REPORT_TIMEOUT,
                 # not for the conversion: so that the pages can be searched for it
@@ -85,14 +85,14 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
                 return Failure(f"report: {message}", label=notebook.label, notebook=str(source), of_report=True)
             warnings = [Notice(**warning) for warning in reply.value["warnings"]]
             for warning in warnings:
-                logger.warning("run %d: %s: report of notebook %s: %s", number, making.run, notebook.label, warning)
+                logger.warning("run %d: %s: report of notebook %s: %s", number, basis.run, notebook.label, warning)
             await record(partial(context.store.record_report, attempt, notebook.label, finals[0]))
             try:
                 for path, final in reversed(list(zip(made, finals, strict=True))):
                     # the manifest first: no report is without
                     await context.outputs.publish(path, final)
             except BaseException:
-                _take_back(context, making, finals)
+                _take_back(context, basis, finals)
                 raise
             if warnings:
                 await record(partial(context.store.record_warnings, attempt, notebook.label, warnings))
@@ -104,7 +104,7 @@ async def make_reports(context: Context, making: Making, token: Token, record: R
     return finals
 
 
-def _take_back(context: Context, making: Making, finals: Sequence[Path]) -> None:
+def _take_back(context: Context, basis: ReportSource, finals: Sequence[Path]) -> None:
     """Leave nothing of reports that could not all be given their names; the first is the last to get it."""
     if finals[0].is_file():
         return
@@ -112,15 +112,15 @@ def _take_back(context: Context, making: Making, finals: Sequence[Path]) -> None
         # what is left is known to the record, and goes when the next start puts it right
         for final in finals:
             final.unlink(missing_ok=True)
-        context.store.record_report(making.attempt, making.notebook.label, None)
+        context.store.record_report(basis.attempt, basis.notebook.label, None)
 
 
-def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str, Any]:
-    run, notebook, settings = making.run, making.notebook, context.settings
+def _request(context: Context, basis: ReportSource, made: Sequence[Path]) -> dict[str, Any]:
+    run, notebook, settings = basis.run, basis.notebook, context.settings
     inputs = settings.inputs_dir
     now = context.now()
     return {
-        "notebook": str(making.executed[notebook.label]),
+        "notebook": str(basis.executed[notebook.label]),
         "formats": [output.format for output in notebook.outputs],
         "outputs": [
             {
@@ -132,7 +132,7 @@ def _request(context: Context, making: Making, made: Sequence[Path]) -> dict[str
             }
             for output, path in zip(notebook.outputs, made[:-1], strict=True)
         ],
-        "manifest": {"path": str(made[-1]), "known": manifest(context, making, now)},
+        "manifest": {"path": str(made[-1]), "known": manifest(context, basis, now)},
         "inputs_dir": str((inputs / notebook.filename).parent),
         "inputs_root": str(inputs),
         "title_fallback": human(run.workflow.name),
@@ -166,9 +166,9 @@ def _names(sheet: Sheet, run: Run) -> bool:
     return set(own_parameters(run.parameters)) <= {name.strip() for name in named}
 
 
-def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, Any]:
+def manifest(context: Context, basis: ReportSource, now: dt.datetime) -> dict[str, Any]:
     """Collect what the daemon knows of how a report was made; the child adds hashes and versions."""
-    run, attempt = making.run, making.attempt
+    run, attempt = basis.run, basis.attempt
     used = _days(run)
     files = {notebook.label: notebook.filename for notebook in run.workflow.notebooks}
     return {
@@ -176,7 +176,7 @@ def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, An
         "run": attempt.run,
         "attempt": attempt.attempt,
         "workflow": run.workflow.name,
-        "notebook": making.notebook.label,
+        "notebook": basis.notebook.label,
         "reference_date": run.reference_date.isoformat(),
         "parameters": dict(run.parameters),
         "parameters_hash": run.parameters_hash,
@@ -188,21 +188,21 @@ def manifest(context: Context, making: Making, now: dt.datetime) -> dict[str, An
                 "last": max(dates, default=None),
                 "of_those_used": sorted(set(used).intersection(dates)),
             }
-            for cdr_type, dates in making.availability.items()
+            for cdr_type, dates in basis.availability.items()
         },
-        "files_written": {name: dict(files) for name, files in making.written.items()},
+        "files_written": {name: dict(files) for name, files in basis.written.items()},
         "flowapi_url": context.settings.flowapi_url,
         "generated": now.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        "replaces": [path.name for path in context.store.reports_of(run.key, making.notebook.label)],
+        "replaces": [path.name for path in context.store.reports_of(run.key, basis.notebook.label)],
         "notebooks": [
             {
                 "label": label,
                 "file": files[label],
-                "sha256": making.sources.get(label),
-                "files_read": dict(making.read.get(label, {})),
-                "executed": str(making.executed[label]),
+                "sha256": basis.sources.get(label),
+                "files_read": dict(basis.read.get(label, {})),
+                "executed": str(basis.executed[label]),
             }
-            for label in _read_by(run.workflow, making.notebook.label)
+            for label in _read_by(run.workflow, basis.notebook.label)
         ],
     }
 

@@ -32,7 +32,7 @@ from autoflow.threads import to_end
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.other_runs import Origin, notebooks_of_others
-from autoflow.workflows.reports import Making, make_reports
+from autoflow.workflows.reports import ReportSource, make_reports
 from autoflow.workflows.slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -394,7 +394,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
     async with execution.slots:
         context.progress.show(_task(execution, notebook), "report")
         try:
-            making = Making(
+            basis = ReportSource(
                 run=execution.run,
                 attempt=attempt,
                 notebook=notebook,
@@ -404,7 +404,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 read=execution.read,
                 written=await execution.directories.written(),
             )
-            made = await make_reports(context, making, execution.token, execution.record)
+            made = await make_reports(context, basis, execution.token, execution.record)
         except OSError as error:
             source = str(execution.executed[notebook.label])
             made = Failure(f"report: {_of_system(error)}", notebook.label, notebook=source, of_report=True)

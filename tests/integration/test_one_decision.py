@@ -27,12 +27,12 @@ import yaml
 from autoflow import cli
 from autoflow.app import open_context
 from autoflow.child.page.run_page import why_page
-from autoflow.child.page.shared import Asked, Links
+from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import SIGNS, status_page
 from autoflow.context.context import Context
-from autoflow.decision.overview import Answer, Situation, calendar, explain
+from autoflow.decision.overview import Explanation, Facts, calendar, explain
 from autoflow.definitions import Definitions
-from autoflow.messages.causes import Scene, current, given_up
+from autoflow.messages.causes import Snapshot, current, given_up
 from autoflow.model.reader import RunReader, Skip
 from autoflow.model.store import RunStore
 from autoflow.parser.parser import read_definitions
@@ -43,7 +43,7 @@ from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
-from autoflow.web.pages import Outlook, Pages
+from autoflow.web.pages import DaemonState, Pages
 from tests.conftest import ROOT
 
 FIRST = dt.date(2016, 1, 1)
@@ -101,11 +101,11 @@ class World:
             assert cli.main([*arguments, "--json"]) == 0
         return json.loads(printed.getvalue())
 
-    def answers(self) -> dict[tuple[int, dt.date], Answer]:
+    def answers(self) -> dict[tuple[int, dt.date], Explanation]:
         """Explain each date of each trigger."""
-        situation = Situation(self.definitions, self.read.listed_dates(), self.read.standing(), self.now)
+        facts = Facts(self.definitions, self.read.listed_dates(), self.read.run_history(), self.now)
         return {
-            (number, day): explain(situation, trigger, day)
+            (number, day): explain(facts, trigger, day)
             for number, trigger in enumerate(self.definitions.triggers)
             for day in DAYS
         }
@@ -211,20 +211,20 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
             or (answer.state is RunState.FAILED and answer.next_try is not None and answer.next_try <= made.now)
         )
         # the metrics after it
-        pages = Pages(made.context, lambda: Outlook(made.now, made.definitions))
+        pages = Pages(made.context, lambda: DaemonState(made.now, made.definitions))
         found = {
             metric.name: metric.samples[0].value for metric in gauges(Metrics(made.context, pages)) if metric.samples
         }
         assert found["autoflow_due_runs"] == len(started)
         assert found["autoflow_waiting_dates"] == Counter(states.values())[RunState.WAITING]
         # what people are told of
-        scene = Scene(
+        snapshot = Snapshot(
             made.definitions,
             made.now,
             failing=made.read.failing(made.definitions.workflows, 1000),
-            standing=made.read.history(),
+            run_history=made.read.history(),
         )
-        runs = current(scene)
+        runs = current(snapshot)
         wanted = {
             answer.key: answer.state
             for (number, day), answer in answers.items()
@@ -233,7 +233,7 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         failed = {key for key, state in wanted.items() if state in (RunState.FAILED, RunState.GIVEN_UP)}
         assert failed <= {run.key for run in runs}
         assert RunState.SKIPPED not in {by_key[run.key].state for run in runs}
-        told = {run.key for group in given_up(scene, runs).values() for run in group}
+        told = {run.key for group in given_up(snapshot, runs).values() for run in group}
         assert told == {key for key, state in wanted.items() if state is RunState.GIVEN_UP}
 
 
@@ -242,17 +242,17 @@ def gauges(metrics: Metrics) -> Iterator[Any]:
     return metrics.gauges()
 
 
-def parameters_of(made: World, answer: Answer) -> dict[str, Any]:
+def parameters_of(made: World, answer: Explanation) -> dict[str, Any]:
     workflow = made.definitions.workflows[answer.trigger.workflow_name]
     return dict(build_run(workflow, answer.trigger, answer.reference_date).parameters)
 
 
-def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Answer]) -> None:
+def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanation]) -> None:
     request = {"next_tick": None, "doing": "", "problems": [], "progress": [], "workflow": ""}
     links = Links(Path("/n"), Path("/r"), "./")
 
     def page(maker: Any, **asked: Any) -> dict[str, Any]:
-        return maker(Asked({**request, **asked}, made.read, made.definitions, made.now, links))[1]
+        return maker(PageRequest({**request, **asked}, made.read, made.definitions, made.now, links))[1]
 
     status = page(status_page)
     if status["recent"] is not None:
@@ -268,7 +268,7 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Answer]) 
             answer = answers[number, day]
             assert (said["state"], said["reason"]) == (answer.state.value, answer.reason)
     rows = calendar(
-        Situation(made.definitions, made.read.listed_dates(), made.read.standing(), made.now), DAYS[0], DAYS[-1]
+        Facts(made.definitions, made.read.listed_dates(), made.read.run_history(), made.now), DAYS[0], DAYS[-1]
     )
     runs = {(number, day): run for number, row in enumerate(rows) for day, run in zip(DAYS, row.runs, strict=True)}
     assert runs == {place: answer.run for place, answer in answers.items()}

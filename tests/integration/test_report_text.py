@@ -105,7 +105,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Made:
+class NotebookFiles:
     """Both reports of all pieces."""
 
     seed: int
@@ -200,7 +200,7 @@ def notebook_of(pieces: list[Piece]) -> nbformat.NotebookNode:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> NotebookFiles:
     """Convert all pieces at once."""
     seed = int(os.environ.get("AUTOFLOW_TEST_SEED") or random.SystemRandom().randrange(10**6))
     print(f"AUTOFLOW_TEST_SEED={seed}")  # noqa: T201
@@ -226,10 +226,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     pdf = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     # the number of each page
     pdf = re.sub(r"^Page \d+ of \d+\n?(\f|\Z)", "", pdf, flags=re.MULTILINE)
-    return Made(seed, pieces, by_piece(visible_text(f"<body{body}")), by_piece(pdf))
+    return NotebookFiles(seed, pieces, by_piece(visible_text(f"<body{body}")), by_piece(pdf))
 
 
-def test_html_has_each_piece_as_jupyter_shows_it(made: Made) -> None:
+def test_html_has_each_piece_as_jupyter_shows_it(made: NotebookFiles) -> None:
     wrong = []
     for number, piece in enumerate(made.pieces):
         found = words(made.html.get(number, "MISSING"))
@@ -239,7 +239,7 @@ def test_html_has_each_piece_as_jupyter_shows_it(made: Made) -> None:
     assert not wrong, explain(made, wrong)
 
 
-def test_a_pdf_has_each_piece_as_jupyter_shows_it(made: Made) -> None:
+def test_a_pdf_has_each_piece_as_jupyter_shows_it(made: NotebookFiles) -> None:
     wrong = []
     for number, piece in enumerate(made.pieces):
         wanted = glyphs(END.split(piece.shown)[0])
@@ -260,6 +260,6 @@ def glyphs(text: str) -> str:
     return "".join(each for each in composed if unicodedata.category(each)[0] not in "ZC")
 
 
-def explain(made: Made, wrong: list[tuple[str, str, str, str]]) -> str:
+def explain(made: NotebookFiles, wrong: list[tuple[str, str, str, str]]) -> str:
     shown = "\n".join("\n  ".join(map(repr, each)) for each in wrong[:15])
     return f"{len(wrong)} of {len(made.pieces)} pieces, AUTOFLOW_TEST_SEED={made.seed}:\n{shown}"

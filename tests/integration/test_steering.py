@@ -20,10 +20,10 @@ from autoflow.context.steering import Steering
 from autoflow.dates.listed_dates import DataRule, listed_at
 from autoflow.decision.due import Decision, asked_runs, due_runs, ready_days
 from autoflow.decision.fitting import changed_inputs
-from autoflow.decision.overview import RunState, Situation, explain
+from autoflow.decision.overview import Facts, RunState, explain
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.model.messages import Message
-from autoflow.model.reader import Known, Silence, Skip
+from autoflow.model.reader import KnownCause, Silence, Skip
 from autoflow.model.recorded_times import TIMES
 from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
@@ -69,9 +69,9 @@ def decide(store: RunStore, now: dt.datetime) -> Decision:
 def due(store: RunStore, now: dt.datetime = NOW) -> list[int]:
     """Give the days that are due, and see that what people are told is the same."""
     days = [run.reference_date.day for run in decide(store, now).due]
-    situation = Situation(DEFINITIONS, listed_at({"calls": DATES}, NOW), store.read.standing(), now)
+    facts = Facts(DEFINITIONS, listed_at({"calls": DATES}, NOW), store.read.run_history(), now)
     for day in range(1, 5):
-        state = explain(situation, TRIGGER, dt.date(2016, 1, day)).state
+        state = explain(facts, TRIGGER, dt.date(2016, 1, day)).state
         assert (state is RunState.DUE) == (day in days), (day, state)
     return days
 
@@ -155,7 +155,7 @@ def test_nothing_that_is_recorded_stays_later_than_now_when_the_clock_is_set_rig
     store.record_silence("no", ahead + HOUR)
     Steering(store).carry_out(order("run", 3, 1), ahead + HOUR)
     Steering(store).carry_out(order("skip", 1, reason="after that"), ahead + 2 * HOUR)
-    cause = Known("x", "late", "late", ahead, ahead)
+    cause = KnownCause("x", "late", "late", ahead, ahead)
     store.tell([Message("late", "late")], ["email"], ahead + HOUR, known=[cause])
     store.set_right(NOW)
     read = store.read

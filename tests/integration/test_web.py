@@ -37,7 +37,7 @@ from autoflow.jobs.jobs import Reply
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings.settings import load_settings
-from autoflow.web.pages import Outlook, Pages
+from autoflow.web.pages import DaemonState, Pages
 from autoflow.web.server import Web
 from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
@@ -56,7 +56,7 @@ RELATIVE = re.compile(r'(?:href|src)="([^"]*)"')
 
 
 @dataclass(frozen=True)
-class Answer:
+class Explanation:
     status: int
     headers: dict[str, str]
     body: str
@@ -78,7 +78,7 @@ class Site:
         host: str | None = None,
         body: str | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> Answer:
+    ) -> Explanation:
         """Send a request as it stands, and read the answer."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.putrequest(method, path, skip_host=True)
@@ -90,9 +90,9 @@ class Site:
             connection.endheaders(body.encode() if body else None)
             with connection.getresponse() as answer:
                 given = {name.lower(): value for name, value in answer.getheaders()}
-                return Answer(answer.status, given, answer.read().decode(errors="replace"))
+                return Explanation(answer.status, given, answer.read().decode(errors="replace"))
 
-    def until(self, path: str, words: str, seconds: float = PATIENCE) -> Answer:
+    def until(self, path: str, words: str, seconds: float = PATIENCE) -> Explanation:
         until(lambda: words in self.ask(path).body, seconds)
         return self.ask(path)
 
@@ -442,7 +442,7 @@ async def served(deployment: Deployment) -> AsyncIterator[Served]:
 
         context.jobs.call = counted  # type: ignore[method-assign]
         taken = read_definitions(settings.workflows_file)
-        pages = Pages(context, lambda: Outlook(context.now(), taken))
+        pages = Pages(context, lambda: DaemonState(context.now(), taken))
 
         async def healthy() -> Mapping[str, Any]:
             return {"healthy": True}

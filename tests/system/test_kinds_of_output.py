@@ -165,7 +165,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Made:
+class NotebookFiles:
     """What the run has left."""
 
     deployment: Deployment
@@ -185,7 +185,7 @@ def number_of(kind: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> NotebookFiles:
     v4 = nbformat.v4
     cells = [v4.new_markdown_cell("# Every kind of output"), v4.new_code_cell(SETUP)]
     cells += [v4.new_code_cell(kind.code) for kind in KINDS.values()]
@@ -207,7 +207,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     page = BeautifulSoup(pdf.with_suffix(".html").read_text(), "html.parser")
     for code in page(class_="code"):
         code.decompose()
-    return Made(
+    return NotebookFiles(
         deployment,
         outcome,
         text,
@@ -221,7 +221,7 @@ def squeezed(text: str) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_words_of_each_kind_are_in_both_reports_and_nothing_else_is(made: Made, kind: str) -> None:
+def test_the_words_of_each_kind_are_in_both_reports_and_nothing_else_is(made: NotebookFiles, kind: str) -> None:
     for text in made.texts:
         for word in KINDS[kind].words.split():
             assert squeezed(word) in text
@@ -229,13 +229,13 @@ def test_the_words_of_each_kind_are_in_both_reports_and_nothing_else_is(made: Ma
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_in_the_reports_is_said_with_its_cell(made: Made, kind: str) -> None:
+def test_what_is_not_in_the_reports_is_said_with_its_cell(made: NotebookFiles, kind: str) -> None:
     said = [each["message"] for each in made.manifest["warnings"] if each["cell"] == number_of(kind)]
     assert bool(said) == bool(KINDS[kind].said), said
     assert any(KINDS[kind].said in message for message in said) or not said
 
 
-def test_all_pictures_are_in_both_reports(made: Made) -> None:
+def test_all_pictures_are_in_both_reports(made: NotebookFiles) -> None:
     (pdf,) = made.deployment.made("reports/kinds*.pdf")
     listed = subprocess.run(["pdfimages", "-list", pdf], capture_output=True, text=True, check=True).stdout
     drawn = sum(kind.pictures for name, kind in KINDS.items() if "drawing" in name)
@@ -244,7 +244,7 @@ def test_all_pictures_are_in_both_reports(made: Made) -> None:
     assert sum(line.split()[2] == "image" for line in listed.splitlines()[2:]) == wanted - drawn
 
 
-def test_each_row_of_a_grouped_table_is_on_a_page_with_the_label_of_its_group(made: Made) -> None:
+def test_each_row_of_a_grouped_table_is_on_a_page_with_the_label_of_its_group(made: NotebookFiles) -> None:
     rows = re.findall(r"row[012]x\d+", made.pdf)
     assert sorted(set(rows)) == sorted(f"row{group}x{row}" for group in range(3) for row in range(42))
     for page in made.pdf.split("\f"):
@@ -254,24 +254,24 @@ def test_each_row_of_a_grouped_table_is_on_a_page_with_the_label_of_its_group(ma
             assert f"group{found[0]}" in first
 
 
-def test_links_keep_their_address(made: Made) -> None:
+def test_links_keep_their_address(made: NotebookFiles) -> None:
     assert [each["href"] for each in made.page("a", href=re.compile("^https"))] == ["https://x.org/a__b_c"]
 
 
-def test_the_log_names_workflow_date_notebook_and_cell(made: Made) -> None:
+def test_the_log_names_workflow_date_notebook_and_cell(made: NotebookFiles) -> None:
     line = next(line for line in made.outcome.log.splitlines() if "a script cannot be in a report" in line)
     assert "w 2016-01-01 [" in line
     assert f"report of notebook kinds: cell {number_of('script')}: a script cannot be in a report" in line
 
 
-def test_show_has_the_warnings(made: Made) -> None:
+def test_show_has_the_warnings(made: NotebookFiles) -> None:
     said = f"cell {number_of('script')}: a script cannot be in a report"
     assert f"kinds: {said}" in made.deployment.run("show", "1").log
     (notebook,) = json.loads(made.deployment.run("show", "1", "--json").log)["notebooks"]
     assert notebook["warnings"] == made.manifest["warnings"]
 
 
-def test_the_page_of_the_run_has_the_warnings(made: Made) -> None:
+def test_the_page_of_the_run_has_the_warnings(made: NotebookFiles) -> None:
     port = free_port()
     process = made.deployment.start(AUTOFLOW_HTTP=f"127.0.0.1:{port}")
     try:

@@ -22,7 +22,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autoflow.child.page.shared import TEMPLATES, Asked, Links, NotFoundError, environment
+from autoflow.child.page.shared import TEMPLATES, Links, NotFoundError, PageRequest, environment
 from autoflow.model import open_for_reading
 from autoflow.redaction import Redactor
 from autoflow.settings import Places
@@ -70,31 +70,31 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:
         reader = open_for_reading(Path(request["db"]), Places(outputs, notebooks, reports))
         depth = {"index": None, "run": "../"}.get(request["page"], "./")
         links = Links(Path(request["notebooks_dir"]), Path(request["reports_dir"]), depth)
-        asked = Asked(request, reader, definitions, dt.datetime.fromisoformat(request["now"]), links)
-        text, policy, status = _page(asked)
+        page = PageRequest(request, reader, definitions, dt.datetime.fromisoformat(request["now"]), links)
+        text, policy, status = _page(page)
         reader.close()
     # what is no character in UTF-8 may come from JSON all the same
     (workspace / "page.html").write_text(redactor.redact(text), encoding="utf-8", errors="backslashreplace")
     return {"status": status, "policy": policy}
 
 
-def _page(asked: Asked) -> tuple[str, str, int]:
+def _page(page: PageRequest) -> tuple[str, str, int]:
     from autoflow.child.page.run_page import run_page, why_page
     from autoflow.child.page.status_page import status_page
 
-    makers: dict[str, Callable[[Asked], tuple[str, dict[str, Any]]]] = {
+    makers: dict[str, Callable[[PageRequest], tuple[str, dict[str, Any]]]] = {
         "status": status_page,
         "index": status_page,
         "run": run_page,
         "why": why_page,
     }
     try:
-        (template, values), status = makers[asked.request["page"]](asked), 200
+        (template, values), status = makers[page.request["page"]](page), 200
     except NotFoundError as error:
         (template, values), status = ("missing.html", {"message": str(error)}), 404
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
     policy = policy_for(style)
-    common = {"is_home": False, "style": Markup(style), "policy": policy, "links": asked.links, "now": asked.now}  # noqa: S704
+    common = {"is_home": False, "style": Markup(style), "policy": policy, "links": page.links, "now": page.now}  # noqa: S704
     return environment().get_template(template).render(**{**common, **values}), policy, status
 
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autoflow.child.page.shared import Asked, NotFoundError
+from autoflow.child.page.shared import NotFoundError, PageRequest
 from autoflow.child.page.status_page import CLASSES, SIGNS, workflow_link
 from autoflow.decision import explain, spans
 from autoflow.definitions import Trigger
@@ -20,7 +20,7 @@ from autoflow.wording import parameters_text, seconds_text, shown
 MOST_ATTEMPTS = 50
 
 
-def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
+def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template of a run's page, with its newest attempt or the one that is asked for, and what is in it.
 
     Raises
@@ -28,7 +28,7 @@ def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
     NotFoundError
         When there is no such run or attempt.
     """
-    name, reader = asked.request["run"], asked.reader
+    name, reader = page.request["run"], page.reader
     number, _, tried = name.partition(".")
     run = reader.attempt(int(number), int(tried) if tried else None)
     if run is None:
@@ -37,9 +37,9 @@ def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         raise NotFoundError(f"There is no {what}{f'; the newest run is {newest}' if newest else ''}.")
     attempts = reader.attempts_of(run.run)[::-1]
     is_newest = run.id == attempts[0].id
-    known = {label: text for number, label, text in asked.request["progress"] if number == run.run and is_newest}
+    known = {label: text for number, label, text in page.request["progress"] if number == run.run and is_newest}
     notebooks = [
-        _notebook(asked, notebook, run) | {"at": known.get(notebook.label, "")} for notebook in reader.notebooks(run.id)
+        _notebook(page, notebook, run) | {"at": known.get(notebook.label, "")} for notebook in reader.notebooks(run.id)
     ]
     return "run.html", {
         "run": run,
@@ -50,15 +50,15 @@ def run_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         "notebooks": notebooks,
         "warned": any(notebook["warnings"] for notebook in notebooks),
         "attempts": [
-            {"run": each, "took": _took(each), "link": asked.links.page(f"runs/{each.name}")}
+            {"run": each, "took": _took(each), "link": page.links.page(f"runs/{each.name}")}
             for each in attempts[:MOST_ATTEMPTS]
         ],
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
-        "why": workflow_link(asked.links, run.workflow, run.reference_date),
+        "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
 
 
-def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
+def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template of the page that says why, and what is in it.
 
     Raises
@@ -67,15 +67,15 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         When no trigger or no date is meant.
     """
     try:
-        date = dt.date.fromisoformat(asked.request["date"])
+        date = dt.date.fromisoformat(page.request["date"])
     except ValueError:
         raise NotFoundError("No date given; expected one such as 2016-01-01.") from None
-    situation = asked.situation(date, date)
+    facts = page.facts(date, date)
     answers = []
-    for trigger in _triggers(asked):
-        answer = explain(situation, trigger, date)
-        run = asked.reader.attempt(answer.run) if answer.run is not None else None
-        notebooks = [_notebook(asked, notebook, run) for notebook in asked.reader.notebooks(run.id)] if run else []
+    for trigger in _triggers(page):
+        answer = explain(facts, trigger, date)
+        run = page.reader.attempt(answer.run) if answer.run is not None else None
+        notebooks = [_notebook(page, notebook, run) for notebook in page.reader.notebooks(run.id)] if run else []
         answers.append(
             {
                 "workflow": trigger.workflow_name,
@@ -85,7 +85,7 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
                 "state": answer.state.value,
                 "reason": answer.reason,
                 "run": run,
-                "link": asked.links.page(f"runs/{answer.run}"),
+                "link": page.links.page(f"runs/{answer.run}"),
                 "wanted": [
                     (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
                 ],
@@ -95,8 +95,8 @@ def why_page(asked: Asked) -> tuple[str, dict[str, Any]]:
     return "why.html", {"date": date, "answers": answers}
 
 
-def _triggers(asked: Asked) -> list[Trigger]:
-    triggers, number, workflow = asked.definitions.triggers, asked.request["trigger"], asked.request["workflow"]
+def _triggers(page: PageRequest) -> list[Trigger]:
+    triggers, number, workflow = page.definitions.triggers, page.request["trigger"], page.request["workflow"]
     if number.isdecimal() and int(number) < len(triggers):
         return [triggers[int(number)]]
     found = [trigger for trigger in triggers if trigger.workflow_name == workflow]
@@ -109,8 +109,8 @@ def _took(run: RecordedAttempt) -> str:
     return seconds_text((run.ended - run.started).total_seconds()) if run.ended and run.attempt else ""
 
 
-def _notebook(asked: Asked, notebook: RecordedNotebook, run: RecordedAttempt) -> dict[str, Any]:
-    links = asked.links
+def _notebook(page: PageRequest, notebook: RecordedNotebook, run: RecordedAttempt) -> dict[str, Any]:
+    links = page.links
     files = [("executed notebook", links.view(notebook.notebook)), (".ipynb", links.file(notebook.notebook))]
     if notebook.report:
         report = Path(notebook.report)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from autoflow.decision import Situation, order_of
+from autoflow.decision import Facts, order_of
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
 
@@ -65,7 +65,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageRequest:
     """A page that is wanted, and all that it is made of."""
 
     request: Mapping[str, Any]
@@ -74,11 +74,11 @@ class Asked:
     now: dt.datetime
     links: Links
 
-    def situation(self, first: dt.date | None = None, last: dt.date | None = None) -> Situation:
+    def facts(self, first: dt.date | None = None, last: dt.date | None = None) -> Facts:
         """Read what decides the states of a span of dates."""
         listed = self.reader.listed_dates()
-        order = order_of(self.definitions, listed, self.now, self.reader.standing)
-        return Situation(self.definitions, listed, self.reader.standing(first, last), self.now, order)
+        order = order_of(self.definitions, listed, self.now, self.reader.run_history)
+        return Facts(self.definitions, listed, self.reader.run_history(first, last), self.now, order)
 
 
 @cache

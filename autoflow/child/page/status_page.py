@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from autoflow.child.page.shared import Asked, Links, short
+from autoflow.child.page.shared import Links, PageRequest, short
 from autoflow.dates import days_before
-from autoflow.decision import Row, Situation, calendar, explain, list_age, span, triggers_by_run
-from autoflow.model import RecordedAttempt, RecordedNotebook, Standing
+from autoflow.decision import Facts, Row, calendar, explain, list_age, span, triggers_by_run
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunHistory
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
 
@@ -69,17 +69,17 @@ class Months:
     """Of each trigger."""
 
 
-def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
+def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template, and what is in it."""
-    request, reader = asked.request, asked.reader
-    whole = span(Situation(asked.definitions, reader.listed_dates(), Standing(), asked.now))
-    situation = asked.situation(*whole) if whole else asked.situation()
-    rows = list(calendar(situation, *whole)) if whole else []
+    request, reader = page.request, page.reader
+    whole = span(Facts(page.definitions, reader.listed_dates(), RunHistory(), page.now))
+    facts = page.facts(*whole) if whole else page.facts()
+    rows = list(calendar(facts, *whole)) if whole else []
     # of dates before those that are shown, only this count remains
     totals = Counter(state for row in rows for state in row.states)
     shown = rows[:MOST_TRIGGERS]
     first, last = whole or (None, None)
-    failed = _failed_runs(asked, situation)
+    failed = _failed_runs(page, facts)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
     next_tick = request["next_tick"]
     return "status.html", {
@@ -87,19 +87,19 @@ def status_page(asked: Asked) -> tuple[str, dict[str, Any]]:
         "doing": request["doing"],
         "next_tick": dt.datetime.fromisoformat(next_tick) if next_tick else None,
         "polled": reader.last_poll(),
-        "list_age": list_age(reader.last_poll(), reader.silence(), asked.now),
+        "list_age": list_age(reader.last_poll(), reader.silence(), page.now),
         "problems": request["problems"],
-        "running": [_running(asked, run) for run in running],
-        "failures": [_failure(asked, situation, run) for run in failed[:MOST_FAILURES]],
+        "running": [_running(page, run) for run in running],
+        "failures": [_failure(page, facts, run) for run in failed[:MOST_FAILURES]],
         "more_failures": max(totals[RunState.FAILED] + totals[RunState.GIVEN_UP] - MOST_FAILURES, 0),
-        "reports": [_report(asked.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
-        "latest": _latest(asked.links),
+        "reports": [_report(page.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
+        "latest": _latest(page.links),
         "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]],
         "names": [_name(row) for row in shown],
         "left_out": len(rows) - len(shown),
         "first": first,
         "last": last,
-        "recent": _recent(asked.links, shown, first, last) if first and last else None,
+        "recent": _recent(page.links, shown, first, last) if first and last else None,
         "history": list(_history(shown, first, last)) if first and last else [],
     }
 
@@ -108,16 +108,16 @@ def _name(row: Row) -> tuple[str, str]:
     return short(row.trigger.workflow_name, 60), short(parameters_text(row.trigger.parameters), 80)
 
 
-def _running(asked: Asked, run: RecordedAttempt) -> dict[str, Any]:
-    known = {label: text for number, label, text in asked.request["progress"] if number == run.run}
-    usual = asked.reader.durations(run.workflow)
+def _running(page: PageRequest, run: RecordedAttempt) -> dict[str, Any]:
+    known = {label: text for number, label, text in page.request["progress"] if number == run.run}
+    usual = page.reader.durations(run.workflow)
     return {
         "run": run,
-        "link": asked.links.page(f"runs/{run.run}"),
+        "link": page.links.page(f"runs/{run.run}"),
         "parameters": parameters_text(run.parameters),
-        "since": seconds_text(max((asked.now - run.started).total_seconds(), 0.0)),
+        "since": seconds_text(max((page.now - run.started).total_seconds(), 0.0)),
         "usual": seconds_text(usual),
-        "notebooks": [_at(notebook, known) for notebook in asked.reader.notebooks(run.id)],
+        "notebooks": [_at(notebook, known) for notebook in page.reader.notebooks(run.id)],
     }
 
 
@@ -125,36 +125,36 @@ def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
     return notebook.label, known.get(notebook.label) or notebook.state.value
 
 
-def _failed_runs(asked: Asked, situation: Situation) -> list[RecordedAttempt]:
+def _failed_runs(page: PageRequest, facts: Facts) -> list[RecordedAttempt]:
     """Find the newest attempts that failed and were not made good since."""
-    latest, failed = situation.standing.latest, situation.standing.failed
+    latest, failed = facts.run_history.latest, facts.run_history.failed
     newest_first = sorted(failed, key=lambda key: failed[key].last, reverse=True)
     numbers = [latest[key].run for key in newest_first if latest[key].state == AttemptState.FAILED]
-    return [attempt for number in numbers[:MOST_FAILURES] if (attempt := asked.reader.attempt(number))]
+    return [attempt for number in numbers[:MOST_FAILURES] if (attempt := page.reader.attempt(number))]
 
 
-def _failure(asked: Asked, situation: Situation, run: RecordedAttempt) -> dict[str, Any]:
+def _failure(page: PageRequest, facts: Facts, run: RecordedAttempt) -> dict[str, Any]:
     return {
         "run": run,
-        "link": asked.links.page(f"runs/{run.run}"),
+        "link": page.links.page(f"runs/{run.run}"),
         "parameters": parameters_text(run.parameters),
         "error": short(run.failure or "", LONGEST_ERROR),
-        "again": _again(situation, run),
-        "view": asked.links.view(run.failure.notebook if run.failure else None),
+        "again": _again(facts, run),
+        "view": page.links.view(run.failure.notebook if run.failure else None),
     }
 
 
-def _again(situation: Situation, run: RecordedAttempt) -> str:
+def _again(facts: Facts, run: RecordedAttempt) -> str:
     """Say when a failed run is tried again."""
-    if run.workflow not in situation.definitions.workflows:
+    if run.workflow not in facts.definitions.workflows:
         return "not retried: its workflow was removed"
     if run.reference_date is None:
         return ""
-    for trigger in triggers_by_run(situation.definitions)(run.key, run.reference_date):
-        answer = explain(situation, trigger, run.reference_date)
+    for trigger in triggers_by_run(facts.definitions)(run.key, run.reference_date):
+        answer = explain(facts, trigger, run.reference_date)
         if answer.state is RunState.GIVEN_UP:
             return "given up"
-        if answer.next_try is not None and answer.next_try > situation.now:
+        if answer.next_try is not None and answer.next_try > facts.now:
             return f"retried at {answer.next_try:%Y-%m-%d %H:%M}"
     return ""
 

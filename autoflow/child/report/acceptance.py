@@ -22,7 +22,7 @@ from autoflow.child.report.conversion import MISSING_PICTURE
 from autoflow.child.report.expected import ExpectedCell
 from autoflow.child.report.html_content import visible_text
 from autoflow.child.report.pictures import missing
-from autoflow.child.report.words import INVISIBLE, Seen, is_gone, lacking, words_of
+from autoflow.child.report.words import INVISIBLE, PageText, is_gone, lacking, words_of
 from autoflow.wording import counted
 
 TAGS = (
@@ -75,7 +75,7 @@ class Found:
 class _Sheet:
     """What is on the paper of a PDF."""
 
-    seen: Seen
+    seen: PageText
     pictures: tuple[Key, ...]
     text: str
     """All of it, beyond the paper too."""
@@ -113,7 +113,7 @@ def check_pdf(path: Path, expected: Expected, blank: frozenset[str] = frozenset(
     shown = Counter(key for sheet in sheets for key in sheet.pictures)
     if gone := {key for key in files.values() if key not in shown}:
         complaints.append(f"{len(gone)} of its {len(files)} pictures are not on its pages")
-    complaints += _lacking_words(Seen.of(sheet.seen for sheet in sheets), expected, blank)
+    complaints += _lacking_words(PageText.of(sheet.seen for sheet in sheets), expected, blank)
     complaints += _lacking_pictures(shown, expected, files)
     _raise(complaints)
     return Found(len(sheets), text, producer)
@@ -141,7 +141,7 @@ def _sheet(page: Any, *, drawings: bool) -> _Sheet:
             if inside and (box[0] + box[2]) / 2 < right and (box[1] + box[3]) / 2 > bottom:
                 pieces.append((text, box))
     pictures += [(DRAWING, checksum, 0) for checksum, _ in marks]
-    return _Sheet(Seen.at([text for text, _ in pieces], _joined(pieces)), tuple(pictures), _joined(everything))
+    return _Sheet(PageText.at([text for text, _ in pieces], _joined(pieces)), tuple(pictures), _joined(everything))
 
 
 def _marks(drawn: Any) -> Iterator[tuple[int, int]]:
@@ -205,13 +205,13 @@ def check_html(path: Path, expected: Expected) -> Found:
     files = {file: base64.b64encode(file.read_bytes()).decode() for file in expected.pictures}
     if gone := {file for file, encoded in files.items() if encoded not in shown}:
         complaints.append(f"{len(gone)} of its {len(files)} pictures are not on its page")
-    complaints += _lacking_words(Seen.at([], text), expected, frozenset(), folded=True)
+    complaints += _lacking_words(PageText.at([], text), expected, frozenset(), folded=True)
     complaints += _lacking_pictures(shown, expected, files)
     _raise(complaints)
     return Found(None, text, "")
 
 
-def _lacking_words(seen: Seen, expected: Expected, blank: frozenset[str], *, folded: bool = False) -> Iterator[str]:
+def _lacking_words(seen: PageText, expected: Expected, blank: frozenset[str], *, folded: bool = False) -> Iterator[str]:
     """Name the cells whose words are not all there."""
     wanted = {cell.number: words_of(f"{cell.text}\n{cell.folded}" if folded else cell.text) for cell in expected.cells}
     gone = lacking(wanted.values(), seen, blank)

@@ -75,7 +75,7 @@ class ConversionError(Exception):
 
 
 @dataclass(frozen=True)
-class Said:
+class Note:
     """What is to be said of pages that were made."""
 
     message: str
@@ -85,7 +85,7 @@ class Said:
     """Those of them that no page shows."""
 
 
-def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[Said]:
+def to_pdf(source: Path, output: Path, theme: Path | None, line: Line | None = None) -> list[Note]:
     """Make a PDF, by a process at the end of a line where there is one, and give what is to be said of it."""
     pages = _only_for("pdf", source)
     text = pages.read_text(encoding="utf-8")
@@ -162,7 +162,7 @@ def script_of(character: str) -> str:
     return unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
 
 
-def _in_words(messages: list[str]) -> list[Said]:
+def _in_words(messages: list[str]) -> list[Note]:
     """Return one line about characters that no font has, without what cannot be helped."""
     characters: dict[str, list[str]] = {}
     others = []
@@ -170,7 +170,7 @@ def _in_words(messages: list[str]) -> list[Said]:
         if match := NO_CHARACTER.search(message):
             characters.setdefault(script_of(match.group(1)), []).append(match.group(1))
         elif re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message):
-            others.append(Said(_plainly(message)))
+            others.append(Note(_plainly(message)))
     return [*(_no_glyphs(script, found) for script, found in characters.items()), *others[:10]]
 
 
@@ -179,10 +179,10 @@ def _plainly(message: str) -> str:
     return re.sub(r"^asciidoctor: (WARNING|ERROR|FAILED): (report-\w+\.adoc: )?", "", message)
 
 
-def _no_glyphs(script: str, characters: list[str]) -> Said:
+def _no_glyphs(script: str, characters: list[str]) -> Note:
     package = PACKAGES.get(script, "fonts-noto-core")
     shown = " ".join(characters[:10]) + (" ..." if len(characters) > 10 else "")
-    return Said(
+    return Note(
         f"no installed font has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
         f" install with: apt-get install {package}",
         tuple(characters),
@@ -190,7 +190,7 @@ def _no_glyphs(script: str, characters: list[str]) -> Said:
     )
 
 
-def _unjoined(text: str) -> list[Said]:
+def _unjoined(text: str) -> list[Note]:
     """Name the scripts whose letters a PDF of asciidoctor-pdf's has in the wrong shape or order."""
     scripts: dict[str, list[str]] = {}
     for character in sorted(set(text)):
@@ -198,7 +198,7 @@ def _unjoined(text: str) -> list[Said]:
         if unicodedata.bidirectional(character) in ("R", "AL") or name.startswith(JOINING):
             scripts.setdefault(script_of(character), []).append(character)
     return [
-        Said(
+        Note(
             f"the PDF has {script.capitalize()} letters side by side, neither joined nor from right to left where"
             " they should be; the format html shows them as they are written",
             tuple(characters),
@@ -207,7 +207,7 @@ def _unjoined(text: str) -> list[Said]:
     ]
 
 
-def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = None) -> list[Said]:
+def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = None) -> list[Note]:
     """Make one file of HTML, pictures inside, and give what is to be said of it."""
     # beside the report: what is elsewhere is not read
     shutil.copyfile(config_file(STYLE), source.with_name(STYLE))
@@ -224,7 +224,7 @@ def to_html(source: Path, output: Path, heading: Heading, logo: Path | None = No
         *TO_HTML,
     )
     output.write_text(finished(unspelled(output.read_text(encoding="utf-8")), heading, logo), encoding="utf-8")
-    return [Said(_plainly(message)) for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
+    return [Note(_plainly(message)) for message in messages if re.search(r"\b(WARN|WARNING|ERROR|FAILED)\b", message)]
 
 
 def _asciidoctor(

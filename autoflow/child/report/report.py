@@ -25,7 +25,7 @@ from autoflow.child.report.acceptance import BrokenReportError, Expected, check_
 from autoflow.child.report.asciidoc import literal, literal_block, source_block
 from autoflow.child.report.captions import put_captions
 from autoflow.child.report.content import SHOWN_OUTPUTS, keep_content
-from autoflow.child.report.conversion import ConversionError, Said, to_html, to_pdf
+from autoflow.child.report.conversion import ConversionError, Note, to_html, to_pdf
 from autoflow.child.report.expected import expected_cells, markdown_text
 from autoflow.child.report.front_matter import Heading, bring_logo, document
 from autoflow.child.report.html_content import Converted, convert, visible_text
@@ -160,7 +160,7 @@ def _make(
     }
 
 
-def _with_cells(said: Said, document: Document) -> list[Notice]:
+def _with_cells(said: Note, document: Document) -> list[Notice]:
     """Say which cells a message is about: by the characters that it is about, or by its line."""
     if said.characters:
         cells = cells_with(said.characters, document.texts)

@@ -53,7 +53,7 @@ def words_of(text: str) -> Counter[str]:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PageText:
     """The text of pages."""
 
     words: Counter[str]
@@ -101,7 +101,7 @@ class Seen:
         return "".join(WORD.findall(self.text))
 
 
-def lacking(wanted: Iterable[Counter[str]], seen: Seen, blank: frozenset[str]) -> set[str]:
+def lacking(wanted: Iterable[Counter[str]], seen: PageText, blank: frozenset[str]) -> set[str]:
     """Find the words that are not seen as often as they are wanted.
 
     Parameters
@@ -138,7 +138,7 @@ def _is_certain(word: str) -> bool:
     return len(word) > 1 and len(directions) == 1 and ALPHABETS.fullmatch(word) is not None
 
 
-def _is_there(word: str, count: int, seen: Seen) -> bool:
+def _is_there(word: str, count: int, seen: PageText) -> bool:
     """Look for a word that is broken over lines, in another order, or one of many without blanks between."""
     if any(unicodedata.bidirectional(character) in SHAPED for character in word):
         # a PDF has them from left to right, and is read the other way round

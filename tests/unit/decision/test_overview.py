@@ -19,8 +19,8 @@ from autoflow.dates.listed_dates import ListedDates, listed_at
 from autoflow.decision.due import ready_days
 from autoflow.decision.overview import (
     DAY,
+    Facts,
     RunState,
-    Situation,
     available_for,
     calendar,
     explain,
@@ -30,7 +30,7 @@ from autoflow.decision.overview import (
     spans,
 )
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model.reader import Failures, Latest, Request, Silence, Skip, Skips, Standing
+from autoflow.model.reader import Failures, LastState, Request, RunHistory, Silence, Skip, Skips
 from autoflow.runs.runs import RunKey, build_run, key_maker
 from autoflow.schedule.cadence import why_excluded
 
@@ -51,12 +51,12 @@ def key(number: int) -> RunKey:
     return build_run(WORKFLOW, TRIGGER, day(number)).key
 
 
-def situation(**standing: Any) -> Situation:
+def facts(**run_history: Any) -> Facts:
     definitions = Definitions({"w": WORKFLOW}, (TRIGGER,), schedule="0 0 * * *")
-    return Situation(definitions, LISTED, Standing(**standing), NOW)
+    return Facts(definitions, LISTED, RunHistory(**run_history), NOW)
 
 
-def states_of(given: Situation, first: int = 1, last: int = 7) -> str:
+def states_of(given: Facts, first: int = 1, last: int = 7) -> str:
     (row,) = calendar(given, day(first), day(last))
     letters = {"not available": "-", "excluded": "x", "given up": "G", "skipped": "k"}
     return "".join(letters.get(state, state[0]) for state in row.states)
@@ -70,21 +70,21 @@ def asked(number: int, at: dt.datetime, repairs: int | None = None) -> dict[RunK
 
 def test_a_date_is_excluded_due_waiting_or_not_available_by_definitions_and_dates_alone() -> None:
     # 1 is before the earliest date; 5 wants 4 too; 6 wants 5 and itself
-    assert states_of(situation()) == "xdd-wd-"
+    assert states_of(facts()) == "xdd-wd-"
 
 
 def test_the_record_goes_before_the_dates() -> None:
-    latest = {key(2): Latest(1, "succeeded"), key(3): Latest(2, "running"), key(7): Latest(3, "succeeded")}
-    assert states_of(situation(latest=latest)) == "xsr-wds"
-    done = situation(latest=latest)
+    latest = {key(2): LastState(1, "succeeded"), key(3): LastState(2, "running"), key(7): LastState(3, "succeeded")}
+    assert states_of(facts(latest=latest)) == "xsr-wds"
+    done = facts(latest=latest)
     assert explain(done, TRIGGER, day(7)).state is RunState.SUCCEEDED
     assert explain(done, TRIGGER, day(7)).run == 3
 
 
 def test_a_failed_date_says_when_it_is_tried_again_and_one_that_is_given_up_that_it_is_not() -> None:
     just_now = NOW - dt.timedelta(minutes=5)
-    given = situation(
-        latest={key(2): Latest(1, "failed"), key(3): Latest(2, "failed")},
+    given = facts(
+        latest={key(2): LastState(1, "failed"), key(3): LastState(2, "failed")},
         failed={key(2): Failures(1, just_now), key(3): Failures(3, just_now)},
     )
     assert states_of(given) == "xfG-wd-"
@@ -99,7 +99,7 @@ def test_a_failed_date_says_when_it_is_tried_again_and_one_that_is_given_up_that
 def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_it_run() -> None:
     stencil = DateStencil.parse([[-3, 0], 0, "2016-01-09"])
     trigger = replace(TRIGGER, date_stencil=stencil)
-    given = situation()
+    given = facts()
     given = replace(given, definitions=replace(given.definitions, triggers=(trigger,)))
     answer = explain(given, trigger, day(5))
     assert answer.state is RunState.WAITING
@@ -119,39 +119,39 @@ def test_a_waiting_date_says_which_dates_each_element_wants_and_what_would_let_i
     ],
 )
 def test_a_date_that_is_not_available_says_where_it_lies(number: int, words: str) -> None:
-    assert words in explain(situation(), TRIGGER, day(number)).reason
+    assert words in explain(facts(), TRIGGER, day(number)).reason
 
 
 def test_a_date_is_skipped_for_all_of_the_workflow_or_for_one_run() -> None:
     whole = Skips((Skip("w", day(2), "", "no flights", NOW),))
     one = Skips((Skip("w", day(3), key(3)[1], "cancelled", NOW), Skip("w", day(6), "another hash", "no", NOW)))
-    assert states_of(situation(skips=whole)) == "xkd-wd-"
-    assert states_of(situation(skips=one)) == "xdk-wd-"
-    assert explain(situation(skips=whole), TRIGGER, day(2)).reason == ("since 2026-11-23 12:00 UTC: no flights")
+    assert states_of(facts(skips=whole)) == "xkd-wd-"
+    assert states_of(facts(skips=one)) == "xdk-wd-"
+    assert explain(facts(skips=whole), TRIGGER, day(2)).reason == ("since 2026-11-23 12:00 UTC: no flights")
 
 
 def test_what_was_asked_for_is_due_whatever_else_is_said_until_it_failed_again() -> None:
     before, after = NOW - dt.timedelta(hours=2), NOW
     failed = {key(3): Failures(3, NOW - dt.timedelta(hours=1))}
-    assert states_of(situation(requests=asked(1, NOW))) == "ddd-wd-"
-    assert states_of(situation(failed=failed, requests=asked(3, after))) == "xdd-wd-"
-    assert states_of(situation(failed=failed, requests=asked(3, before))) == "xdG-wd-"
+    assert states_of(facts(requests=asked(1, NOW))) == "ddd-wd-"
+    assert states_of(facts(failed=failed, requests=asked(3, after))) == "xdd-wd-"
+    assert states_of(facts(failed=failed, requests=asked(3, before))) == "xdG-wd-"
     skips = Skips((Skip("w", day(2), "", "no", NOW - dt.timedelta(hours=1)),))
-    assert states_of(situation(skips=skips, requests=asked(2, after))) == "xdd-wd-"
-    assert states_of(situation(skips=skips, requests=asked(2, before))) == "xkd-wd-"
-    assert "repair requested" in explain(situation(requests=asked(1, NOW, 9)), TRIGGER, day(1)).reason
+    assert states_of(facts(skips=skips, requests=asked(2, after))) == "xdd-wd-"
+    assert states_of(facts(skips=skips, requests=asked(2, before))) == "xkd-wd-"
+    assert "repair requested" in explain(facts(requests=asked(1, NOW, 9)), TRIGGER, day(1)).reason
 
 
 def test_a_stencil_that_holds_no_day_excludes_the_date_and_says_so() -> None:
     trigger = replace(TRIGGER, date_stencil=DateStencil.parse([["2016-01-05", 0]]))
-    answer = explain(situation(), trigger, day(3))
+    answer = explain(facts(), trigger, day(3))
     assert answer.state is RunState.EXCLUDED
     assert "is empty for 2016-01-03" in answer.reason
     assert answer.key is None
 
 
 def test_the_span_begins_with_the_first_date_that_counts_for_anybody() -> None:
-    given = situation()
+    given = facts()
     assert span(given) == (day(2), day(6))
     anything = replace(given, definitions=replace(given.definitions, triggers=(TRIGGER, Trigger("w"))))
     assert span(anything) == (day(1), day(6))
@@ -159,7 +159,7 @@ def test_the_span_begins_with_the_first_date_that_counts_for_anybody() -> None:
 
 
 def test_types_that_are_not_wanted_do_not_count() -> None:
-    given = situation()
+    given = facts()
     calls = replace(given, definitions=replace(given.definitions, cdr_types=("calls",)))
     assert day(6) not in available_for(calls, TRIGGER)
     assert states_of(calls) == "xdd-w--"
@@ -224,7 +224,7 @@ def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
     require: Any,
 ) -> None:
     definitions = Definitions({"w": WORKFLOW}, tuple(several), schedule=None, cdr_types=cdr_types, require=require)
-    given_now = Situation(definitions, ListedDates(by_type, NOW, since), Standing(), NOW)
+    given_now = Facts(definitions, ListedDates(by_type, NOW, since), RunHistory(), NOW)
     first, last = dt.date(2015, 12, 25), dt.date(2016, 2, 5)
     ready = ready_days(definitions, given_now.listed, NOW)
     for row, days in zip(calendar(given_now, first, last), ready, strict=True):
@@ -243,7 +243,7 @@ def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
                 assert (state is RunState.WAITING) == (date in available and answer.missing != ())
 
 
-def restricted(given: Situation, listed: ListedDates | None = None, **keys: Any) -> tuple[Situation, Trigger]:
+def restricted(given: Facts, listed: ListedDates | None = None, **keys: Any) -> tuple[Facts, Trigger]:
     trigger = replace(TRIGGER, **keys)
     definitions = replace(given.definitions, triggers=(trigger,))
     return replace(given, definitions=definitions, listed=listed or given.listed), trigger
@@ -251,7 +251,7 @@ def restricted(given: Situation, listed: ListedDates | None = None, **keys: Any)
 
 def test_dates_that_a_trigger_is_not_for_are_excluded_with_the_reason() -> None:
     given, trigger = restricted(
-        situation(),
+        facts(),
         dates="* * sat,sun",
         latest_date=day(5),
         exclude=((day(3), day(4)),),
@@ -264,7 +264,7 @@ def test_dates_that_a_trigger_is_not_for_are_excluded_with_the_reason() -> None:
 
 
 def test_data_of_excluded_dates_counts_for_other_dates() -> None:
-    given, _ = restricted(situation(), exclude=((day(2), day(3)),))
+    given, _ = restricted(facts(), exclude=((day(2), day(3)),))
     assert states_of(given) == "xxd-wd-"
 
 
@@ -276,7 +276,7 @@ def test_a_date_that_lacks_one_of_the_types_says_which() -> None:
         },
         NOW,
     )
-    given, trigger = restricted(situation(), listed, cdr_types=("calls", "sms"), require="all")
+    given, trigger = restricted(facts(), listed, cdr_types=("calls", "sms"), require="all")
     assert states_of(given) == "xd-w---"
     assert explain(given, trigger, day(3)).reason == ("FlowAPI lists data of calls for this date, and none of sms yet")
     waiting = explain(given, trigger, day(4))
@@ -293,7 +293,7 @@ def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> N
     listed = ListedDates(
         {"calls": {day(1): NOW - 9 * DAY, day(2): NOW - 9 * DAY, day(3): soon, day(4): NOW - 9 * DAY}}, NOW
     )
-    given, trigger = restricted(situation(), listed, lag=2 * DAY)
+    given, trigger = restricted(facts(), listed, lag=2 * DAY)
     assert states_of(given) == "xd-w---"
     assert explain(given, trigger, day(3)).reason == (
         "FlowAPI lists this date, and it counts from 2026-11-25 11:00 UTC on (lag 2d)"
@@ -305,13 +305,13 @@ def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> N
 
 
 def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() -> None:
-    failed = {"latest": {key(2): Latest(1, "failed")}, "failed": {key(2): Failures(1, NOW - DAY)}}
-    given, trigger = restricted(situation(**failed), dates="* * mon")
+    failed = {"latest": {key(2): LastState(1, "failed")}, "failed": {key(2): Failures(1, NOW - DAY)}}
+    given, trigger = restricted(facts(**failed), dates="* * mon")
     assert explain(given, trigger, day(2)).reason.endswith(
         "it is not retried: not one of the dates '* * mon'; the next one is 2016-01-04"
     )
     # until somebody asks for it
-    asked_for, trigger = restricted(situation(**failed, requests=asked(2, NOW)), dates="* * mon")
+    asked_for, trigger = restricted(facts(**failed, requests=asked(2, NOW)), dates="* * mon")
     assert explain(asked_for, trigger, day(2)).state is RunState.DUE
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import listed_at
 from autoflow.definitions import Definitions, Notebook, Notify, Retries, Trigger, Workflow
-from autoflow.messages.causes import News, Scene, news, next_late
-from autoflow.model.reader import FailedRun, Failures, Known, Skip, Skips, Standing
+from autoflow.messages.causes import CauseChanges, Snapshot, news, next_late
+from autoflow.model.reader import FailedRun, Failures, KnownCause, RunHistory, Skip, Skips
 from autoflow.runs.runs import Failure, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -30,13 +30,15 @@ def failed(day: int, cell: int = 3, id_: int | None = None, ended: dt.datetime =
     return FailedRun(id_ or day, "flows", run.parameters_hash, run.reference_date, ended, failure)
 
 
-def scene(*failing: FailedRun, attempts: int = 1, skips: Skips | None = None, **others: Any) -> Scene:
+def snapshot(*failing: FailedRun, attempts: int = 1, skips: Skips | None = None, **others: Any) -> Snapshot:
     counted = {run.key: Failures(attempts, run.ended) for run in failing}
-    standing = Standing(failed=counted, skips=skips or Skips())
-    return Scene(**{"definitions": DEFINITIONS, "now": NOW, "failing": failing, "standing": standing, **others})
+    run_history = RunHistory(failed=counted, skips=skips or Skips())
+    return Snapshot(
+        **{"definitions": DEFINITIONS, "now": NOW, "failing": failing, "run_history": run_history, **others}
+    )
 
 
-def told(found: News, known: dict[str, Known] | None = None) -> dict[str, Known]:
+def told(found: CauseChanges, known: dict[str, KnownCause] | None = None) -> dict[str, KnownCause]:
     """Give what people know afterwards."""
     after = {**(known or {}), **{each.name: each for each in found.known}}
     return {name: each for name, each in after.items() if name not in found.over}
@@ -50,12 +52,12 @@ def recovered_on(*days: int) -> Any:
     return lambda *_: [dt.date(2016, 1, day) for day in days]
 
 
-def subjects(found: News) -> list[str]:
+def subjects(found: CauseChanges) -> list[str]:
     return [message.subject for message in found.messages]
 
 
 def test_dates_that_fail_alike_are_one_message_and_other_cells_are_another() -> None:
-    found = news(scene(failed(1), failed(2), failed(3), failed(5), failed(9, cell=7)), {}, nothing)
+    found = news(snapshot(failed(1), failed(2), failed(3), failed(5), failed(9, cell=7)), {}, nothing)
     assert subjects(found) == [
         "flows: failed for 4 dates: ValueError in a",
         "flows: failed for 2016-01-09: ValueError in a",
@@ -73,96 +75,96 @@ def test_dates_that_fail_alike_are_one_message_and_other_cells_are_another() -> 
 
 
 def test_a_cause_is_told_once_as_long_as_it_lasts_whatever_dates_join_it() -> None:
-    known = told(news(scene(failed(1)), {}, nothing))
-    later = news(scene(failed(1), failed(2)), known, nothing)
+    known = told(news(snapshot(failed(1)), {}, nothing))
+    later = news(snapshot(failed(1), failed(2)), known, nothing)
     assert (later.messages, later.known, later.over) == ((), (), ())
 
 
 def test_a_recovery_is_told_once_all_have_succeeded() -> None:
-    known = told(news(scene(failed(1), failed(2)), {}, nothing))
-    assert news(scene(failed(2)), known, recovered_on(1)).messages == ()
-    found = news(scene(), known, recovered_on(1, 2))
+    known = told(news(snapshot(failed(1), failed(2)), {}, nothing))
+    assert news(snapshot(failed(2)), known, recovered_on(1)).messages == ()
+    found = news(snapshot(), known, recovered_on(1, 2))
     assert subjects(found) == ["flows: recovered: 2 dates"]
     assert found.messages[0].lines == ("Dates: 2016-01-01 to 2016-01-02", "It was: ValueError in a")
     assert told(found, known) == {}
 
 
 def test_a_run_that_fails_elsewhere_has_not_recovered() -> None:
-    known = told(news(scene(failed(1)), {}, nothing))
-    found = news(scene(failed(1, cell=7)), known, nothing)
+    known = told(news(snapshot(failed(1)), {}, nothing))
+    found = news(snapshot(failed(1, cell=7)), known, nothing)
     assert subjects(found) == ["flows: failed for 2016-01-01: ValueError in a"]
     known = told(found, known)
     assert len(known) == 2
     # both causes are over at once, and that is one message
-    assert subjects(news(scene(), known, recovered_on(1))) == ["flows: recovered: 2016-01-01"]
+    assert subjects(news(snapshot(), known, recovered_on(1))) == ["flows: recovered: 2016-01-01"]
 
 
 def test_what_is_skipped_or_asked_for_by_nothing_any_more_is_no_cause() -> None:
     run = failed(1)
     skips = Skips((Skip("flows", run.reference_date, "", "no data", NOW),))
-    known = told(news(scene(run), {}, nothing))
-    assert news(scene(run, skips=skips), {}, nothing).messages == ()
-    assert subjects(news(scene(run, skips=skips), known, nothing)) == ["flows: the failed runs are skipped now"]
+    known = told(news(snapshot(run), {}, nothing))
+    assert news(snapshot(run, skips=skips), {}, nothing).messages == ()
+    assert subjects(news(snapshot(run, skips=skips), known, nothing)) == ["flows: the failed runs are skipped now"]
     other = replace(DEFINITIONS, triggers=(Trigger("flows", {"unit": "admin2"}),))
-    found = news(scene(run, definitions=other), known, nothing)
+    found = news(snapshot(run, definitions=other), known, nothing)
     assert (found.messages, len(found.over)) == ((), 1)
 
 
 def test_failures_of_a_tick_under_way_are_gathered_for_a_while() -> None:
     run = failed(1, ended=NOW - 2 * MINUTE)
-    early = news(scene(run, working=True), {}, nothing)
+    early = news(snapshot(run, working=True), {}, nothing)
     assert (early.messages, early.due) == ((), NOW + 3 * MINUTE)
-    assert len(news(scene(run, now=NOW + 3 * MINUTE, working=True), told(early), nothing).messages) == 1
-    assert len(news(scene(run), told(early), nothing).messages) == 1
+    assert len(news(snapshot(run, now=NOW + 3 * MINUTE, working=True), told(early), nothing).messages) == 1
+    assert len(news(snapshot(run), told(early), nothing).messages) == 1
 
 
 def test_nothing_is_over_while_a_tick_is_under_way() -> None:
-    known = told(news(scene(failed(1)), {}, nothing))
-    assert news(scene(working=True), known, recovered_on(1)).over == ()
+    known = told(news(snapshot(failed(1)), {}, nothing))
+    assert news(snapshot(working=True), known, recovered_on(1)).over == ()
 
 
 def test_each_run_is_given_up_once_and_not_beside_its_failure() -> None:
-    found = news(scene(failed(1), attempts=3), {}, nothing)
+    found = news(snapshot(failed(1), attempts=3), {}, nothing)
     assert [message.event for message in found.messages] == ["failed"]
     assert "Given up after 3 attempts; to retry: autoflow rerun 1" in found.messages[0].lines
     known = told(found)
-    found = news(scene(failed(1), failed(2), attempts=3), known, nothing)
+    found = news(snapshot(failed(1), failed(2), attempts=3), known, nothing)
     assert subjects(found) == ["flows: given up: 2016-01-02"]
-    assert news(scene(failed(1), failed(2), attempts=3), told(found, known), nothing).messages == ()
+    assert news(snapshot(failed(1), failed(2), attempts=3), told(found, known), nothing).messages == ()
 
 
 def test_trouble_is_told_when_it_has_lasted_and_its_end_only_when_something_says_so() -> None:
     down = {"tick": "FlowAPI did not answer\nmore of it", "given up": "1 runs", "messages by email": "no"}
-    first = news(scene(conditions=down), {}, nothing)
+    first = news(snapshot(conditions=down), {}, nothing)
     assert (first.messages, first.due) == ((), NOW + 10 * MINUTE)
-    assert news(scene(over=("tick",)), told(first), nothing).messages == ()
-    found = news(scene(conditions=down, now=NOW + 10 * MINUTE), told(first), nothing)
+    assert news(snapshot(over=("tick",)), told(first), nothing).messages == ()
+    found = news(snapshot(conditions=down, now=NOW + 10 * MINUTE), told(first), nothing)
     assert subjects(found) == ["FlowAPI did not answer"]
     known = told(found, told(first))
     # after a restart no condition is there, and that proves nothing
-    assert news(scene(now=NOW + HOUR), known, nothing).over == ()
-    found = news(scene(now=NOW + HOUR, over=("tick",)), known, nothing)
+    assert news(snapshot(now=NOW + HOUR), known, nothing).over == ()
+    found = news(snapshot(now=NOW + HOUR, over=("tick",)), known, nothing)
     assert subjects(found) == ["over: FlowAPI did not answer"]
     assert told(found, known) == {}
 
 
 def test_a_clock_that_is_set_back_holds_up_no_message_for_longer_than_its_pause() -> None:
     down = {"tick": "FlowAPI did not answer"}
-    known = told(news(scene(conditions=down, now=NOW + 100 * HOUR), {}, nothing))
-    found = news(scene(conditions=down, now=NOW), known, nothing)
+    known = told(news(snapshot(conditions=down, now=NOW + 100 * HOUR), {}, nothing))
+    found = news(snapshot(conditions=down, now=NOW), known, nothing)
     assert (found.messages, found.due) == ((), NOW + 10 * MINUTE)
     known = told(found, known)
-    assert len(news(scene(conditions=down, now=NOW + 10 * MINUTE), known, nothing).messages) == 1
+    assert len(news(snapshot(conditions=down, now=NOW + 10 * MINUTE), known, nothing).messages) == 1
 
 
 def test_each_warning_of_the_token_is_told_at_once_and_its_end_never() -> None:
-    known: dict[str, Known] = {}
+    known: dict[str, KnownCause] = {}
     for words in ("less than 14 days", "less than 7 days", "expired"):
         for count in (1, 0):
-            found = news(scene(conditions={"token": words}), known, nothing)
+            found = news(snapshot(conditions={"token": words}), known, nothing)
             assert subjects(found) == [words] * count
             known = told(found, known)
-    found = news(scene(over=("token",)), known, nothing)
+    found = news(snapshot(over=("token",)), known, nothing)
     assert (found.messages, told(found, known)) == ((), {})
 
 
@@ -174,20 +176,20 @@ def test_late_dates_are_told_by_workflow_and_new_dates_are_waited_for() -> None:
     assert next_late(listed, definitions, NOW + 12 * HOUR) == NOW + 72 * HOUR
     first = dt.date(2016, 1, 1).toordinal()
     late = (Days(((first, first + 2),)),)
-    found = news(scene(definitions=definitions, listed=listed, late=late, now=NOW + 80 * HOUR), {}, nothing)
+    found = news(snapshot(definitions=definitions, listed=listed, late=late, now=NOW + 80 * HOUR), {}, nothing)
     assert subjects(found) == [
         "no new date for 3 days",
         "flows: late: 2 dates not done within 12 hours",
     ]
     known = told(found)
     fresh = listed_at({"calls": ["2016-01-03"]}, NOW + 81 * HOUR)
-    found = news(scene(definitions=definitions, listed=fresh, now=NOW + 81 * HOUR), known, nothing)
+    found = news(snapshot(definitions=definitions, listed=fresh, now=NOW + 81 * HOUR), known, nothing)
     assert subjects(found) == ["new dates have appeared; the newest is 2016-01-03", "flows: no dates are late now"]
 
 
 def test_what_nobody_wants_to_hear_is_not_told() -> None:
     quiet = replace(DEFINITIONS, notify=Notify(events=("trouble",)))
-    found = news(scene(failed(1), attempts=3, definitions=quiet), {}, nothing)
+    found = news(snapshot(failed(1), attempts=3, definitions=quiet), {}, nothing)
     assert (found.messages, found.known) == ((), ())
 
 
@@ -196,20 +198,20 @@ def test_a_hostile_workflow_name_makes_a_command_that_is_harmless() -> None:
     workflow = replace(WORKFLOW, name=run.workflow)
     trigger = replace(TRIGGER, workflow_name=run.workflow)
     definitions = replace(DEFINITIONS, workflows={run.workflow: workflow}, triggers=(trigger,))
-    (message,) = news(scene(run, replace(run, run=9), definitions=definitions), {}, nothing).messages
+    (message,) = news(snapshot(run, replace(run, run=9), definitions=definitions), {}, nothing).messages
     assert message.lines[-1] == "All: autoflow runs --workflow 'x; rm -rf '\\''~'\\''' --state failed"
 
 
 def test_what_is_excluded_or_asked_for_on_other_dates_ends_without_a_word() -> None:
     run = failed(1)
-    known = told(news(scene(run), {}, nothing))
+    known = told(news(snapshot(run), {}, nothing))
     one_day = ((dt.date(2016, 1, 1), dt.date(2016, 1, 2)),)
     for key in ({"exclude": one_day}, {"dates": "* * sun"}, {"earliest_date": dt.date(2016, 1, 2)}):
         definitions = replace(DEFINITIONS, triggers=(replace(TRIGGER, **key),))
-        found = news(scene(run, definitions=definitions), known, nothing)
+        found = news(snapshot(run, definitions=definitions), known, nothing)
         assert (found.messages, len(found.over)) == ((), 1), key
     gone = Definitions({}, (), schedule="0 0 * * *")
-    found = news(scene(run, definitions=gone), known, nothing)
+    found = news(snapshot(run, definitions=gone), known, nothing)
     assert (found.messages, len(found.over)) == ((), 1)
 
 
@@ -222,6 +224,6 @@ def test_a_date_is_looked_at_when_it_is_late_after_its_lag() -> None:
 
 
 def test_a_number_that_was_not_counted_to_its_end_says_so() -> None:
-    assert subjects(news(scene(failed(1), failed(2), most_failing=2), {}, nothing)) == [
+    assert subjects(news(snapshot(failed(1), failed(2), most_failing=2), {}, nothing)) == [
         "flows: failed for 2 dates or more: ValueError in a"
     ]

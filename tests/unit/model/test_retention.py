@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from autoflow.definitions import Keep, Notebook, Workflow
-from autoflow.model.retention import Made, Removal, Sweeper, to_be_removed
+from autoflow.model.retention import NotebookFiles, Removal, Sweeper, to_be_removed
 
 NOW = dt.datetime(2016, 2, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 
 
-def made(attempt_id: int, date: str, *, ok: bool = True, ended: dt.datetime | None = None, **known: object) -> Made:
+def made(
+    attempt_id: int, date: str, *, ok: bool = True, ended: dt.datetime | None = None, **known: object
+) -> NotebookFiles:
     values: dict[str, object] = {
         "attempt_id": attempt_id,
         "label": "report",
@@ -33,7 +35,7 @@ def made(attempt_id: int, date: str, *, ok: bool = True, ended: dt.datetime | No
         "reports": (Path(f"/reports/{attempt_id}.pdf"), Path(f"/reports/{attempt_id}.json")) if ok else (),
         **known,
     }
-    return Made(**values)  # type: ignore[arg-type]
+    return NotebookFiles(**values)  # type: ignore[arg-type]
 
 
 MONTH = [made(day, f"2016-01-{day:02}") for day in range(1, 31)]
@@ -98,9 +100,9 @@ def test_failed_attempts_go_by_their_own_amount_and_their_record_only_once_the_r
 class Shelf:
     """A record of what was made."""
 
-    content: list[Made]
+    content: list[NotebookFiles]
 
-    def made_by(self, workflow: str) -> list[Made]:
+    def made_by(self, workflow: str) -> list[NotebookFiles]:
         return self.content
 
     def is_in_use(self, attempt_id: int) -> bool:

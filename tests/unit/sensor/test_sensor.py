@@ -18,7 +18,7 @@ from autoflow.dates.listed_dates import listed_at
 from autoflow.decision.attempts import next_try
 from autoflow.decision.due import Decision, due_runs, ready_days
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model.reader import Failures, Standing
+from autoflow.model.reader import Failures, RunHistory
 from autoflow.runs.runs import RunKey
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -30,7 +30,7 @@ ONE = Definitions({"w": WORKFLOW}, (Trigger("w"),), schedule="0 0 * * *")
 def decide(
     definitions: Definitions, failures: Mapping[RunKey, Failures] = MappingProxyType({}), **options: bool
 ) -> Decision:
-    return due_runs(definitions, ready_days(definitions, DATES, NOW), Standing(failed=failures), NOW, **options)
+    return due_runs(definitions, ready_days(definitions, DATES, NOW), RunHistory(failed=failures), NOW, **options)
 
 
 def days(
@@ -70,7 +70,7 @@ def test_identical_triggers_count_once() -> None:
 
 def test_what_is_settled_is_not_due() -> None:
     first = dt.date(2016, 1, 1).toordinal()
-    runs = due_runs(ONE, [Days.of([first, first + 2])], Standing(), NOW).due
+    runs = due_runs(ONE, [Days.of([first, first + 2])], RunHistory(), NOW).due
     assert [run.reference_date.day for run in runs] == [1, 3]
 
 
