@@ -66,6 +66,21 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     return convert(directory, *cells, html=True, heading={**SHEET, "logo": str(logo)})
 
 
+def test_a_caption_may_be_computed_with_its_output(tmp_path: Path) -> None:
+    outputs = [
+        v4.new_output(
+            "display_data", {"image/png": plot("png")}, metadata={"caption": "Computed *one*", "alt": "A map"}
+        ),
+        v4.new_output("display_data", table(2), metadata={"caption": "Computed two"}),
+    ]
+    pages = convert(tmp_path, markdown("# T"), v4.new_code_cell("", outputs=outputs), html=True)
+    page = pages.path.with_suffix(".html").read_text()
+    for text in (pages.text, page):
+        assert "Figure 1. Computed *one*" in text
+        assert "Table 1. Computed two" in text
+    assert 'alt="A map"' in page
+
+
 @pytest.mark.parametrize(
     ("name", "size", "shown_as"),
     [("wide.png", (1200, 100), (195, 16)), ("tall.jpg", (80, 900), (3, 34)), ("tiny.png", (8, 8), (6, 6))],

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Captions and alternative texts that a notebook gives to its pictures and tables, in the metadata of cells."""
+"""Captions and alternative texts that a notebook gives to its pictures and tables, in metadata."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ TABLE = re.compile(r"<table\b[^>]*>(?!\s*<caption)", re.IGNORECASE)
 
 
 def put_captions(notebook: NotebookNode) -> None:
-    """Give each picture and table the caption and the alternative text that its cell has for it.
+    """Give each picture and table the caption and the alternative text that there is for it.
 
     A cell's metadata may have ``caption`` and ``alt``: a text for the first picture or table that it
-    shows, or a list of them. Where a picture has a caption alone, that is its alternative text too.
+    shows, or a list of them. So may the metadata of an output, as in ``display(figure, metadata={"caption": ...})``,
+    for itself. Where a picture has a caption alone, that is its alternative text too.
     """
     for cell in notebook.cells:
         captions, alternatives = _texts(cell.metadata.get("caption")), _texts(cell.metadata.get("alt"))
@@ -31,11 +32,14 @@ def put_captions(notebook: NotebookNode) -> None:
             data = output.get("data", {})
             kind = (output.get("metadata", {}).get("autoflow") or {}).get("kind")
             table = TABLE.search(data.get("text/html", ""))
+            if not table and not kind:
+                continue
+            caption = str(output.metadata.get("caption") or next(captions, ""))
+            alternative = str(output.metadata.get("alt") or next(alternatives, ""))
             if table:
-                _caption_table(data, table, next(captions, ""))
-                next(alternatives, None)
+                _caption_table(data, table, caption)
             elif kind:
-                _caption_picture(output, kind, next(captions, ""), next(alternatives, ""))
+                _caption_picture(output, kind, caption, alternative)
 
 
 def _texts(said: Any) -> Iterator[str]:

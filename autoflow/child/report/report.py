@@ -293,6 +293,7 @@ def _shown(notebook: NotebookNode) -> Iterator[str]:
             yield cell.source
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
+            yield str(output.get("metadata", {}).get("caption", ""))
             yield output.get("text", "")
             yield data.get("text/plain", "")
             yield data.get("text/latex", "")
