@@ -31,13 +31,15 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def printable(text: str, keep: str = "") -> str:
-    """Write out what moves a cursor, turns text around, or cannot be encoded; white space becomes spaces.
+def printable(text: str, keep: str = "", *, spaces: bool = True) -> str:
+    """Write out what moves a cursor, turns text around, or cannot be encoded.
 
     Parameters
     ----------
     keep
         Characters that stay as they are.
+    spaces
+        Whether other white space becomes spaces, instead of its escape.
     """
     if text.isprintable():
         return text
@@ -45,7 +47,7 @@ def printable(text: str, keep: str = "") -> str:
         character
         if character.isprintable() or character in keep
         else " "
-        if character.isspace()
+        if spaces and character.isspace()
         else character.encode("unicode_escape").decode()
         for character in text
     )
@@ -83,9 +85,14 @@ def outcomes(**counts: int) -> str:
     return ", ".join([f"{counted(first[0], 'run')} {first[1]}", *(f"{number} {what}" for number, what in others)])
 
 
+def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a run that tell one trigger of a workflow from another, without the dates."""
+    return {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+
+
 def parameters_text(parameters: Mapping[str, Any] | None) -> str:
     """Write the parameters that tell one trigger of a workflow from another."""
-    own = {name: value for name, value in (parameters or {}).items() if name not in ("reference_date", "date_ranges")}
+    own = own_parameters(parameters or {})
     return ", ".join(f"{shortened(name)}={_plain(value)}" for name, value in own.items())
 
 
@@ -102,13 +109,13 @@ def seconds_text(seconds: float | None) -> str:
     return f"{hours} h {minutes:02} min"
 
 
-def length_text(seconds: float) -> str:
-    """Write a length of time in its largest unit: 3 days, 1.5 hours."""
+def length_text(seconds: float, *, whole: bool = False) -> str:
+    """Write a length of time in its largest unit: 3 days, 1.5 hours, or without what exceeds ``whole`` ones."""
     unit, name = next(
         ((unit, name) for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")) if seconds >= unit),
         (1, "second"),
     )
-    number = f"{seconds / unit:.3g}"
+    number = f"{seconds // unit:.0f}" if whole else f"{seconds / unit:.3g}"
     return f"{number} {name}{'' if number == '1' else 's'}"
 
 

@@ -24,25 +24,12 @@ from autoflow.commands.reading import (
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.dates import days_before
-from autoflow.decision import Facts, Row, calendar, moment, span
+from autoflow.decision import SIGNS, Facts, Row, calendar, moment, span
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.model import RunHistory
 from autoflow.runs import RunState
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text
-
-SIGNS = {
-    RunState.GIVEN_UP: "G",
-    RunState.FAILED: "F",
-    RunState.RUNNING: "R",
-    RunState.DUE: "d",
-    RunState.WAITING: "w",
-    RunState.SUCCEEDED: "#",
-    RunState.NOT_AVAILABLE: ".",
-    RunState.SKIPPED: "s",
-    RunState.EXCLUDED: "-",
-}
-"""What stands for each state; the first here is what a column of several days shows."""
 
 MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")

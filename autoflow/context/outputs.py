@@ -18,8 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autoflow.runs import BY_DATE, MANIFEST, own_parameters
+from autoflow.runs import BY_DATE, MANIFEST
 from autoflow.threads import to_end
+from autoflow.wording import own_parameters
 
 LATEST = "latest"
 """Directory in the reports' own, of links to the newest."""

@@ -17,6 +17,7 @@ from autoflow.decision.due import (
 from autoflow.decision.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.decision.order import Order, has_order, order_of, skipped_days
 from autoflow.decision.overview import (
+    SIGNS,
     Explanation,
     Facts,
     Row,
@@ -34,6 +35,7 @@ from autoflow.decision.triggers import triggers_by_run, wanted_runs
 from autoflow.decision.verdict import Verdict, judge, judge_failures
 
 __all__ = [
+    "SIGNS",
     "WHAT_TO_DO",
     "CountedDays",
     "Decision",

@@ -23,9 +23,22 @@ from autoflow.definitions import Definitions, Trigger
 from autoflow.model import Failures, Request, RunHistory, Silence, Skip
 from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
 from autoflow.schedule import reference_days, why_excluded
-from autoflow.wording import counted
+from autoflow.wording import counted, length_text
 
 DAY = dt.timedelta(days=1)
+
+SIGNS = {
+    RunState.GIVEN_UP: "G",
+    RunState.FAILED: "F",
+    RunState.RUNNING: "R",
+    RunState.DUE: "d",
+    RunState.WAITING: "w",
+    RunState.SUCCEEDED: "#",
+    RunState.NOT_AVAILABLE: ".",
+    RunState.SKIPPED: "s",
+    RunState.EXCLUDED: "-",
+}
+"""What stands for each state; of several days, the first here is shown."""
 
 
 @dataclass(frozen=True)
@@ -253,11 +266,8 @@ def list_age(polled: dt.datetime | None, silence: Silence | None, now: dt.dateti
 
 
 def _ago(length: dt.timedelta) -> str:
-    minutes = max(int(length.total_seconds() // 60), 0)
-    for number, unit in ((minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute")):
-        if number:
-            return f"{counted(number, unit)} ago"
-    return "just now"
+    seconds = length.total_seconds()
+    return f"{length_text(seconds, whole=True)} ago" if seconds >= 60 else "just now"
 
 
 def _reasons(facts: Facts, answer: Explanation, available: AvailableDates) -> Iterator[str]:

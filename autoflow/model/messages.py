@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from autoflow.wording import printable
+
 SUBJECT_LENGTH, LINE_LENGTH, LINES, DATES = 120, 300, 60, 400
 """Characters of a subject and of a line, lines, and dates, that a message has at most."""
 
@@ -46,12 +48,12 @@ class Queued:
 
 def tidy(message: Message) -> Message:
     """Bound a message, and take out what could be taken for anything but text."""
-    lines = [_plain(line) for text in message.lines for line in (text.splitlines() or [""])]
+    lines = [printable(line, keep="\t").rstrip() for text in message.lines for line in (text.splitlines() or [""])]
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], f"... and {len(lines) - LINES + 1} more lines"]
     return replace(
         message,
-        subject=_cut(" ".join(_plain(message.subject).split()), SUBJECT_LENGTH),
+        subject=_cut(" ".join(printable(message.subject).split()), SUBJECT_LENGTH),
         lines=tuple(_cut(line, LINE_LENGTH) for line in lines),
         dates=message.dates[:DATES],
     )
@@ -74,11 +76,6 @@ def joined(messages: Sequence[Message]) -> Message:
 def signed(message: Message, signature: Iterable[str]) -> Message:
     """Say at a message's end where it comes from."""
     return replace(message, lines=(*message.lines, "", *signature))
-
-
-def _plain(text: str) -> str:
-    # a line break in a subject would begin a new header; marks of direction would turn the text around
-    return "".join(char if char.isprintable() or char == "\t" else " " for char in text).rstrip()
 
 
 def _cut(text: str, length: int) -> str:

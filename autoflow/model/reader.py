@@ -22,6 +22,7 @@ from autoflow.model.retention import NotebookFiles
 from autoflow.notices import Notice
 from autoflow.runs import OUTPUT_SUFFIXES, AttemptState, Failure, RunKey
 from autoflow.settings import Places
+from autoflow.wording import own_parameters
 
 RECENT_SUCCESSES = 20
 """How many of a workflow's successes an expected duration is taken from."""
@@ -665,7 +666,7 @@ class RunReader:
 
     def _made(self, row: sqlite3.Row) -> NotebookFiles:
         parameters = json.loads(row["parameters"] or "{}")
-        own = {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
+        own = own_parameters(parameters)
         report = self._places.report(row["report"])
         return NotebookFiles(
             attempt_id=row["attempt_id"],

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from autoflow.runs.runs import Run
+from autoflow.wording import own_parameters
 
 LONGEST_PART = 80
 """Characters of a stem or workflow name that are kept; a file name holds 255 bytes in all."""
@@ -110,11 +111,6 @@ def shared_name_of(workflow: str, parameters: Mapping[str, Any]) -> str:
     if not own and plain == workflow:
         return plain
     return f"{plain}-{_digest([workflow, own], 12)}"
-
-
-def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave the dates out of parameters."""
-    return {name: value for name, value in parameters.items() if name not in ("reference_date", "date_ranges")}
 
 
 def _digest(values: list[Any], length: int = 6) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from autoflow.definitions import PREVIOUS, Need
 from autoflow.model import RunReader
-from autoflow.runs import Run, own_parameters
+from autoflow.runs import Run
+from autoflow.wording import own_parameters
 
 
 @dataclass(frozen=True)

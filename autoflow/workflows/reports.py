@@ -22,8 +22,9 @@ from autoflow.languages import DEFAULT
 from autoflow.model import Attempt
 from autoflow.notices import Notice
 from autoflow.parser import PLACE, filled, human, value_text
-from autoflow.runs import MANIFEST, Failure, Run, own_parameters
+from autoflow.runs import MANIFEST, Failure, Run
 from autoflow.settings import Token
+from autoflow.wording import own_parameters
 
 REPORT_TIMEOUT = 1800.0
 """Seconds that one conversion may take; only a wedged tool comes near."""

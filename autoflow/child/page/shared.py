@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +21,7 @@ from markupsafe import Markup
 from autoflow.decision import Facts, order_of
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
+from autoflow.wording import printable
 
 TEMPLATES = Path(__file__).parent / "html"
 
@@ -102,14 +102,7 @@ def legible(text: str) -> str:
     plain = COLOURS.sub("", text)
     if len(plain) > LONGEST_TEXT:
         plain = f"{plain[:LONGEST_TEXT]} … ({len(plain) - LONGEST_TEXT} more characters)"
-    if plain.isprintable():
-        return plain
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-        else character.encode("unicode_escape", "backslashreplace").decode()
-        for character in plain
-    )
+    return printable(plain, keep="\n\t\N{NO-BREAK SPACE}", spaces=False)
 
 
 def _legible(value: Any) -> Any:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from autoflow.child.page.shared import Links, PageRequest, short
 from autoflow.dates import days_before
+from autoflow.decision import SIGNS as PLAIN_SIGNS
 from autoflow.decision import Facts, Row, calendar, explain, list_age, span, triggers_by_run
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunHistory
 from autoflow.runs import AttemptState, RunState
@@ -31,18 +32,7 @@ MOST_YEARS = 12
 MOST_FAILURES, MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 8, 10, 50, 200
 LONGEST_ERROR = 400
 
-SIGNS = {
-    RunState.GIVEN_UP: "G",
-    RunState.FAILED: "F",
-    RunState.RUNNING: "R",
-    RunState.DUE: "d",
-    RunState.WAITING: "w",
-    RunState.SUCCEEDED: "✓",
-    RunState.NOT_AVAILABLE: "·",
-    RunState.SKIPPED: "s",
-    RunState.EXCLUDED: "-",
-}
-"""What stands for each state; the first here is what a month shows that has several."""
+SIGNS = PLAIN_SIGNS | {RunState.SUCCEEDED: "✓", RunState.NOT_AVAILABLE: "·"}
 
 CLASSES = {state: state.value.replace(" ", "-") for state in RunState}
 
