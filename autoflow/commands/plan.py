@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
@@ -17,11 +19,11 @@ from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import due_runs, list_age, moment, order_of, ready_days, why_due
-from autoflow.definitions import Keep
+from autoflow.decision import Decision, due_runs, list_age, moment, order_of, ready_days, why_due
+from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode
-from autoflow.model import RecordedAttempt, RunReader, to_be_removed
-from autoflow.runs import AttemptState
+from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
+from autoflow.runs import AttemptState, Run
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import concurrency_of
 from autoflow.settings import Settings
@@ -31,85 +33,118 @@ MOST_ROWS = 40
 MOST_RUNNING = 10
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the next tick would do."""
+
+    now: dt.datetime
+    decision: Decision
+    rows: Sequence[dict[str, Any]]
+    """The runs that would start, in order."""
+    at_a_time: int
+    listed: ListedDates
+    lagging: dt.datetime | None
+    """When the first of the listed dates begins to count that waits for the lag of a trigger."""
+    silence: Silence | None
+    running: Sequence[RecordedAttempt]
+    tick: dt.datetime | None
+    removals: Sequence[Path]
+    """Old files that would go."""
+
+    @property
+    def expected(self) -> float | None:
+        """How many seconds all of it takes; None where nothing is known of it."""
+        known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"] is not None]
+        return sum(known) / min(self.at_a_time, len(self.rows)) * len(self.rows) / len(known) if known else None
+
+
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show the plan."""
     today = utc_now()
     now = today if options.at is None else dt.datetime.combine(options.at, dt.time.max, dt.UTC)
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=True) as reader:
-        listed = _listed(options, reader, now)
-        run_history = reader.history()
-        ready = ready_days(definitions, listed, now)
-        removals = [
-            removal
-            for workflow in definitions.workflows.values()
-            if workflow.keep != Keep()
-            for removal in to_be_removed(reader.made_by(workflow.name), workflow.keep, now)
-        ]
-        unsettled = asyncio.run(Ledger(reader).unsettled(definitions, ready))
-        order = order_of(definitions, listed, now, reader.run_history)
-        if order.ready:
-            unsettled = [days - order.held(definitions, number) for number, days in enumerate(unsettled)]
-        decision = due_runs(definitions, unsettled, run_history, now)
-        silence, running = reader.silence(), reader.attempts(states=[AttemptState.RUNNING])
-        lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
-        rows: list[dict[str, Any]] = [
-            {
-                "reference_date": run.reference_date,
-                "workflow": run.workflow.name,
-                "parameters": run.parameters,
-                "reason": why_due(run_history, run.key),
-                "expected_seconds": lengths[run.workflow.name],
-            }
-            for run in decision.due
-        ]
-    rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
-    lagging = min((time for rule in rules if (time := listed.next_to_count(rule, now)) is not None), default=None)
-    schedule = Schedule(definitions.schedule, definitions.timezone) if definitions.schedule else None
-    tick = next_tick(schedule, now) if schedule and now < LATEST else None
-    known = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
-    at_a_time = concurrency_of(definitions).runs
-    expected = sum(known) / min(at_a_time, len(rows)) * len(rows) / len(known) if known else None
+        plan = _plan(definitions, reader, _listed(options, reader, now), now)
     if options.json:
-        print_json(
-            {
-                "as_of": now,
-                "last_poll": listed.polled,
-                "polls_fail_since": silence.since if silence else None,
-                "under_way": [each.run for each in running],
-                "next_tick": tick,
-                "runs": rows,
-                "expected_seconds": expected,
-                "at_a_time": at_a_time,
-                "next_retry": decision.retry_at,
-                "next_to_count": lagging,
-                "given_up": len(decision.given_up),
-                "removals": [str(path) for removal in removals for path in removal.files],
-            }
-        )
-        return ExitCode.OK
-    shown = rows if options.all else rows[:MOST_ROWS]
-    print_table([_shown(number, row) for number, row in enumerate(shown, 1)], right=("", "expected"))
-    if len(shown) < len(rows):
-        print_line(f"... and {len(rows) - len(shown)} more; --all shows them")
+        print_json(_as_json(plan))
+    else:
+        _print(plan, options, today)
+    return ExitCode.OK
+
+
+def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime) -> Plan:
+    run_history, ready = reader.history(), ready_days(definitions, listed, now)
+    unsettled = asyncio.run(Ledger(reader).unsettled(definitions, ready))
+    order = order_of(definitions, listed, now, reader.run_history)
+    if order.ready:
+        unsettled = [days - order.held(definitions, number) for number, days in enumerate(unsettled)]
+    decision = due_runs(definitions, unsettled, run_history, now)
+    lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
+    rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
+    counting = (listed.next_to_count(rule, now) for rule in rules)
+    schedule = Schedule(definitions.schedule, definitions.timezone) if definitions.schedule else None
+    return Plan(
+        now=now,
+        decision=decision,
+        rows=[_row(run, why_due(run_history, run.key), lengths[run.workflow.name]) for run in decision.due],
+        at_a_time=concurrency_of(definitions).runs,
+        listed=listed,
+        lagging=min((time for time in counting if time is not None), default=None),
+        silence=reader.silence(),
+        running=reader.attempts(states=[AttemptState.RUNNING]),
+        tick=next_tick(schedule, now) if schedule and now < LATEST else None,
+        removals=[path for removal in Sweeper(reader).decide(definitions.workflows, now) for path in removal.files],
+    )
+
+
+def _row(run: Run, reason: str, expected: float | None) -> dict[str, Any]:
+    return {
+        "reference_date": run.reference_date,
+        "workflow": run.workflow.name,
+        "parameters": run.parameters,
+        "reason": reason,
+        "expected_seconds": expected,
+    }
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "as_of": plan.now,
+        "last_poll": plan.listed.polled,
+        "polls_fail_since": plan.silence.since if plan.silence else None,
+        "under_way": [attempt.run for attempt in plan.running],
+        "next_tick": plan.tick,
+        "runs": plan.rows,
+        "expected_seconds": plan.expected,
+        "at_a_time": plan.at_a_time,
+        "next_retry": plan.decision.retry_at,
+        "next_to_count": plan.lagging,
+        "given_up": len(plan.decision.given_up),
+        "removals": [str(path) for path in plan.removals],
+    }
+
+
+def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
+    rows = plan.rows if options.all else plan.rows[:MOST_ROWS]
+    print_table([_shown(number, row) for number, row in enumerate(rows, 1)], right=("", "expected"))
+    if len(rows) < len(plan.rows):
+        print_line(f"... and {len(plan.rows) - len(rows)} more; --all shows them")
     if rows:
         print_line()
-    if lagging is not None:
-        print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(lagging)}")
-    for line in _summary(rows, expected, at_a_time, decision.retry_at, len(decision.given_up)):
-        print_line(line)
-    for line in _under_way(running, today):
+    if plan.lagging is not None:
+        print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(plan.lagging)}")
+    for line in [*_summary(plan), *_under_way(plan.running, today)]:
         print_line(line)
     if options.dates:
         print_line(f"dates from {options.dates}")
     else:
-        for line in list_age(listed.polled, silence, today):
+        for line in list_age(plan.listed.polled, plan.silence, today):
             print_line(line)
-    if tick is not None and options.at is None:
-        print_line(f"next tick at {moment(tick)}")
-    if files := sum(len(removal.files) for removal in removals):
-        print_line(f"then {counted(files, 'old file')} will be removed (keep in workflows.yml); --json lists them")
-    return ExitCode.OK
+    if plan.tick is not None and options.at is None:
+        print_line(f"next tick at {moment(plan.tick)}")
+    if plan.removals:
+        files = counted(len(plan.removals), "old file")
+        print_line(f"then {files} will be removed (keep in workflows.yml); --json lists them")
 
 
 def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) -> ListedDates:
@@ -128,28 +163,23 @@ def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _summary(
-    rows: list[dict[str, Any]],
-    expected: float | None,
-    at_a_time: int,
-    retry_at: dt.datetime | None,
-    given_up: int,
-) -> list[str]:
-    lines = []
-    if rows:
-        length = f", about {seconds_text(expected)} with {at_a_time} at a time" if expected is not None else ""
-        lines.append(f"{counted(len(rows), 'run')}{length}")
+def _summary(plan: Plan) -> list[str]:
+    lines, decision = [], plan.decision
+    if plan.rows:
+        expected = plan.expected
+        length = f", about {seconds_text(expected)} with {plan.at_a_time} at a time" if expected is not None else ""
+        lines.append(f"{counted(len(plan.rows), 'run')}{length}")
     else:
         lines.append("no runs are due")
-    if retry_at is not None:
-        lines.append(f"failed runs are waiting to be retried, the first until {moment(retry_at)}")
-    if given_up:
+    if decision.retry_at is not None:
+        lines.append(f"failed runs are waiting to be retried, the first until {moment(decision.retry_at)}")
+    if given_up := len(decision.given_up):
         lines.append(f"{counted(given_up, 'run is', 'runs are')} out of retries; `autoflow calendar` shows them")
     return lines
 
 
 def _under_way(running: Sequence[RecordedAttempt], now: dt.datetime) -> list[str]:
-    """Say which runs are in progress, the oldest first: they keep their slots until they end."""
+    """Say which runs are under way, the oldest first: they keep their slots until they end."""
     lines = [
         f"run {run.run} is running: {run.workflow} {run.reference_date}, since {moment(run.started)}"
         f" ({seconds_text(max((now - run.started).total_seconds(), 0.0))})"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,32 +33,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         return ExitCode.OK
     _print_head(found)
     if len(attempts) > 1:
-        print_line("\nattempts", "bold")
-        print_table(
-            [
-                {
-                    "attempt": each.name,
-                    "state": each.state.value,
-                    "started (UTC)": minute(each.started),
-                    "took": seconds_text(took(each)),
-                    "": "superseded" if each.superseded else "",
-                }
-                for each in attempts
-            ],
-            right=("attempt", "took"),
-        )
-    if notebooks:
-        print_line("\nnotebooks", "bold")
-        print_table([_shown(each) for each in notebooks], right=("took",))
-        for each in notebooks:
-            for kind, path in (("executed notebook", each.notebook), ("report", each.report)):
-                if path:
-                    print_line(f"{each.label}: {kind}: {path}{'' if Path(path).exists() else ' (gone)'}")
-    if any(each.warnings for each in notebooks):
-        print_line("\nwarnings about reports", "bold")
-        for each in notebooks:
-            for warning in each.warnings:
-                print_line(f"{each.label}: {warning}")
+        _print_attempts(attempts)
+    _print_notebooks(notebooks)
     print_line("\nparameters", "bold")
     print_line(json.dumps(found.parameters, ensure_ascii=False) if found.parameters else "not recorded")
     if found.failure is not None:
@@ -85,6 +61,36 @@ def _print_head(run: RecordedAttempt) -> None:
         print_line("imported from the Prefect-based AutoFlow")
     if run.superseded:
         print_line(f"superseded: a rerun was requested at {moment(run.superseded)}")
+
+
+def _print_attempts(attempts: Sequence[RecordedAttempt]) -> None:
+    print_line("\nattempts", "bold")
+    rows = [
+        {
+            "attempt": each.name,
+            "state": each.state.value,
+            "started (UTC)": minute(each.started),
+            "took": seconds_text(took(each)),
+            "": "superseded" if each.superseded else "",
+        }
+        for each in attempts
+    ]
+    print_table(rows, right=("attempt", "took"))
+
+
+def _print_notebooks(notebooks: Sequence[RecordedNotebook]) -> None:
+    if notebooks:
+        print_line("\nnotebooks", "bold")
+        print_table([_shown(each) for each in notebooks], right=("took",))
+    for each in notebooks:
+        for kind, path in (("executed notebook", each.notebook), ("report", each.report)):
+            if path:
+                print_line(f"{each.label}: {kind}: {path}{'' if Path(path).exists() else ' (gone)'}")
+    warnings = [f"{each.label}: {warning}" for each in notebooks for warning in each.warnings]
+    if warnings:
+        print_line("\nwarnings about reports", "bold")
+    for line in warnings:
+        print_line(line)
 
 
 def _shown(notebook: RecordedNotebook) -> dict[str, Any]:

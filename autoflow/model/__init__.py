@@ -19,7 +19,7 @@ from autoflow.model.reader import (
     Skip,
     Skips,
 )
-from autoflow.model.retention import Removal, Sweeper, Swept, to_be_removed
+from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore, open_for_reading
 from autoflow.model.tables import PREDECESSORS_COLUMNS, PREDECESSORS_TABLE, OldRow, TakenOver, count_rows
 
@@ -54,5 +54,4 @@ __all__ = [
     "open_for_reading",
     "signed",
     "tidy",
-    "to_be_removed",
 ]

@@ -209,6 +209,7 @@ def _tell_runs_from_attempts(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("ALTER TABLE runs RENAME TO old_attempts")
     cursor.execute("ALTER TABLE notebooks RENAME TO old_notebooks")
     _create_runs(cursor)
+    _create_notebooks(cursor)
     cursor.execute(
         "INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters)"
         " SELECT min(id), workflow, parameters_hash, max(reference_date), max(parameters)"
@@ -273,6 +274,9 @@ def _create_runs(cursor: sqlite3.Cursor) -> None:
         )
         """
     )
+
+
+def _create_notebooks(cursor: sqlite3.Cursor) -> None:
     cursor.execute(
         """
         CREATE TABLE notebooks (
