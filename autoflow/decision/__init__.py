@@ -15,7 +15,7 @@ from autoflow.decision.due import (
     still_due,
 )
 from autoflow.decision.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
-from autoflow.decision.order import Order, has_order, order_of, skipped_days
+from autoflow.decision.order import Order, days_of_runs, has_order, order_of, skipped_days
 from autoflow.decision.overview import (
     SIGNS,
     Explanation,
@@ -50,6 +50,7 @@ __all__ = [
     "changed_inputs",
     "changed_notebooks",
     "counted_days",
+    "days_of_runs",
     "decide",
     "due_runs",
     "explain",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
@@ -97,6 +97,12 @@ def skipped_days(definitions: Definitions, ready: Sequence[Days], skips: Skips) 
         keys = _keys(trigger, among)
         found.append(Days.of(day for day, key in keys if skips.of(key, dt.date.fromordinal(day)) is not None))
     return found
+
+
+def days_of_runs(definitions: Definitions, runs: Mapping[RunKey, dt.date]) -> list[Days]:
+    """Find the days of each trigger that some runs are for, which are given with their reference dates."""
+    dates = Days.of(date.toordinal() for date in runs.values())
+    return [Days.of(day for day, key in _keys(trigger, dates) if key in runs) for trigger in definitions.triggers]
 
 
 def is_needed(need: Need, trigger: Trigger) -> bool:

@@ -21,6 +21,7 @@ from autoflow.decision import (
     Order,
     asked_runs,
     counted_days,
+    days_of_runs,
     decide,
     has_order,
     moment,
@@ -111,11 +112,9 @@ def _without_held(
     """Let runs wait that have to wait for others: one in progress has not succeeded."""
     if not has_order(definitions):
         return unsettled
-    running: dict[str, set[int]] = {}
-    for attempt in context.store.read.attempts(states=[AttemptState.RUNNING]):
-        if attempt.reference_date is not None:
-            running.setdefault(attempt.workflow, set()).add(attempt.reference_date.toordinal())
-    in_progress = [Days.of(running.get(trigger.workflow_name, ())) for trigger in definitions.triggers]
+    attempts = context.store.read.attempts(states=[AttemptState.RUNNING])
+    running = {attempt.key: attempt.reference_date for attempt in attempts if attempt.reference_date is not None}
+    in_progress = days_of_runs(definitions, running)
     undone = [left | (ready & runs) for left, ready, runs in zip(unsettled.ready, days.ready, in_progress, strict=True)]
     order = Order(days.ready, undone, skipped_days(definitions, days.ready, run_history.skips))
     return unsettled.without([order.held(definitions, number) for number in range(len(definitions.triggers))])

@@ -29,8 +29,9 @@ from autoflow.app import open_context
 from autoflow.child.page.run_page import why_page
 from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import SIGNS, status_page
+from autoflow.commands.reading import facts_of
 from autoflow.context.context import Context
-from autoflow.decision.overview import Explanation, Facts, calendar, explain
+from autoflow.decision.overview import Explanation, calendar, explain
 from autoflow.definitions import Definitions
 from autoflow.messages.causes import Snapshot, current, given_up
 from autoflow.model.reader import RunReader, Skip
@@ -61,19 +62,26 @@ WORKFLOWS = {
         for name, parameters, retries in (
             ("gives_up", ("reference_date", "unit"), {"retries": {"attempts": 2}}),
             ("never_does", ("reference_date",), {}),
+            ("waits", ("reference_date",), {}),
         )
     ],
     "available_dates_sensor": {
         "schedule": "0 0 1 1 *",
         "workflows": [
             {"workflow_name": "gives_up", "parameters": {"unit": "admin2"}, "date_stencil": [[-1, 1]]},
-            {"workflow_name": "gives_up", "parameters": {"unit": "admin3"}, "exclude": ["2016-01-03"]},
+            {
+                "workflow_name": "gives_up",
+                "parameters": {"unit": "admin3"},
+                "exclude": ["2016-01-03"],
+                "after": "previous",
+            },
             {
                 "workflow_name": "never_does",
                 "earliest_date": "2016-01-02",
                 "require": "all",
                 "cdr_types": ["calls", "sms"],
             },
+            {"workflow_name": "waits", "needs": [{"workflow": "never_does", "dates": [[-1, 1]]}]},
         ],
     },
 }
@@ -103,7 +111,7 @@ class World:
 
     def answers(self) -> dict[tuple[int, dt.date], Explanation]:
         """Explain each date of each trigger."""
-        facts = Facts(self.definitions, self.read.listed_dates(), self.read.run_history(), self.now)
+        facts = facts_of(self.definitions, self.read, self.now)
         return {
             (number, day): explain(facts, trigger, day)
             for number, trigger in enumerate(self.definitions.triggers)
@@ -134,7 +142,7 @@ def world(seed: int) -> Iterator[World]:
     chance = Random(seed)
     calls, sms = ([f"{day}" for day in DAYS if chance.random() > 0.15] for _ in range(2))
     happenings = [
-        (chance.choice(WHAT), chance.randrange(3), chance.choice(DAYS)) for _ in range(chance.randrange(5, 50))
+        (chance.choice(WHAT), chance.randrange(4), chance.choice(DAYS)) for _ in range(chance.randrange(5, 50))
     ]
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
@@ -184,7 +192,8 @@ def happen(store: RunStore, what: str, run: Run, now: dt.datetime) -> None:
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"
 
 
-@pytest.mark.parametrize("seed", range(25))
+# with 142, a run in progress is of the same date as one of another trigger that has succeeded
+@pytest.mark.parametrize("seed", [*range(25), 142])
 def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int) -> None:
     with world(seed) as made:
         answers, triggers = made.answers(), made.definitions.triggers
@@ -267,8 +276,6 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
             (said,) = page(why_page, date=f"{day}", trigger=f"{number}")["answers"]
             answer = answers[number, day]
             assert (said["state"], said["reason"]) == (answer.state.value, answer.reason)
-    rows = calendar(
-        Facts(made.definitions, made.read.listed_dates(), made.read.run_history(), made.now), DAYS[0], DAYS[-1]
-    )
+    rows = calendar(facts_of(made.definitions, made.read, made.now), DAYS[0], DAYS[-1])
     runs = {(number, day): run for number, row in enumerate(rows) for day, run in zip(DAYS, row.runs, strict=True)}
     assert runs == {place: answer.run for place, answer in answers.items()}
