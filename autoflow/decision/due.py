@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, ListedDates
+from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, ListedDates
 from autoflow.decision.fitting import misfit
 from autoflow.decision.verdict import Verdict, judge, judge_failures
 from autoflow.definitions import Definitions, Trigger
@@ -82,11 +82,12 @@ class CountedDays:
 
 def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> CountedDays:
     """Find, for each trigger, the dates that it is for and that count."""
-    ready = ready_days(definitions, listed, now)
-    counting = zip(_counting(definitions, listed, now), ready, strict=True)
-    return CountedDays(
-        ready, [reference_days(trigger, available.days) - days for (trigger, available), days in counting]
-    )
+    ready, waiting = ready_days(definitions, listed, now), []
+    for (trigger, available), days in zip(_counting(definitions, listed, now), ready, strict=True):
+        # with an absolute date in it, a stencil may hold no day for some reference dates: there are no runs for these
+        possible = available.days & trigger.date_stencil.complete(EVERY_DAY)
+        waiting.append(reference_days(trigger, possible) - days)
+    return CountedDays(ready, waiting)
 
 
 def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
@@ -193,11 +194,7 @@ def _count_waiting(definitions: Definitions, waiting: Sequence[Days], run_histor
             continue
         key_of, retries = key_maker(trigger), definitions.workflows[trigger.workflow_name].retries
         for date in map(dt.date.fromordinal, days):
-            try:
-                verdict = judge(run_history, key_of(date), date, RunState.WAITING, retries)
-            except EmptyIntervalError:
-                continue
-            count += verdict.state is RunState.WAITING
+            count += judge(run_history, key_of(date), date, RunState.WAITING, retries).state is RunState.WAITING
     return count
 
 
