@@ -46,7 +46,10 @@ def open_context(
     progress: Progress,
     warm_process: WarmProcess | None = None,
 ) -> Iterator[Context]:
-    """Open the store and the doors, and put right what a crash left; close them at the end."""
+    """Open the store and the doors, and clean up after a crash; close them at the end.
+
+    In one function, although it is long: the order in which all of it is opened and closed matters.
+    """
     check_directories(settings)
     store = RunStore(settings.db_path, settings.places)
     presence = None
@@ -143,7 +146,10 @@ def try_out(
     prepare: Callable[[Context], None],
     warm_process: WarmProcess | None = None,
 ) -> ExitCode:
-    """Execute what ``prepare`` asks the record for; see `autoflow.commands.trial`."""
+    """Execute what ``prepare`` asks the record for; see `autoflow.commands.trial`.
+
+    Six parameters: four of them are those of `open_context`.
+    """
     with open_context(settings, environment, progress, warm_process) as context:
         prepare(context)
         return asyncio.run(_run_asked(context, definitions))

@@ -161,7 +161,10 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
 
 def command(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:
-    """Read the settings, then run once or on schedule, or ask for the health of the daemon."""
+    """Read the settings, then run once or on schedule, or ask for the health of the daemon.
+
+    In one function, although it is long: what is imported when decides how soon AutoFlow has started.
+    """
     from autoflow.imports import without_openssl
 
     with without_openssl():

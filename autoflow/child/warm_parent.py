@@ -132,7 +132,10 @@ class WarmParent:
         return None
 
     def _take(self, request: Mapping[str, Any]) -> Job | None:
-        """Fork; in the forked process give its job."""
+        """Fork; in the forked process, return its job.
+
+        In one function, although it is long: parent and child part in its middle.
+        """
         workspace = request["workspace"]
         try:
             self._warm_up(request)

@@ -179,7 +179,7 @@ def _summary(plan: Plan) -> list[str]:
 
 
 def _under_way(running: Sequence[RecordedAttempt], now: dt.datetime) -> list[str]:
-    """Say which runs are under way, the oldest first: they keep their slots until they end."""
+    """Return which runs are in progress, the oldest first: they keep their slots until they end."""
     lines = [
         f"run {run.run} is running: {run.workflow} {run.reference_date}, since {moment(run.started)}"
         f" ({seconds_text(max((now - run.started).total_seconds(), 0.0))})"

@@ -226,12 +226,8 @@ class Jobs:
         secrets: Mapping[str, str],
         on_progress: Callable[[Mapping[str, Any]], None] | None,
     ) -> Reply:
-        job = f"{self._instance}/{workspace.name}/"
-        if not self._runtime.is_dir():
-            # cleaned away, as by systemd-tmpfiles, which takes what is old
-            self._runtime = _make_runtime(self._instance)
-        runtime = self._runtime / workspace.name
-        runtime.mkdir(mode=0o700)
+        """Start the process, wait for its end, and clean up; six parameters, those of `call`."""
+        job, runtime = f"{self._instance}/{workspace.name}/", self._runtime_of(workspace)
         (workspace / "request.json").write_text(json.dumps({"kind": kind, "code": self._code, **request}))
         environment = {
             **self._environment,
@@ -258,14 +254,23 @@ class Jobs:
                 await self._stop(process, watch)
             raise
         finally:
-            # also after a normal end: a notebook may have left daemons behind
             if process.returncode is None:
                 await to_end(kill_tree, process.pid)
                 await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=5.0)
+            # also after a normal end: a notebook may have left daemons behind
             strays = await to_end(_leave_nothing, job, runtime)
             if strays:
                 logger.warning("killed %s that a %s job left running", counted(strays, "process", "processes"), kind)
         return await to_end(_reply, workspace, process.returncode, timed_out, secrets)
+
+    def _runtime_of(self, workspace: Path) -> Path:
+        """Make the directory of a job's sockets."""
+        if not self._runtime.is_dir():
+            # cleaned away, as by systemd-tmpfiles, which takes what is old
+            self._runtime = _make_runtime(self._instance)
+        runtime = self._runtime / workspace.name
+        runtime.mkdir(mode=0o700)
+        return runtime
 
     async def _start(
         self, kind: str, request: Mapping[str, Any], workspace: Path, environment: Mapping[str, str]

@@ -210,6 +210,31 @@ def next_late(listed: ListedDates, definitions: Definitions, now: dt.datetime) -
     return min((time for time in times if time > now), default=None)
 
 
+def _beginnings(
+    causes: Iterable[Cause], known: Mapping[str, KnownCause], snapshot: Snapshot
+) -> tuple[list[Message], list[KnownCause], list[dt.datetime]]:
+    """Return what is told for the first time, what is remembered, and when causes will have lasted long enough."""
+    messages: list[Message] = []
+    remembered: list[KnownCause] = []
+    waiting: list[dt.datetime] = []
+    now = snapshot.now
+    for cause in causes:
+        old = known.get(cause.name)
+        if cause.event not in snapshot.definitions.notify.events or (old is not None and old.told is not None):
+            continue
+        # not in the future: the clock may have been set back
+        since = min(old.since if old else cause.since, now)
+        ripe = since + cause.pause <= now
+        if ripe:
+            messages.append(cause.message)
+        else:
+            waiting.append(since + cause.pause)
+        if ripe or old is None or since < old.since:
+            told = now if ripe else None
+            remembered.append(KnownCause(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
+    return messages, remembered, waiting
+
+
 def news(
     snapshot: Snapshot,
     known: Mapping[str, KnownCause],
@@ -224,34 +249,16 @@ def news(
     succeeded
         Gives the dates of those runs of a workflow that have succeeded since a moment.
     """
-    events, now = snapshot.definitions.notify.events, snapshot.now
-    runs = current(snapshot)
+    events, runs = snapshot.definitions.notify.events, current(snapshot)
     causes = list(failures(snapshot, runs))
     if not snapshot.working:
         causes += [*late(snapshot), *troubles(snapshot)]
-    messages: list[Message] = []
-    remembered: list[KnownCause] = []
-    waiting: list[dt.datetime] = []
-    told_now: set[str] = set()
-    for cause in causes:
-        old = known.get(cause.name)
-        if cause.event not in events or (old is not None and old.told is not None):
-            continue
-        # not in the future: the clock may have been set back
-        since = min(old.since if old else cause.since, now)
-        ripe = since + cause.pause <= now
-        if ripe:
-            messages.append(cause.message)
-            told_now.update(cause.runs)
-        else:
-            waiting.append(since + cause.pause)
-        if ripe or old is None or since < old.since:
-            told = now if ripe else None
-            remembered.append(KnownCause(cause.name, cause.event, cause.what, since, told, cause.workflow, cause.runs))
+    messages, remembered, waiting = _beginnings(causes, known, snapshot)
     over: list[KnownCause] = []
     if not snapshot.working:
         ends = given_up(snapshot, runs)
         if "given_up" in events:
+            told_now = {run for each in remembered if each.told is not None for run in each.runs}
             for workflow, group in ends.items():
                 more, memory = _giving_up(snapshot, workflow, group, known.get(_name("given_up", workflow)), told_now)
                 messages += more

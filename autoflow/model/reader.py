@@ -460,6 +460,8 @@ class RunReader:
     ) -> list[RecordedAttempt]:
         """Read attempts, the newest first.
 
+        Each of the parameters is a filter of its own.
+
         Parameters
         ----------
         key, workflow, states, first, last, ids

@@ -85,7 +85,7 @@ def _create_tables(cursor: sqlite3.Cursor, _: Places) -> None:
 
 
 def _add_steering(cursor: sqlite3.Cursor, _: Places) -> None:
-    """Make room for what people ask for, and for the dates that the last poll found."""
+    """Make room for requests, and for the dates that the last poll found; long, since it is SQL."""
     cursor.execute("ALTER TABLE runs ADD COLUMN superseded TEXT")
     cursor.execute("DROP INDEX runs_live")
     cursor.execute(
@@ -244,6 +244,7 @@ def _tell_runs_from_attempts(cursor: sqlite3.Cursor, _: Places) -> None:
 
 
 def _create_runs(cursor: sqlite3.Cursor) -> None:
+    """Create the tables of runs and attempts; long, since it is SQL."""
     # a number is never used again, whatever becomes of the run
     cursor.execute(
         """

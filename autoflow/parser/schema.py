@@ -37,6 +37,8 @@ def json_schema() -> dict[str, Any]:
     schema = validator().json_schema(schema_generator=_AsWritten)
     entries = {entry.__name__: entry for entry in _entries(File)}
     for name, described in [("File", schema), *schema["$defs"].items()]:
+        # before pydantic 2.14, only what is not nested says so itself
+        described["additionalProperties"] = False
         described["description"] = _unwrapped(inspect.getdoc(entries[name]) or "")
         for key, text in _docstrings(entries[name]).items():
             described["properties"][key]["description"] = text

@@ -165,22 +165,26 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
         # it is AutoFlow that stops; the next start tries this run again
         logger.error("run %d: %s: %s", attempt.run, run, error)
         return AttemptState.INTERRUPTED, None
-    except Exception as error:
-        # some errors of the operating system are a TimeoutError too
-        if isinstance(error, TimeoutError) and limit.expired():
-            failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
-            logger.error("run %d: %s: %s", attempt.run, run, failure)
-        elif isinstance(error, SharedDataError):
-            failure = Failure(str(error))
-            logger.error("run %d: %s: %s", attempt.run, run, failure)
-        elif isinstance(error, OSError):
-            failure = Failure(_of_system(error))
-            logger.error("run %d: %s: %s", attempt.run, run, failure)
-        else:
-            # a defect of AutoFlow's own must not stop the other dates
-            failure = Failure(f"internal error: {type(error).__name__}: {error}")
-            logger.exception("run %d: %s: internal error", attempt.run, run)
-        return AttemptState.FAILED, failure
+    except Exception as error:  # noqa: BLE001  # logged there; other dates go on
+        return AttemptState.FAILED, _failed_by(execution, error, timed_out=limit.expired())
+
+
+def _failed_by(execution: _Execution, error: Exception, *, timed_out: bool) -> Failure:
+    """Log an error that failed an attempt, and return it as a failure."""
+    run, attempt = execution.run, execution.attempt
+    # some errors of the operating system are a TimeoutError too
+    if isinstance(error, TimeoutError) and timed_out:
+        failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
+    elif isinstance(error, SharedDataError):
+        failure = Failure(str(error))
+    elif isinstance(error, OSError):
+        failure = Failure(_of_system(error))
+    else:
+        # a defect of AutoFlow's own must not stop the other dates
+        logger.exception("run %d: %s: internal error", attempt.run, run)
+        return Failure(f"internal error: {type(error).__name__}: {error}")
+    logger.error("run %d: %s: %s", attempt.run, run, failure)
+    return failure
 
 
 def _with_hint(execution: _Execution, failure: Failure) -> Failure:
