@@ -2,9 +2,10 @@
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
-VENV ?= .venv
-BIN := $(VENV)/bin
 CONSTRAINTS ?= config/constraints.txt
+# the newest of everything has an environment of its own: else what is installed would stay
+VENV ?= $(if $(CONSTRAINTS),.venv,.venv-unconstrained)
+BIN := $(VENV)/bin
 PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check \
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
