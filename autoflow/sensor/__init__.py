@@ -4,12 +4,14 @@
 """One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
 from autoflow.sensor.executor import Executor, concurrency_of, preload_of
-from autoflow.sensor.sensor import ask_flowapi, tick
+from autoflow.sensor.sensor import ask_flowapi, poll, take_asked, tick
 
 __all__ = [
     "Executor",
     "ask_flowapi",
     "concurrency_of",
+    "poll",
     "preload_of",
+    "take_asked",
     "tick",
 ]
