@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import croniter
@@ -107,6 +108,7 @@ def check_timezone(name: str) -> None:
         ) from None
 
 
+@lru_cache(maxsize=64)
 def next_tick(schedule: Schedule, after: dt.datetime) -> dt.datetime:
     """Return the first tick after a moment.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import calendar as months
 import datetime as dt
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from hashlib import md5
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoflow.context.context import Context
@@ -94,8 +94,11 @@ def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> N
             continue
         if after.started < before.ended + pauses[before.workflow]:
             life.simulation.fail(f"attempt {after.name} did not wait for the pause after {before.name}")
-    listed = {(workflow, date, key): since for workflow, date, key, since in possible(world.config, world.arrivals, 0)}
-    since_of = {key: since for (_, _, key), since in listed.items()}
+    if life.simulation.began_at_the_earliest is None:
+        life.simulation.began_at_the_earliest = {
+            key: since for _, _, key, since in possible(world.config, world.arrivals, 0)
+        }
+    since_of = life.simulation.began_at_the_earliest
     for run in runs:
         if run.key in since_of and run.key not in asked and run.started < since_of[run.key]:
             life.simulation.fail(f"attempt {run.name} began before all its data was there, at {since_of[run.key]}")
@@ -108,7 +111,9 @@ def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> N
 
 def check_files(life: Life, context: Context) -> None:
     """See that what the record names is there, and that what is there is named."""
-    named: dict[Path, int] = {}
+    outputs = str(context.settings.outputs_dir)
+    there = set(_outputs(context))
+    named: set[str] = set()
     under_way = False
     # as a person would look: the record's own questions ask for one run at a time
     rows = context.store._connection.execute(
@@ -116,18 +121,23 @@ def check_files(life: Life, context: Context) -> None:
     )
     for run_id, state, *paths in rows:
         under_way |= state == AttemptState.RUNNING
-        for full in (context.settings.outputs_dir / path for path in paths if path is not None):
-            named[full] = run_id
-            if state != AttemptState.RUNNING and not full.exists():
-                life.simulation.fail(f"run {run_id} names {full.name}, which is not there")
+        for full in (f"{outputs}/{path}" for path in paths if path is not None):
+            named.add(full)
+            if state != AttemptState.RUNNING and full not in there:
+                life.simulation.fail(f"run {run_id} names {full}, which is not there")
     if under_way:
         return
-    manifests = {path.with_suffix(MANIFEST) for path in named}
+    manifests = {path.rpartition(".")[0] + MANIFEST for path in named}
+    if unnamed := there - named - manifests:
+        life.simulation.fail(f"{sorted(unnamed)} are named by nothing in the record")
+
+
+def _outputs(context: Context) -> Iterator[str]:
     for directory in (context.settings.notebooks_dir, context.settings.reports_dir):
-        for path in directory.iterdir():
-            is_output = path.is_file() and not path.name.startswith(".") and path.suffix in (".ipynb", ".pdf", ".json")
-            if is_output and path not in named and path not in manifests:
-                life.simulation.fail(f"{path.name} is named by nothing in the record")
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith((".ipynb", ".pdf", ".json")) and not entry.name.startswith("."):
+                    yield entry.path
 
 
 def check_notifications(life: Life) -> None:
