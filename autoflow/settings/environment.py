@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoflow.settings.settings import SECRET_NAMES, Settings
+from autoflow.settings.settings import CERTIFICATE_NAMES, SECRET_NAMES, Settings
 
 CACHES = ("IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "JUPYTER_CONFIG_DIR")
 """Variables that name places for files which libraries keep."""
@@ -26,6 +26,10 @@ def job_environment(environment: Mapping[str, str], settings: Settings) -> dict[
     # PYTHONPATH=$PYTHONPATH:/somewhere leaves an empty entry: the working directory, where others may write
     if path := os.pathsep.join(filter(None, passed.pop("PYTHONPATH", "").split(os.pathsep))):
         passed["PYTHONPATH"] = path
+    if settings.ssl_certificate:
+        for name in CERTIFICATE_NAMES:
+            # a notebook's working directory is another
+            passed[name] = str(Path(passed.get(name) or settings.ssl_certificate).absolute())
     if not os.access(environment.get("HOME") or "/nonexistent", os.W_OK):
         # kept from run to run: matplotlib takes seconds to find its fonts
         passed = {**_caches(settings), **passed}

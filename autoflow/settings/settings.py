@@ -36,6 +36,9 @@ ENVIRONMENT = "the environment"
 SYSTEMD_CREDENTIALS = Path("/run/credentials")
 DOCKER_SECRETS = Path("/run/secrets")
 TOKEN_NAME = "FLOWAPI_TOKEN"  # noqa: S105  # the name, not the token
+CERTIFICATE_NAMES = ("SSL_CERTIFICATE_FILE", "FLOWAPI_SSL_CERT")
+"""Environment variables that name a certificate to check FlowAPI's against; the first goes before the second."""
+
 SECRET_NAMES = (
     TOKEN_NAME,
     "AUTOFLOW_SMTP_URL",
@@ -159,7 +162,7 @@ def load_settings(
         flowapi_url=reader.required("flowapi_url", "FLOWAPI_URL", "such as https://flowapi.example.org", _url)
         if asks_flowapi
         else "",
-        ssl_certificate=reader.read("ssl_certificate", _file),
+        ssl_certificate=reader.read("ssl_certificate", _file) or reader.variable(CERTIFICATE_NAMES[1], _file),
         asciidoc_template=reader.read("asciidoc_template_path", _file),
         log_level=reader.read("logging.level", _log_level) or "INFO",
         poll_timeout=reader.read("daemon.poll_timeout", parse_duration) or 60.0,
@@ -408,16 +411,20 @@ class _Reader:
             self._note(str(error), passing=error.exit_code is ExitCode.TRY_AGAIN)
         return None
 
+    def variable(self, name: str, convert: Callable[[str], T]) -> T | None:
+        """Give the value of an environment variable that config.toml does not name."""
+        try:
+            return convert(text) if (text := self._environment.get(name)) else None
+        except ValueError as error:
+            self._note(f"{name}: {error}", passing=isinstance(error, _NotThereYetError))
+            return None
+
     def required(self, key: str, variable: str, expected: str, convert: Callable[[str], str]) -> str:
         if self.text(key) is not None:
             return self.read(key, convert) or ""
         # a config.toml from before this version may not have the key
-        if text := self._environment.get(variable):
-            try:
-                return convert(text)
-            except ValueError as error:
-                self._note(f"{variable}: {error}")
-                return ""
+        if self._environment.get(variable):
+            return self.variable(variable, convert) or ""
         self._note(f"{variable}: not set; expected {expected}")
         return ""
 

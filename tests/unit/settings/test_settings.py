@@ -94,6 +94,7 @@ def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
         ("FLOWAPI_URL", "https://me:geheim@flowapi.example.org", "has a user name or a password in it"),
         ("SSL_CERTIFICATE_FILE", "/etc/no-such-file.pem", "is not a readable file"),
         ("SSL_CERTIFICATE_FILE", "/etc", "is not a readable file"),
+        ("FLOWAPI_SSL_CERT", "/etc", "is not a readable file"),
         ("SSL_CERTIFICATE_FILE", "/" + "c" * 300, "is not a readable file (File name too long)"),
     ],
 )
@@ -287,3 +288,21 @@ def test_plots_of_notebooks_do_not_depend_on_the_environment(environment: dict[s
     settings = load(environment, tmp_path)
     passed = job_environment({"HOME": str(tmp_path), "MPLBACKEND": "Agg", "OTHER": "kept"}, settings)
     assert passed == {"HOME": str(tmp_path), "OTHER": "kept"}
+
+
+def test_the_certificate_has_two_names_and_notebooks_find_it_under_both(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.pem", "other.pem"):
+        (tmp_path / name).touch()
+    one, other = str(tmp_path / "one.pem"), str(tmp_path / "other.pem")
+    for given, passed in (
+        ({"FLOWAPI_SSL_CERT": "one.pem"}, [one, one]),
+        ({"SSL_CERTIFICATE_FILE": "one.pem"}, [one, one]),
+        ({"SSL_CERTIFICATE_FILE": one, "FLOWAPI_SSL_CERT": other}, [one, other]),
+    ):
+        settings = load({**environment, **given}, tmp_path)
+        assert str(settings.ssl_certificate) == one
+        children = job_environment({**environment, **given}, settings)
+        assert [children["SSL_CERTIFICATE_FILE"], children["FLOWAPI_SSL_CERT"]] == passed
