@@ -12,6 +12,9 @@ from contextlib import closing
 
 import pytest
 
+from autoflow.app import _run_once
+from autoflow.errors import ExitCode
+from autoflow.parser import read_definitions
 from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 from tests.living import HOUR, change_code, hourly, living, polls
@@ -309,3 +312,19 @@ def test_a_token_is_told_of_at_each_threshold_and_when_it_has_expired(
         ):
             assert words in message["subject"]
         assert deployment.environment["FLOWAPI_TOKEN"] not in str(hook.taken)
+
+
+def test_run_once_waits_for_no_messenger_for_long(
+    deployment: Deployment, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment.write_simple("raises")
+    hook.fault = "hang"
+    with living(deployment, caplog) as life, life.overtaking("message"):
+        definitions = read_definitions(life.context.settings.workflows_file)
+
+        async def once() -> None:
+            assert await _run_once(life.context, definitions) == ExitCode.RUN_FAILED
+
+        life.run(once())
+        assert life.count("sending notifications took longer than 15 s; the next start continues") == 1
+        assert len(life.context.store.read.outbox()) == 1

@@ -67,14 +67,6 @@ def test_run_once_tells_at_its_end_and_not_again(deployment: Deployment, hook: H
     assert hook.events() == ["failed"]
 
 
-def test_run_once_waits_for_no_messenger_for_long(deployment: Deployment, hook: Hook) -> None:
-    deployment.write_simple("raises")
-    hook.fault = "hang"
-    outcome = deployment.run("--run-once")
-    assert outcome.code == 1
-    assert "sending notifications took longer than 15 s; the next start continues" in outcome.log
-
-
 @pytest.mark.parametrize("arguments", [["--run-once"], []])
 def test_people_hear_once_that_autoflow_does_not_start_without_a_usable_token(
     deployment: Deployment, hook: Hook, arguments: list[str]
