@@ -537,7 +537,7 @@ def open_for_reading(path: Path, places: Places | None = None, *, missing_is_emp
 def _open(path: Path, places: Places) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
         # before anything is changed in it
         check_owner(connection, path)
         # FULL: a run recorded as a success must still be one after a power cut
