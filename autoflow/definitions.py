@@ -184,6 +184,8 @@ class WorkflowKeys:
     retries: Retries = Retries()
     concurrency: AtATime | None = None
     """How many runs of this workflow may be in progress at a time; by default as many as of all workflows."""
+    priority: int = 0
+    """Due runs of workflows with a higher number start first; those with the same number start in order of dates."""
     keep: Keep = Keep()
 
 

@@ -147,6 +147,7 @@ def due_runs(
                 found.add(run, judge(run_history, run.key, run.reference_date, RunState.DUE, workflow.retries))
     # sorting is stable: runs of one date keep the order of the triggers
     in_order = sorted(found.due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
+    in_order.sort(key=lambda run: -run.workflow.priority)
     # requested runs are waited for
     return Decision((*asked.due, *in_order), found.retry_at, tuple(found.given_up.values()), asked.misfits)
 

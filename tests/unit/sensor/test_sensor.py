@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Literal
 
 import pytest
 
@@ -62,6 +63,18 @@ def test_triggers_take_turns_by_date() -> None:
         (2, "admin3"),
         (2, "admin2"),
     ]
+
+
+@pytest.mark.parametrize(("order", "dates"), [("oldest", [1, 2, 3, 5]), ("newest", [5, 3, 2, 1])])
+def test_a_higher_priority_goes_before_all_dates_of_a_lower_one(
+    order: Literal["oldest", "newest"], dates: list[int]
+) -> None:
+    urgent = Workflow("urgent", WORKFLOW.notebooks, priority=1)
+    definitions = replace(
+        ONE, workflows={"w": WORKFLOW, "urgent": urgent}, triggers=(Trigger("w"), Trigger("urgent")), order=order
+    )
+    runs = [(run.workflow.name, run.reference_date.day) for run in decide(definitions).due]
+    assert runs == [(name, day) for name in ("urgent", "w") for day in dates]
 
 
 def test_identical_triggers_count_once() -> None:
