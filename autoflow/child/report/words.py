@@ -131,11 +131,18 @@ def is_gone(words: Counter[str], gone: set[str]) -> bool:
 
 
 def _is_certain(word: str) -> bool:
-    """Return whether a word is read back as it was written: in letters of one direction, without signs among them."""
+    """Return whether a word is read back as it was written: in letters of one script, without signs among them."""
     if word.isascii():
         return len(word) > 1 or word.isdigit()
     directions = {unicodedata.bidirectional(character) for character in word}
-    return len(word) > 1 and len(directions) == 1 and ALPHABETS.fullmatch(word) is not None
+    one = len(directions) == 1 and len(set(map(_script, word))) == 1
+    return len(word) > 1 and one and ALPHABETS.fullmatch(word) is not None
+
+
+def _script(letter: str) -> str:
+    """Name the script of a letter: letters of several are drawn in several fonts, piece by piece."""
+    script = unicodedata.name(letter, "").partition(" ")[0]
+    return "CJK" if script in ("HIRAGANA", "KATAKANA", "HANGUL") else script
 
 
 def _is_there(word: str, count: int, seen: PageText) -> bool:
