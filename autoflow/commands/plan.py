@@ -77,7 +77,7 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, ready))
     order = order_of(definitions, listed, now, reader.run_history)
     if order.ready:
-        unsettled = [days - order.held(definitions, number) for number, days in enumerate(unsettled)]
+        unsettled = [days - held for days, held in zip(unsettled, order.all_held(definitions), strict=True)]
     decision = due_runs(definitions, unsettled, run_history, now)
     lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
     rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}

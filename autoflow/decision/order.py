@@ -37,6 +37,10 @@ class Order:
             held |= self.undone[number] - Days.of([left.stretches[0][0]])
         return (held & self.undone[number]) - self.skipped[number]
 
+    def all_held(self, definitions: Definitions) -> list[Days]:
+        """Find, for each trigger, the days whose runs wait for other runs."""
+        return [self.held(definitions, number) for number in range(len(self.ready))]
+
     def waits_for(self, definitions: Definitions, number: int, date: dt.date) -> list[tuple[str, dt.date]]:
         """Name the runs that a run waits for, by workflow and date."""
         trigger, found = definitions.triggers[number], list[tuple[str, dt.date]]()

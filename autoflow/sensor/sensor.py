@@ -117,7 +117,7 @@ def _without_held(
     in_progress = days_of_runs(definitions, running)
     undone = [left | (ready & runs) for left, ready, runs in zip(unsettled.ready, days.ready, in_progress, strict=True)]
     order = Order(days.ready, undone, skipped_days(definitions, days.ready, run_history.skips))
-    return unsettled.without([order.held(definitions, number) for number in range(len(definitions.triggers))])
+    return unsettled.without(order.all_held(definitions))
 
 
 def tell_of_given_up(context: Context, decision: Decision) -> None:
