@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 import yaml
 
+from autoflow import cli
 from autoflow.log_writer import LogHandler
 from examples.flowapi import FlowapiStandin
 
@@ -114,6 +115,26 @@ class Outcome:
 @pytest.fixture
 def deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:
     return make_deployment(tmp_path, flowapi)
+
+
+@pytest.fixture
+def typed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Type a command, in this process: it is quicker."""
+
+    def type_(*arguments: str) -> Outcome:
+        for name, value in deployment.environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        try:
+            code = cli.main(arguments)
+        except SystemExit as error:
+            code = int(str(error.code))
+        written = capsys.readouterr()
+        return Outcome(code, written.out + written.err)
+
+    return type_
 
 
 def make_deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from autoflow import cli
 from autoflow.model.store import RunStore
 from examples.flowapi import FlowapiStandin
 from tests.clock import PATIENCE, until
@@ -30,26 +29,6 @@ available_dates_sensor:
   schedule: "0 0 1 1 *"
   workflows: [{workflow_name: chain}]
 """
-
-
-@pytest.fixture
-def typed(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
-    """Type a command, in this process: it is quicker."""
-
-    def type_(*arguments: str) -> Outcome:
-        for name, value in deployment.environment.items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        try:
-            code = cli.main(arguments)
-        except SystemExit as error:
-            code = int(str(error.code))
-        written = capsys.readouterr()
-        return Outcome(code, written.out + written.err)
-
-    return type_
 
 
 @pytest.fixture

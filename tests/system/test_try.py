@@ -13,10 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from autoflow import cli
 from autoflow.comparison import read_executed
 from autoflow.notebooks import printed
 from examples.flowapi import FlowapiStandin
@@ -36,25 +34,6 @@ available_dates_sensor:
     - {workflow_name: words, parameters: {word: hello}}
     - {workflow_name: words, parameters: {word: bye}, earliest_date: 2020-01-01}
 """
-
-
-@pytest.fixture
-def typed(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
-    """Type a command that runs nothing, in this process: it is quicker."""
-
-    def type_(*arguments: str) -> Outcome:
-        for name, value in deployment.environment.items():
-            monkeypatch.setenv(name, value)
-        try:
-            code = cli.main(arguments)
-        except SystemExit as error:
-            code = int(str(error.code))
-        written = capsys.readouterr()
-        return Outcome(code, written.out + written.err)
-
-    return type_
 
 
 def tried(outcome: Outcome) -> Any:
