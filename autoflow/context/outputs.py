@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from autoflow.files import sync
 from autoflow.runs import BY_DATE, MANIFEST
 from autoflow.threads import to_end
 from autoflow.wording import own_parameters
@@ -31,9 +32,6 @@ NEW = ".new"
 
 GROWING = ".autoflow-"
 """How the names of files begin that are being copied to another file system."""
-
-NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
-"""What file systems say that cannot sync a directory, as some shares."""
 
 
 class Outputs:
@@ -77,14 +75,14 @@ class Outputs:
 
     def _publish(self, source: Path, final: Path) -> None:
         self.check()
-        _sync(source)
+        sync(source)
         try:
             source.replace(final)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             self._copy(source, final)
-        _sync(final.parent)
+        sync(final.parent)
 
     def _copy(self, source: Path, final: Path) -> None:
         """Bring a file to another file system, where it has its name only when all of it is there."""
@@ -94,7 +92,7 @@ class Outputs:
             with suppress(OSError):
                 # some shares have no modes
                 shutil.copymode(source, beside)
-            _sync(beside)
+            sync(beside)
             beside.replace(final)
         except BaseException:
             with suppress(OSError):
@@ -175,7 +173,7 @@ def _link_or_copy(final: Path, growing: Path) -> None:
     except OSError:
         # a share without links
         shutil.copyfile(final, growing)
-        _sync(growing)
+        sync(growing)
 
 
 def _manifest(path: Path) -> Mapping[str, Any]:
@@ -191,17 +189,6 @@ def _source(manifest: Mapping[str, Any]) -> tuple[object, ...]:
     """Say what a report is of, whatever its dates."""
     parameters = manifest.get("parameters")
     return manifest.get("workflow"), manifest.get("notebook"), own_parameters(parameters or {})
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_SYNC or not path.is_dir():
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _folded(path: Path) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError, may_pass
+from autoflow.files import sync
 from autoflow.settings import Places
 from autoflow.wording import counted
 
@@ -385,7 +385,7 @@ def keep_copy(connection: sqlite3.Connection, path: Path) -> None:
         growing.unlink(missing_ok=True)
         with closing(sqlite3.connect(growing)) as target:
             connection.backup(target)
-        _sync(growing)
+        sync(growing)
         growing.replace(copy)
         for older in path.parent.iterdir():
             if older.name.startswith(prefix) and older != copy:
@@ -398,14 +398,6 @@ def keep_copy(connection: sqlite3.Connection, path: Path) -> None:
             passing=may_pass(error),
         ) from error
     logger.warning("%s: migrating from schema %d; a copy is kept as %s", path, version, copy.name)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True)

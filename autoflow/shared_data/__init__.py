@@ -8,7 +8,7 @@
 `SharedDirectory.commit` shows that to others in one step.
 """
 
-from autoflow.shared_data.changes import Changes, SharedDataError, SharedFile, View, Writer, file_hashes
+from autoflow.shared_data.changes import Changes, SharedDataError, SharedFile, View, Writer, file_hashes, file_names
 from autoflow.shared_data.versions import SharedData, SharedDirectory, Staged
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "View",
     "Writer",
     "file_hashes",
+    "file_names",
 ]

@@ -10,11 +10,12 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autoflow.errors import AutoflowError
+from autoflow.files import file_hash
 
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -128,13 +129,8 @@ class View:
     def _described(self, name: str, status: os.stat_result, before: SharedFile | None) -> SharedFile:
         path = self.directory / name
         link = _inner_link(self.directory, name) if stat.S_ISLNK(status.st_mode) else None
-        if link is None:
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
-        else:
-            digest = sha256(os.fsencode(link)).hexdigest()
         return SharedFile(
-            sha256=digest,
+            sha256=_content_hash(path, status),
             size=status.st_size,
             mode=stat.S_IMODE(status.st_mode),
             created_by=before.created_by if before else self.writer.run,
@@ -166,17 +162,20 @@ def entries(directory: Path, *, strict: bool = True) -> Iterator[tuple[str, os.s
             yield path.relative_to(directory).as_posix(), status
 
 
+def file_names(directory: Path) -> list[str]:
+    """List all files and links below a directory, by relative paths, in order."""
+    return sorted(name for name, _ in entries(directory, strict=False))
+
+
 def file_hashes(directory: Path) -> dict[str, str]:
     """Hash all files below a directory, by relative paths; links by where they point to."""
-    hashes = {}
-    for name, status in sorted(entries(directory, strict=False)):
-        path = directory / name
-        if stat.S_ISLNK(status.st_mode):
-            hashes[name] = sha256(os.fsencode(path.readlink())).hexdigest()
-        else:
-            with path.open("rb") as file:
-                hashes[name] = file_digest(file, "sha256").hexdigest()
-    return hashes
+    return {name: _content_hash(directory / name, status) for name, status in sorted(entries(directory, strict=False))}
+
+
+def _content_hash(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        return sha256(os.fsencode(path.readlink())).hexdigest()
+    return file_hash(path)
 
 
 def stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -49,15 +49,3 @@ def move(source: Path, target: Path) -> None:
             raise
         copy_file(source, target)
         source.unlink()
-
-
-def sync(path: Path) -> None:
-    """Sync a file, or the names in a directory, as far as the file system can."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES) or not path.is_dir():
-            raise
-    finally:
-        os.close(descriptor)

@@ -22,8 +22,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from autoflow.files import sync
 from autoflow.shared_data.changes import Changes, SharedDataError, SharedFile, View, Writer, entries, stamp
-from autoflow.shared_data.copies import copy_file, link_or_copy, move, sync
+from autoflow.shared_data.copies import copy_file, link_or_copy, move
 
 VERSIONS = ".versions"
 STAGED, KEPT, PARTIAL = "staged-", "kept-", "partial-"

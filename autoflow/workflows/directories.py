@@ -10,15 +10,24 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import file_digest
 from pathlib import Path, PurePath
 
 from autoflow.context import Context
 from autoflow.definitions import Notebook
+from autoflow.files import file_hash
 from autoflow.notebooks import TokenScan
 from autoflow.runs import Run, run_place, shared_name
 from autoflow.settings import Token
-from autoflow.shared_data import Changes, SharedDataError, SharedDirectory, Staged, View, Writer, file_hashes
+from autoflow.shared_data import (
+    Changes,
+    SharedDataError,
+    SharedDirectory,
+    Staged,
+    View,
+    Writer,
+    file_hashes,
+    file_names,
+)
 from autoflow.threads import to_end
 from autoflow.wording import counted
 
@@ -97,10 +106,7 @@ class Directories:
                 name, directory, below = "", self.context.settings.inputs_dir, pattern
             for path in sorted(directory.glob(below)):
                 if path.is_file():
-                    with path.open("rb") as file:
-                        found[str(PurePath(name, path.relative_to(directory)))] = file_digest(
-                            file, "sha256"
-                        ).hexdigest()
+                    found[str(PurePath(name, path.relative_to(directory)))] = file_hash(path)
         return found
 
     async def stage(self, token: Token) -> None:
@@ -179,7 +185,7 @@ class Directories:
         """Find what was written into ``shared_dir``, and see that it holds no token, nor what is in ``run_dir``."""
         scan = TokenScan.of(token.value)
         if self._has_run_directory:
-            _refuse_leaks("run_dir", self._run_directory, file_hashes(self._run_directory), scan)
+            _refuse_leaks("run_dir", self._run_directory, file_names(self._run_directory), scan)
         if not self._view:
             return None
         changes = self._view.changes()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import TopologicalSorter
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from autoflow.context import Context, Written, recorded
 from autoflow.decision import changed_inputs
 from autoflow.definitions import Notebook
 from autoflow.errors import OutputsLostError
+from autoflow.files import file_hash
 from autoflow.jobs import Reply
 from autoflow.model import Attempt, RecordedNotebook
 from autoflow.notebooks import executed_with, record_cause, refuse_leak
@@ -262,7 +262,7 @@ def _secure(made: Path, token: Token, failure: Failure | None) -> Failure | None
 
 def _sha256(path: Path) -> str:
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return file_hash(path)
     except OSError:
         # why it cannot be read is for its execution to say
         return ""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
@@ -13,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from autoflow.files import file_hash
 
 SCRAP = "application/scrapbook.scrap.json+json"
 QUERY_NAME = re.compile(r"query_?ids?", re.IGNORECASE)
@@ -42,7 +43,7 @@ def write_manifest(
         "notebooks": [_notebook(notebook) for notebook in known.get("notebooks", ())],
         "reports": reports,
         **{
-            name: {"file": Path(file).name, "sha256": sha256(Path(file))} if file else None
+            name: {"file": Path(file).name, "sha256": file_hash(Path(file))} if file else None
             for name, file in files.items()
         },
         "python": platform.python_version(),
@@ -60,18 +61,12 @@ def _packages() -> dict[str, str]:
     return {name: version for name, _, version in parted}
 
 
-def sha256(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _notebook(notebook: Mapping[str, Any]) -> dict[str, Any]:
     executed = Path(notebook["executed"])
     return {
         **notebook,
         "executed": executed.name,
-        "executed_sha256": sha256(executed),
+        "executed_sha256": file_hash(executed),
         "query_ids": _query_ids(json.loads(executed.read_text(encoding="utf-8"))),
     }
 

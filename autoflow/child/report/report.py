@@ -29,7 +29,7 @@ from autoflow.child.report.conversion import ConversionError, Note, to_html, to_
 from autoflow.child.report.expected import expected_cells, markdown_text
 from autoflow.child.report.front_matter import Heading, bring_logo, document
 from autoflow.child.report.html_content import Converted, convert, visible_text
-from autoflow.child.report.manifest import sha256, write_manifest
+from autoflow.child.report.manifest import write_manifest
 from autoflow.child.report.markdown import convert_all, lookup, with_title
 from autoflow.child.report.maths import draw_formulas
 from autoflow.child.report.notices import MARK, as_json, cells_with, placed
@@ -41,6 +41,7 @@ from autoflow.child.report.pictures import (
     bring_files,
     prepare_outputs,
 )
+from autoflow.files import file_hash
 from autoflow.notebooks import TokenScan
 from autoflow.notices import Notice
 from autoflow.resources import config_file
@@ -156,7 +157,7 @@ def _make(
         "format": output["format"],
         "pages": found.pages,
         "made_by": found.producer,
-        "sha256": sha256(path),
+        "sha256": file_hash(path),
     }
 
 

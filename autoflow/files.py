@@ -1,0 +1,44 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Files on disk: what is in them, as a hash, and that they survive a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+from hashlib import file_digest
+from pathlib import Path
+
+NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
+"""What file systems say that cannot sync a directory, as some shares."""
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Sync a file, or the names in a directory, as far as the file system can.
+
+    Raises
+    ------
+    OSError
+        When a file cannot be synced, or a directory for another reason than that its file system cannot do so.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
