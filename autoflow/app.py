@@ -143,16 +143,15 @@ def try_out(
     environment: Mapping[str, str],
     progress: Progress,
     definitions: Definitions,
-    prepare: Callable[[Context], None],
+    prepare: Callable[[Context], Context],
     warm_process: WarmProcess | None = None,
 ) -> ExitCode:
-    """Execute what ``prepare`` asks the record for; see `autoflow.commands.trial`.
+    """Execute what ``prepare`` asks the record for, in the context that it returns; see `autoflow.commands.trial`.
 
     Six parameters: four of them are those of `open_context`.
     """
     with open_context(settings, environment, progress, warm_process) as context:
-        prepare(context)
-        return asyncio.run(_run_asked(context, definitions))
+        return asyncio.run(_run_asked(prepare(context), definitions))
 
 
 def check_token(

@@ -53,6 +53,9 @@ DIRECTORIES: Mapping[str, Literal["run_dir", "shared_dir", "inputs_dir"]] = {
 }
 """Names that stand for directories, those of flowpyter-task among them, unless a parameter or a label has the name."""
 
+FIRST = "first"
+"""The value of ``when`` of notebooks that are for the first run of a trigger."""
+
 SEPARATOR, PREVIOUS = ".", "previous"
 """In names of executed notebooks of other runs: ``previous.<label>`` and ``<workflow>.<label>``."""
 
@@ -119,6 +122,12 @@ class NotebookKeys:
     """How long one execution may take. `none`: no limit."""
     warm: Flag = True
     """`false`: start its kernel in a new process; see "Warm kernels"."""
+    when: Name | None = None
+    """`first`: only in the first run of a trigger; or three cron fields as in `dates`, such as `1 * *`: only for these
+    reference dates. By default always. Where it is left out, notebooks that read it get null."""
+    newest: Flag = False
+    """Where `when` leaves the notebook out, notebooks that read it get the newest one that an earlier date executed, if
+    there is one."""
 
 
 @dataclass(frozen=True)

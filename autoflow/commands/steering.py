@@ -47,7 +47,7 @@ from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
 from autoflow.wording import counted, parameters_text
-from autoflow.workflows import to_make_again
+from autoflow.workflows import left_out, to_make_again, without
 
 MOST_ROWS = 40
 LONGEST_ANSWER = 60.0
@@ -168,18 +168,10 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
     with record(settings) as reader:
         found = attempt_of(reader, options.run)
         recorded = {notebook.label: notebook for notebook in reader.notebooks(found.id)}
-    workflow = definitions.workflows.get(found.workflow)
-    if workflow is None:
-        raise _gone(options.run, found.workflow, definitions)
-    if found.parameters is None or found.state is AttemptState.SUCCEEDED:
-        raise AutoflowError(f"run {found.run} succeeded and needs no repair; `autoflow rerun` runs it again")
-    if found.state is AttemptState.RUNNING:
-        raise AutoflowError(f"run {found.run} is running")
-    _check_fit(definitions, found)
-    if why := changed_notebooks(workflow, recorded):
-        raise _not_repaired(found, why)
+        run = _repairable(definitions, found, recorded)
+        run = without(run, left_out(reader, run))
+    workflow, rows = run.workflow, []
     again = to_make_again(workflow.dependencies(), recorded.values())
-    run, rows = recorded_run(workflow, found.parameters, found.parameters_hash), []
     for notebook in workflow.notebooks:
         before = recorded.get(notebook.label)
         state = before.state.value if before else "not started"
@@ -195,6 +187,21 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         question = f"execute {sum(row['plan'] == 'executed' for row in rows)} of {len(rows)} notebooks of {run}"
     order = {"do": "run", "runs": [_order_of(run)], "repairs": found.run}
     return Intent(order, tuple(rows), question)
+
+
+def _repairable(definitions: Definitions, found: RecordedAttempt, recorded: Iterable[str]) -> Run:
+    """Return the run of an attempt, with the workflow as it is now, where it can be repaired."""
+    workflow = definitions.workflows.get(found.workflow)
+    if workflow is None:
+        raise _gone(found.run, found.workflow, definitions)
+    if found.parameters is None or found.state is AttemptState.SUCCEEDED:
+        raise AutoflowError(f"run {found.run} succeeded and needs no repair; `autoflow rerun` runs it again")
+    if found.state is AttemptState.RUNNING:
+        raise AutoflowError(f"run {found.run} is running")
+    _check_fit(definitions, found)
+    if why := changed_notebooks(workflow, recorded):
+        raise _not_repaired(found, why)
+    return recorded_run(workflow, found.parameters, found.parameters_hash)
 
 
 def cancel(options: argparse.Namespace, settings: Settings) -> Intent:

@@ -29,13 +29,14 @@ from autoflow.dates import EmptyIntervalError
 from autoflow.definitions import Definitions, Trigger, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.log_writer import LogWriter, log_writer
-from autoflow.model import RecordedAttempt, RecordedNotebook
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.notebooks import looks_like_token
 from autoflow.parser import check_tools
 from autoflow.progress import Progress, Task, progress_for
 from autoflow.runs import Run, build_run
 from autoflow.settings import Settings, job_environment, read_token
 from autoflow.wording import did_you_mean, parameters_text, seconds_text, shown
+from autoflow.workflows import left_out
 
 MARK = ".autoflow-try"
 """File by which a directory is known as that of tries."""
@@ -64,7 +65,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     scratch = _scratch(settings, directory)
     copy_data(trial.original, trial.run, settings, scratch, with_run_dir=trial.lent is not None)
     progress = progress_for(log_writer())
-    code = _carry_out(trial, scratch, KernelKeeper(progress, log_writer()) if options.keep_kernel else progress)
+    if options.keep_kernel:
+        progress = KernelKeeper(progress, log_writer())
+    with record(settings, missing_is_empty=True) as reader:
+        code = _carry_out(trial, scratch, progress, reader)
     with record(scratch) as reader:
         found = reader.attempts(key=trial.run.key, limit=1)[0]
         notebooks = reader.notebooks(found.id)
@@ -92,8 +96,9 @@ def _trial(options: argparse.Namespace, settings: Settings) -> Trial:
     original, run = _run(workflow, trigger, options.date), _run(workflow, changed, options.date)
     lent = None
     if options.notebook is not None:
-        read = [each.label for each in workflow.notebooks if each.label != options.notebook]
         with record(settings, missing_is_empty=True) as reader:
+            absent = {*left_out(reader, original), options.notebook}
+            read = [each.label for each in workflow.notebooks if each.label not in absent]
             lent = find_lent(reader, original.key, read)
     only = replace(definitions, workflows={workflow.name: workflow}, triggers=(changed,))
     return Trial(only, original, run, lent)
@@ -135,7 +140,8 @@ def _reduced(workflow: Workflow, label: str) -> Workflow:
         needed |= left
         left = {read for each in left for read in dependencies[each]} - needed
     notebooks = [
-        notebook if notebook.label == label else replace(notebook, outputs=())
+        # what is named runs, whatever its `when` says
+        replace(notebook, when=None) if notebook.label == label else replace(notebook, outputs=())
         for notebook in workflow.notebooks
         if notebook.label in needed
     ]
@@ -178,7 +184,7 @@ def _scratch(settings: Settings, directory: Path) -> Settings:
     )
 
 
-def _carry_out(trial: Trial, settings: Settings, progress: Progress) -> ExitCode:
+def _carry_out(trial: Trial, settings: Settings, progress: Progress, reader: RunReader) -> ExitCode:
     from autoflow.signal_guard import guard
     from autoflow.warm_process import start_warm_process
 
@@ -189,11 +195,12 @@ def _carry_out(trial: Trial, settings: Settings, progress: Progress) -> ExitCode
         warm = start_warm_process(job_environment(os.environ, settings), settings.instance)
     from autoflow.app import try_out
 
-    def prepare(context: Context) -> None:
+    def prepare(context: Context) -> Context:
         context.store.ask_for([trial.run], context.now())
         if trial.lent is not None:
             repairs = lend(context, trial.run, trial.lent)
             context.store.ask_for([trial.run], context.now(), repairs)
+        return replace(context, beside=reader)
 
     return try_out(settings, os.environ, progress, trial.definitions, prepare, warm)
 

@@ -17,7 +17,7 @@ from autoflow.context.ledger import Ledger
 from autoflow.context.outputs import Outputs
 from autoflow.context.steering import Steering
 from autoflow.jobs import Jobs
-from autoflow.model import RunStore
+from autoflow.model import RunReader, RunStore
 from autoflow.progress import Progress
 from autoflow.settings import Settings
 from autoflow.shared_data import SharedData
@@ -37,9 +37,16 @@ class Context:
     conditions: Conditions
     steering: Steering
     backlog: Backlog
+    beside: RunReader | None = None
+    """The record that a try is made beside."""
     now: Callable[[], dt.datetime] = utc_now
     """The wall clock, in UTC; how long something takes is told by the event loop."""
     code: str = field(default_factory=code_on_disk)
     """Which code this process was started with."""
     longest_nap: float = 60.0
     """Seconds that the idle daemon sleeps at a stretch."""
+
+    @property
+    def past(self) -> RunReader:
+        """The runs that notebooks may read the executed notebooks of."""
+        return self.beside or self.store.read

@@ -75,10 +75,13 @@ def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], 
     if lost := sorted(executed.keys() - notebook.parameters.keys()):
         return f"notebook {shown(label)} was executed with {shown(lost[0])}, which it no longer takes"
     files = {each.label: each.filename for each in workflow.notebooks}
+    may_be_null = {each.label for each in workflow.notebooks if each.when}
     for name, source in notebook.parameters.items():
         value = executed[name]
         if source in run and value != run[source]:
             return f"notebook {shown(label)} takes {shown(name)} from {shown(source)} now, and was given {shown(value)}"
+        if source in may_be_null and value is None:
+            continue
         if source in files and not _is_made_of(files[source], value):
             return f"notebook {shown(label)} reads notebook {shown(source)} now, and read {shown(value)}"
     return None

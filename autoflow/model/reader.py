@@ -568,6 +568,16 @@ class RunReader:
             if path := self._places.notebook(notebook):
                 yield dt.date.fromisoformat(date), json.loads(parameters), path
 
+    def succeeded_before(self, workflow: str, end: dt.date) -> Iterator[Mapping[str, Any]]:
+        """Read the parameters of runs that have succeeded and have a reference date before another."""
+        rows = self._connection.execute(
+            "SELECT parameters FROM runs WHERE workflow = ? AND state = 'succeeded' AND reference_date < ?"
+            " AND parameters NOT NULL",
+            (workflow, end.isoformat()),
+        )
+        for (parameters,) in rows:
+            yield json.loads(parameters)
+
     def span(self, workflow: str) -> tuple[dt.date, dt.date] | None:
         """Return the first and the last reference date of a workflow's attempts; None when there are none."""
         first, last = self._connection.execute(

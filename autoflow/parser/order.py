@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from autoflow.definitions import PREVIOUS, Workflow
+from autoflow.definitions import FIRST, PREVIOUS, Workflow
 from autoflow.errors import Problem
 from autoflow.parser.yaml_reader import Document, KeyPath
 from autoflow.wording import did_you_mean, shortened, shown
@@ -35,6 +35,7 @@ def order_problems(document: Document, triggers: Sequence[Any], workflows: Mappi
         workflow = workflows.get(str(trigger.get("workflow_name")))
         if workflow is not None:
             yield from _name_problems(document, path, trigger, workflow, workflows)
+            yield from _first_problems(document, path, trigger, workflow)
     yield from _cycle_problems(document, whole)
 
 
@@ -90,6 +91,16 @@ def _name_problems(
         if owner and label not in labels:
             message = f"{shown(workflow.name)} reads {shown(name)}, and {shown(owner.name)} has no such notebook"
             yield document.problem(path, f"{message}; {did_you_mean(label, labels)}")
+
+
+def _first_problems(
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], workflow: Workflow
+) -> Iterator[Problem]:
+    """Find triggers that may have several runs in progress that are all the first."""
+    first = next((notebook.label for notebook in workflow.notebooks if notebook.when == FIRST), None)
+    if first is not None and trigger.get("after") != PREVIOUS:
+        message = f"notebook {shown(first)} of {shown(workflow.name)} is for the first run; add `after: previous`"
+        yield document.problem(path, f"{message} to this trigger, so that there is one first run")
 
 
 def _cycle_problems(document: Document, triggers: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -20,6 +21,7 @@ from pydantic_core import ErrorDetails
 from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_date, parse_intervals
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
+    FIRST,
     Concurrency,
     ConcurrencyEntry,
     Definitions,
@@ -236,7 +238,23 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             whole = ("workflows", first_one) not in faulty
             yield from _trigger_problems(document, path, trigger, outlines[first_one], whole=whole)
         yield from _twin_problems(document, path, trigger, seen)
+    yield from _never_problems(document, outlines, [_mapping(trigger) for trigger in triggers])
     yield from order_problems(document, triggers, {outline.name: outline for outline in outlines})
+
+
+def _never_problems(
+    document: Document, workflows: Sequence[Workflow], triggers: Sequence[Mapping[str, Any]]
+) -> Iterator[Problem]:
+    """Find notebooks that no date of any trigger is for."""
+    for index, workflow in enumerate(workflows):
+        dates = [_trigger_outline(each) for each in triggers if each.get("workflow_name") == workflow.name]
+        for label, when in ((each.label, each.when) for each in workflow.notebooks):
+            if when in (None, "", FIRST) or _complaint(partial(check_dates, str(when))) or not dates:
+                continue
+            if all(each is not None and not overlap(each, Trigger("", dates=when)) for each in dates):
+                message = f"{shown(when)} matches no reference date of a trigger of {shown(workflow.name)}"
+                path: KeyPath = ("workflows", index, "notebooks", label, "when")
+                yield document.problem(path, f"{message}; the notebook is never executed", severity="warning")
 
 
 def _empty_problems(document: Document) -> Iterator[Problem]:
@@ -252,6 +270,7 @@ def _empty_problems(document: Document) -> Iterator[Problem]:
 def _outline(raw: Mapping[str, Any]) -> Workflow:
     """Return what is known of a workflow with errors: its name, its labels, what they read."""
     name = raw.get("name")
+    notebooks = [(label, _mapping(notebook)) for label, notebook in _mapping(raw.get("notebooks")).items()]
     return Workflow(
         name if isinstance(name, str) else "",
         tuple(
@@ -259,8 +278,9 @@ def _outline(raw: Mapping[str, Any]) -> Workflow:
                 label,
                 filename="",
                 parameters={key: read for key, read in _parameters(notebook).items() if isinstance(read, str)},
+                when=notebook["when"] if isinstance(notebook.get("when"), str) else None,
             )
-            for label, notebook in _mapping(raw.get("notebooks")).items()
+            for label, notebook in notebooks
         ),
     )
 
@@ -301,12 +321,25 @@ def _notebook_problems(
         message = f"{label!r} is a name that AutoFlow provides a value for; choose another label"
         yield document.problem(path, message, at_key=True)
     yield from _output_problems(document, (*path, "output"), notebook.get("output"), directory)
+    yield from _when_problems(document, path, notebook)
     filename = notebook.get("filename")
     if filename and isinstance(filename, str):
         if complaint := _file_complaint(directory, filename):
             yield document.problem((*path, "filename"), complaint)
         else:
             yield from _content_problems(document, path, directory / filename, _parameters(notebook))
+
+
+def _when_problems(document: Document, path: KeyPath, notebook: Mapping[str, Any]) -> Iterator[Problem]:
+    when = notebook.get("when")
+    if notebook.get("newest") is True and when is None:
+        advice = "without `when`, the notebook is executed in every run; remove this, or add `when`"
+        yield document.problem((*path, "newest"), advice, at_key=True)
+    if not isinstance(when, str) or when in ("", FIRST):
+        return
+    if message := _complaint(lambda: check_dates(when)):
+        hint = f"; or {FIRST!r}, for the first run of a trigger" if len(when.split()) == 1 else ""
+        yield document.problem((*path, "when"), f"{message}{hint}")
 
 
 def _output_problems(document: Document, path: KeyPath, outputs: Any, directory: Path) -> Iterator[Problem]:

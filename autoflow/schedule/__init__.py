@@ -3,7 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """Cron expressions: when ticks are, and which reference dates a trigger is for."""
 
-from autoflow.schedule.cadence import check_dates, overlap, reference_days, why_excluded
+from autoflow.schedule.cadence import check_dates, matches, overlap, reference_days, why_excluded
 from autoflow.schedule.schedule import EARLIEST, LATEST, Schedule, check_schedule, check_timezone, next_tick
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "check_dates",
     "check_schedule",
     "check_timezone",
+    "matches",
     "next_tick",
     "overlap",
     "reference_days",

@@ -115,13 +115,18 @@ def why_excluded(trigger: Cadence, date: dt.date) -> str | None:
         return f"before the earliest date, {trigger.earliest_date}"
     if trigger.latest_date is not None and date > trigger.latest_date:
         return f"after the latest date, {trigger.latest_date}"
-    if trigger.dates is not None and date.toordinal() not in matching_days(trigger.dates, date.year, date.year):
+    if trigger.dates is not None and not matches(trigger.dates, date):
         following = _following(trigger, date)
         return f"not one of the dates '{trigger.dates}'{f'; the next one is {following}' if following else ''}"
     for start, end in trigger.exclude:
         if start <= date < end:
             return f"excluded in workflows.yml: {_words((start, end))}"
     return None
+
+
+def matches(expression: str, date: dt.date) -> bool:
+    """Whether a date matches a restriction to dates."""
+    return date.toordinal() in matching_days(expression, date.year, date.year)
 
 
 @lru_cache(maxsize=256)

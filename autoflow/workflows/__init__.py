@@ -4,7 +4,7 @@
 """One run: its notebooks in the order of what they read, their reports, and how they are published."""
 
 from autoflow.workflows.old_data import remove_old_data
-from autoflow.workflows.other_runs import Origin
+from autoflow.workflows.other_runs import Origin, left_out, without
 from autoflow.workflows.queries import to_make_again
 from autoflow.workflows.run import execute
 from autoflow.workflows.slots import Slots
@@ -13,6 +13,8 @@ __all__ = [
     "Origin",
     "Slots",
     "execute",
+    "left_out",
     "remove_old_data",
     "to_make_again",
+    "without",
 ]

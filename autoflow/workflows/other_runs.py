@@ -1,18 +1,19 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Executed notebooks of other runs: what ``previous.<label>`` and ``<workflow>.<label>`` stand for."""
+"""What a run takes of others: executed notebooks, by ``previous.<label>``, ``<workflow>.<label>`` and ``newest``."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoflow.definitions import PREVIOUS, Need
+from autoflow.definitions import FIRST, PREVIOUS, Need
 from autoflow.model import RunReader
 from autoflow.runs import Run
+from autoflow.schedule import matches
 from autoflow.wording import own_parameters
 
 
@@ -24,6 +25,35 @@ class Origin:
     """ISO dates of each CDR type that FlowAPI listed, for the manifests of reports."""
     needs: Sequence[Need] = ()
     """Those of its trigger."""
+
+
+def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:
+    """Find the notebooks that ``when`` leaves out of a run, and what those that read them are given instead.
+
+    Returns
+    -------
+    dict
+        By label the path of the newest one of an earlier date where that is asked for, else None.
+    """
+    by_date = [each for each in run.workflow.notebooks if each.when not in (None, FIRST)]
+    absent = [each for each in by_date if not matches(each.when or "", run.reference_date)]
+    for_first = [each for each in run.workflow.notebooks if each.when == FIRST]
+    if for_first and not _is_first(reader, run):
+        absent += for_first
+    return {each.label: _previous(reader, run, each.label) if each.newest else None for each in absent}
+
+
+def without(run: Run, labels: Collection[str]) -> Run:
+    """Leave notebooks out of a run."""
+    notebooks = tuple(notebook for notebook in run.workflow.notebooks if notebook.label not in labels)
+    return replace(run, workflow=replace(run.workflow, notebooks=notebooks))
+
+
+def _is_first(reader: RunReader, run: Run) -> bool:
+    """Whether no run with the same parameters and an earlier date has succeeded."""
+    own = own_parameters(run.parameters)
+    before = reader.succeeded_before(run.workflow.name, run.reference_date)
+    return all(own_parameters(parameters) != own for parameters in before)
 
 
 def notebooks_of_others(reader: RunReader, run: Run, needs: Sequence[Need]) -> dict[str, Any]:

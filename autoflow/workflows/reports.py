@@ -49,6 +49,8 @@ class ReportSource:
     """ISO dates of each CDR type that FlowAPI listed."""
     read: Mapping[str, Mapping[str, str]]
     """Hashes by label of the files that these say they read, by path."""
+    others: Mapping[str, Any]
+    """Paths of executed notebooks of other runs that this one was given, by name."""
     written: Mapping[str, Mapping[str, str]]
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
@@ -191,6 +193,7 @@ def manifest(context: Context, basis: ReportSource, now: dt.datetime) -> dict[st
             }
             for cdr_type, dates in basis.availability.items()
         },
+        "other_runs": dict(basis.others),
         "files_written": {name: dict(files) for name, files in basis.written.items()},
         "flowapi_url": context.settings.flowapi_url,
         "generated": now.astimezone(dt.UTC).isoformat(timespec="seconds"),

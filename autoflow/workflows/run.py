@@ -31,7 +31,7 @@ from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
-from autoflow.workflows.other_runs import Origin, notebooks_of_others
+from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.reports import ReportSource, make_reports
 from autoflow.workflows.slots import Slots
 
@@ -54,7 +54,7 @@ class _Execution:
     """Notebooks that an earlier attempt has executed."""
     origin: Origin = field(default_factory=Origin)
     others: dict[str, Any] = field(default_factory=dict)
-    """Paths of executed notebooks of other runs, by the names that parameters are given."""
+    """Paths of executed notebooks of other runs, by the names that parameters are given; None where there is none."""
     sources: dict[str, str] = field(default_factory=dict)
     """Hashes by label of the notebooks as they were when they were executed."""
     read: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -104,18 +104,21 @@ async def execute(
     """
     store = context.store
 
-    def begin() -> tuple[Attempt, int | None]:
+    def begin() -> tuple[Attempt, int | None, dict[str, Any]]:
         # what is to be repaired is known no more once the attempt has begun
-        repairs = store.read.repairs(run.key)
-        return store.begin(run, context.now()), repairs
+        repairs, absent = store.read.repairs(run.key), left_out(context.past, run)
+        return store.begin(run, context.now()), repairs, dict(absent)
 
-    attempt, repairs = await recorded(context.conditions, stop, begin)
+    attempt, repairs, others = await recorded(context.conditions, stop, begin)
     logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt)
+    if others:
+        logger.info("run %d: left out, by when: %s", attempt.run, ", ".join(others))
+    run = without(run, others)
     state, failure = AttemptState.INTERRUPTED, None
     with context.steering.under_way(attempt), context.jobs.workspace() as workspace:
         directories = Directories(context, run, attempt.id, workspace)
         execution = _Execution(
-            context, run, attempt, token, slots, stop, origin=origin or Origin(), directories=directories
+            context, run, attempt, token, slots, stop, origin=origin or Origin(), others=others, directories=directories
         )
         try:
             state, failure = await _attempted(execution, repairs)
@@ -138,7 +141,8 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
     context, run, attempt = execution.context, execution.run, execution.attempt
     limit = asyncio.timeout(run.workflow.timeout)
     try:
-        execution.others.update(notebooks_of_others(context.store.read, run, execution.origin.needs))
+        for name, path in notebooks_of_others(context.past, run, execution.origin.needs).items():
+            execution.others.setdefault(name, path)
         await execution.directories.open(repair=repairs is not None)
         if repairs is not None:
             await _reuse(execution, repairs)
@@ -406,6 +410,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 sources=execution.sources,
                 availability=execution.origin.availability,
                 read=execution.read,
+                others=execution.others,
                 written=await execution.directories.written(),
             )
             made = await make_reports(context, basis, execution.token, execution.record)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.conftest import Deployment
 from tests.system.test_shared_data import printed, write_notebook
@@ -65,3 +66,63 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
         + deployment.made("notebooks/makes__aggregate_2016-01-02_*")[-1:]
     )
     assert printed(summed) == f"2 {first} {second}\n"
+
+
+SOME_DATES = """
+workflows:
+  - name: report
+    notebooks:
+      baseline: {filename: says.ipynb, when: first, parameters: {date: reference_date}}
+      monthly:
+        filename: says.ipynb
+        when: 1 * *
+        newest: true
+        parameters: {date: reference_date}
+        output: {format: html}
+      write:
+        filename: writes.ipynb
+        parameters: {date: reference_date, baseline: baseline, monthly: monthly}
+        output: {format: html}
+available_dates_sensor:
+  schedule: null
+  workflows: [{workflow_name: report, after: previous}]
+"""
+
+WRITES = """
+import os
+print("read", baseline, monthly)
+assert date == "2016-01-01" or os.path.exists("HEALED"), "not healed"
+"""
+
+
+def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deployment) -> None:
+    deployment.write(SOME_DATES)
+    healed = deployment.inputs / "healed"
+    write_notebook(deployment.inputs / "says.ipynb", "date = ''", "print('says', date)")
+    write_notebook(
+        deployment.inputs / "writes.ipynb", "date = baseline = monthly = ''", WRITES.replace("HEALED", str(healed))
+    )
+
+    outcome = deployment.run()
+    assert outcome.code == 1
+    assert "left out, by when: " in outcome.log
+    monthly, baseline = deployment.made("notebooks/says__*")
+    first, second = deployment.made("notebooks/writes__*")
+    assert printed(first) in (f"read {baseline} {monthly}\n", f"read {monthly} {baseline}\n")
+    monthly = next(path for path in (monthly, baseline) if printed(second) == f"read None {path}\n")
+
+    healed.touch()
+    outcome = deployment.run(
+        "try", "report", "2016-01-02", "--notebook", "write", "--json", "--outputs", str(deployment.outputs / "tried")
+    )
+    tried = json.loads(outcome.log[outcome.log.index("\n{\n") :])
+    assert list(tried["notebooks"]) == ["write"]
+    assert printed(Path(tried["notebooks"]["write"]["notebook"])) == printed(second)
+    repaired = deployment.run("repair", "2", "--yes")
+    assert repaired.code == 0
+    planned = repaired.log[: repaired.log.index("requested 1 run")]
+    assert "write" in planned
+    assert "baseline" not in planned
+    (manifest,) = deployment.made("reports/writes__report_2016-01-02_*.json")
+    assert json.loads(manifest.read_text())["other_runs"] == {"baseline": None, "monthly": str(monthly)}
+    assert len(deployment.made("reports/says__*.html")) == 1

@@ -57,6 +57,14 @@ def test_names_of_other_runs_need_no_values(tmp_path: Path) -> None:
         ("aggregates.run", "aggregates.rum", "'aggregates' has no such notebook; did you mean 'run'?"),
         ("aggregates.run", "agregates.run", "this trigger gives no value to it; add it under parameters"),
         ("workflow: aggregates\n", "workflow: agregates\n", "no trigger runs the workflow 'agregates'; did you mean"),
+        ("previous.make}", "previous.make}, newest: true", "without `when`, the notebook is executed in every run"),
+        ("previous.make}", "previous.make}, when: fist", "found 'fist' with 1 field, expected three"),
+        ("previous.make}", "previous.make}, when: 30 2 *", "'30 2 *' never matches: there is no such date"),
+        (
+            "aggregates\n    notebooks:\n      run: {",
+            "aggregates\n    notebooks:\n      run: {when: first, ",
+            "notebook 'run' of 'aggregates' is for the first run; add `after: previous` to this trigger",
+        ),
         ("workflow: aggregates\n", "workflow: report\n", "a workflow cannot need itself; `after: previous` in its"),
         ("dates: [[-6, 1]]", "parameters: {unit: admin2}", "no trigger of 'aggregates' has these parameters"),
         ("dates: [[-6, 1]]", "dates: [[1, -6]]", "[1, -6] holds no day; the start must come first"),
@@ -82,3 +90,14 @@ def test_which_of_several_triggers_is_needed_has_to_be_said(tmp_path: Path) -> N
     (error,) = errors_of(tmp_path, several)
     assert "'aggregates' has triggers with different parameters; say which under parameters" in error
     assert errors_of(tmp_path, several.replace("dates: [[-6, 1]]", "parameters: {unit: b}")) == []
+
+
+def test_a_notebook_for_dates_that_no_trigger_has_is_doubtful(tmp_path: Path) -> None:
+    monthly = GOOD.replace("reference_date}}", "reference_date}, when: 1 * *}", 1)
+    assert errors_of(tmp_path, monthly) == []
+    _, warnings = load_definitions(tmp_path / "workflows.yml")
+    assert not any("matches no reference date" in str(warning) for warning in warnings)
+    never = monthly.replace("workflow_name: aggregates\n", 'workflow_name: aggregates\n      dates: "L * *"\n')
+    assert errors_of(tmp_path, never) == []
+    _, warnings = load_definitions(tmp_path / "workflows.yml")
+    assert any("'1 * *' matches no reference date of a trigger of 'aggregates'" in str(each) for each in warnings)
