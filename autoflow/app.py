@@ -21,14 +21,14 @@ from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.jobs import Jobs
 from autoflow.messages import TOKEN_CONDITION, Messenger
-from autoflow.model import Presence, RunStore
+from autoflow.model import RunStore
 from autoflow.parser import check_tools, read_definitions
 from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import AttemptState
 from autoflow.sensor import Executor, preload_of
 from autoflow.settings import Settings, Token, check_directories, job_environment, make_caches, read_token
 from autoflow.shared_data import SharedData
-from autoflow.system import Control, Notifier, Signals
+from autoflow.system import Control, Notifier, Presence, Signals
 from autoflow.warm_process import WarmProcess
 from autoflow.web import DaemonState, IndexPage, Pages
 from autoflow.wording import outcomes

@@ -401,6 +401,11 @@ class Definitions(SensorKeys):
     """None: as many runs and notebooks as there are cores, at most 4."""
     notify: Notify = Notify()
 
+    @property
+    def has_order(self) -> bool:
+        """Whether any run waits for another."""
+        return any(trigger.after or trigger.needs for trigger in self.triggers)
+
     def data_rule(self, trigger: Trigger) -> DataRule:
         """Return the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""
         return DataRule(trigger.cdr_types or self.cdr_types, trigger.require or self.require, trigger.lag)

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from autoflow.definitions import AUTOMATIC_PARAMETERS, Definitions, Workflow
-from autoflow.runs import source_stem
+from autoflow.naming import source_stem
 from autoflow.wording import shown
 
 WHAT_TO_DO = "`autoflow backfill` runs the date as workflows.yml has it now, `autoflow skip` leaves it out"

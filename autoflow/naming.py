@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
-from autoflow.runs.runs import Run
+from autoflow.runs import Run
 from autoflow.wording import own_parameters
 
 LONGEST_PART = 80

@@ -121,3 +121,19 @@ def length_text(seconds: float, *, whole: bool = False) -> str:
 
 def _plain(value: Any) -> str:
     return shortened(value) if isinstance(value, str) else shown(value)
+
+
+def spans(dates: Iterable[dt.date]) -> str:
+    """Write dates as people do, those that follow each other as from and to."""
+    parts: list[tuple[dt.date, dt.date]] = []
+    for date in dates:
+        if parts and date == parts[-1][1] + dt.timedelta(days=1):
+            parts[-1] = parts[-1][0], date
+        else:
+            parts.append((date, date))
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in parts)
+
+
+def moment(time: dt.datetime) -> str:
+    """Write a time to the minute, in UTC."""
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"

@@ -22,7 +22,8 @@ from pathlib import Path
 from autoflow.app import open_context
 from autoflow.context import Context
 from autoflow.dates import listed_at
-from autoflow.decision import due_runs, ready_days
+from autoflow.decision.counted import ready_days
+from autoflow.decision.due import due_runs
 from autoflow.definitions import Definitions
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress

@@ -18,18 +18,17 @@ from autoflow.commands.reading import (
     check_length,
     check_span,
     definitions_of,
-    facts_of,
     record,
     triggers_of,
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
 from autoflow.dates import days_before
-from autoflow.decision import SIGNS, Facts, Row, calendar, moment, span
+from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.model import RunHistory
+from autoflow.overview import SIGNS, Facts, Row, calendar, span
 from autoflow.runs import RunState
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text
+from autoflow.wording import moment, parameters_text
 
 MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
@@ -43,8 +42,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.workflow is not None:
         triggers_of(definitions, options.workflow)
     with record(settings) as reader:
-        facts = Facts(definitions, reader.listed_dates(), RunHistory(), utc_now())
-        whole = span(facts)
+        listed = reader.listed_dates()
+        whole = span(definitions, listed)
         if whole is None and (options.first is None or options.last is None):
             raise AutoflowError(
                 "there are no dates to show yet: FlowAPI has not been polled; --from and --to name some"
@@ -56,14 +55,14 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             # FlowAPI may list dates of any time
             first = max(first, days_before(last, LONGEST_SPAN - 1))
         check_length(first, last)
-        names = _names(facts, options.workflow, width() - 2 - (last - first).days - 1)
+        names = _names(definitions, options.workflow, width() - 2 - (last - first).days - 1)
         room = max(width() - max(map(len, names), default=0) - 2, SHORTEST_ROW)
         step = options.by or "day"
         if not (options.csv or options.json or options.by):
             if options.first is None and options.last is None:
                 first = max(first, days_before(last, room - 1))
             step = next((step for step in STEPS if _columns(first, last, step) <= room), "year")
-        facts = facts_of(definitions, reader, facts.now, first, last)
+        facts = Facts.read(definitions, reader, listed, utc_now(), (first, last))
     rows = calendar(facts, first, last, options.workflow)
     if options.csv:
         _print_csv(rows)
@@ -74,11 +73,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _names(facts: Facts, workflow: str | None, spare: int) -> list[str]:
+def _names(definitions: Definitions, workflow: str | None, spare: int) -> list[str]:
     """Name the rows, at length if all the dates leave that much to spare."""
     longest = max(width() // 3, 20, spare)
     names = []
-    for trigger in facts.definitions.triggers:
+    for trigger in definitions.triggers:
         if workflow in (None, trigger.workflow_name):
             name = f"{trigger.workflow_name} {parameters_text(trigger.parameters)}".rstrip()
             if len(name) > longest:

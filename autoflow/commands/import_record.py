@@ -18,18 +18,15 @@ from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import confirm, print_json, print_line
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, SettingsError
 from autoflow.model import (
-    PREDECESSORS_COLUMNS,
     PREDECESSORS_TABLE,
     OldRow,
     RunStore,
     TakenOver,
-    count_rows,
     open_for_reading,
 )
 from autoflow.settings import Settings, check_directories
 from autoflow.wording import counted, shown
 
-COLUMNS = ("workflow_name", "parameters_hash", "state", "timestamp")
 PATIENCE = 10
 """Seconds that a server may take to answer."""
 
@@ -38,7 +35,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show what would be taken over, ask, and take it over."""
     rows = list(_rows(options.source))
     with closing(open_for_reading(settings.db_path, settings.places, missing_is_empty=True)) as reader:
-        found = count_rows(reader.connection, rows)
+        found = reader.count_rows(rows)
     unknown = _unknown(rows, settings)
     if not options.json:
         print_line(f"{counted(len(rows), 'row')}: {found}")
@@ -148,7 +145,7 @@ def _of_file(path: Path) -> Iterator[OldRow]:
             delimiter = max(",;\t", key=head.count)
             file.seek(0)
             reader = csv.DictReader(file, delimiter=delimiter)
-            missing = PREDECESSORS_COLUMNS - set(reader.fieldnames or ())
+            missing = set(OldRow._fields) - set(reader.fieldnames or ())
             if missing:
                 raise AutoflowError(
                     f"{path}: line 1: found no column {', '.join(sorted(missing))}; expected the predecessor's table"
@@ -156,7 +153,7 @@ def _of_file(path: Path) -> Iterator[OldRow]:
                 )
             for row in reader:
                 try:
-                    yield _row(*(row[column] for column in COLUMNS))
+                    yield _row(*(row[column] for column in OldRow._fields))
                 except ValueError:
                     raise AutoflowError(
                         f"{path}: line {reader.line_num}: timestamp: found {shown(row['timestamp'])}, expected one such"
@@ -176,4 +173,4 @@ def _row(
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
     text = moment.isoformat(" ", "microseconds") if isinstance(moment, dt.datetime) else None
     name = state.strip().rpartition(".")[2].lower() if state else ""
-    return workflow or None, parameters_hash or None, name or None, text
+    return OldRow(workflow or None, parameters_hash or None, name or None, text)

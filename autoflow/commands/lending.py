@@ -13,7 +13,8 @@ from pathlib import Path
 
 from autoflow.context import Context
 from autoflow.model import RecordedNotebook, RunReader
-from autoflow.runs import AttemptState, Failure, Run, RunKey, run_place, shared_name
+from autoflow.naming import run_place, shared_name
+from autoflow.runs import AttemptState, Failure, Run, RunKey
 from autoflow.settings import Settings
 from autoflow.shared_data import SharedData
 

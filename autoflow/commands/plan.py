@@ -19,15 +19,16 @@ from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import Decision, due_runs, list_age, moment, order_of, ready_days, why_due
+from autoflow.decision import Decision, counted_days, decide, undone_days
 from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
+from autoflow.overview import list_age, why_due
 from autoflow.runs import AttemptState, Run
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import concurrency_of
 from autoflow.settings import Settings
-from autoflow.wording import counted, parameters_text, seconds_text
+from autoflow.wording import counted, moment, parameters_text, seconds_text
 
 MOST_ROWS = 40
 MOST_RUNNING = 10
@@ -73,12 +74,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 
 def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime) -> Plan:
-    run_history, ready = reader.history(), ready_days(definitions, listed, now)
-    unsettled = asyncio.run(Ledger(reader).unsettled(definitions, ready))
-    order = order_of(definitions, listed, now, reader.run_history)
-    if order.ready:
-        unsettled = [days - held for days, held in zip(unsettled, order.all_held(definitions), strict=True)]
-    decision = due_runs(definitions, unsettled, run_history, now)
+    run_history, days, running = reader.history(), counted_days(definitions, listed, now), reader.running()
+    unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
+    undone = undone_days(definitions, days, unsettled, running, run_history)
+    decision = decide(definitions, undone, run_history, now)
     lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
     rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
     counting = (listed.next_to_count(rule, now) for rule in rules)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoflow.decision import Facts, order_of
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
 from autoflow.model import RecordedAttempt, RunReader, open_for_reading
@@ -39,19 +38,6 @@ def definitions_of(settings: Settings) -> Definitions:
     from autoflow.parser import load_definitions
 
     return load_definitions(settings.workflows_file)[0]
-
-
-def facts_of(
-    definitions: Definitions,
-    reader: RunReader,
-    now: dt.datetime,
-    first: dt.date | None = None,
-    last: dt.date | None = None,
-) -> Facts:
-    """Read what decides the states of a span of dates."""
-    listed = reader.listed_dates()
-    order = order_of(definitions, listed, now, reader.run_history)
-    return Facts(definitions, listed, reader.run_history(first, last), now, order)
 
 
 def triggers_of(definitions: Definitions, workflow: str) -> list[Trigger]:

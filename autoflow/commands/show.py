@@ -15,12 +15,11 @@ from typing import Any
 from autoflow.commands.reading import attempt_of, record
 from autoflow.commands.runs import as_json, minute, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
-from autoflow.decision import moment
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text, seconds_text
+from autoflow.wording import moment, parameters_text, seconds_text
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:

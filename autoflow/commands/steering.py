@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +21,17 @@ from autoflow.commands.reading import (
     check_length,
     check_span,
     definitions_of,
-    facts_of,
     record,
     triggers_of,
     unknown_workflow,
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
-from autoflow.decision import (
-    WHAT_TO_DO,
-    Facts,
-    available_for,
-    calendar,
-    changed_inputs,
-    changed_notebooks,
-    explain,
-    misfit,
-    span,
-    why_no_data,
-)
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunHistory, RunReader
+from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.notebooks import executed_with
+from autoflow.overview import Facts, calendar, explain, span
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -86,12 +75,11 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
             return _again(definitions, reader, options.runs)
         triggers_of(definitions, options.workflow)
         recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
-        now = utc_now()
-        listed = span(Facts(definitions, reader.listed_dates(), RunHistory(), now)) or recorded
+        listed = span(definitions, reader.listed_dates()) or recorded
         first = options.first or min(recorded[0], listed[0])
         last = options.last or max(recorded[1], listed[1])
         check_length(first, last)
-        facts = facts_of(definitions, reader, now, first, last)
+        facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (first, last))
     runs, rows = [], []
     for row in calendar(facts, first, last, options.workflow):
         for days, state in enumerate(row.states):
@@ -133,10 +121,8 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
     with record(settings, missing_is_empty=True) as reader:
-        facts = facts_of(definitions, reader, utc_now(), options.first, options.last)
-        facts = replace(facts, listed=listed_dates(reader))
+        facts = Facts.read(definitions, reader, listed_dates(reader), utc_now(), (options.first, options.last))
     for trigger in triggers:
-        available = available_for(facts, trigger)
         for days in range((options.last - options.first).days + 1):
             date = options.first + dt.timedelta(days=days)
             answer = explain(facts, trigger, date)
@@ -151,8 +137,8 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
                 left_out.append(f"{where}: {answer.state}: {answer.reason}")
             elif answer.key is None or answer.skip is not None:
                 left_out.append(f"{where}: {answer.reason}")
-            elif date not in available or answer.missing:
-                left_out.append(f"{where}: {why_no_data(facts, answer, available)}")
+            elif answer.no_data:
+                left_out.append(f"{where}: {answer.no_data}")
             else:
                 excluded += answer.state is RunState.EXCLUDED
                 run = build_run(definitions.workflows[options.workflow], trigger, date)
@@ -241,7 +227,7 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings, missing_is_empty=True) as reader:
-        facts = facts_of(definitions, reader, utc_now(), options.first, last)
+        facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (options.first, last))
     dates, rows, left_out = [], [], []
     skipped = {each.reference_date for each in facts.run_history.skips.skips if each.workflow == options.workflow}
     for days in range((last - options.first).days + 1):

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoflow.clock import utc_now
-from autoflow.commands.reading import definitions_of, facts_of, record, triggers_of
+from autoflow.commands.reading import definitions_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
-from autoflow.decision import Explanation, explain, list_age, moment, spans
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
+from autoflow.overview import Explanation, Facts, explain, list_age
 from autoflow.runs import AttemptState, RunState
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text, seconds_text
+from autoflow.wording import moment, parameters_text, seconds_text, spans
 
 WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.FAILED}
 """States of which it may matter what else is in progress, and how old the list of dates is."""
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     triggers = triggers_of(definitions, options.workflow)
     with record(settings) as reader:
         now = utc_now()
-        facts = facts_of(definitions, reader, now, options.date, options.date)
+        facts = Facts.read(definitions, reader, reader.listed_dates(), now, (options.date, options.date))
         answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
             print_json([_as_json(answer, reader) for answer in answers])

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.files import sync
-from autoflow.runs import BY_DATE, MANIFEST
+from autoflow.naming import BY_DATE, MANIFEST
 from autoflow.threads import to_end
 from autoflow.wording import own_parameters
 

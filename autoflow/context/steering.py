@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from autoflow.decision import WHAT_TO_DO, changed_notebooks, misfit
 from autoflow.definitions import Definitions, Workflow
-from autoflow.model import Attempt, RecordedAttempt, RunStore, Skip
+from autoflow.fitting import WHAT_TO_DO, changed_notebooks, misfit
+from autoflow.history import Skip
+from autoflow.model import Attempt, RecordedAttempt, RunStore
 from autoflow.runs import Run, parameters_hash, recorded_run
 from autoflow.wording import counted
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 
 from autoflow.definitions import Retries
-from autoflow.model import Failures, Request, Skip
+from autoflow.history import Failures, Request, Skip
 
 
 def is_given_up(retries: Retries, failures: Failures) -> bool:

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, ListedDates
-from autoflow.decision.fitting import misfit
+from autoflow.dates import Days
+from autoflow.decision.counted import CountedDays
+from autoflow.decision.order import Order, days_of_runs, skipped_days
 from autoflow.decision.verdict import Verdict, judge, judge_failures
-from autoflow.definitions import Definitions, Trigger
-from autoflow.model import RunHistory
+from autoflow.definitions import Definitions
+from autoflow.fitting import misfit
+from autoflow.history import RunHistory
 from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
-from autoflow.schedule import reference_days
 
 
 @dataclass(frozen=True)
@@ -52,62 +53,32 @@ class _Found:
             self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
 
 
-@dataclass(frozen=True)
-class CountedDays:
-    """Days of each trigger that it is for, and that count."""
+def undone_days(
+    definitions: Definitions,
+    days: CountedDays,
+    unsettled: Sequence[Days],
+    running: Mapping[RunKey, dt.date],
+    run_history: RunHistory,
+) -> CountedDays:
+    """Leave the days that are not settled, and let runs wait that have to wait for others.
 
-    ready: Sequence[Days]
-    """Those whose stencil is complete."""
-    waiting: Sequence[Days]
-    """The others."""
-
-    @property
-    def all(self) -> list[Days]:
-        return [one | other for one, other in zip(self.ready, self.waiting, strict=True)]
-
-    def without(self, held: Sequence[Days]) -> CountedDays:
-        """Let some of the days that are ready wait."""
-        return CountedDays(
-            [one - those for one, those in zip(self.ready, held, strict=True)],
-            [one | (those & ready) for one, ready, those in zip(self.waiting, self.ready, held, strict=True)],
-        )
-
-    def among(self, days: Sequence[Days]) -> CountedDays:
-        """Leave those that are among some days."""
-        return CountedDays(
-            [one & those for one, those in zip(self.ready, days, strict=True)],
-            [one & those for one, those in zip(self.waiting, days, strict=True)],
-        )
-
-
-def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> CountedDays:
-    """Find, for each trigger, the dates that it is for and that count."""
-    ready, waiting = ready_days(definitions, listed, now), []
-    for (trigger, available), days in zip(_counting(definitions, listed, now), ready, strict=True):
-        # with an absolute date in it, a stencil may hold no day for some reference dates: there are no runs for these
-        possible = available.days & trigger.date_stencil.complete(EVERY_DAY)
-        waiting.append(reference_days(trigger, possible) - days)
-    return CountedDays(ready, waiting)
-
-
-def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
-    """Find, for each trigger, the dates that it is for, that count, and whose stencil is complete."""
-    return [
-        reference_days(trigger, available.complete(trigger.date_stencil))
-        for trigger, available in _counting(definitions, listed, now)
-    ]
-
-
-def _counting(
-    definitions: Definitions, listed: ListedDates, now: dt.datetime
-) -> Iterator[tuple[Trigger, AvailableDates]]:
-    """Yield each trigger with the dates that count for it."""
-    available: dict[DataRule, AvailableDates] = {}
-    for trigger in definitions.triggers:
-        rule = definitions.data_rule(trigger)
-        if rule not in available:
-            available[rule] = listed.available(rule, now)
-        yield trigger, available[rule]
+    Parameters
+    ----------
+    days
+        All that count.
+    unsettled
+        Those of them whose runs have neither succeeded nor are in progress.
+    running
+        Runs in progress, with their reference dates: they have not succeeded, and others wait for them.
+    """
+    left = days.among(unsettled)
+    if not definitions.has_order:
+        return left
+    in_progress = days_of_runs(definitions, running)
+    undone = [some | (ready & runs) for some, ready, runs in zip(left.ready, days.ready, in_progress, strict=True)]
+    return left.without(
+        Order(days.ready, undone, skipped_days(definitions, days.ready, run_history)).all_held(definitions)
+    )
 
 
 def decide(
@@ -171,6 +142,14 @@ def asked_runs(
         else:
             found.add(recorded_run(workflow, request.parameters, key[1]), verdict)
     return Decision(tuple(found.due.values()), found.retry_at, tuple(found.given_up.values()), tuple(misfits))
+
+
+def decide_requested(
+    definitions: Definitions, waiting: Sequence[Run], run_history: RunHistory, now: dt.datetime
+) -> Decision:
+    """Decide without dates what was requested, which goes first, and what is still due of the runs that wait."""
+    asked = asked_runs(definitions, run_history, now)
+    return replace(asked, due=(*asked.due, *still_due(waiting, run_history)))
 
 
 def still_due(runs: Sequence[Run], run_history: RunHistory) -> list[Run]:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
+from typing import Self
 
 from autoflow.dates import EVERY_DAY, AvailableDates, Days, EmptyIntervalError, ListedDates
-from autoflow.decision.due import ready_days
+from autoflow.decision.attempts import is_skipped
+from autoflow.decision.counted import ready_days
 from autoflow.definitions import Definitions, Need, Trigger
-from autoflow.model import RunHistory, Skips
+from autoflow.history import RunHistory
 from autoflow.runs import RunKey, RunState, key_maker
 
 
@@ -22,12 +24,26 @@ from autoflow.runs import RunKey, RunState, key_maker
 class Order:
     """How far the runs of each trigger are, as far as others wait for them; each with the days of all triggers."""
 
-    ready: Sequence[Days]
+    ready: Sequence[Days] = ()
     """Days that data are there for."""
-    undone: Sequence[Days]
+    undone: Sequence[Days] = ()
     """Those of them whose runs have not succeeded."""
-    skipped: Sequence[Days]
+    skipped: Sequence[Days] = ()
     """Those of them that are skipped."""
+
+    @classmethod
+    def read(
+        cls, definitions: Definitions, listed: ListedDates, now: dt.datetime, read: Callable[[], RunHistory]
+    ) -> Self:
+        """Find how far the runs are from the whole of a record, which is read where some runs wait for others."""
+        if not definitions.has_order:
+            return cls()
+        run_history, ready = read(), ready_days(definitions, listed, now)
+        undone = [
+            Days.of(day for day, key in _keys(trigger, days) if not _has_succeeded(run_history, key))
+            for trigger, days in zip(definitions.triggers, ready, strict=True)
+        ]
+        return cls(ready, undone, skipped_days(definitions, ready, run_history))
 
     def held(self, definitions: Definitions, number: int) -> Days:
         """Find the days of a trigger, by its place in the file, whose runs wait for other runs."""
@@ -72,35 +88,19 @@ def _of_need(definitions: Definitions, need: Need, days: Sequence[Days]) -> Days
     return reduce(or_, theirs, Days())
 
 
-NO_ORDER = Order((), (), ())
-
-
-def has_order(definitions: Definitions) -> bool:
-    """Whether any run waits for another."""
-    return any(trigger.after or trigger.needs for trigger in definitions.triggers)
-
-
-def order_of(definitions: Definitions, listed: ListedDates, now: dt.datetime, read: Callable[[], RunHistory]) -> Order:
-    """Find how far the runs of each trigger are, from the whole of a record, which is read where it is needed."""
-    if not has_order(definitions):
-        return NO_ORDER
-    run_history, ready = read(), ready_days(definitions, listed, now)
-    undone = [
-        Days.of(day for day, key in _keys(trigger, days) if not _has_succeeded(run_history, key))
-        for trigger, days in zip(definitions.triggers, ready, strict=True)
-    ]
-    return Order(ready, undone, skipped_days(definitions, ready, run_history.skips))
-
-
-def skipped_days(definitions: Definitions, ready: Sequence[Days], skips: Skips) -> list[Days]:
-    """Find the days of each trigger that are skipped."""
+def skipped_days(definitions: Definitions, ready: Sequence[Days], run_history: RunHistory) -> list[Days]:
+    """Find the days of each trigger that are skipped; what was requested after it was skipped is not."""
     found = []
     for trigger, days in zip(definitions.triggers, ready, strict=True):
-        wanted = (skip.reference_date for skip in skips.skips if skip.workflow == trigger.workflow_name)
+        wanted = (skip.reference_date for skip in run_history.skips.skips if skip.workflow == trigger.workflow_name)
         among = days & Days.of(date.toordinal() for date in wanted)
-        keys = _keys(trigger, among)
-        found.append(Days.of(day for day, key in keys if skips.of(key, dt.date.fromordinal(day)) is not None))
+        found.append(Days.of(day for day, key in _keys(trigger, among) if _is_skipped(run_history, key, day)))
     return found
+
+
+def _is_skipped(run_history: RunHistory, key: RunKey, day: int) -> bool:
+    skip = run_history.skips.of(key, dt.date.fromordinal(day))
+    return skip is not None and is_skipped(skip, run_history.requests.get(key))
 
 
 def days_of_runs(definitions: Definitions, runs: Mapping[RunKey, dt.date]) -> list[Days]:

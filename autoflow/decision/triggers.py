@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from autoflow.dates import EmptyIntervalError
 from autoflow.definitions import Definitions, Trigger
 from autoflow.runs import RunKey, key_maker
-from autoflow.schedule import why_excluded
 
 
 def triggers_by_run(definitions: Definitions) -> Callable[[RunKey, dt.date], Iterator[Trigger]]:
@@ -26,12 +25,6 @@ def triggers_by_run(definitions: Definitions) -> Callable[[RunKey, dt.date], Ite
                 yield trigger
 
     return triggers_of
-
-
-def wanted_runs(definitions: Definitions) -> Callable[[RunKey, dt.date], bool]:
-    """Make the function that says whether a trigger wants a run, whatever data there are."""
-    triggers_of = triggers_by_run(definitions)
-    return lambda key, date: any(why_excluded(trigger, date) is None for trigger in triggers_of(key, date))
 
 
 def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from autoflow.decision.attempts import is_asked_for, is_given_up, is_skipped, next_try
 from autoflow.definitions import Retries
-from autoflow.model import Failures, RunHistory
+from autoflow.history import Failures, RunHistory
 from autoflow.runs import AttemptState, RunKey, RunState
 
 LIVE = {AttemptState.SUCCEEDED.value: RunState.SUCCEEDED, AttemptState.RUNNING.value: RunState.RUNNING}

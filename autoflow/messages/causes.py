@@ -16,11 +16,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import Verdict, judge, moment, spans, wanted_runs
+from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
-from autoflow.model import FailedRun, KnownCause, Message, RunHistory
+from autoflow.history import RunHistory
+from autoflow.model import FailedRun, KnownCause, Message
 from autoflow.runs import RunState, key_maker
-from autoflow.wording import counted, length_text
+from autoflow.schedule import why_excluded
+from autoflow.wording import counted, length_text, moment, spans
 
 GATHER = dt.timedelta(minutes=5)
 """How long failures of a tick in progress are gathered before people are told; at its end they are at once."""
@@ -85,13 +87,19 @@ class CauseChanges:
 
 def current(snapshot: Snapshot) -> list[FailedRun]:
     """Leave out failed runs that nothing asks for any more, and those that are skipped."""
-    is_wanted, workflows = wanted_runs(snapshot.definitions), snapshot.definitions.workflows
+    triggers_of, workflows = triggers_by_run(snapshot.definitions), snapshot.definitions.workflows
+
+    def is_wanted(run: FailedRun) -> bool:
+        """Say whether a trigger wants it, whatever data there are."""
+        date = run.reference_date
+        return any(why_excluded(trigger, date) is None for trigger in triggers_of(run.key, date))
+
     return [
         run
         for run in snapshot.failing
         if run.workflow in workflows
         and _verdict(snapshot, run).state is not RunState.SKIPPED
-        and (run.key in snapshot.run_history.requests or is_wanted(run.key, run.reference_date))
+        and (run.key in snapshot.run_history.requests or is_wanted(run))
     ]
 
 

@@ -23,11 +23,12 @@ from typing import Self
 from autoflow.channels import SEND_TIMEOUT, channels_of, secret_of
 from autoflow.context import Context
 from autoflow.dates import Days
-from autoflow.decision import ready_days
+from autoflow.decision import counted_days
 from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, CauseChanges, Snapshot, news, next_late, not_done
-from autoflow.model import HEARTBEAT, KnownCause, Message, Queued, joined, open_for_reading, signed, tidy
+from autoflow.messages.content import HEARTBEAT, joined, signed, tidy
+from autoflow.model import KnownCause, Message, Queued, open_for_reading
 from autoflow.redaction import Redactor
 from autoflow.settings import Settings, current_secrets
 from autoflow.threads import to_end
@@ -213,8 +214,8 @@ class Messenger:
         if limit is None:
             return []
         then, context = now - dt.timedelta(seconds=limit), self._context
-        ready = ready_days(definitions, context.store.read.listed_dates().as_of(then), then)
-        return await context.ledger.unsettled(definitions, ready)
+        days = counted_days(definitions, context.store.read.listed_dates().as_of(then), then)
+        return await context.ledger.unsettled(definitions, days.ready)
 
     def _finished(self, messages: Sequence[Message]) -> list[Message]:
         several = [joined(messages)] if len(messages) > MOST_AT_ONCE else messages

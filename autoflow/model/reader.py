@@ -9,98 +9,26 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from autoflow.dates import ListedDates
 from autoflow.errors import StoreError
+from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
 from autoflow.model.retention import NotebookFiles
+from autoflow.model.tables import OldRow, TakenOver, count_rows
+from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
-from autoflow.runs import OUTPUT_SUFFIXES, AttemptState, Failure, RunKey
+from autoflow.runs import AttemptState, Failure, RunKey
 from autoflow.settings import Places
 from autoflow.wording import own_parameters
 
 RECENT_SUCCESSES = 20
 """How many of a workflow's successes an expected duration is taken from."""
-
-
-@dataclass(frozen=True)
-class Failures:
-    """The failed attempts at one run that count."""
-
-    attempts: int
-    last: dt.datetime
-
-
-class LastState(NamedTuple):
-    """A run with an attempt that counts, and the state of the newest of these; there may be very many."""
-
-    run: int
-    state: str
-
-
-@dataclass(frozen=True)
-class Request:
-    """A requested run: it is due whatever the triggers say."""
-
-    workflow: str
-    parameters_hash: str
-    reference_date: dt.date
-    parameters: Mapping[str, Any]
-    asked: dt.datetime
-    repairs: int | None = None
-    """The number of the attempt whose executed notebooks the next attempt is to use again."""
-
-    @property
-    def key(self) -> RunKey:
-        return self.workflow, self.parameters_hash
-
-
-@dataclass(frozen=True)
-class Skip:
-    """A date that a workflow is not to be run for."""
-
-    workflow: str
-    reference_date: dt.date
-    parameters_hash: str
-    """The one run that is meant; empty for all of that date."""
-    reason: str
-    since: dt.datetime
-
-
-@dataclass(frozen=True)
-class Skips:
-    """All that is not to be run."""
-
-    skips: tuple[Skip, ...] = ()
-    _by_place: Mapping[tuple[str, dt.date, str], Skip] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        by_place = {(skip.workflow, skip.reference_date, skip.parameters_hash): skip for skip in self.skips}
-        object.__setattr__(self, "_by_place", by_place)
-
-    def of(self, key: RunKey, reference_date: dt.date) -> Skip | None:
-        """Find what keeps a run from being made; None when nothing does."""
-        if not self._by_place:
-            return None
-        workflow, parameters_hash = key
-        return self._by_place.get((workflow, reference_date, "")) or self._by_place.get(
-            (workflow, reference_date, parameters_hash)
-        )
-
-
-@dataclass(frozen=True)
-class RunHistory:
-    """What the record says of runs, as far as it decides what is to become of them."""
-
-    latest: Mapping[RunKey, LastState] = field(default_factory=dict)
-    failed: Mapping[RunKey, Failures] = field(default_factory=dict)
-    requests: Mapping[RunKey, Request] = field(default_factory=dict)
-    skips: Skips = field(default_factory=Skips)
 
 
 @dataclass(frozen=True)
@@ -212,6 +140,10 @@ class RunReader:
 
     def close(self) -> None:
         self._connection.close()
+
+    def count_rows(self, rows: Iterable[OldRow]) -> TakenOver:
+        """Say what would be taken over of rows of the predecessor's."""
+        return count_rows(self._connection, rows)
 
     def history(self) -> RunHistory:
         """Read what decides, beside the dates and what is settled, whether runs are due."""
@@ -489,6 +421,11 @@ class RunReader:
             conditions.append(f"id IN ({', '.join('?' * len(ids))})")
             values += ids
         return self._attempts(f"({') AND ('.join(conditions)}) ORDER BY id DESC LIMIT ?", *values, limit or -1)
+
+    def running(self) -> dict[RunKey, dt.date]:
+        """Return the keys and the reference dates of the runs in progress."""
+        attempts = self.attempts(states=[AttemptState.RUNNING])
+        return {attempt.key: attempt.reference_date for attempt in attempts if attempt.reference_date is not None}
 
     def attempt(self, run: int, number: int | None = None) -> RecordedAttempt | None:
         """Read one attempt at a run, the newest where no number is given; None when there is none."""

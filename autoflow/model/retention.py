@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from autoflow.definitions import Keep, Workflow
-from autoflow.runs import BY_DATE
+from autoflow.naming import BY_DATE
 from autoflow.values import Amount
 from autoflow.wording import counted
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from autoflow.dates import ListedDates
 from autoflow.errors import StoreError, is_not_mounted, may_pass
+from autoflow.history import Skip
 from autoflow.model.messages import Message
-from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, Skip, open_read_only
+from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded_times import set_right
 from autoflow.model.retention import NotebookFiles, Removal
@@ -31,8 +32,9 @@ from autoflow.model.tables import (
     transaction,
     up_to_date_copy,
 )
+from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
-from autoflow.runs import OUTPUT_SUFFIXES, AttemptState, Failure, Run, RunKey
+from autoflow.runs import AttemptState, Failure, Run, RunKey
 from autoflow.settings import Places
 
 logger = logging.getLogger(__name__)

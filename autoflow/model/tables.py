@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from autoflow.errors import StoreError, may_pass
 from autoflow.files import sync
@@ -24,7 +25,6 @@ APPLICATION_ID = 0x4146_4C57
 """Marks a sqlite file as AutoFlow's."""
 
 PREDECESSORS_TABLE = "workflow_runs"
-PREDECESSORS_COLUMNS = frozenset({"workflow_name", "parameters_hash", "state", "timestamp"})
 
 
 @contextmanager
@@ -363,7 +363,7 @@ def _has_other_tables(connection: sqlite3.Connection) -> bool:
     if tables - {PREDECESSORS_TABLE}:
         return True
     columns = {row[1] for row in connection.execute(f"PRAGMA table_info({PREDECESSORS_TABLE})")}
-    return bool(tables) and not columns >= PREDECESSORS_COLUMNS
+    return bool(tables) and not columns >= set(OldRow._fields)
 
 
 def keep_copy(connection: sqlite3.Connection, path: Path) -> None:
@@ -398,6 +398,16 @@ def keep_copy(connection: sqlite3.Connection, path: Path) -> None:
             passing=may_pass(error),
         ) from error
     logger.warning("%s: migrating from schema %d; a copy is kept as %s", path, version, copy.name)
+
+
+class OldRow(NamedTuple):
+    """A row of the predecessor's table."""
+
+    workflow_name: str | None
+    parameters_hash: str | None
+    state: str | None
+    timestamp: str | None
+    """In UTC, without a zone."""
 
 
 @dataclass(frozen=True)
@@ -467,10 +477,6 @@ def up_to_date_copy(connection: sqlite3.Connection, path: Path, places: Places) 
     connection.close()
     bring_up_to_date(copy, path, places)
     return copy
-
-
-OldRow = tuple[str | None, str | None, str | None, str | None]
-"""Workflow, hash of parameters, state and time (UTC, without a zone) of a row of the predecessor's."""
 
 
 def count_rows(connection: sqlite3.Connection, rows: Iterable[OldRow]) -> TakenOver:

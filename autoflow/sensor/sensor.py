@@ -14,29 +14,16 @@ from operator import or_
 
 from autoflow.context import Context, recorded
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import (
-    WHAT_TO_DO,
-    CountedDays,
-    Decision,
-    Order,
-    asked_runs,
-    counted_days,
-    days_of_runs,
-    decide,
-    has_order,
-    moment,
-    skipped_days,
-    still_due,
-)
+from autoflow.decision import Decision, counted_days, decide, decide_requested, undone_days
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
+from autoflow.fitting import WHAT_TO_DO
 from autoflow.jobs import Jobs
-from autoflow.model import RunHistory
 from autoflow.runs import AttemptState, Run
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.settings import Settings, Token, read_token
 from autoflow.threads import to_end
-from autoflow.wording import counted
+from autoflow.wording import counted, moment
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
@@ -82,8 +69,9 @@ async def _decide(context: Context, definitions: Definitions, listed: ListedDate
     days = counted_days(definitions, listed, context.now())
     for patience in reversed(range(ROUNDS)):
         unsettled = await context.ledger.unsettled(definitions, days.all)
-        run_history, changes = context.store.read.history(), context.store.changes
-        undone = _without_held(context, definitions, days, days.among(unsettled), run_history)
+        read, changes = context.store.read, context.store.changes
+        run_history, running = read.history(), read.running() if definitions.has_order else {}
+        undone = undone_days(definitions, days, unsettled, running, run_history)
         decision_made = partial(decide, definitions, undone, run_history, context.now(), patient=patient)
         if not patience or sum(map(len, unsettled)) <= FEW:
             break
@@ -97,27 +85,13 @@ def _again(
     context: Context, definitions: Definitions, listed: ListedDates
 ) -> Callable[[], Awaitable[Sequence[Run]]] | None:
     """Make the function that finds what is due once more when a run has succeeded that others may wait for."""
-    if not has_order(definitions):
+    if not definitions.has_order:
         return None
 
     async def due() -> Sequence[Run]:
         return (await _decide(context, definitions, listed, patient=True)).due
 
     return due
-
-
-def _without_held(
-    context: Context, definitions: Definitions, days: CountedDays, unsettled: CountedDays, run_history: RunHistory
-) -> CountedDays:
-    """Let runs wait that have to wait for others: one in progress has not succeeded."""
-    if not has_order(definitions):
-        return unsettled
-    attempts = context.store.read.attempts(states=[AttemptState.RUNNING])
-    running = {attempt.key: attempt.reference_date for attempt in attempts if attempt.reference_date is not None}
-    in_progress = days_of_runs(definitions, running)
-    undone = [left | (ready & runs) for left, ready, runs in zip(unsettled.ready, days.ready, in_progress, strict=True)]
-    order = Order(days.ready, undone, skipped_days(definitions, days.ready, run_history.skips))
-    return unsettled.without(order.all_held(definitions))
 
 
 def tell_of_given_up(context: Context, decision: Decision) -> None:
@@ -232,11 +206,8 @@ def warn_of_types(
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
     """Put requested runs first, and leave out skipped ones, without a poll."""
-    run_history = context.store.read.history()
-    asked = asked_runs(definitions, run_history, context.now())
-    kept = still_due(executor.waiting, run_history)
-    tell_of_misfits(context, asked)
-    times = [time for time in (asked.retry_at, executor.retry_at) if time is not None]
+    decision = decide_requested(definitions, executor.waiting, context.store.read.history(), context.now())
+    tell_of_misfits(context, decision)
+    times = [time for time in (decision.retry_at, executor.retry_at) if time is not None]
     listed, again_at = context.store.read.listed_dates(), min(times, default=None)
-    work = Work(definitions, (*asked.due, *kept), listed, again_at, _again(context, definitions, listed))
-    executor.take_up(work)
+    executor.take_up(Work(definitions, decision.due, listed, again_at, _again(context, definitions, listed)))

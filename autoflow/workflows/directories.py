@@ -15,8 +15,9 @@ from pathlib import Path, PurePath
 from autoflow.context import Context
 from autoflow.definitions import Notebook
 from autoflow.files import file_hash
+from autoflow.naming import run_place, shared_name
 from autoflow.notebooks import TokenScan
-from autoflow.runs import Run, run_place, shared_name
+from autoflow.runs import Run
 from autoflow.settings import Token
 from autoflow.shared_data import (
     Changes,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from autoflow.context import Context
 from autoflow.definitions import Definitions, Workflow
-from autoflow.runs import run_places, shared_name_of
+from autoflow.naming import run_places, shared_name_of
 from autoflow.shared_data import SharedFile
 from autoflow.threads import to_end
 from autoflow.values import Amount

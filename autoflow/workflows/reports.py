@@ -20,9 +20,10 @@ from autoflow.context import Context
 from autoflow.definitions import Notebook, Sheet, Workflow
 from autoflow.languages import DEFAULT
 from autoflow.model import Attempt
+from autoflow.naming import MANIFEST
 from autoflow.notices import Notice
 from autoflow.parser import PLACE, filled, human, value_text
-from autoflow.runs import MANIFEST, Failure, Run
+from autoflow.runs import Failure, Run
 from autoflow.settings import Token
 from autoflow.wording import own_parameters
 

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.context import Context, Written, recorded
-from autoflow.decision import changed_inputs
 from autoflow.definitions import Notebook
 from autoflow.errors import OutputsLostError
 from autoflow.files import file_hash
+from autoflow.fitting import changed_inputs
 from autoflow.jobs import Reply
 from autoflow.model import Attempt, RecordedNotebook
+from autoflow.naming import dated_names, latest_stems, output_stem
 from autoflow.notebooks import executed_with, record_cause, refuse_leak
 from autoflow.progress import Task
 from autoflow.redaction import Redactor
-from autoflow.runs import AttemptState, Failure, Run, dated_names, latest_stems, output_stem
+from autoflow.runs import AttemptState, Failure, Run
 from autoflow.settings import Token
 from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end

@@ -29,7 +29,7 @@ from autoflow.definitions import Keep, Notebook, Trigger, Workflow
 from autoflow.model.retention import Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
-from autoflow.runs.naming import OUTPUT_SUFFIXES
+from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.settings.places import Places
 from autoflow.values import Amount

@@ -18,7 +18,7 @@ from autoflow.context.ledger import Ledger
 from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import listed_at
-from autoflow.decision.due import ready_days
+from autoflow.decision.counted import ready_days
 from autoflow.definitions import Definitions, Notebook, Trigger, Workflow
 from autoflow.model.store import RunStore
 from autoflow.runs.runs import AttemptState, build_run

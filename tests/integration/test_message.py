@@ -16,7 +16,8 @@ import pytest
 
 from autoflow.child import message as sending
 from autoflow.child.message import NotSentError, work
-from autoflow.model.messages import Message, tidy
+from autoflow.messages.content import tidy
+from autoflow.model.messages import Message
 from tests.receivers import Hook, MailServer, make_certificate, silent_server
 
 # aiosmtpd warns of a server that takes passwords in the clear, which some of these have to be

@@ -29,14 +29,15 @@ from autoflow.app import open_context
 from autoflow.child.page.run_page import why_page
 from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import SIGNS, status_page
-from autoflow.commands.reading import facts_of
 from autoflow.context.context import Context
 from autoflow.dates.date_stencil import EmptyIntervalError
-from autoflow.decision.overview import Explanation, calendar, explain
 from autoflow.definitions import Definitions
+from autoflow.history import Skip
 from autoflow.messages.causes import Snapshot, current, given_up
-from autoflow.model.reader import RunReader, Skip
+from autoflow.model.reader import RunReader
 from autoflow.model.store import RunStore
+from autoflow.overview.explanation import Explanation, explain
+from autoflow.overview.states import Facts, calendar
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, RunState, build_run
@@ -116,7 +117,7 @@ class World:
 
     def answers(self) -> dict[tuple[int, dt.date], Explanation]:
         """Explain each date of each trigger."""
-        facts = facts_of(self.definitions, self.read, self.now)
+        facts = Facts.read(self.definitions, self.read, self.read.listed_dates(), self.now)
         return {
             (number, day): explain(facts, trigger, day)
             for number, trigger in enumerate(self.definitions.triggers)
@@ -283,6 +284,6 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
             (said,) = page(why_page, date=f"{day}", trigger=f"{number}")["answers"]
             answer = answers[number, day]
             assert (said["state"], said["reason"]) == (answer.state.value, answer.reason)
-    rows = calendar(facts_of(made.definitions, made.read, made.now), DAYS[0], DAYS[-1])
+    rows = calendar(Facts.read(made.definitions, made.read, made.read.listed_dates(), made.now), DAYS[0], DAYS[-1])
     runs = {(number, day): run for number, row in enumerate(rows) for day, run in zip(DAYS, row.runs, strict=True)}
     assert runs == {place: answer.run for place, answer in answers.items()}

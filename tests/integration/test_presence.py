@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from autoflow.errors import ExitCode, OutputsLostError, SettingsError
-from autoflow.model.presence import Presence
+from autoflow.system.presence import Presence
 from tests.clock import until
 from tests.conftest import Deployment
 

@@ -18,15 +18,18 @@ import pytest
 from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
 from autoflow.dates.listed_dates import DataRule, listed_at
-from autoflow.decision.due import Decision, asked_runs, due_runs, ready_days
-from autoflow.decision.fitting import changed_inputs
-from autoflow.decision.overview import Facts, RunState, explain
+from autoflow.decision.counted import ready_days
+from autoflow.decision.due import Decision, asked_runs, due_runs
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.fitting import changed_inputs
+from autoflow.history import Skip
 from autoflow.model.messages import Message
-from autoflow.model.reader import KnownCause, Silence, Skip
+from autoflow.model.reader import KnownCause, Silence
 from autoflow.model.recorded_times import TIMES
 from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.overview.explanation import explain
+from autoflow.overview.states import Facts, RunState
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.settings.places import Places
 

@@ -17,9 +17,10 @@ from unittest.mock import patch
 from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
 from autoflow.dates.listed_dates import ListedDates
-from autoflow.decision import attempts, overview, verdict
+from autoflow.decision import attempts, order, verdict
 from autoflow.model import retention, store
 from autoflow.model.store import RunStore
+from autoflow.overview import explanation
 from autoflow.sensor import sensor
 from autoflow.workflows.slots import Slots
 
@@ -31,7 +32,7 @@ def _everywhere(name: str, value: Any) -> Mutation:
 
     @contextmanager
     def mutated() -> Iterator[None]:
-        places = [module for module in (attempts, overview, verdict) if hasattr(module, name)]
+        places = [module for module in (attempts, order, verdict, explanation) if hasattr(module, name)]
         patches = [patch.object(module, name, value) for module in places]
         for each in patches:
             each.start()

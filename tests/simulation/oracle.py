@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoflow.context.context import Context
 from autoflow.model.reader import RecordedAttempt
-from autoflow.runs.naming import MANIFEST
+from autoflow.naming import MANIFEST
 from autoflow.runs.runs import AttemptState
 from tests.simulation.world import DAY
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from autoflow.child.page.shared import NotFoundError, PageRequest
 from autoflow.child.page.status_page import CLASSES, SIGNS, workflow_link
-from autoflow.decision import explain, spans
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.wording import parameters_text, seconds_text, shown
+from autoflow.overview import explain
+from autoflow.wording import parameters_text, seconds_text, shown, spans
 
 MOST_ATTEMPTS = 50
 
@@ -70,7 +70,7 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         date = dt.date.fromisoformat(page.request["date"])
     except ValueError:
         raise NotFoundError("No date given; expected one such as 2016-01-01.") from None
-    facts = page.facts(date, date)
+    facts = page.facts((date, date))
     answers = []
     for trigger in _triggers(page):
         answer = explain(facts, trigger, date)

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from autoflow.decision import Facts, order_of
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
+from autoflow.overview import Facts
 from autoflow.wording import printable
 
 TEMPLATES = Path(__file__).parent / "html"
@@ -74,11 +74,9 @@ class PageRequest:
     now: dt.datetime
     links: Links
 
-    def facts(self, first: dt.date | None = None, last: dt.date | None = None) -> Facts:
-        """Read what decides the states of a span of dates."""
-        listed = self.reader.listed_dates()
-        order = order_of(self.definitions, listed, self.now, self.reader.run_history)
-        return Facts(self.definitions, listed, self.reader.run_history(first, last), self.now, order)
+    def facts(self, span: tuple[dt.date, dt.date] | None = None) -> Facts:
+        """Read what decides the states of a span of dates, or of all dates."""
+        return Facts.read(self.definitions, self.reader, self.reader.listed_dates(), self.now, span)
 
 
 @cache

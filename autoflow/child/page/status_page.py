@@ -16,9 +16,10 @@ from urllib.parse import quote
 
 from autoflow.child.page.shared import Links, PageRequest, short
 from autoflow.dates import days_before
-from autoflow.decision import SIGNS as PLAIN_SIGNS
-from autoflow.decision import Facts, Row, calendar, explain, list_age, span, triggers_by_run
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunHistory
+from autoflow.decision import triggers_by_run
+from autoflow.model import RecordedAttempt, RecordedNotebook
+from autoflow.overview import SIGNS as PLAIN_SIGNS
+from autoflow.overview import Facts, Row, calendar, explain, list_age, span
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
 
@@ -62,8 +63,8 @@ class Months:
 def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template, and what is in it."""
     request, reader = page.request, page.reader
-    whole = span(Facts(page.definitions, reader.listed_dates(), RunHistory(), page.now))
-    facts = page.facts(*whole) if whole else page.facts()
+    whole = span(page.definitions, reader.listed_dates())
+    facts = page.facts(whole)
     rows = list(calendar(facts, *whole)) if whole else []
     # of dates before those that are shown, only this count remains
     totals = Counter(state for row in rows for state in row.states)

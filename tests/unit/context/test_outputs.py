@@ -16,7 +16,7 @@ import pytest
 
 from autoflow.context.outputs import Outputs
 from autoflow.definitions import Trigger, Workflow
-from autoflow.runs.naming import dated_names, latest_stems
+from autoflow.naming import dated_names, latest_stems
 from autoflow.runs.runs import build_run
 
 

@@ -11,8 +11,12 @@ from dataclasses import replace
 import pytest
 
 from autoflow.dates import DateStencil, Days
+from autoflow.decision.counted import CountedDays
+from autoflow.decision.due import undone_days
 from autoflow.decision.order import Order
 from autoflow.definitions import Definitions, Need, Trigger, Workflow
+from autoflow.history import Request, RunHistory, Skip, Skips
+from autoflow.runs.runs import build_run
 
 A, B = Workflow("a", notebooks=()), Workflow("b", notebooks=())
 NONE = Days()
@@ -90,3 +94,15 @@ def test_the_runs_that_are_waited_for_have_names() -> None:
     assert order.waits_for(definitions, 0, second) == []
     assert order.waits_for(definitions, 0, first) == [("b", dt.date.fromordinal(10))]
     assert order.waits_for(definitions, 1, first) == []
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(0, NONE), (2, days(3, 4))])
+def test_a_skipped_run_that_was_requested_afterwards_is_waited_for_again(asked: int, expected: Days) -> None:
+    trigger, skipped = Trigger("a", after="previous"), dt.datetime(2026, 11, 23, 1, tzinfo=dt.UTC)
+    definitions = Definitions({"a": A}, (trigger,), schedule=None)
+    counted, date = CountedDays([days(2, 3, 4)], [NONE]), dt.date.fromordinal(2)
+    run = build_run(A, trigger, date)
+    request = Request("a", run.parameters_hash, date, run.parameters, skipped.replace(hour=asked))
+    history = RunHistory(requests={run.key: request}, skips=Skips((Skip("a", date, "", "", skipped),)))
+    undone = undone_days(definitions, counted, counted.ready, {}, history)
+    assert undone.waiting == [expected | days(4)]

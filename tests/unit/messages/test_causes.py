@@ -13,8 +13,9 @@ from typing import Any
 from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import listed_at
 from autoflow.definitions import Definitions, Notebook, Notify, Retries, Trigger, Workflow
+from autoflow.history import Failures, RunHistory, Skip, Skips
 from autoflow.messages.causes import CauseChanges, Snapshot, news, next_late
-from autoflow.model.reader import FailedRun, Failures, KnownCause, RunHistory, Skip, Skips
+from autoflow.model.reader import FailedRun, KnownCause
 from autoflow.runs.runs import Failure, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

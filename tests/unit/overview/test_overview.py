@@ -16,23 +16,15 @@ from hypothesis import strategies as st
 
 from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.listed_dates import ListedDates, listed_at
-from autoflow.decision.due import ready_days
-from autoflow.decision.overview import (
-    DAY,
-    Facts,
-    RunState,
-    available_for,
-    calendar,
-    explain,
-    list_age,
-    moment,
-    span,
-    spans,
-)
-from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model.reader import Failures, LastState, Request, RunHistory, Silence, Skip, Skips
+from autoflow.decision.counted import ready_days
+from autoflow.definitions import Definitions, Need, Notebook, Retries, Trigger, Workflow
+from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
+from autoflow.model.reader import Silence
+from autoflow.overview.explanation import DAY, explain, list_age
+from autoflow.overview.states import Facts, RunState, calendar, span
 from autoflow.runs.runs import RunKey, build_run, key_maker
 from autoflow.schedule.cadence import why_excluded
+from autoflow.wording import moment, spans
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 LISTED = listed_at(
@@ -152,16 +144,16 @@ def test_a_stencil_that_holds_no_day_excludes_the_date_and_says_so() -> None:
 
 def test_the_span_begins_with_the_first_date_that_counts_for_anybody() -> None:
     given = facts()
-    assert span(given) == (day(2), day(6))
+    assert span(given.definitions, given.listed) == (day(2), day(6))
     anything = replace(given, definitions=replace(given.definitions, triggers=(TRIGGER, Trigger("w"))))
-    assert span(anything) == (day(1), day(6))
-    assert span(replace(given, listed=listed_at({}, NOW))) == (day(2), day(2))
+    assert span(anything.definitions, anything.listed) == (day(1), day(6))
+    assert span(given.definitions, listed_at({}, NOW)) == (day(2), day(2))
 
 
 def test_types_that_are_not_wanted_do_not_count() -> None:
     given = facts()
     calls = replace(given, definitions=replace(given.definitions, cdr_types=("calls",)))
-    assert day(6) not in available_for(calls, TRIGGER)
+    assert day(6) not in calls.available(TRIGGER)
     assert states_of(calls) == "xdd-w--"
 
 
@@ -231,7 +223,7 @@ def test_the_sensor_runs_what_is_said_to_be_due_and_nothing_else(
         dates = [first + dt.timedelta(days=number) for number in range(len(row.states))]
         due = [date.toordinal() for date, state in zip(dates, row.states, strict=True) if state is RunState.DUE]
         assert due == list(days)
-        available = available_for(given_now, row.trigger)
+        available = given_now.available(row.trigger)
         for date, state in zip(dates, row.states, strict=True):
             answer = explain(given_now, row.trigger, date)
             assert answer.state is state
@@ -285,7 +277,7 @@ def test_a_date_that_lacks_one_of_the_types_says_which() -> None:
         " 2016-01-03 is older than available dates, and may never arrive"
     )
     assert waiting.lacking == {day(3): ("sms",)}
-    assert span(given) == (day(2), day(5))
+    assert span(given.definitions, given.listed) == (day(2), day(5))
 
 
 def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> None:
@@ -327,3 +319,10 @@ def test_the_age_of_the_list_and_the_time_without_one_are_told() -> None:
         assert list_age(NOW - length, None, NOW)[0].endswith(words)
     # a clock that is behind
     assert list_age(NOW + dt.timedelta(hours=1), None, NOW)[0].endswith("just now")
+
+
+@pytest.mark.parametrize("waiting", [{"after": "previous"}, {"needs": (Need("w"),)}])
+def test_facts_without_the_order_of_runs_that_wait_for_others_are_refused(waiting: dict[str, Any]) -> None:
+    given = facts()
+    with pytest.raises(ValueError, match="their order is among the facts"):
+        replace(given, definitions=replace(given.definitions, triggers=(replace(TRIGGER, **waiting),)))

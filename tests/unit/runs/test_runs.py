@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autoflow.dates.date_stencil import DateStencil, EmptyIntervalError
 from autoflow.definitions import Notebook, Trigger, Workflow
-from autoflow.runs.naming import latest_stems, output_stem
+from autoflow.naming import latest_stems, output_stem
 from autoflow.runs.runs import RunKey, build_run, key_maker, keys_of_days, parameters_hash
 
 WORKFLOW = Workflow("flows_above_normal", (Notebook("a", filename="a.ipynb"),))

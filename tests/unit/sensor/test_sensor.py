@@ -17,9 +17,10 @@ from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import listed_at
 from autoflow.decision.attempts import next_try
-from autoflow.decision.due import Decision, due_runs, ready_days
+from autoflow.decision.counted import ready_days
+from autoflow.decision.due import Decision, due_runs
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
-from autoflow.model.reader import Failures, RunHistory
+from autoflow.history import Failures, RunHistory
 from autoflow.runs.runs import RunKey
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

@@ -13,8 +13,8 @@ import pytest
 from autoflow.child.page.page import policy_for
 from autoflow.child.page.shared import Links, environment, legible
 from autoflow.child.page.status_page import _history
-from autoflow.decision.overview import Row, RunState
 from autoflow.definitions import Trigger
+from autoflow.overview.states import Row, RunState
 
 
 @pytest.mark.parametrize(

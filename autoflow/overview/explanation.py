@@ -1,78 +1,25 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Which dates are done, which are not, and why: one state for each trigger and date.
-
-Pure functions of what workflows.yml says, what FlowAPI lists and what the record says, for commands,
-pages and messages alike. The rule itself is in `autoflow.decision.verdict`, where a tick asks too.
-"""
+"""Why a date is what it is, in words for people."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import or_
 
-from autoflow.dates import AvailableDates, DataRule, Days, EmptyIntervalError, ListedDates, Require, duration_text
-from autoflow.decision.attempts import is_asked_for
-from autoflow.decision.order import NO_ORDER, Order
-from autoflow.decision.verdict import PLAIN, Verdict, judge
-from autoflow.definitions import Definitions, Trigger
-from autoflow.model import Failures, Request, RunHistory, Silence, Skip
-from autoflow.runs import RunKey, RunState, key_maker, keys_of_days
-from autoflow.schedule import reference_days, why_excluded
-from autoflow.wording import counted, length_text
+from autoflow.dates import AvailableDates, EmptyIntervalError, Require, duration_text
+from autoflow.decision import is_asked_for
+from autoflow.definitions import Trigger
+from autoflow.history import Failures, Request, RunHistory, Skip
+from autoflow.model import Silence
+from autoflow.overview.states import Facts, verdicts
+from autoflow.runs import RunKey, RunState, key_maker
+from autoflow.schedule import why_excluded
+from autoflow.wording import counted, length_text, moment, spans
 
 DAY = dt.timedelta(days=1)
-
-SIGNS = {
-    RunState.GIVEN_UP: "G",
-    RunState.FAILED: "F",
-    RunState.RUNNING: "R",
-    RunState.DUE: "d",
-    RunState.WAITING: "w",
-    RunState.SUCCEEDED: "#",
-    RunState.NOT_AVAILABLE: ".",
-    RunState.SKIPPED: "s",
-    RunState.EXCLUDED: "-",
-}
-"""What stands for each state; of several days, the first here is shown."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All that the state of a date depends on."""
-
-    definitions: Definitions
-    listed: ListedDates
-    run_history: RunHistory
-    now: dt.datetime
-    order: Order = NO_ORDER
-
-    def held(self, trigger: Trigger) -> Days:
-        """Find the days whose runs wait for other runs."""
-        if not self.order.ready:
-            return Days()
-        return self.order.held(self.definitions, self.definitions.triggers.index(trigger))
-
-    def waits_for(self, trigger: Trigger, date: dt.date) -> list[tuple[str, dt.date]]:
-        """Name the runs that a run waits for, by workflow and date."""
-        if not self.order.ready:
-            return []
-        return self.order.waits_for(self.definitions, self.definitions.triggers.index(trigger), date)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trigger, and the state of each date from ``first`` on."""
-
-    trigger: Trigger
-    first: dt.date
-    states: Sequence[RunState]
-    runs: Sequence[int | None]
-    """The number of the run, for each of these dates that has one with an attempt that counts."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +58,8 @@ class Explanation:
     """When dates begin to count that are listed, and only wait for the trigger's lag to be over."""
     skip: Skip | None = None
     request: Request | None = None
+    no_data: str = ""
+    """What keeps the date from having all the data that it needs, in words; empty when nothing does."""
 
     @property
     def missing(self) -> tuple[dt.date, ...]:
@@ -118,68 +67,9 @@ class Explanation:
         return tuple(sorted({date for wanted in self.wanted for date in wanted.missing}))
 
 
-def available_for(facts: Facts, trigger: Trigger) -> AvailableDates:
-    """Return the dates that count for a trigger."""
-    return facts.listed.available(facts.definitions.data_rule(trigger), facts.now)
-
-
-def span(facts: Facts) -> tuple[dt.date, dt.date] | None:
-    """Return the first and the last date that there is something to say about; None when there is none."""
-    triggers = facts.definitions.triggers
-    rules = {facts.definitions.data_rule(trigger) for trigger in triggers}
-    # what is listed and does not count yet is of interest too
-    types = {name for rule in rules for name in facts.listed.wanted(rule.cdr_types)}
-    days = [facts.listed.days.get(name, Days()) for name in types]
-    ends = AvailableDates(reduce(or_, days, Days())).ends
-    known = [trigger.earliest_date for trigger in triggers if trigger.earliest_date is not None]
-    if ends is None:
-        return (min(known), max(known)) if known else None
-    # with an earliest date for every trigger, what lies before is of no interest
-    first = max(ends[0], min(known)) if len(known) == len(triggers) else ends[0]
-    return min(first, ends[1]), ends[1]
-
-
-def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
-    """Yield the state of each date of a span, both ends in it, for each trigger in the order of the file."""
-    available: dict[DataRule, AvailableDates] = {}
-    for trigger in facts.definitions.triggers:
-        if workflow in (None, trigger.workflow_name):
-            rule = facts.definitions.data_rule(trigger)
-            if rule not in available:
-                available[rule] = available_for(facts, trigger)
-            days = list(verdicts(facts, trigger, first, last, available[rule]))
-            yield Row(trigger, first, [verdict.state for verdict, _ in days], [run for _, run in days])
-
-
-def verdicts(
-    facts: Facts, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
-) -> Iterator[tuple[Verdict, int | None]]:
-    """Say for each date of a span what a trigger's run is, and give its number; linear in the length of the span."""
-    run_history = facts.run_history
-    retries = facts.definitions.workflows[trigger.workflow_name].retries
-    days = range(first.toordinal(), last.toordinal() + 1)
-    span = Days.joined([(days.start, days.stop)])
-    # of ten years one date alone may be asked for, and many times
-    complete = frozenset((available.complete(trigger.date_stencil) & span) - facts.held(trigger))
-    wanted, there = frozenset(reference_days(trigger, span)), frozenset(available.days & span)
-    for day, key in zip(days, keys_of_days(trigger, days), strict=True):
-        if key is None:
-            yield PLAIN[RunState.EXCLUDED], None
-            continue
-        if day not in wanted:
-            by_dates = RunState.EXCLUDED
-        elif day not in there:
-            by_dates = RunState.NOT_AVAILABLE
-        else:
-            by_dates = RunState.DUE if day in complete else RunState.WAITING
-        newest = run_history.latest.get(key)
-        verdict = judge(run_history, key, dt.date.fromordinal(day), by_dates, retries)
-        yield verdict, None if newest is None else newest.run
-
-
 def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanation:
     """Say what becomes of a trigger and a date, and why."""
-    available = available_for(facts, trigger)
+    available = facts.available(trigger)
     ((verdict, run),) = verdicts(facts, trigger, reference_date, reference_date, available)
     rule = facts.definitions.data_rule(trigger)
     cdr_types = facts.listed.wanted(rule.cdr_types)
@@ -213,7 +103,8 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         skip=run_history.skips.of(key, reference_date),
         request=run_history.requests.get(key),
     )
-    return replace(answer, reason=" ".join(_reasons(facts, answer, available)))
+    answer = replace(answer, no_data=_why_no_data(facts, answer, available))
+    return replace(answer, reason=" ".join(_reasons(facts, answer)))
 
 
 def why_due(run_history: RunHistory, key: RunKey) -> str:
@@ -232,29 +123,6 @@ def _how_failed(failures: Failures) -> str:
     return f"failed {counted(failures.attempts, 'time')}, last at {moment(failures.last)}"
 
 
-def why_no_data(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
-    """Say what keeps a date from having all the data that it needs; empty when nothing does."""
-    if answer.reference_date not in available:
-        return _why_not_available(facts, answer, available)
-    return _why_waiting(answer, available) if answer.missing else ""
-
-
-def spans(dates: Iterable[dt.date]) -> str:
-    """Write dates as people do, those that follow each other as from and to."""
-    parts: list[tuple[dt.date, dt.date]] = []
-    for date in dates:
-        if parts and date == parts[-1][1] + DAY:
-            parts[-1] = parts[-1][0], date
-        else:
-            parts.append((date, date))
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in parts)
-
-
-def moment(time: dt.datetime) -> str:
-    """Write a time to the minute, in UTC."""
-    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-
-
 def list_age(polled: dt.datetime | None, silence: Silence | None, now: dt.datetime) -> list[str]:
     """Say how old FlowAPI's list of dates is, and since when there is no newer one to be had."""
     lines = []
@@ -270,7 +138,7 @@ def _ago(length: dt.timedelta) -> str:
     return f"{length_text(seconds, whole=True)} ago" if seconds >= 60 else "just now"
 
 
-def _reasons(facts: Facts, answer: Explanation, available: AvailableDates) -> Iterator[str]:
+def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
     trigger, date, state = answer.trigger, answer.reference_date, answer.state
     if state in (RunState.SUCCEEDED, RunState.RUNNING):
         yield f"run {answer.run}"
@@ -291,8 +159,8 @@ def _reasons(facts: Facts, answer: Explanation, available: AvailableDates) -> It
         else:
             yield "retried at the next tick"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING):
-        if why := why_no_data(facts, answer, available):
-            yield why
+        if answer.no_data:
+            yield answer.no_data
         if others := facts.waits_for(trigger, date):
             yield _why_held(others)
     elif answer.key is not None:
@@ -305,6 +173,12 @@ def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:
     names = ", ".join(f"{workflow} {date}" for workflow, date in others[:3])
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     return f"it waits for {counted(len(others), 'run')}: {names}{more} (`autoflow why` explains each)"
+
+
+def _why_no_data(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
+    if answer.reference_date not in available:
+        return _why_not_available(facts, answer, available)
+    return _why_waiting(answer, available) if answer.missing else ""
 
 
 def _why_not_available(facts: Facts, answer: Explanation, available: AvailableDates) -> str:

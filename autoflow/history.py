@@ -1,0 +1,88 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What the record says of runs, as far as it decides what is to become of them: data without a database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from autoflow.runs import RunKey
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The failed attempts at one run that count."""
+
+    attempts: int
+    last: dt.datetime
+
+
+class LastState(NamedTuple):
+    """A run with an attempt that counts, and the state of the newest of these; there may be very many."""
+
+    run: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A requested run: it is due whatever the triggers say."""
+
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    parameters: Mapping[str, Any]
+    asked: dt.datetime
+    repairs: int | None = None
+    """The number of the attempt whose executed notebooks the next attempt is to use again."""
+
+    @property
+    def key(self) -> RunKey:
+        return self.workflow, self.parameters_hash
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A date that a workflow is not to be run for."""
+
+    workflow: str
+    reference_date: dt.date
+    parameters_hash: str
+    """The one run that is meant; empty for all of that date."""
+    reason: str
+    since: dt.datetime
+
+
+@dataclass(frozen=True)
+class Skips:
+    """All that is not to be run."""
+
+    skips: tuple[Skip, ...] = ()
+    _by_place: Mapping[tuple[str, dt.date, str], Skip] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_place = {(skip.workflow, skip.reference_date, skip.parameters_hash): skip for skip in self.skips}
+        object.__setattr__(self, "_by_place", by_place)
+
+    def of(self, key: RunKey, reference_date: dt.date) -> Skip | None:
+        """Find what keeps a run from being made; None when nothing does."""
+        if not self._by_place:
+            return None
+        workflow, parameters_hash = key
+        return self._by_place.get((workflow, reference_date, "")) or self._by_place.get(
+            (workflow, reference_date, parameters_hash)
+        )
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """What the record says of runs, as far as it decides what is to become of them."""
+
+    latest: Mapping[RunKey, LastState] = field(default_factory=dict)
+    failed: Mapping[RunKey, Failures] = field(default_factory=dict)
+    requests: Mapping[RunKey, Request] = field(default_factory=dict)
+    skips: Skips = field(default_factory=Skips)

@@ -1,0 +1,19 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What people see of runs: the state of each trigger and date, and the reason in words, without a tick."""
+
+from autoflow.overview.explanation import Explanation, explain, list_age, why_due
+from autoflow.overview.states import SIGNS, Facts, Row, calendar, span
+
+__all__ = [
+    "SIGNS",
+    "Explanation",
+    "Facts",
+    "Row",
+    "calendar",
+    "explain",
+    "list_age",
+    "span",
+    "why_due",
+]
