@@ -78,7 +78,7 @@ class Order:
 
     def _complete(self, definitions: Definitions, trigger: Trigger, days: Sequence[Days]) -> Days:
         """Find the days for which all runs that are needed are among some days."""
-        theirs = (AvailableDates(_of_need(definitions, need, days)).complete(need.dates) for need in trigger.needs)
+        theirs = (need.dates.complete(_of_need(definitions, need, days)) for need in trigger.needs)
         return reduce(and_, theirs, EVERY_DAY)
 
 

@@ -62,6 +62,13 @@ def test_a_run_waits_for_the_runs_that_it_needs() -> None:
     assert held(*triggers, ready=ready, undone=[days(2, 3, 4), days(2)]) == [days(2, 3), NONE]
 
 
+def test_what_is_needed_of_other_dates_alone_is_enough() -> None:
+    """The other workflow has no run of the same date."""
+    triggers = Trigger("a", needs=(Need("b", DateStencil.parse([[-2, 0]])),)), Trigger("b")
+    assert held(*triggers, ready=[days(3), days(1, 2)], undone=[days(3), NONE]) == [NONE, NONE]
+    assert held(*triggers, ready=[days(3), days(1, 2)], undone=[days(3), days(1)]) == [days(3), NONE]
+
+
 @pytest.mark.parametrize(("wanted", "expected"), [({"x": 1}, NONE), ({"x": 2}, days(1))])
 def test_only_runs_with_the_parameters_that_are_needed_count(wanted: dict[str, int], expected: Days) -> None:
     need = Need("b", parameters=wanted)

@@ -1,0 +1,70 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What depends on runs: what is made again with them, and which requested runs wait for other requested runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from autoflow.dates import EVERY_DAY, Days
+from autoflow.decision.order import days_of_runs, has_order, is_needed
+from autoflow.decision.verdict import judge
+from autoflow.definitions import Definitions
+from autoflow.model import RunHistory
+from autoflow.runs import RunKey, RunState, key_maker
+
+UNFINISHED = frozenset({RunState.DUE, RunState.RUNNING, RunState.FAILED, RunState.GIVEN_UP})
+"""What a requested run is for as long as others wait for it; one that is skipped is waited for no more."""
+
+
+def dependents(definitions: Definitions, runs: Sequence[Days], among: Sequence[Days]) -> list[Days]:
+    """Find what depends on some runs, directly or by way of others.
+
+    Parameters
+    ----------
+    runs, among
+        Days of each trigger: of the runs, and of those that are looked at.
+    """
+    found, news = [Days()] * len(among), list(runs)
+    while any(news):
+        news = [
+            (_directly(definitions, number, news) & days) - seen
+            for number, (days, seen) in enumerate(zip(among, found, strict=True))
+        ]
+        found = [one | other for one, other in zip(found, news, strict=True)]
+    return [one - other for one, other in zip(found, runs, strict=True)]
+
+
+def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[RunKey, dt.date]:
+    """Find the requested runs that wait for other requested runs, which they depend on; with their dates."""
+    if len(run_history.requests) < 2 or not has_order(definitions):
+        return {}
+    unfinished = {
+        key: request.reference_date
+        for key, request in run_history.requests.items()
+        if (workflow := definitions.workflows.get(key[0]))
+        and judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries).state in UNFINISHED
+    }
+    days = days_of_runs(definitions, unfinished)
+    held: dict[RunKey, dt.date] = {}
+    for number, trigger in enumerate(definitions.triggers):
+        key_of = key_maker(trigger)
+        for date in map(dt.date.fromordinal, _directly(definitions, number, days) & days[number]):
+            held[key_of(date)] = date
+    return held
+
+
+def _directly(definitions: Definitions, number: int, runs: Sequence[Days]) -> Days:
+    """Find the days of a trigger, by its place in the file, whose runs follow or need some runs."""
+    trigger, found = definitions.triggers[number], Days()
+    if trigger.after and runs[number]:
+        found = EVERY_DAY & Days.joined([(runs[number].stretches[0][0] + 1, EVERY_DAY.stretches[-1][1])])
+    for need in trigger.needs:
+        theirs = (days for other, days in zip(definitions.triggers, runs, strict=True) if is_needed(need, other))
+        # those whose stencil is complete without them do not need them
+        found |= EVERY_DAY - need.dates.complete(EVERY_DAY - reduce(or_, theirs, Days()))
+    return found
