@@ -118,6 +118,7 @@ def _add_steering(commands: Any) -> None:
         default="failed",
         help="select runs by state (default: failed)",
     )
+    rerun.add_argument("--downstream", action="store_true", help="run again what depends on these runs too, in order")
 
     backfill = _command(commands, "backfill", "run dates that a trigger excludes, or ahead of their turn", asks=True)
     backfill.add_argument("workflow", metavar="WORKFLOW")

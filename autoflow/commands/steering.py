@@ -9,8 +9,8 @@ import argparse
 import datetime as dt
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from autoflow.commands.reading import (
     unknown_workflow,
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
+from autoflow.decision import dependent_runs
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
@@ -62,24 +63,41 @@ class Intent:
     question: str
     left_out: tuple[str, ...] = ()
     """What was named and is not done, each with its reason."""
+    hint: str = ""
+    """What else could be done."""
 
 
 def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
-    """Run again what failed or succeeded."""
+    """Run again what failed or succeeded, and what depends on it."""
     definitions = definitions_of(settings)
     if bool(options.runs) == (options.workflow is not None):
         raise AutoflowError("expected run numbers, or --workflow with --from and --to, but not both")
     check_span(options.first, options.last)
     with record(settings, missing_is_empty=True) as reader:
-        if options.runs:
-            return _again(definitions, reader, options.runs)
-        triggers_of(definitions, options.workflow)
-        recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
-        listed = span(definitions, reader.listed_dates()) or recorded
-        first = options.first or min(recorded[0], listed[0])
-        last = options.last or max(recorded[1], listed[1])
-        check_length(first, last)
-        facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (first, last))
+        runs, rows, left_out = (
+            _of_numbers(definitions, reader, options.runs) if options.runs else _of_span(definitions, reader, options)
+        )
+        depending, their_rows, running = _depending(definitions, reader, runs)
+    if options.downstream:
+        return _to_run([*runs, *depending], [*rows, *their_rows], "run {} again", [*left_out, *running])
+    depend = "depends" if len(depending) == 1 else "depend"
+    hint = f"{counted(len(depending), 'run')} {depend} on this; --downstream runs what depends on it again, too"
+    return replace(_to_run(runs, rows, "run {} again", left_out), hint=hint if depending else "")
+
+
+Chosen = tuple[list[Run], list[dict[str, Any]], list[str]]
+"""Runs, what is shown of each, and why others that were named are left out."""
+
+
+def _of_span(definitions: Definitions, reader: RunReader, options: argparse.Namespace) -> Chosen:
+    """Choose the runs of a span of dates that are in one of some states."""
+    triggers_of(definitions, options.workflow)
+    recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
+    listed = span(definitions, reader.listed_dates()) or recorded
+    first = options.first or min(recorded[0], listed[0])
+    last = options.last or max(recorded[1], listed[1])
+    check_length(first, last)
+    facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (first, last))
     runs, rows = [], []
     for row in calendar(facts, first, last, options.workflow):
         for days, state in enumerate(row.states):
@@ -88,10 +106,11 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
                 latest = facts.run_history.latest[run.key]
                 runs.append(run)
                 rows.append(_row(run, state.value, f"run {latest.run}"))
-    return _to_run(runs, rows, "run {} again")
+    return runs, rows, []
 
 
-def _again(definitions: Definitions, reader: RunReader, numbers: Iterable[int]) -> Intent:
+def _of_numbers(definitions: Definitions, reader: RunReader, numbers: Iterable[int]) -> Chosen:
+    """Choose runs by their numbers."""
     runs, rows, left_out = [], [], []
     for number in dict.fromkeys(numbers):
         found = attempt_of(reader, number)
@@ -109,7 +128,24 @@ def _again(definitions: Definitions, reader: RunReader, numbers: Iterable[int]) 
         else:
             runs.append(run)
             rows.append(_row(run, found.state.value, f"run {number}"))
-    return _to_run(runs, rows, "run {} again", left_out)
+    return runs, rows, left_out
+
+
+def _depending(definitions: Definitions, reader: RunReader, runs: Sequence[Run]) -> Chosen:
+    """Find the runs that depend on some, by `after` and `needs`, in order."""
+    if not definitions.has_order or not runs:
+        return [], [], []
+    run_history = reader.run_history()
+    spans = {name: reader.span(name) for name in definitions.workflows}
+    found, rows, running = [], [], []
+    for run in dependent_runs(definitions, run_history, spans, runs):
+        latest = run_history.latest[run.key]
+        if latest.state == AttemptState.RUNNING:
+            running.append(f"{run}: run {latest.run} is running")
+        else:
+            found.append(run)
+            rows.append(_row(run, latest.state, f"run {latest.run}, which depends on those above"))
+    return found, rows, running
 
 
 def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
@@ -334,10 +370,13 @@ def _print(intent: Intent) -> None:
             print_line(f"  {reason}")
         if len(intent.left_out) > 10:
             print_line(f"  ... and {len(intent.left_out) - 10} more")
+    if intent.hint:
+        print_line(intent.hint)
 
 
 def _as_json(intent: Intent, done: int, pid: int | None) -> dict[str, Any]:
-    return {"would": intent.question, "rows": intent.rows, "left_out": intent.left_out, "done": done, "by_pid": pid}
+    shown = {"would": intent.question, "rows": intent.rows, "left_out": intent.left_out, "hint": intent.hint}
+    return {**shown, "done": done, "by_pid": pid}
 
 
 def _to_run(runs: list[Run], rows: list[dict[str, Any]], question: str, left_out: Iterable[str] = ()) -> Intent:

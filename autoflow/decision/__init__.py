@@ -5,6 +5,7 @@
 
 from autoflow.decision.attempts import is_asked_for
 from autoflow.decision.counted import counted_days
+from autoflow.decision.downstream import dependent_runs, held_requests
 from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days
 from autoflow.decision.order import Order
 from autoflow.decision.triggers import triggers_by_run
@@ -17,7 +18,9 @@ __all__ = [
     "counted_days",
     "decide",
     "decide_requested",
+    "dependent_runs",
     "first_retry",
+    "held_requests",
     "is_asked_for",
     "judge",
     "judge_failures",

@@ -6,19 +6,57 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
+from graphlib import TopologicalSorter
 from operator import or_
 
 from autoflow.dates import EVERY_DAY, Days
-from autoflow.decision.order import days_of_runs, has_order, is_needed
+from autoflow.decision.order import days_of_runs, is_needed
 from autoflow.decision.verdict import judge
-from autoflow.definitions import Definitions
-from autoflow.model import RunHistory
-from autoflow.runs import RunKey, RunState, key_maker
+from autoflow.definitions import Definitions, Trigger
+from autoflow.history import RunHistory
+from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, keys_of_days
 
 UNFINISHED = frozenset({RunState.DUE, RunState.RUNNING, RunState.FAILED, RunState.GIVEN_UP})
 """What a requested run is for as long as others wait for it; one that is skipped is waited for no more."""
+
+
+def dependent_runs(
+    definitions: Definitions,
+    run_history: RunHistory,
+    spans: Mapping[str, tuple[dt.date, dt.date] | None],
+    runs: Sequence[Run],
+) -> list[Run]:
+    """Find the runs with an attempt that counts which depend on some runs, in the order in which they are made.
+
+    Parameters
+    ----------
+    run_history
+        The whole of it.
+    spans
+        The first and the last date of attempts, by workflow; None where there are none.
+    """
+    made = [_made(trigger, run_history, spans.get(trigger.workflow_name)) for trigger in definitions.triggers]
+    chosen = days_of_runs(definitions, {run.key: run.reference_date for run in runs})
+    needs: dict[str, set[str]] = {}
+    for trigger in definitions.triggers:
+        needs.setdefault(trigger.workflow_name, set()).update(need.workflow for need in trigger.needs)
+    places = {name: place for place, name in enumerate(TopologicalSorter(needs).static_order())}
+    found = {
+        run.key: run
+        for trigger, days in zip(definitions.triggers, dependents(definitions, chosen, made), strict=True)
+        for day in days
+        for run in [build_run(definitions.workflows[trigger.workflow_name], trigger, dt.date.fromordinal(day))]
+    }
+    return sorted(found.values(), key=lambda run: (run.reference_date, places[run.workflow.name]))
+
+
+def _made(trigger: Trigger, run_history: RunHistory, span: tuple[dt.date, dt.date] | None) -> Days:
+    if span is None:
+        return Days()
+    days = range(span[0].toordinal(), span[1].toordinal() + 1)
+    return Days.of(day for day, key in zip(days, keys_of_days(trigger, days), strict=True) if key in run_history.latest)
 
 
 def dependents(definitions: Definitions, runs: Sequence[Days], among: Sequence[Days]) -> list[Days]:
@@ -41,20 +79,22 @@ def dependents(definitions: Definitions, runs: Sequence[Days], among: Sequence[D
 
 def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[RunKey, dt.date]:
     """Find the requested runs that wait for other requested runs, which they depend on; with their dates."""
-    if len(run_history.requests) < 2 or not has_order(definitions):
+    if len(run_history.requests) < 2 or not definitions.has_order:
         return {}
-    unfinished = {
-        key: request.reference_date
+    states = {
+        key: judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries).state
         for key, request in run_history.requests.items()
         if (workflow := definitions.workflows.get(key[0]))
-        and judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries).state in UNFINISHED
     }
-    days = days_of_runs(definitions, unfinished)
+    dates = {key: run_history.requests[key].reference_date for key, state in states.items() if state in UNFINISHED}
+    days = days_of_runs(definitions, dates)
     held: dict[RunKey, dt.date] = {}
     for number, trigger in enumerate(definitions.triggers):
         key_of = key_maker(trigger)
         for date in map(dt.date.fromordinal, _directly(definitions, number, days) & days[number]):
-            held[key_of(date)] = date
+            # one that has failed meanwhile did begin
+            if states[key_of(date)] is RunState.DUE:
+                held[key_of(date)] = date
     return held
 
 

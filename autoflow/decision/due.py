@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from autoflow.dates import Days
 from autoflow.decision.counted import CountedDays
+from autoflow.decision.downstream import held_requests
 from autoflow.decision.order import Order, days_of_runs, skipped_days
 from autoflow.decision.verdict import Verdict, judge, judge_failures
 from autoflow.definitions import Definitions
@@ -86,7 +87,8 @@ def decide(
 ) -> Decision:
     """Decide what becomes of the days that have not succeeded; see `due_runs`."""
     decision = due_runs(definitions, unsettled.ready, run_history, now, patient=patient)
-    return replace(decision, waiting=_count_waiting(definitions, unsettled.waiting, run_history))
+    held = held_requests(definitions, run_history)
+    return replace(decision, waiting=_count_waiting(definitions, unsettled.waiting, run_history) + len(held))
 
 
 def due_runs(
@@ -127,11 +129,11 @@ def asked_runs(
     definitions: Definitions, run_history: RunHistory, now: dt.datetime, *, patient: bool = True
 ) -> Decision:
     """Decide which of the requested runs are to be executed now, in the order of the requests."""
-    found, misfits = _Found(now, patient), list[str]()
+    found, misfits, held = _Found(now, patient), list[str](), held_requests(definitions, run_history)
     for key, request in run_history.requests.items():
         # a workflow that is gone may come back
         workflow = definitions.workflows.get(request.workflow)
-        if workflow is None:
+        if workflow is None or key in held:
             continue
         # whatever data there are, and whatever the triggers say
         verdict = judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries)

@@ -163,6 +163,8 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
             yield answer.no_data
         if others := facts.waits_for(trigger, date):
             yield _why_held(others)
+        elif answer.request is not None and not answer.no_data:
+            yield "it waits for requested runs that it depends on"
     elif answer.key is not None:
         goes_first = answer.request is not None
         yield f"{why_due(facts.run_history, answer.key)}; it {'goes first' if goes_first else 'runs at the next tick'}"

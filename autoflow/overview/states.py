@@ -17,7 +17,7 @@ from operator import or_
 from typing import Self
 
 from autoflow.dates import AvailableDates, DataRule, Days, ListedDates
-from autoflow.decision import Order, Verdict, judge
+from autoflow.decision import Order, Verdict, held_requests, judge
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
 from autoflow.model import RunReader
@@ -26,6 +26,8 @@ from autoflow.schedule import reference_days
 
 Span = tuple[dt.date, dt.date]
 """The first and the last date."""
+
+WAITS = Verdict(RunState.WAITING)
 
 NO_RUN = Verdict(RunState.EXCLUDED)
 """Of a date that the stencil holds no day for; there may be very many."""
@@ -143,6 +145,7 @@ def verdicts(
     those = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
     complete = frozenset((available.complete(trigger.date_stencil) & those) - facts.held(trigger))
+    held = held_requests(facts.definitions, run_history)
     wanted, there = frozenset(reference_days(trigger, those)), frozenset(available.days & those)
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
@@ -156,4 +159,6 @@ def verdicts(
             by_dates = RunState.DUE if day in complete else RunState.WAITING
         newest = run_history.latest.get(key)
         verdict = judge(run_history, key, dt.date.fromordinal(day), by_dates, retries)
+        if key in held:
+            verdict = WAITS
         yield verdict, None if newest is None else newest.run

@@ -67,6 +67,16 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     )
     assert printed(summed) == f"2 {first} {second}\n"
 
+    offered = deployment.run("rerun", "1", "--json").log
+    assert "1 run depends on this; --downstream runs what depends on it again, too" in offered
+    outcome = deployment.run("rerun", "1", "--downstream", "--yes")
+    assert outcome.code == 0
+    # run 1 was of the newest date; what reads it is made after it
+    again = deployment.made("notebooks/makes__aggregate_2016-01-02_*")[-1]
+    assert again != second
+    summed = deployment.made("notebooks/sums__report_2016-01-02_*")[-1]
+    assert printed(summed) == f"2 {first} {again}\n"
+
 
 SOME_DATES = """
 workflows:

@@ -10,7 +10,7 @@ import datetime as dt
 from autoflow.dates import DateStencil, Days
 from autoflow.decision.downstream import dependents, held_requests
 from autoflow.definitions import Definitions, Need, Trigger, Workflow
-from autoflow.model import Request, RunHistory, Skip, Skips
+from autoflow.history import Request, RunHistory, Skip, Skips
 from autoflow.runs import key_maker
 
 NONE = Days()
