@@ -46,10 +46,7 @@ def open_context(
     progress: Progress,
     warm_process: WarmProcess | None = None,
 ) -> Iterator[Context]:
-    """Open the store and the doors, and clean up after a crash; close them at the end.
-
-    In one function, although it is long: the order in which all of it is opened and closed matters.
-    """
+    """Open the store and the doors, and clean up after a crash; close them at the end."""
     check_directories(settings)
     store = RunStore(settings.db_path, settings.places)
     presence = None
@@ -76,14 +73,7 @@ def open_context(
                 steering=Steering(store),
                 backlog=backlog,
             )
-            for attempt in store.recover(context.now()):
-                logger.warning(
-                    "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be retried",
-                    attempt.run,
-                    attempt.workflow,
-                    attempt.reference_date,
-                )
-            context.shared.recover(lambda attempt: attempt.isdigit() and store.read.has_succeeded(int(attempt)))
+            _clean_up(context)
             yield context
         finally:
             jobs.close()
@@ -91,6 +81,19 @@ def open_context(
         if presence:
             presence.release()
         store.close()
+
+
+def _clean_up(context: Context) -> None:
+    """Put right what a crash left."""
+    store = context.store
+    for attempt in store.recover(context.now()):
+        logger.warning(
+            "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be retried",
+            attempt.run,
+            attempt.workflow,
+            attempt.reference_date,
+        )
+    context.shared.recover(lambda attempt: attempt.isdigit() and store.read.has_succeeded(int(attempt)))
 
 
 def run_once(

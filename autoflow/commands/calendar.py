@@ -11,6 +11,8 @@ import datetime as dt
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from autoflow.clock import utc_now
 from autoflow.commands.reading import (
@@ -22,7 +24,7 @@ from autoflow.commands.reading import (
     triggers_of,
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
-from autoflow.dates import days_before
+from autoflow.dates import ListedDates, days_before
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import SIGNS, Facts, Row, calendar, span
@@ -34,6 +36,32 @@ MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
 SHORTEST_ROW = 14
 """Columns of dates that there are at least, however long the names."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a calendar: a span of dates, both ends in it, in steps."""
+
+    first: dt.date
+    last: dt.date
+    step: str
+
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+        days = (self.last - self.first).days + 1
+        return {"day": days, "week": days // 7 + 2, "month": days // 30 + 2, "year": 0}[self.step]
+
+    def dates(self) -> Iterator[list[dt.date]]:
+        """Yield the dates of each column."""
+        days = range(self.first.toordinal(), self.last.toordinal() + 1)
+        for _, dates in groupby(map(dt.date.fromordinal, days), self._place):
+            yield list(dates)
+
+    def _place(self, date: dt.date) -> tuple[int, ...]:
+        if self.step == "week":
+            return date.isocalendar()[:2]
+        return {"day": (date.toordinal(),), "month": (date.year, date.month), "year": (date.year,)}[self.step]
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -61,7 +89,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         if not (options.csv or options.json or options.by):
             if options.first is None and options.last is None:
                 first = max(first, days_before(last, room - 1))
-            step = next((step for step in STEPS if _columns(first, last, step) <= room), "year")
+            step = next((step for step in STEPS if Columns(first, last, step).most <= room), "year")
         facts = Facts.read(definitions, reader, listed, utc_now(), (first, last))
     rows = calendar(facts, first, last, options.workflow)
     if options.csv:
@@ -69,7 +97,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     elif options.json:
         print_json([_as_json(row) for row in rows])
     else:
-        _print(facts, list(rows), names, first, last, step)
+        _print(facts.listed, list(rows), names, Columns(first, last, step))
     return ExitCode.OK
 
 
@@ -90,16 +118,15 @@ def _names(definitions: Definitions, workflow: str | None, spare: int) -> list[s
     return names
 
 
-def _print(facts: Facts, rows: Sequence[Row], names: Sequence[str], first: dt.date, last: dt.date, step: str) -> None:
-    starts = [column[0] for column in _grouped(first, last, step)]
+def _print(listed: ListedDates, rows: Sequence[Row], names: Sequence[str], columns: Columns) -> None:
     margin = max(map(len, names), default=0) + 2
-    for line in _axis(starts, step):
+    for line in _axis([dates[0] for dates in columns.dates()], columns.step):
         print_line(" " * margin + line, "bright_black")
     total: Counter[RunState] = Counter()
     for name, row in zip(names, rows, strict=True):
         total.update(row.states)
         cells = [(name.ljust(margin), "")]
-        cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, first, last, step)]
+        cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, columns)]
         print_styled(cells, whole=False)
     print_line()
     # a state and its number are not to be parted at the end of a line
@@ -115,8 +142,8 @@ def _print(facts: Facts, rows: Sequence[Row], names: Sequence[str], first: dt.da
         "month": ", one column per month",
         "year": ", one column per year",
     }
-    polled = f", dates as listed at {moment(facts.listed.polled)}" if facts.listed.polled else ""
-    print_line(f"{first} to {last}{each[step]}{polled}", "bright_black")
+    polled = f", dates as listed at {moment(listed.polled)}" if listed.polled else ""
+    print_line(f"{columns.first} to {columns.last}{each[columns.step]}{polled}", "bright_black")
 
 
 def _axis(starts: Sequence[dt.date], step: str) -> Iterator[str]:
@@ -141,40 +168,15 @@ def _marks(marks: Iterable[tuple[int, str]]) -> str:
     return line.rstrip()
 
 
-def _worst(row: Row, first: dt.date, last: dt.date, step: str) -> Iterator[RunState]:
-    if step == "day":
+def _worst(row: Row, columns: Columns) -> Iterator[RunState]:
+    if columns.step == "day":
         yield from row.states
         return
     order = list(SIGNS)
-    for column in _grouped(first, last, step):
-        begin = (column[0] - first).days
+    for column in columns.dates():
+        begin = (column[0] - columns.first).days
         present = set(row.states[begin : begin + len(column)])
         yield min(present, key=order.index)
-
-
-def _grouped(first: dt.date, last: dt.date, step: str) -> Iterator[list[dt.date]]:
-    group: list[dt.date] = []
-    shown: tuple[int, ...] = ()
-    for ordinal in range(first.toordinal(), last.toordinal() + 1):
-        date = dt.date.fromordinal(ordinal)
-        label = {
-            "day": (ordinal,),
-            "week": date.isocalendar()[:2],
-            "month": (date.year, date.month),
-            "year": (date.year,),
-        }[step]
-        if group and label != shown:
-            yield group
-            group = []
-        shown = label
-        group.append(date)
-    if group:
-        yield group
-
-
-def _columns(first: dt.date, last: dt.date, step: str) -> int:
-    days = (last - first).days + 1
-    return {"day": days, "week": days // 7 + 2, "month": days // 30 + 2, "year": 0}[step]
 
 
 def _print_csv(rows: Iterator[Row]) -> None:

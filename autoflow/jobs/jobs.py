@@ -194,6 +194,8 @@ class Jobs:
     ) -> Reply:
         """Do one piece of blocking work in a child process.
 
+        Six parameters: three say what is to be done, and three, each by its name, how far it may go.
+
         Parameters
         ----------
         kind
@@ -226,7 +228,11 @@ class Jobs:
         secrets: Mapping[str, str],
         on_progress: Callable[[Mapping[str, Any]], None] | None,
     ) -> Reply:
-        """Start the process, wait for its end, and clean up; six parameters, those of `call`."""
+        """Start the process, wait for its end, and clean up.
+
+        In one function, although it is long: however it ends, what it began has to be undone. Six parameters,
+        those of `call`.
+        """
         job, runtime = f"{self._instance}/{workspace.name}/", self._runtime_of(workspace)
         (workspace / "request.json").write_text(json.dumps({"kind": kind, "code": self._code, **request}))
         environment = {

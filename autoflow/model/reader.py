@@ -392,7 +392,7 @@ class RunReader:
     ) -> list[RecordedAttempt]:
         """Read attempts, the newest first.
 
-        Each of the parameters is a filter of its own.
+        Seven parameters, each of them a filter of its own.
 
         Parameters
         ----------

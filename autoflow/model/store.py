@@ -199,7 +199,10 @@ class RunStore:
         notebook: Path | None = None,
         failure: Failure | None = None,
     ) -> None:
-        """Record how the execution of a notebook ended, and where the executed notebook is."""
+        """Record how the execution of a notebook ended, and where the executed notebook is.
+
+        Six parameters, since it writes four columns of a row that two find.
+        """
         with self._transaction() as cursor:
             cursor.execute(
                 "UPDATE notebooks SET state = ?, ended = ?, notebook = ?, error = ? WHERE attempt_id = ? AND label = ?",

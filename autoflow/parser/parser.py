@@ -215,12 +215,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             first = by_name.setdefault(name, [])
             yield from _name_problems(document, path, name, first, used)
             first.append(index)
-        yield from _sheet_problems(document, path, _mapping(raw), outline, directory)
-        for label, notebook in _mapping(_mapping(raw).get("notebooks")).items():
-            at: KeyPath = (*path, "notebooks", label)
-            yield from _notebook_problems(document, at, label, _mapping(notebook), directory)
-            yield from _sheet_problems(document, at, _mapping(notebook), outline, directory)
-        yield from _cycle_problems(document, path, outline)
+        yield from _workflow_problems(document, path, _mapping(raw), outline, directory)
     yield from _sensor_problems(document, sensor)
     seen: dict[str, list[tuple[int, Trigger]]] = {}
     for index, trigger in enumerate(triggers):
@@ -240,6 +235,18 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
         yield from _twin_problems(document, path, trigger, seen)
     yield from _never_problems(document, outlines, [_mapping(trigger) for trigger in triggers])
     yield from order_problems(document, triggers, {outline.name: outline for outline in outlines})
+
+
+def _workflow_problems(
+    document: Document, path: KeyPath, raw: Mapping[Any, Any], outline: Workflow, directory: Path
+) -> Iterator[Problem]:
+    """Find what is wrong in a workflow and its notebooks."""
+    yield from _sheet_problems(document, path, raw, outline, directory)
+    for label, notebook in _mapping(raw.get("notebooks")).items():
+        at: KeyPath = (*path, "notebooks", label)
+        yield from _notebook_problems(document, at, label, _mapping(notebook), directory)
+        yield from _sheet_problems(document, at, _mapping(notebook), outline, directory)
+    yield from _cycle_problems(document, path, outline)
 
 
 def _never_problems(

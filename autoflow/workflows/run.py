@@ -80,6 +80,8 @@ async def execute(
 ) -> AttemptState:
     """Make one attempt at a run, and record it.
 
+    Six parameters: three say what is run, and three come from the executor, which all runs share.
+
     Parameters
     ----------
     context, run

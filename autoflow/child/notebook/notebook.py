@@ -104,6 +104,30 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     return {}
 
 
+class _Progress:
+    """Tells the parent of each cell, in a file."""
+
+    def __init__(self, path: Path, cells: int) -> None:
+        self._path = path
+        self._cells = cells
+        self._begun = 0
+
+    def add_cell(self, **_: Any) -> None:
+        self._begun += 1
+        self._tell(cell=self._begun, of=self._cells)
+
+    def lend_kernel(self, connection_file: str) -> Path:
+        """Let people have the kernel, until the file is there whose name is returned."""
+        release = self._path.with_name("release")
+        self._tell(kernel=connection_file, release=str(release))
+        return release
+
+    def _tell(self, **content: Any) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(content))
+        partial.replace(self._path)
+
+
 class Engine(NBClientEngine):  # type: ignore[misc]
     """papermill's engine, with kernels of `autoflow.child.notebook.kernels` and progress for the parent."""
 
@@ -118,31 +142,15 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         start_timeout: float = 60,
         **_: Any,
     ) -> None:
-        total = sum(cell.cell_type == "code" for cell in nb_man.nb.cells)
-        done = 0
-
-        def report(**content: Any) -> None:
-            partial = progress.with_suffix(".partial")
-            partial.write_text(json.dumps(content))
-            partial.replace(progress)
-
-        def report_progress(**_: Any) -> None:
-            nonlocal done
-            done += 1
-            report(cell=done, of=total)
-
-        def report_kernel(connection_file: str) -> Path:
-            release = progress.with_name("release")
-            report(kernel=connection_file, release=str(release))
-            return release
-
+        """Execute a notebook; six parameters, since papermill hands them over one by one."""
+        told = _Progress(progress, sum(cell.cell_type == "code" for cell in nb_man.nb.cells))
         client = Client(
             nb_man,
             kernel_name=kernel_name,
             kernel_manager_class=KernelManager,
             startup_timeout=start_timeout,
-            on_cell_execute=report_progress,
-            on_failure=report_kernel if keep_kernel else None,
+            on_cell_execute=told.add_cell,
+            on_failure=told.lend_kernel if keep_kernel else None,
         )
         client.create_kernel_manager().prefer(spare_kernel)
         signal.signal(signal.SIGTERM, client.stop)

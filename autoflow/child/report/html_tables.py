@@ -54,6 +54,17 @@ Line = list[tuple[int, Cell]]
 """A row, with the column that each cell begins in."""
 
 
+@dataclass(frozen=True)
+class Grid:
+    """A table with each cell in its place."""
+
+    lines: list[Line]
+    heads: int
+    """How many of the lines are its head."""
+    numeric: list[bool]
+    """Of each column, whether it holds numbers."""
+
+
 def rows_of(table: Tag) -> list[Tag]:
     """List the rows of a table, those of tables inside of it left out."""
     rows = []
@@ -89,26 +100,23 @@ def table_block(table: Tag, page: Page, *, nested: bool) -> str:
     if not body:
         # in one column: what spans all of them does not make any of them wider
         body = [[Cell(f"<em>{NO_ROWS}</em>", is_header=False)]]
-    numeric = _numeric_columns(body, width)
-    lines = [*_flat(head, width), *_placed(body, width)]
-    layout = _layout(lines, len(head), numeric)
-    if layout != _layout(breakable := _with_breaks(lines, len(head)), len(head), numeric):
-        lines, layout = breakable, _layout(breakable, len(head), numeric)
+    grid = Grid([*_flat(head, width), *_placed(body, width)], len(head), _numeric_columns(body, width))
+    layout, breakable = _layout(grid), _with_breaks(grid)
+    if layout != (narrower := _layout(breakable)):
+        grid, layout = breakable, narrower
     caption = table.find("caption")
     words = written(inline(caption, page).replace("\n", " ")) if isinstance(caption, Tag) else ""
     title = f".{words}\n" if words else ""
-    return _written_out(lines, len(head), numeric, layout, title, nested=nested)
+    return _written_out(grid, layout, title, nested=nested)
 
 
-def _written_out(
-    lines: list[Line], heads: int, numeric: list[bool], layout: Layout, title: str, *, nested: bool
-) -> str:
-    everything = Part(tuple(range(len(numeric))), None)
+def _written_out(grid: Grid, layout: Layout, title: str, *, nested: bool) -> str:
+    everything = Part(tuple(range(len(grid.numeric))), None)
     whole = Layout(NORMAL, sideways=False, parts=(everything,))
     if layout == whole:
-        return _printed(lines, heads, numeric, whole, everything, title)
+        return _printed(grid, whole, everything, title)
     printed = [
-        _printed(lines, heads, numeric, layout, part, "" if number else title, role="on-paper")
+        _printed(grid, layout, part, "" if number else title, role="on-paper")
         for number, part in enumerate(layout.parts)
     ]
     if nested:
@@ -118,7 +126,7 @@ def _written_out(
         pages = f"[page-layout=landscape]\n<<<\n\n{pages}\n\n[page-layout=portrait]\n<<<"
     # a page of HTML scrolls, so that what is printed in parts can stay in one
     role = "on-screen" if len(layout.parts) > 1 else "wide" if layout.sideways else "fine"
-    screen = _printed(lines, heads, numeric, whole, everything, title, role=role)
+    screen = _printed(grid, whole, everything, title, role=role)
     if len(layout.parts) > 1:
         screen += "\n\n" + "\n\n".join(printed)
     return f"ifdef::backend-pdf[]\n{pages}\nendif::[]\nifndef::backend-pdf[]\n{screen}\nendif::[]"
@@ -138,67 +146,59 @@ def _flat(head: list[Row], width: int) -> list[Line]:
     return [sorted(line.items(), key=lambda item: item[0]) for line in placed]
 
 
-def _layout(lines: list[Line], heads: int, numeric: list[bool]) -> Layout:
+def _layout(grid: Grid) -> Layout:
     """Measure what is in each column, cells that reach over several left out."""
-    width = len(numeric)
+    width = len(grid.numeric)
     names: list[list[str]] = [[] for _ in range(width)]
     texts: list[list[str]] = [[] for _ in range(width)]
     pictures = [0.0] * width
-    for number, line in enumerate(lines):
+    for number, line in enumerate(grid.lines):
         for column, cell in line:
             if cell.columns == 1:
-                (names if number < heads else texts)[column].extend(cell.text.split("\n"))
+                (names if number < grid.heads else texts)[column].extend(cell.text.split("\n"))
                 pictures[column] = max(pictures[column], cell.picture)
     columns = [
-        measure(names[column], texts[column], numeric=numeric[column], picture=pictures[column])
+        measure(names[column], texts[column], numeric=grid.numeric[column], picture=pictures[column])
         for column in range(width)
     ]
-    body = lines[heads:]
+    body = grid.lines[grid.heads :]
     index = min((sum(cell.is_header for _, cell in line if cell.columns == 1) for line in body[:1]), default=0)
     return lay_out(columns, len(body), index or 1)
 
 
-def _with_breaks(lines: list[Line], heads: int) -> list[Line]:
+def _with_breaks(grid: Grid) -> Grid:
     """Allow a line break after each underscore in names of columns."""
-    return [
-        [
-            (
-                column,
-                replace(cell, markup=cell.markup.replace(UNDERSCORE, f"{UNDERSCORE}\u200b"))
-                if number < heads
-                else cell,
-            )
-            for column, cell in line
-        ]
-        for number, line in enumerate(lines)
-    ]
+
+    def breakable(cell: Cell) -> Cell:
+        return replace(cell, markup=cell.markup.replace(UNDERSCORE, f"{UNDERSCORE}\u200b"))
+
+    heads = [[(column, breakable(cell)) for column, cell in line] for line in grid.lines[: grid.heads]]
+    return replace(grid, lines=[*heads, *grid.lines[grid.heads :]])
 
 
-def _printed(
-    lines: list[Line], heads: int, numeric: list[bool], layout: Layout, part: Part, title: str, role: str = ""
-) -> str:
+def _printed(grid: Grid, layout: Layout, part: Part, title: str, role: str = "") -> str:
     """Write the columns of one part."""
     # where nothing is said, a first line with an empty one below is a head
-    options = ["header"] if heads else ["noheader"]
+    options = ["header"] if grid.heads else ["noheader"]
     shares = part.shares
     if shares is None:
         options.append("autowidth")
-    alignments = [">" if each else "<" for each in numeric]
+    alignments = [">" if each else "<" for each in grid.numeric]
     columns = ",".join(
         f"{alignments[column]}{share}"
         for column, share in zip(part.columns, shares or [""] * len(part.columns), strict=True)
     )
     said = f',role="{role}"' if role else ""
-    if heads > 1:
-        said += f",heads={heads}"
+    if grid.heads > 1:
+        said += f",heads={grid.heads}"
     # asciidoc knows one row of heads; further ones are rows of header cells
     rows = [
-        _row(_within(line, part.columns), alignments, marked=number > 0 or not heads, size=layout.size)
-        for number, line in enumerate(lines)
+        _row(_within(line, part.columns), alignments, marked=number > 0 or not grid.heads, size=layout.size)
+        for number, line in enumerate(grid.lines)
     ]
     table = "\n".join([f'[cols="{columns}",options="{",".join(options)}"{said}]', "|===", *rows, "|==="])
     # said of a block around it: a table that is asked not to break has no space below
-    return f"[%unbreakable]\n--\n{title}{table}\n--" if len(lines) - heads <= FEW_ROWS else title + table
+    return f"[%unbreakable]\n--\n{title}{table}\n--" if len(grid.lines) - grid.heads <= FEW_ROWS else title + table
 
 
 def _within(line: Line, columns: tuple[int, ...]) -> Line:

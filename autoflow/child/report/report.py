@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -234,18 +234,11 @@ def _convert(notebook: NotebookNode, pictures: Pictures) -> Content:
         return made.asciidoc
 
     texts = list(_markdown_of(notebook))
-    markdown = convert_all(
-        (text for _, text in texts), lambda raw, nested: f"autoflow-html-{nested:d}-{raw.encode().hex()}"
-    )
+    markdown = convert_all((text for _, text in texts), _placeholder)
     for text, number in {text: number for number, text in reversed(texts)}.items():
-        pieces = RAW_HTML.split(markdown[text])
-        pieces[2::3] = [
-            converted(number, bytes.fromhex(piece).decode(), nested=nested == "1")
-            for nested, piece in zip(pieces[1::3], pieces[2::3], strict=True)
-        ]
-        del pieces[1::3]
+        whole = RAW_HTML.sub(partial(_in_place, partial(converted, number)), markdown[text])
         try:
-            markdown[text] = bring_files("".join(pieces), pictures, f"cell {number}: ")
+            markdown[text] = bring_files(whole, pictures, f"cell {number}: ")
         except PictureError as error:
             missing.append(str(error))
     for cell in notebook.cells:
@@ -265,6 +258,11 @@ def _convert(notebook: NotebookNode, pictures: Pictures) -> Content:
 
 def _placeholder(html: str, nested: bool) -> str:
     return f"autoflow-html-{nested:d}-{html.encode().hex()}"
+
+
+def _in_place(converted: Callable[..., str], placeholder: re.Match[str]) -> str:
+    """Convert the HTML that a placeholder stands for."""
+    return converted(bytes.fromhex(placeholder[2]).decode(), nested=placeholder[1] == "1")
 
 
 def _unmarked_head(body: str) -> str:
