@@ -30,7 +30,7 @@ from autoflow.settings import Settings, Token, check_directories, job_environmen
 from autoflow.shared_data import SharedData
 from autoflow.system import Control, Notifier, Presence, Signals
 from autoflow.warm_process import WarmProcess
-from autoflow.web import DaemonState, IndexPage, Pages
+from autoflow.web import DaemonState, IndexPage, PageCache
 from autoflow.wording import outcomes
 
 MESSAGES_PATIENCE = 15.0
@@ -231,7 +231,7 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
     context.store.set_right(context.now())
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        index = IndexPage(context, Pages(context, lambda: DaemonState(context.now(), definitions)))
+        index = IndexPage(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
         executor = Executor(context, signals.stop, index)
         async with (
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),

@@ -32,7 +32,7 @@ from autoflow.sensor import Executor
 from autoflow.settings import Settings
 from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
-from autoflow.web import DaemonState, IndexPage, Pages, page_served
+from autoflow.web import DaemonState, IndexPage, PageCache, page_served
 from autoflow.wording import counted
 from autoflow.workflows import remove_old_data
 
@@ -116,7 +116,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
     agenda = Agenda(first_tick(context, now=now), definitions)
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        pages = Pages(context, lambda: daemon_state(context, agenda, executor))
+        pages = PageCache(context, lambda: daemon_state(context, agenda, executor))
         index = IndexPage(context, pages)
         executor = Executor(context, signals.stop, index)
         probe = WriteProbe(context.settings.db_path.parent, context.settings.outputs_dir)

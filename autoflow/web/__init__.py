@@ -4,12 +4,12 @@
 """Pages to look at: the one that is served, the one beside the reports, and figures for Prometheus."""
 
 from autoflow.web.index_page import IndexPage
-from autoflow.web.pages import DaemonState, Pages
+from autoflow.web.page_cache import DaemonState, PageCache
 from autoflow.web.serving import page_served
 
 __all__ = [
     "DaemonState",
     "IndexPage",
-    "Pages",
+    "PageCache",
     "page_served",
 ]

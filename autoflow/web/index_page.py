@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from autoflow.context import Context
-from autoflow.web.pages import Pages
+from autoflow.web.page_cache import PageCache
 
 NAME = "index.html"
 
@@ -32,7 +32,7 @@ OLDEST = 3600.0
 class IndexPage:
     """Writes the page whenever there is something new, and seldom enough to be no burden."""
 
-    def __init__(self, context: Context, pages: Pages) -> None:
+    def __init__(self, context: Context, pages: PageCache) -> None:
         self._context = context
         self._pages = pages
         self._changed = asyncio.Event()

@@ -18,7 +18,7 @@ from autoflow import __version__
 from autoflow.context import Context
 from autoflow.runs import AttemptState
 from autoflow.settings import token_expiry
-from autoflow.web.pages import Pages
+from autoflow.web.page_cache import PageCache
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,7 +29,7 @@ BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 class Metrics:
     """What Prometheus asks for, counted on from one question to the next."""
 
-    def __init__(self, context: Context, pages: Pages) -> None:
+    def __init__(self, context: Context, pages: PageCache) -> None:
         self._context = context
         self._pages = pages
         self._registry = CollectorRegistry()

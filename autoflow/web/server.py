@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from http.client import responses
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ from autoflow.context import Context
 from autoflow.dates import as_date
 from autoflow.errors import SettingsError, may_pass
 from autoflow.web.metrics import CONTENT_TYPE, Metrics
-from autoflow.web.pages import BusyError, PageError, Pages
+from autoflow.web.page_cache import BusyError, PageCache, PageError
 
 SILENCE, LONGEST_CONNECTION = 15.0, 600.0
 """Seconds that a client may be silent, and that it may be connected in all."""
@@ -70,7 +71,7 @@ class Web:
         When the address cannot be had.
     """
 
-    def __init__(self, context: Context, pages: Pages, health: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+    def __init__(self, context: Context, pages: PageCache, health: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
         if context.settings.http is None:
             raise ValueError("no address to serve the page on")
         self._address = address = context.settings.http
@@ -172,7 +173,9 @@ class _Handler(RequestHandler):
 
     SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = ("GET", "HEAD")  # type: ignore[misc]
 
-    def initialize(self, context: Context, pages: Pages, guarded: bool, answering: WeakSet[IOStream], **_: Any) -> None:
+    def initialize(
+        self, context: Context, pages: PageCache, guarded: bool, answering: WeakSet[IOStream], **_: Any
+    ) -> None:
         self.context = context
         self.pages = pages
         self.guarded = guarded
@@ -217,7 +220,7 @@ class _Handler(RequestHandler):
         if status_code == 503:
             self.set_header("Retry-After", "5")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code} {self._reason}\n")
+        self.finish(f"{status_code} {responses.get(status_code, '')}\n")
 
     async def _show(self, **request: Any) -> None:
         try:

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from autoflow.context import Context
-from autoflow.web.pages import Pages
+from autoflow.web.page_cache import PageCache
 
 
 @asynccontextmanager
 async def page_served(
-    context: Context, pages: Pages, health: Callable[[], Awaitable[Mapping[str, Any]]]
+    context: Context, pages: PageCache, health: Callable[[], Awaitable[Mapping[str, Any]]]
 ) -> AsyncIterator[None]:
     """Serve the page for as long as the context lasts.
 

@@ -27,7 +27,7 @@ from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import take_asked, tell_of_long_runs
 from autoflow.settings.settings import load_settings
 from autoflow.system.control import ask
-from autoflow.web import DaemonState, IndexPage, Pages
+from autoflow.web import DaemonState, IndexPage, PageCache
 from examples.flowapi import FlowapiStandin
 from tests.clock import PATIENCE
 from tests.conftest import Deployment
@@ -621,7 +621,7 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
         async def asked() -> None:
             ask_for("2016-01-01")
             executor = Executor(context, asyncio.Event())
-            index = IndexPage(context, Pages(context, lambda: DaemonState(context.now(), definitions)))
+            index = IndexPage(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
             take_asked(context, definitions, executor)
             async with beside(handle_requests(context, executor, index, unchanged)):
                 await life.until(lambda: context.steering.running() == [1])

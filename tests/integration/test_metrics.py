@@ -19,7 +19,7 @@ from autoflow.progress import Progress
 from autoflow.runs.runs import AttemptState, Run
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
-from autoflow.web.pages import DaemonState, Pages
+from autoflow.web.page_cache import DaemonState, PageCache
 from tests.conftest import Deployment
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
@@ -49,9 +49,9 @@ def make(store: RunStore, number: int, state: AttemptState | None, seconds: floa
         store.finish(attempt, state, NOW + dt.timedelta(seconds=seconds))
 
 
-def pages_of(context: Context) -> Pages:
+def pages_of(context: Context) -> PageCache:
     """Give pages of an AutoFlow that has just been started."""
-    return Pages(context, lambda: DaemonState(context.now(), Definitions({}, (), schedule=None)))
+    return PageCache(context, lambda: DaemonState(context.now(), Definitions({}, (), schedule=None)))
 
 
 def test_attempts_are_counted_once_each_whatever_their_order(context: Context) -> None:

@@ -46,7 +46,7 @@ from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
-from autoflow.web.pages import DaemonState, Pages
+from autoflow.web.page_cache import DaemonState, PageCache
 from tests.conftest import ROOT
 
 FIRST = dt.date(2016, 1, 1)
@@ -228,7 +228,7 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
             or (answer.state is RunState.FAILED and answer.next_try is not None and answer.next_try <= made.now)
         )
         # the metrics after it
-        pages = Pages(made.context, lambda: DaemonState(made.now, made.definitions))
+        pages = PageCache(made.context, lambda: DaemonState(made.now, made.definitions))
         found = {
             metric.name: metric.samples[0].value for metric in gauges(Metrics(made.context, pages)) if metric.samples
         }

@@ -38,7 +38,7 @@ from autoflow.jobs.jobs import Reply
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings.settings import load_settings
-from autoflow.web.pages import DaemonState, Pages
+from autoflow.web.page_cache import DaemonState, PageCache
 from autoflow.web.server import MOST_CONNECTIONS, SLOWEST, Web
 from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
@@ -425,7 +425,7 @@ async def served(deployment: Deployment, *, warm: bool = True) -> AsyncIterator[
 
         context.jobs.call = counted  # type: ignore[method-assign]
         taken = read_definitions(settings.workflows_file)
-        pages = Pages(context, lambda: DaemonState(context.now(), taken))
+        pages = PageCache(context, lambda: DaemonState(context.now(), taken))
 
         async def healthy() -> Mapping[str, Any]:
             return {"healthy": True}

@@ -4,7 +4,8 @@
 """What AutoFlow uses of other programs that these do not promise: each is there, as it was in the versions tried.
 
 A failure says what stops working; where it is used is to be changed with it. Tried with Python 3.11 to 3.13, papermill
-2.6 to 2.7, nbclient 0.10 to 0.11, jupyter_client 8.6 to 8.10, ipykernel 6.29 to 7.4 and tornado 6.4 to 6.6.
+2.6 to 2.7, nbclient 0.10 to 0.11, nbconvert 7.16 to 7.17, jupyter_client 8.6 to 8.10, ipykernel 6.29 to 7.4, httpx
+0.27 to 0.28 and tornado 6.4 to 6.6.
 """
 
 from __future__ import annotations
@@ -50,6 +51,18 @@ INTERNALS = (
         "notebooks are executed without AutoFlow's kernels, progress and limits",
         ("nb_man", "kernel_name"),
     ),
+    Internal(
+        "papermill.engines",
+        "NotebookExecutionManager.save",
+        "child/notebook/notebook",
+        "a notebook is saved after each cell, or never",
+    ),
+    Internal(
+        "papermill.clientwrap",
+        "PapermillNotebookClient.papermill_execute_cells",
+        "child/notebook/cells",
+        "cells are executed without AutoFlow's rules for failures",
+    ),
     Internal("ipykernel.zmqshell", "system", "child/notebook/no_terminal", "`!command` may wait for input", ("cmd",)),
     Internal(
         "jupyter_client.provisioning.local_provisioner",
@@ -58,6 +71,32 @@ INTERNALS = (
         "kernels are not forked",
         ("cmd",),
     ),
+    Internal(
+        "jupyter_client",
+        "AsyncKernelManager._async_wait",
+        "child/notebook/kernels",
+        "the end of a kernel is waited for in steps of 0.1 s",
+        ("pollinterval",),
+    ),
+    Internal(
+        "nbconvert.filters.markdown_mistune",
+        "IPythonRenderer",
+        "child/report/expected",
+        "what a report should hold is unknown",
+    ),
+    Internal(
+        "nbconvert.filters.markdown_mistune",
+        "MathInlineParser",
+        "child/report/markdown",
+        "formulas in text are not found",
+    ),
+    Internal(
+        "nbconvert.filters.markdown_mistune",
+        "MarkdownWithMath",
+        "child/report/markdown",
+        "markdown is read unlike Jupyter does",
+    ),
+    Internal("httpx._main", "main", "child/available_dates", "polls import what only httpx's command needs"),
     Internal(
         "tornado.httpserver",
         "HTTPServer.handle_stream",

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Pages to look at: a child makes them of the record and of what only this process knows."""
+"""Pages that a child makes of the record and of what only this process knows, kept until something changes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class _Kept:
     took: float
 
 
-class Pages:
+class PageCache:
     """Has pages made, a few at a time, and keeps them until something has changed."""
 
     def __init__(self, context: Context, daemon_state: Callable[[], DaemonState]) -> None:
