@@ -35,6 +35,7 @@ from autoflow.values import (
     ModuleName,
     Name,
     Stencil,
+    VariableName,
     WebAddress,
     Within,
 )
@@ -125,6 +126,10 @@ class NotebookKeys:
     when: Name | None = None
     """`first`: only in the first run of a trigger; or three cron fields as in `dates`, such as `1 * *`: only for these
     reference dates. By default always. Where it is left out, notebooks that read it get null."""
+    secrets: Annotated[tuple[VariableName, ...], ONE_OR_SEVERAL] = ()
+    """Names of secrets, which this notebook's kernel alone finds in its environment; see "Secrets of notebooks"."""
+    environment: Annotated[Mapping[VariableName, str], MAY_BE_EMPTY] = field(default_factory=dict)
+    """Environment variables of this notebook's kernel, for what is no secret. Its kernel starts in a new process."""
     newest: Flag = False
     """Where `when` leaves the notebook out, notebooks that read it get the newest one that an earlier date executed, if
     there is one."""
@@ -203,6 +208,11 @@ class Workflow(WorkflowKeys):
     """A named set of notebooks."""
 
     notebooks: tuple[Notebook, ...]
+
+    @property
+    def secrets(self) -> list[str]:
+        """Names of the secrets of all notebooks, in order."""
+        return sorted({name for notebook in self.notebooks for name in notebook.secrets})
 
     def dependencies(self) -> dict[str, set[str]]:
         """Labels that each label reads, as `graphlib.TopologicalSorter` takes them."""

@@ -166,6 +166,8 @@ Name = Annotated[str, Within({"min_length": 1})]
 Line = Annotated[str, Within({"min_length": 1, "max_length": 300, "pattern": r"\S"})]
 """Text that is not blank, on a report."""
 ModuleName = Annotated[str, Within({"pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"})]
+VariableName = Annotated[str, Within({"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"})]
+"""The name of an environment variable."""
 FilePattern = Annotated[str, Written(_file_pattern, {"type": "string", "minLength": 1, "pattern": "^[^/]"})]
 AtATime = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_AT_A_TIME})]
 Attempts = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_ATTEMPTS})]

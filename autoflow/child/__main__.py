@@ -67,7 +67,7 @@ def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
     """Do what the request file asks for, with what a forked process has brought along, and leave the reply file."""
     request: dict[str, Any] = json.loads((workspace / "request.json").read_text())
     keep_orphans()
-    redactor = Redactor.of(os.environ.get("FLOWAPI_TOKEN"))
+    redactor = Redactor.of(*(os.environ.get(name) for name in ("FLOWAPI_TOKEN", *request.get("secrets", ()))))
     reply: dict[str, Any]
     try:
         if request["kind"] not in KINDS:

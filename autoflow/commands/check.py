@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from autoflow.channels import complaints
@@ -18,7 +19,7 @@ from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
 from autoflow.parser import check_tools, load_definitions
-from autoflow.settings import Settings, job_environment, read_token
+from autoflow.settings import Settings, job_environment, read_secrets, read_token
 from autoflow.wording import counted
 
 TRIAL_TIMEOUT = 60.0
@@ -49,7 +50,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 
 def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
-    for check in (lambda: check_tools(definitions), lambda: read_token(settings, utc_now())):
+    names = {name for workflow in definitions.workflows.values() for name in workflow.secrets}
+    checks: list[Callable[[], object]] = [lambda: check_tools(definitions), lambda: read_token(settings, utc_now())]
+    checks += [partial(read_secrets, settings, [name]) for name in sorted(names)]
+    for check in checks:
         try:
             check()
         except AutoflowError as error:

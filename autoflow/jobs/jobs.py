@@ -18,7 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from autoflow.code_version import code_on_disk
 from autoflow.jobs.fork_client import ForkClient, NotWarmError, Process
-from autoflow.notebooks import TokenScan
+from autoflow.notebooks import scans_of
 from autoflow.processes import kill_marked, kill_tree
 from autoflow.redaction import REDACTED, Redactor
 from autoflow.threads import to_end
@@ -182,6 +182,18 @@ class Jobs:
         if self._warmths:
             self._preload = preload
 
+    def withhold(self, names: Iterable[str]) -> None:
+        """Take variables out of the environment of children: secrets, which those get that they are for."""
+        found = [name for name in names if self._environment.pop(name, None) is not None]
+        if not found:
+            return
+        # what is forked would show the environment that the warm parent began with
+        early, self._warm_process = self._warm_process, None
+        if early:
+            early.end()
+        for parent in self._warm_parents:
+            parent.retire()
+
     async def call(
         self,
         kind: str,
@@ -237,6 +249,7 @@ class Jobs:
         (workspace / "request.json").write_text(json.dumps({"kind": kind, "code": self._code, **request}))
         environment = {
             **self._environment,
+            **request.get("environment", {}),
             **secrets,
             MARKER: job,
             "JUPYTER_RUNTIME_DIR": str(runtime),
@@ -426,9 +439,10 @@ def _redacted(reply: Reply, secrets: Mapping[str, str]) -> Reply:
     redactor = Redactor.of(*secrets.values())
     log, error = redactor.redact(reply.log), redactor.redact_json(reply.error)
     if reply.cause != "done":
-        scan = TokenScan.of(secrets.get("FLOWAPI_TOKEN"))
-        log = REDACTED if scan.is_in(log) else log
-        error = {name: REDACTED if scan.is_in(str(said)) else said for name, said in error.items()}
+        others = {name: secret for name, secret in secrets.items() if name != "FLOWAPI_TOKEN"}
+        for scan in scans_of(secrets.get("FLOWAPI_TOKEN"), others).values():
+            log = REDACTED if scan.is_in(log) else log
+            error = {name: REDACTED if scan.is_in(str(said)) else said for name, said in error.items()}
     return replace(reply, log=log, error=error)
 
 

@@ -5,7 +5,7 @@
 
 from autoflow.notebooks.executed_notebook import cell_position, executed_with, printed, record_cause
 from autoflow.notebooks.notebook_file import kernel_is_installed, read_content, read_notebook
-from autoflow.notebooks.token_scan import TokenScan, looks_like_token, refuse_leak
+from autoflow.notebooks.token_scan import TokenScan, looks_like_token, refuse_leak, scans_of
 
 __all__ = [
     "TokenScan",
@@ -18,4 +18,5 @@ __all__ = [
     "read_notebook",
     "record_cause",
     "refuse_leak",
+    "scans_of",
 ]

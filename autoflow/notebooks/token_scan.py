@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The second line against FlowAPI's token in a file: found in whatever guise, and the file refused.
+"""The second line against secrets, FlowAPI's token first, in a file: found in whatever guise, and the file refused.
 
 There are more guises than can be listed. So a text is not searched for each of them: it is decoded, layer
 below layer, and of every layer only the letters are compared, without regard to case. What stands between
@@ -51,6 +51,8 @@ PACKED_PIECES = 200
 NUMBERED = 20_000_000
 """Bytes of text in which numbers are read as characters."""
 
+FLOWAPIS = "FlowAPI's token"
+
 BYTES = bytes(range(256))
 LETTERS = re.sub(rb"[A-Za-z]", b"", BYTES)
 ALPHANUMERIC = re.sub(rb"[A-Za-z0-9]", b"", BYTES)
@@ -86,6 +88,8 @@ class TokenScan:
     """Letters and digits, of tokens that have too few letters."""
     encoded: tuple[bytes, ...] = field(default=(), repr=False)
     """In encodings that are quicker to write than to read."""
+    exact: tuple[bytes, ...] = field(default=(), repr=False)
+    """As they are: what has few letters would by chance stand in other texts if it was looked for in pieces."""
 
     @classmethod
     def of(cls, token: str | None) -> TokenScan:
@@ -106,6 +110,14 @@ class TokenScan:
             tuple(dict.fromkeys(way for part in (long or parts) for way in _encoded(part))),
         )
 
+    @classmethod
+    def of_secret(cls, secret: str) -> TokenScan:
+        """Prepare to look for a secret that may be of any kind: for its letters alone only where it has many."""
+        value = secret.strip().encode()
+        if len(value.translate(None, LETTERS)) >= SHORTEST_PART and value.count(b".") != 2:
+            return cls.of(secret)
+        return cls(exact=(value,) if len(value) >= SHORTEST_SECRET else ())
+
     def is_in(self, text: str) -> bool:
         """Whether a text holds the token."""
         return self._is_in([text], numbers=True)
@@ -115,7 +127,7 @@ class TokenScan:
 
         Of archives such as xlsx the members are looked at.
         """
-        if not self.folded and not self.plain:
+        if not (self.folded or self.plain or self.exact):
             return False
         if path.stat().st_size <= LARGE:
             content = path.read_bytes()
@@ -157,7 +169,7 @@ class TokenScan:
         return 0
 
     def _is_in(self, texts: Iterable[str], *, numbers: bool) -> bool:
-        if not self.folded and not self.plain:
+        if not (self.folded or self.plain or self.exact):
             return False
         joined = "\n".join(texts)
         pictures = PICTURE.findall(joined)
@@ -202,6 +214,8 @@ class TokenScan:
         if self.folded:
             letters = layer.translate(LOWER, LETTERS)
             return any(map(letters.__contains__, self.folded))
+        if self.exact:
+            return any(map(layer.__contains__, self.exact))
         return any(map(layer.translate(None, ALPHANUMERIC).__contains__, self.plain))
 
 
@@ -210,33 +224,45 @@ def looks_like_token(value: Any) -> bool:
     return any(map(WEB_TOKEN.search, _strings(value)))
 
 
+def scans_of(token: str | None, secrets: Mapping[str, str]) -> dict[str, TokenScan]:
+    """Prepare to look for FlowAPI's token and for secrets of notebooks, by what people call them."""
+    scans = {f"the secret {name}": TokenScan.of_secret(secret) for name, secret in secrets.items()}
+    return {FLOWAPIS: TokenScan.of(token), **scans}
+
+
 @dataclass(frozen=True)
 class Leak:
-    """A token in an executed notebook."""
+    """A token or a secret in an executed notebook."""
 
     cell: int | None
     """Position as the analyst counts; None is outside of all cells."""
+    what: str = FLOWAPIS
 
     def __str__(self) -> str:
         where = f"what cell {self.cell} shows" if self.cell else "its metadata, or spread over its cells"
-        return (
-            f"FlowAPI's token is in {where}; the executed notebook is not kept: change the cell so that it is not shown"
-        )
+        what = f"{self.what[0].upper()}{self.what[1:]}"
+        return f"{what} is in {where}; the executed notebook is not kept: change the cell so that it is not shown"
 
 
-def refuse_leak(path: Path, token: str | None) -> Leak | None:
-    """Remove an executed notebook that holds a token, and say where it was; None when it holds none."""
-    scan = TokenScan.of(token)
+def refuse_leak(path: Path, token: str | None, secrets: Mapping[str, str] | None = None) -> Leak | None:
+    """Remove an executed notebook that holds the token or a secret, and say where; None when it holds none.
+
+    Parameters
+    ----------
+    secrets
+        Those of notebooks, by name.
+    """
     text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        cell = scan.cell_in(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # not a whole notebook: then all of it is one text
-        cell = 0 if scan.is_in(text) else None
-    if cell is None:
-        return None
-    path.unlink()
-    return Leak(cell or None)
+    for what, scan in scans_of(token, secrets or {}).items():
+        try:
+            cell = scan.cell_in(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            # not a whole notebook: then all of it is one text
+            cell = 0 if scan.is_in(text) else None
+        if cell is not None:
+            path.unlink()
+            return Leak(cell or None, what)
+    return None
 
 
 def _encoded(part: bytes) -> Iterator[bytes]:
@@ -277,7 +303,8 @@ def _cleaned(layer: bytes) -> Iterator[bytes]:
 
 def _decoded(layer: bytes) -> Iterator[bytes]:
     """Yield what a layer may be an encoding of."""
-    kept = layer.translate(URL_SAFE, BASE64)
+    # what ends in the middle of four characters ends so, too
+    kept = layer.translate(URL_SAFE, BASE64) + b"AAA"
     for offset in range(4):
         yield binascii.a2b_base64(kept[offset : offset + (len(kept) - offset) // 4 * 4])
     for text in {layer, layer.replace(b"0x", b"")}:

@@ -65,6 +65,10 @@ UNKNOWN_KEY = "unexpected_keyword_argument"
 LOGOS = (".png", ".jpg", ".jpeg", ".svg")
 """How the files of pictures end that every format of a report can hold."""
 
+RESERVED_VARIABLES = frozenset({"HOME", "PATH", "TMPDIR", "SSL_CERTIFICATE_FILE", "FLOWAPI_SSL_CERT"})
+RESERVED_PREFIXES = ("AUTOFLOW_", "FLOWAPI_", "IPYTHON", "JPY_", "JUPYTER", "LD_", "PYTHON")
+"""Environment variables that are not for notebooks to be given, and how others begin."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -329,6 +333,7 @@ def _notebook_problems(
         yield document.problem(path, message, at_key=True)
     yield from _output_problems(document, (*path, "output"), notebook.get("output"), directory)
     yield from _when_problems(document, path, notebook)
+    yield from _variable_problems(document, path, notebook)
     filename = notebook.get("filename")
     if filename and isinstance(filename, str):
         if complaint := _file_complaint(directory, filename):
@@ -347,6 +352,33 @@ def _when_problems(document: Document, path: KeyPath, notebook: Mapping[str, Any
     if message := _complaint(lambda: check_dates(when)):
         hint = f"; or {FIRST!r}, for the first run of a trigger" if len(when.split()) == 1 else ""
         yield document.problem((*path, "when"), f"{message}{hint}")
+
+
+def _variable_problems(document: Document, path: KeyPath, notebook: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find environment variables that a notebook cannot be given."""
+    raw = notebook.get("secrets")
+    secrets = [name for name in (raw if isinstance(raw, list) else [raw]) if isinstance(name, str)]
+    for name in secrets:
+        if message := _reserved(name):
+            yield document.problem((*path, "secrets"), message, at_key=True)
+    for name, value in _mapping(notebook.get("environment")).items():
+        at: KeyPath = (*path, "environment", name)
+        if message := _reserved(str(name)):
+            yield document.problem(at, message, at_key=True)
+        elif name in secrets:
+            yield document.problem(at, f"{shown(name)} is among the secrets too; remove it here", at_key=True)
+        elif looks_like_token(value):
+            message = f"{shown(name)} looks like a token; name it under secrets, and put its value where AutoFlow"
+            yield document.problem(at, f"{message} finds FLOWAPI_TOKEN", at_key=True)
+
+
+def _reserved(name: str) -> str | None:
+    """Say why a variable is not for notebooks to be given; None when it is."""
+    if name == "FLOWAPI_TOKEN":
+        return "every notebook has FLOWAPI_TOKEN; remove it here"
+    if name in RESERVED_VARIABLES or name.startswith(RESERVED_PREFIXES):
+        return f"{shown(name)} is a variable that Python, Jupyter or AutoFlow depend on; choose another name"
+    return None
 
 
 def _output_problems(document: Document, path: KeyPath, outputs: Any, directory: Path) -> Iterator[Problem]:

@@ -108,6 +108,9 @@ class Executor:
         self._context.backlog.due = [run for run in work.due if run.key not in under_way]
         self._work, self._held, self.retry_at = work, False, work.retry_at
         self._slots.resize(concurrency_of(work.definitions).notebooks)
+        self._context.jobs.withhold(
+            name for workflow in work.definitions.workflows.values() for name in workflow.secrets
+        )
         self._context.jobs.keep_warm(preload_of(work.definitions))
         if not self.busy and self.waiting and not self.stop.is_set():
             self._life = asyncio.create_task(self._live())

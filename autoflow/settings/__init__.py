@@ -12,6 +12,7 @@ from autoflow.settings.settings import (
     current_secrets,
     current_token,
     load_settings,
+    read_secrets,
     read_token,
     token_expiry,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "job_environment",
     "load_settings",
     "make_caches",
+    "read_secrets",
     "read_token",
     "token_expiry",
 ]

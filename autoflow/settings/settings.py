@@ -24,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 from autoflow.bounded_file import LARGEST_CONFIG, LARGEST_SECRET, read_bounded
 from autoflow.dates import LONGEST_DAYS, parse_duration
 from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
+from autoflow.redaction import SHORTEST_SECRET
 from autoflow.resources import config_file
 from autoflow.settings.address import Address, parse_address
 from autoflow.settings.places import Places
@@ -68,6 +69,10 @@ class Settings:
     token_files: tuple[Path, ...]
     """Where the token is looked for before the environment."""
     token_from_environment: str | None = field(repr=False)
+    secret_directories: tuple[Path, ...] = ()
+    """Where secrets of notebooks are looked for, each in a file of its name, before the environment."""
+    environment: Mapping[str, str] = field(repr=False, default_factory=dict)
+    """All environment variables, for secrets of notebooks."""
     smtp_url: str | None = field(repr=False, default=None)
     """This and what follows is where messages go; each may hold a password."""
     webhook_url: str | None = field(repr=False, default=None)
@@ -170,6 +175,8 @@ def load_settings(
         token_warning_days=reader.days("daemon.token_warning_days", (14, 7, 3, 1)),
         token_files=tuple(directory / TOKEN_NAME for directory in secret_directories),
         token_from_environment=environment.get(TOKEN_NAME),
+        secret_directories=secret_directories,
+        environment=dict(environment),
         smtp_url=reader.secret("messages.smtp_url", "AUTOFLOW_SMTP_URL", secret_directories, _smtp_url),
         webhook_url=reader.secret("messages.webhook_url", "AUTOFLOW_WEBHOOK_URL", secret_directories, _hook),
         heartbeat_url=reader.secret("messages.heartbeat_url", "AUTOFLOW_HEARTBEAT_URL", secret_directories, _hook),
@@ -268,6 +275,32 @@ def read_token(settings: Settings, now: dt.datetime) -> Token:
         message = f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?"
         raise TokenError(message, passing=True)
     return Token(value, source, expires)
+
+
+def read_secrets(settings: Settings, names: Iterable[str]) -> dict[str, str]:
+    """Read secrets of notebooks as they are now.
+
+    Raises
+    ------
+    SettingsError
+        When one is not there, or too short to be kept out of what notebooks show.
+    """
+    found = {}
+    for name in names:
+        files = tuple(directory / name for directory in settings.secret_directories)
+        value, source = _read_secret(files, name) or (settings.environment.get(name, "").strip(), ENVIRONMENT)
+        if not value:
+            places = ", ".join(map(str, files))
+            raise SettingsError(
+                f"secret {name}: not found; put it into one of {places}, or set the environment variable and restart"
+            )
+        if sum(" " < letter <= "~" for letter in value) < SHORTEST_SECRET:
+            raise SettingsError(
+                f"secret {name} (from {source}): too short to be kept out of notebooks and logs;"
+                f" expected at least {SHORTEST_SECRET} letters, digits or signs"
+            )
+        found[name] = value
+    return found
 
 
 def token_expiry(settings: Settings) -> dt.datetime | None:

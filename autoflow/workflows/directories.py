@@ -18,7 +18,6 @@ from autoflow.files import file_hash
 from autoflow.naming import run_place, shared_name
 from autoflow.notebooks import TokenScan
 from autoflow.runs import Run
-from autoflow.settings import Token
 from autoflow.shared_data import (
     Changes,
     SharedDataError,
@@ -35,8 +34,12 @@ from autoflow.wording import counted
 logger = logging.getLogger(__name__)
 
 
+Scans = Mapping[str, TokenScan]
+"""What is looked for in files, by what people call it."""
+
+
 class LeakError(SharedDataError):
-    """A file that a notebook wrote holds FlowAPI's token."""
+    """A file that a notebook wrote holds FlowAPI's token or a secret."""
 
 
 @dataclass
@@ -110,15 +113,15 @@ class Directories:
                     found[str(PurePath(name, path.relative_to(directory)))] = file_hash(path)
         return found
 
-    async def stage(self, token: Token) -> None:
+    async def stage(self, scans: Scans) -> None:
         """Make what was written into ``shared_dir`` ready for others, once nothing else can fail.
 
         Raises
         ------
         SharedDataError, OSError
-            When it cannot be kept, or a file holds the token.
+            When it cannot be kept, or a file holds the token or a secret.
         """
-        changes = await to_end(self._changes, token)
+        changes = await to_end(self._changes, scans)
         if changes is None:
             return
         self.context.outputs.check()
@@ -126,14 +129,14 @@ class Directories:
         self._holds = True
         self._staged = await to_end(self._shared.stage, changes, str(self.attempt))
 
-    async def settle(self, token: Token, *, succeeded: bool) -> None:
+    async def settle(self, scans: Scans, *, succeeded: bool) -> None:
         """Show what is staged to others, or keep what a failed attempt wrote for its repair."""
         try:
             if succeeded:
                 await self._commit()
             elif self._staged:
                 await to_end(self._shared.drop, self._staged)
-            elif changes := await to_end(self._changes, token):
+            elif changes := await to_end(self._changes, scans):
                 await to_end(self._shared.keep, changes)
         except (OSError, SharedDataError) as error:
             logger.error("%s: what it wrote is not kept: %s", self.run, error)
@@ -182,15 +185,14 @@ class Directories:
         time = self.context.now().isoformat(timespec="seconds")
         return Writer(self.run.parameters_hash, self.run.reference_date.isoformat(), time)
 
-    def _changes(self, token: Token) -> Changes | None:
-        """Find what was written into ``shared_dir``, and see that it holds no token, nor what is in ``run_dir``."""
-        scan = TokenScan.of(token.value)
+    def _changes(self, scans: Scans) -> Changes | None:
+        """Find what was written into ``shared_dir``, and see that it holds no secret, nor what is in ``run_dir``."""
         if self._has_run_directory:
-            _refuse_leaks("run_dir", self._run_directory, file_names(self._run_directory), scan)
+            _refuse_leaks("run_dir", self._run_directory, file_names(self._run_directory), scans)
         if not self._view:
             return None
         changes = self._view.changes()
-        _refuse_leaks("shared_dir", changes.directory, changes.written, scan)
+        _refuse_leaks("shared_dir", changes.directory, changes.written, scans)
         return changes
 
     def _open_run_directory(self, *, repair: bool) -> None:
@@ -200,20 +202,23 @@ class Directories:
         self._run_directory.mkdir(parents=True, exist_ok=repair)
 
 
-def _refuse_leaks(name: str, directory: Path, files: Iterable[str], scan: TokenScan) -> None:
-    """Remove files that hold the token.
+def _refuse_leaks(name: str, directory: Path, files: Iterable[str], scans: Scans) -> None:
+    """Remove files that hold the token or a secret.
 
     Raises
     ------
     LeakError
         When there are any.
     """
-    leaking = [file for file in files if not (directory / file).is_symlink() and scan.is_in_file(directory / file)]
-    for file in leaking:
-        (directory / file).unlink()
+    leaking: dict[str, str] = {}
+    for file in files:
+        path = directory / file
+        if not path.is_symlink() and (found := next((what for what in scans if scans[what].is_in_file(path)), None)):
+            leaking[file] = found
+            path.unlink()
     if leaking:
         removed = "the file has been" if len(leaking) == 1 else "the files have been"
         raise LeakError(
-            f"FlowAPI's token is in {', '.join(leaking)} in {name}; {removed} removed: change the notebook"
-            f" that wrote {'it' if len(leaking) == 1 else 'them'}"
+            f"{' and '.join(dict.fromkeys(leaking.values()))} is in {', '.join(leaking)} in {name}; {removed} removed:"
+            f" change the notebook that wrote {'it' if len(leaking) == 1 else 'them'}"
         )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -17,17 +18,17 @@ from typing import Any
 
 from autoflow.context import Context, Written, recorded
 from autoflow.definitions import Notebook
-from autoflow.errors import OutputsLostError
+from autoflow.errors import OutputsLostError, SettingsError
 from autoflow.files import file_hash
 from autoflow.fitting import changed_inputs
 from autoflow.jobs import Reply
 from autoflow.model import Attempt, RecordedNotebook
 from autoflow.naming import dated_names, latest_stems, output_stem
-from autoflow.notebooks import executed_with, record_cause, refuse_leak
+from autoflow.notebooks import TokenScan, executed_with, record_cause, refuse_leak, scans_of
 from autoflow.progress import Task
 from autoflow.redaction import Redactor
 from autoflow.runs import AttemptState, Failure, Run
-from autoflow.settings import Token
+from autoflow.settings import Token, read_secrets
 from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
 from autoflow.workflows import queries
@@ -56,6 +57,8 @@ class _Execution:
     origin: Origin = field(default_factory=Origin)
     others: dict[str, Any] = field(default_factory=dict)
     """Paths of executed notebooks of other runs, by the names that parameters are given; None where there is none."""
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    """Secrets by name that its notebooks have been given so far."""
     sources: dict[str, str] = field(default_factory=dict)
     """Hashes by label of the notebooks as they were when they were executed."""
     read: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -64,6 +67,10 @@ class _Execution:
     """Reports and manifests by label."""
 
     directories: Directories = field(kw_only=True)
+
+    def scans(self) -> dict[str, TokenScan]:
+        """What no file may hold."""
+        return scans_of(self.token.value, self.secrets)
 
     async def record(self, write: Callable[[], Written]) -> Written:
         """Write to the record, and wait while it cannot be written."""
@@ -133,7 +140,7 @@ async def execute(
             except BaseException:
                 directories.release()
                 raise
-            await directories.settle(token, succeeded=state is AttemptState.SUCCEEDED)
+            await directories.settle(execution.scans(), succeeded=state is AttemptState.SUCCEEDED)
             level = logging.ERROR if state is AttemptState.FAILED else logging.INFO
             logger.log(level, "run %d: %s %s", attempt.run, run, _PAST_TENSE[state])
     return state
@@ -154,7 +161,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
         if failures:
             return AttemptState.FAILED, _with_hint(execution, failures[0])
         if complete:
-            await execution.directories.stage(execution.token)
+            await execution.directories.stage(execution.scans())
             await _point_at_latest(execution)
         return AttemptState.SUCCEEDED if complete else AttemptState.INTERRUPTED, None
     except asyncio.CancelledError:
@@ -256,15 +263,33 @@ _PAST_TENSE = {
 }
 
 
-def _secure(made: Path, token: Token, failure: Failure | None) -> Failure | None:
-    """Do to a notebook what a child that was killed had no time for: take the token out, or refuse it."""
+def _secure(made: Path, token: Token, secrets: Mapping[str, str], failure: Failure | None) -> Failure | None:
+    """Take token and secrets out of a notebook, or refuse it: its child had no time, or does not know of them."""
+    redactor = Redactor.of(token.value, *secrets.values())
     try:
-        made.write_text(Redactor.of(token.value).redact(made.read_text(encoding="utf-8")), encoding="utf-8")
+        text = made.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         made.unlink()
         return failure
-    leak = refuse_leak(made, token.value)
-    return replace(failure, message=f"{failure.message}; {leak}") if leak and failure else failure
+    try:
+        text = json.dumps(redactor.redact_json(json.loads(text)), indent=1, ensure_ascii=False) + "\n"
+    except ValueError:
+        # not a whole notebook
+        text = redactor.redact(text)
+    made.write_text(text, encoding="utf-8")
+    leak = refuse_leak(made, token.value, secrets)
+    if leak is None:
+        return failure
+    return replace(failure, message=f"{failure.message}; {leak}") if failure else Failure(str(leak), cell=leak.cell)
+
+
+def _without_secrets(failure: Failure, secrets: Mapping[str, str]) -> Failure:
+    redactor = Redactor.of(*secrets.values())
+    return replace(
+        failure,
+        message=redactor.redact(failure.message),
+        traceback=failure.traceback and redactor.redact(failure.traceback),
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -372,6 +397,11 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
     source = context.settings.inputs_dir / notebook.filename
     execution.sources[notebook.label] = await to_end(_sha256, source)
     execution.read[notebook.label] = await to_end(execution.directories.read, notebook)
+    try:
+        secrets = await to_end(read_secrets, context.settings, notebook.secrets)
+    except SettingsError as error:
+        return Failure(str(error), notebook.label)
+    execution.secrets.update(secrets)
     with context.jobs.workspace() as workspace:
         reply = await context.jobs.call(
             "notebook",
@@ -379,20 +409,27 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
                 "notebook": str(source),
                 "parameters": _values(execution, notebook),
                 "final": str(final),
-                "warm": notebook.warm,
+                # what libraries read as they are imported has to be there by then
+                "warm": notebook.warm and not notebook.environment,
+                "secrets": list(secrets),
+                "environment": dict(notebook.environment),
                 "keep_kernel": context.progress.keeps_kernels,
                 # what will be made of this run's notebooks can be got ready meanwhile
                 "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
             },
             workspace,
             timeout=notebook.timeout,
-            secrets={"FLOWAPI_TOKEN": execution.token.value},
+            secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
             on_progress=_progress(execution, notebook),
         )
         failure = None if reply.cause == "done" else await to_end(_notebook_failure, notebook, reply, workspace)
         made = workspace / "notebook.ipynb"
-        if made.exists() and reply.cause in ("timeout", "died"):
-            failure = await to_end(_secure, made, execution.token, failure)
+        # notebooks of one run may pass a secret on, which only one of them was given
+        others = execution.secrets.keys() - secrets.keys()
+        if made.exists() and (reply.cause in ("timeout", "died") or others):
+            failure = await to_end(_secure, made, execution.token, execution.secrets, failure)
+        if failure and others:
+            failure = _without_secrets(failure, execution.secrets)
         if not made.exists():
             return failure
         await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))

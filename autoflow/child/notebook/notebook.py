@@ -100,7 +100,8 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     finally:
         if spare_kernel is not None:
             spare_kernel.dismiss()
-        _finish(output, notebook, request["final"])
+        secrets = {name: os.environ[name] for name in request.get("secrets", ())}
+        _finish(output, notebook, request["final"], secrets)
     return {}
 
 
@@ -192,16 +193,16 @@ def _literal(path: str | Path) -> str:
     return re.sub(r"[{}]", lambda match: match.group() * 2, str(path))
 
 
-def _finish(output: Path, source: Path, final: str) -> None:
-    """Remove what must not leave this process: the token, and paths that will not exist."""
+def _finish(output: Path, source: Path, final: str, secrets: Mapping[str, str]) -> None:
+    """Remove what must not leave this process: the token, secrets, and paths that will not exist."""
     if not output.exists():
         return
     notebook = json.loads(output.read_text(encoding="utf-8"))
-    notebook = Redactor.of(os.environ.get("FLOWAPI_TOKEN")).redact_json(notebook)
+    notebook = Redactor.of(os.environ.get("FLOWAPI_TOKEN"), *secrets.values()).redact_json(notebook)
     notebook["metadata"]["papermill"].update(input_path=str(source), output_path=final)
     _mark_failure(notebook["cells"])
     output.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if leak := refuse_leak(output, os.environ.get("FLOWAPI_TOKEN")):
+    if leak := refuse_leak(output, os.environ.get("FLOWAPI_TOKEN"), secrets):
         raise NotebookFailedError(exception="TokenFound", message=str(leak), cell=leak.cell)
 
 

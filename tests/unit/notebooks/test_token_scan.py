@@ -221,6 +221,25 @@ def test_a_notebook_with_a_token_is_removed_and_told(tmp_path: Path) -> None:
     assert path.exists()
 
 
+@pytest.mark.parametrize(
+    "secret", ["12345678", "!?%&/()=", "correct horse battery staple", "aB3-xyz9.q.7Ld", "\u00e4\u00f6 p4ssw\u00f6rd"]
+)
+def test_a_secret_of_any_kind_is_found_and_other_text_is_not(secret: str) -> None:
+    scan = TokenScan.of_secret(secret)
+    for text in (secret, f"key={secret}&", base64.b64encode(secret.encode()).decode(), secret.encode().hex()):
+        assert scan.is_in(f"before {text} after"), text
+    assert not scan.is_in("1 2 3 4 5 6 7 8, a horse, a battery, and words of no secret at all; p4ss, 87654321")
+    assert not TokenScan.of_secret("short").is_in("short")
+
+
+def test_a_notebook_with_a_secret_is_removed_and_told_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "notebook.ipynb"
+    path.write_text(json.dumps(notebook(*printed(base64.b64encode(b"pa55 of admin").decode()))))
+    leak = refuse_leak(path, TOKEN, {"OTHER": "something else", "ADMIN_SECRET": "pa55 of admin"})
+    assert "The secret ADMIN_SECRET is in what cell 2 shows" in str(leak)
+    assert not path.exists()
+
+
 def test_half_a_notebook_is_searched_as_text(tmp_path: Path) -> None:
     path = tmp_path / "notebook.ipynb"
     path.write_text(json.dumps(notebook(*printed(TOKEN)))[:-20])

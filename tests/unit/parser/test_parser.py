@@ -710,3 +710,27 @@ def test_what_reports_say_of_themselves_is_said_for_a_workflow_or_for_a_notebook
     run, report = load_definitions(inputs / "workflows.yml")[0].workflows["flows"].notebooks
     assert run.sheet == Sheet("{reference_date}", language="fr", logo="logo.svg")
     assert report.sheet == Sheet("Own", contact="me", language="fr", logo="logo.svg")
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("secrets: FLOWAPI_TOKEN", "every notebook has FLOWAPI_TOKEN; remove it here"),
+        ("secrets: [PYTHONPATH]", "'PYTHONPATH' is a variable that Python, Jupyter or AutoFlow depend on"),
+        ("secrets: [my-key]", "found 'my-key'"),
+        ("environment: {LD_PRELOAD: x}", "'LD_PRELOAD' is a variable that Python, Jupyter or AutoFlow depend on"),
+        ("environment: {KEY: a}, secrets: [KEY]", "'KEY' is among the secrets too; remove it here"),
+        (f"environment: {{KEY: {WEB_TOKEN}}}", "'KEY' looks like a token; name it under secrets"),
+        ("environment: {KEY: 3}", "found 3, expected text; put it in quotes"),
+    ],
+)
+def test_variables_that_a_notebook_cannot_be_given_are_told(inputs: Path, keys: str, expected: str) -> None:
+    errors = errors_of(
+        inputs,
+        GOOD.replace(
+            "parameters: {previous: run}",
+            f"parameters: {{previous: run}}\n        {keys.replace('}, s', '}' + chr(10) + '        s')}",
+        ),
+    )
+    assert any(expected in error for error in errors), errors
+    assert not any(WEB_TOKEN in error for error in errors)

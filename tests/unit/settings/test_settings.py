@@ -26,6 +26,7 @@ from autoflow.settings.settings import (
     current_secrets,
     current_token,
     load_settings,
+    read_secrets,
     read_token,
 )
 
@@ -306,3 +307,18 @@ def test_the_certificate_has_two_names_and_notebooks_find_it_under_both(
         assert str(settings.ssl_certificate) == one
         children = job_environment({**environment, **given}, settings)
         assert [children["SSL_CERTIFICATE_FILE"], children["FLOWAPI_SSL_CERT"]] == passed
+
+
+def test_secrets_of_notebooks_are_read_anew_where_the_token_is(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = load({**environment, "ADMIN_SECRET": "of the environment"}, tmp_path)
+    assert read_secrets(settings, ["ADMIN_SECRET"]) == {"ADMIN_SECRET": "of the environment"}
+    (tmp_path / "secrets").mkdir(exist_ok=True)
+    (tmp_path / "secrets" / "ADMIN_SECRET").write_text("of the file\n")
+    assert read_secrets(settings, ["ADMIN_SECRET"]) == {"ADMIN_SECRET": "of the file"}
+    with pytest.raises(SettingsError, match="secret UPDATER_SECRET: not found; put it into one of "):
+        read_secrets(settings, ["ADMIN_SECRET", "UPDATER_SECRET"])
+    (tmp_path / "secrets" / "ADMIN_SECRET").write_text("s3cret")
+    with pytest.raises(SettingsError, match="too short to be kept out of notebooks and logs") as raised:
+        read_secrets(settings, ["ADMIN_SECRET"])
+    assert "s3cret" not in str(raised.value)
+    assert "of the environment" not in repr(settings)
