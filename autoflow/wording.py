@@ -67,9 +67,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest what may be meant, or name all that can be."""
     names = sorted(known)
     if meant := closest(word, names):
-        return f"did you mean {meant!r}?"
+        return f"did you mean {shown(meant)}?"
     if len(names) == 1:
-        return f"expected {names[0]!r}"
+        return f"expected {shown(names[0])}"
     return f"expected one of {shortened(', '.join(names))}" if names else "none is expected here"
 
 
