@@ -10,13 +10,16 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example test simulate flaky bench lint key-tables deployment constraints clean tools test-tools
+.PHONY: help example pipelines test simulate flaky bench lint key-tables deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in examples/outputs
 	@"$(BIN)/python" -m examples
+
+pipelines: $(VENV)/.stamp-examples tools ## run twelve notebooks over three months of invented data, in examples/pipelines/outputs
+	@"$(BIN)/python" -m examples.pipelines
 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
 	@"$(BIN)/python" -m pytest --numprocesses 2 --dist worksteal
@@ -53,7 +56,7 @@ constraints: ## write config/constraints.txt anew, with the newest of everything
 	@rm -rf "$(VENV)-newest" build *.egg-info
 
 clean: ## remove the virtual environment and what the example made
-	rm -rf "$(VENV)" examples/outputs build *.egg-info
+	rm -rf "$(VENV)" examples/outputs examples/pipelines/outputs build *.egg-info
 
 # one environment for all: the extras differ, and a changed setup.cfg reinstalls
 $(VENV)/.stamp-%: setup.cfg pyproject.toml $(CONSTRAINTS) $(VENV)/bin/python

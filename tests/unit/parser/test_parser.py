@@ -734,3 +734,9 @@ def test_variables_that_a_notebook_cannot_be_given_are_told(inputs: Path, keys: 
     )
     assert any(expected in error for error in errors), errors
     assert not any(WEB_TOKEN in error for error in errors)
+
+
+def test_the_pipelines_of_the_examples_leave_no_doubt() -> None:
+    definitions, warnings = load_definitions(ROOT / "examples" / "pipelines" / "inputs" / "workflows.yml")
+    assert warnings == ()
+    assert sum(len(workflow.notebooks) for workflow in definitions.workflows.values()) == 12
