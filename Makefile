@@ -27,7 +27,7 @@ test: $(VENV)/.stamp-test tools test-tools ## run the tests
 flaky: $(VENV)/.stamp-test tools test-tools ## repeat the tests of what has changed against main TIMES (10), half of them under load
 	@"$(BIN)/python" -m tests.flaky --times $(or $(TIMES),10)
 
-simulate: $(VENV)/.stamp-test ## live SEEDS (300) deployments through two simulated months each, with faults
+simulate: $(VENV)/.stamp-test ## live SEEDS (300) deployments through a simulated month each, with faults
 	@"$(BIN)/python" -m tests.simulation --seeds $(or $(SEEDS),300)
 
 bench: $(VENV)/.stamp-test tools ## measure AutoFlow beside what could take its place, for half an hour (ARGUMENTS=--quick: minutes)

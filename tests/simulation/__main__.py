@@ -11,13 +11,14 @@ import time
 import traceback
 
 from tests.simulation.seeds import live, plant, try_seeds
+from tests.simulation.world import DAYS
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=300, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
-    parser.add_argument("--days", type=int, default=60, help="simulated days for each")
+    parser.add_argument("--days", type=int, default=DAYS, help="simulated days for each")
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--mutations", action="store_true", help="plant faults, and say which seed finds each")
     parser.add_argument("--log", action="store_true", help="print what AutoFlow logged and what happened")

@@ -10,13 +10,14 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from autoflow.jobs.jobs import Reply
 from tests.clock import Clock
+from tests.simulation.files import Crash
 from tests.simulation.world import World
 
 
@@ -56,7 +57,9 @@ class SimulatedJobs:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            # a life that has ended leaves it lying
+            with suppress(Crash):
+                shutil.rmtree(path, ignore_errors=True)
 
     @asynccontextmanager
     async def warmth(self, preload: Sequence[str], *, at_once: bool = False) -> AsyncIterator[None]:
@@ -118,6 +121,8 @@ class SimulatedJobs:
         content = {"cells": [], "metadata": {"parameters": dict(parameters)}, "nbformat": 4, "nbformat_minor": 5}
 
         def finish() -> Reply:
+            if "shared" in parameters:
+                self._share(Path(parameters["shared"]), str(parameters["p"]), date)
             if "reads" in parameters and not Path(parameters["reads"]).is_file():
                 raise AssertionError(f"{file} is to read {parameters['reads']}, which is not there")
             if chance < 0.1 and self._clock() < self._world.quiet_from and self._world.random.random() < 0.8:
@@ -132,6 +137,13 @@ class SimulatedJobs:
 
         # a few go on for hours
         return seconds * (40 if fate.random() < 0.02 else 1), finish
+
+    def _share(self, directory: Path, trigger: str, date: str) -> None:
+        """Write two files of the run's own and one that all runs write, whatever becomes of the attempt."""
+        attempt = self._world.attempts[int(trigger), date]
+        for name in (f"{date}.txt", f"further/{date}.txt", "common.txt"):
+            (directory / name).parent.mkdir(exist_ok=True)
+            (directory / name).write_text(f"{trigger} {date} {attempt}")
 
     def _report(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
         def finish() -> Reply:

@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,25 +23,34 @@ from unittest.mock import patch
 from autoflow import app
 from autoflow.context.context import Context
 from autoflow.daemon import loop
-from autoflow.daemon.loop import serve
+from autoflow.daemon.loop import Agenda, serve
 from autoflow.errors import AutoflowError, DefinitionError, StoreError
-from autoflow.model.store import RunStore
+from autoflow.messages import messenger
+from autoflow.model.reader import RunReader, Skip
+from autoflow.model.retention import Removal
+from autoflow.model.store import Attempt, RunStore
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs.runs import AttemptState
-from autoflow.sensor import executor
+from autoflow.runs.runs import AttemptState, Failure, Run
+from autoflow.sensor import executor, sensor
 from autoflow.settings.settings import load_settings
 from autoflow.system.notifier import Notifier
+from autoflow.web.metrics import Metrics
+from autoflow.web.page_cache import DaemonState, PageCache
 from tests.clock import Clock, HeldLoop
-from tests.simulation import oracle
+from tests.simulation import oracle, shown, starts
 from tests.simulation.files import Crash, Files
 from tests.simulation.jobs import Observed, SimulatedJobs
 from tests.simulation.world import DAY, HOUR, START, Event, World
 
 CODE = "the same"
+DECIDE = sensor._decide
 
 LONGEST_NAP = 4 * 3600.0
 """Seconds after which AutoFlow looks at the clock, which may have been set."""
+
+PLANS_CHECKED = 0.3
+"""How many of the decisions are compared with their plan, which takes as long as all else that is done in a tick."""
 
 MOST_TURNS, MOST_STEPS = 5_000, 300_000
 """Turns of the loop that may come at one moment, and in all lives."""
@@ -62,6 +72,8 @@ class Simulation:
     now: dt.datetime = START
     began_at_the_earliest: dict[tuple[str, str], dt.datetime] | None = None
     """When the data of each run was there; kept, since no edit changes it."""
+    violation: str = ""
+    """What did not hold, the first time."""
     defect: str = ""
     """What AutoFlow logged with a traceback, which it does of defects of its own."""
 
@@ -84,7 +96,9 @@ class Simulation:
                 self.now = Life(self).live()
 
     def fail(self, message: str) -> None:
-        raise ViolationError(f"seed {self.world.seed}, {self.now:%Y-%m-%d %H:%M}: {message}")
+        # what AutoFlow itself calls may catch it
+        self.violation = self.violation or f"seed {self.world.seed}, {self.now:%Y-%m-%d %H:%M}: {message}"
+        raise ViolationError(self.violation)
 
 
 class Life:
@@ -100,13 +114,23 @@ class Life:
         self.files = Files(str(self.world.outputs), lambda: self.world.is_full(self.true()))
         self.loop.before_select = self._turn
         self.random = Random(f"{self.world.seed} {simulation.now}")
+        self.agenda: Agenda
+        self.aimed: list[Callable[[], None]] = []
+        self.listed: Any = None
+        """The dates that were last decided by."""
+        self.metrics: Metrics
+        self.ended: Counter[AttemptState] = Counter()
+        """Attempts that had ended when this life began, or have since."""
 
     def live(self) -> dt.datetime:
         """Start AutoFlow, and give the time at which the next one starts."""
         settings = load_settings(self.world.environment, docker_secrets=self.world.secrets)
         jobs = partial(SimulatedJobs, self.world, self.clock, self.simulation.observed, settings.work_dir / "jobs")
         opened = app.open_context(settings, self.world.environment, Progress())
-        with patch.object(app, "Jobs", lambda *_, **__: jobs()), patch.object(app, "Context", self._context):
+        with (
+            patch.object(app, "Jobs", lambda *_, **__: jobs()),
+            patch.object(app, "Context", self._context),
+        ):
             try:
                 definitions = read_definitions(settings.workflows_file)
                 context = opened.__enter__()
@@ -118,8 +142,17 @@ class Life:
                 self.loop.close()
                 return self._pass(HOUR)
         self.files.on_crash = lambda: self._pull_the_plug(context.store)
+        self.metrics = Metrics(context, PageCache(context, lambda: DaemonState(self.clock(), definitions)))
+        self.ended.update(context.store.read.counts())
         try:
-            self.loop.run_until_complete(self._main(context, definitions))
+            reader = SharedReader(context.store._connection, settings.places)
+            with (
+                patch.object(loop, "Agenda", self._agenda),
+                patch.object(sensor, "_decide", self._decide),
+                patch.object(loop, "open_for_reading", lambda *_: reader),
+                patch.object(messenger, "open_for_reading", lambda *_: reader),
+            ):
+                self.loop.run_until_complete(self._main(context, definitions))
         except BaseException as error:
             if not self.files.dead:
                 self.files.crash()
@@ -136,10 +169,22 @@ class Life:
     def _context(self, **parts: Any) -> Context:
         store = parts["store"]
         store.__class__ = SimulatedStore
-        store.files, store.is_full, store.limited = self.files, lambda: self.world.is_full(self.true()), False
+        store.life, store.limited = self, False
         # in this machine no power is cut: a commit need not reach a disk
         store._connection.execute("PRAGMA synchronous = OFF")
         return Context(**parts, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
+
+    def _agenda(self, *values: Any, **named: Any) -> Agenda:
+        self.agenda = Agenda(*values, **named)
+        return self.agenda
+
+    async def _decide(self, context: Context, definitions: Any, listed: Any, *, patient: bool) -> Any:
+        """Decide as AutoFlow does, and see that its plan would have been the same."""
+        decision = await DECIDE(context, definitions, listed, patient=patient)
+        self.listed = listed
+        if self.random.random() < PLANS_CHECKED:
+            shown.check_plan(self, context, definitions, decision)
+        return decision
 
     def _pass(self, time: dt.timedelta) -> dt.datetime:
         """Let time go by in which no AutoFlow lives."""
@@ -164,6 +209,9 @@ class Life:
                 continue
             self.world.events.pop(0)
             self.simulation.now = self.true()
+            if event.kind in AIMED and event.value % 3 and not context.steering.running():
+                self.aimed.append(partial(self._happen, context, event))
+                continue
             self.simulation.log.append(f"{self.true():%m-%d %H:%M} --- {event.kind}")
             if event.kind in ("restart", "end"):
                 self.world.drawn[event.kind] += 1
@@ -173,6 +221,16 @@ class Life:
                     oracle.check_end(self, context)
                 return
             getattr(self, f"_{event.kind.replace(' ', '_')}")(context, event)
+
+    def _happen(self, context: Context, event: Event) -> None:
+        self.simulation.log.append(f"{self.true():%m-%d %H:%M} --- {event.kind}")
+        getattr(self, f"_{event.kind}")(context, event)
+
+    def hit(self) -> None:
+        """Let happen soon what was to happen when a run is in progress."""
+        for happen in self.aimed:
+            self.loop.call_later(self.random.uniform(0, 400), happen)
+        self.aimed.clear()
 
     def _signal(self, number: signal.Signals) -> None:
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -187,6 +245,8 @@ class Life:
             self._turns, self._turned_at, self.simulation.now = 0, self.loop.time(), self.true()
         if self._turns > MOST_TURNS or self.simulation.steps > MOST_STEPS:
             self.simulation.fail(f"the loop turns without end: {asyncio.all_tasks(self.loop)}")
+        if self.simulation.violation:
+            raise ViolationError(self.simulation.violation)
         if self.files.dead:
             raise Crash
 
@@ -279,6 +339,7 @@ class Life:
         if failed:
             run = failed[event.value % len(failed)]
             self.world.asked.add(run.key)
+            self.world.repaired.add(run.key)
             self._order(context, "run", runs=[{"workflow": run.workflow, "parameters": run.parameters}], repairs=run.id)
 
     def _backfill(self, context: Context, event: Event) -> None:
@@ -286,21 +347,26 @@ class Life:
 
     def _cancel(self, context: Context, event: Event) -> None:
         if running := context.steering.running():
-            self._order(context, "cancel", run=running[event.value % len(running)], reason="a drawn one")
+            number = running[event.value % len(running)]
+            self.world.cancelled.add(number)
+            self._order(context, "cancel", run=number, reason="a drawn one")
 
     def _skip(self, context: Context, event: Event) -> None:
         self._order(context, "skip", **self._dates(event), reason="a drawn one")
 
     def _unskip(self, context: Context, event: Event) -> None:
-        skips = context.store.read.skips().skips
-        if skips:
-            skip = list(skips)[event.value % len(skips)]
-            self._order(context, "unskip", workflow=skip.workflow, dates=[skip.reference_date.isoformat()])
+        if skips := context.store.read.skips().skips:
+            self._run_again(context, skips[event.value % len(skips)])
 
     def _quiet(self, context: Context, event: Event) -> None:
         """Let people take back what they have kept from running."""
         for skip in context.store.read.skips().skips:
-            self._order(context, "unskip", workflow=skip.workflow, dates=[skip.reference_date.isoformat()])
+            self._run_again(context, skip)
+
+    def _run_again(self, context: Context, skip: Skip) -> None:
+        date = skip.reference_date.isoformat()
+        self.world.unskipped.add((skip.workflow, date))
+        self._order(context, "unskip", workflow=skip.workflow, dates=[date])
 
     def _dates(self, event: Event) -> dict[str, Any]:
         draw = Random(event.value)
@@ -309,9 +375,13 @@ class Life:
 
     def _order(self, context: Context, do: str, **rest: Any) -> None:
         self.world.drawn[do] += 1
+        self.world.asked_at.append(self.clock().isoformat())
         answer = context.steering.carry_out({"do": do, **rest}, self.clock())
         self.simulation.log.append(f"{do} {rest}: {answer}")
 
+
+AIMED = frozenset({"cancel", "crash"})
+"""Events most of which happen while a run is in progress: at any other time they are of little interest."""
 
 OF_THE_WORLD = frozenset({"renew", "end of invalid edit"})
 """Events that happen whether AutoFlow lives or not."""
@@ -331,23 +401,57 @@ class SimulatedLoop(HeldLoop):
         return future
 
 
+class SharedReader(RunReader):
+    """In the place of connections that threads open for themselves."""
+
+    def close(self) -> None:
+        """Leave it to its owner."""
+
+
 class SimulatedStore(RunStore):
     """The real store, on a disk that may be full and in a machine that may stop before and after each transaction."""
 
-    files: Files
-    is_full: Any
+    life: Life
     limited: bool
+
+    def begin(self, run: Run, now: dt.datetime) -> Attempt:
+        starts.check_start(self.life, self.read, run, now)
+        attempt = super().begin(run, now)
+        self.life.hit()
+        world = self.life.world
+        world.attempts[run.parameters.get("p"), run.reference_date.isoformat()] = attempt.id
+        return attempt
+
+    def finish(self, attempt: Attempt, state: AttemptState, now: dt.datetime, failure: Failure | None = None) -> None:
+        if state is AttemptState.CANCELLED and attempt.run not in self.life.world.cancelled:
+            self.life.simulation.fail(f"run {attempt.run} was cancelled, and nobody has asked for that")
+        super().finish(attempt, state, now, failure)
+        self.life.ended[state] += 1
+        # `keep` may let it go before anybody asks for figures
+        self.life.metrics._count()
+
+    def recover(self, now: dt.datetime, under_way: Collection[int] = ()) -> list[Attempt]:
+        left = super().recover(now, under_way)
+        if left and hasattr(self.life, "metrics"):
+            self.life.ended[AttemptState.INTERRUPTED] += len(left)
+            self.life.metrics._count()
+        return left
+
+    def forget(self, removals: Sequence[Removal]) -> None:
+        shown.check_removals(self.life, self.read, removals)
+        super().forget(removals)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        self.files.about_to_change(self.path, grows=False)
-        if (full := self.is_full()) or self.limited:
+        files = self.life.files
+        files.about_to_change(self.path, grows=False)
+        if (full := self.life.world.is_full(self.life.true())) or self.limited:
             limit = self._connection.execute("PRAGMA page_count").fetchone()[0] if full else 2**30
             self._connection.execute(f"PRAGMA max_page_count = {limit}")
             self.limited = full
         with super()._transaction() as cursor:
             yield cursor
-        self.files.about_to_change(self.path, grows=False)
+        files.about_to_change(self.path, grows=False)
 
 
 @contextmanager

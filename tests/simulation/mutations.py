@@ -14,14 +14,21 @@ from itertools import groupby
 from typing import Any
 from unittest.mock import patch
 
+from autoflow.commands import plan
 from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
+from autoflow.dates import EVERY_DAY, Days
 from autoflow.dates.listed_dates import ListedDates
-from autoflow.decision import attempts, order, verdict
+from autoflow.decision import attempts, due, order, verdict
+from autoflow.decision.order import Order
 from autoflow.model import retention, store
+from autoflow.model.reader import RunReader
 from autoflow.model.store import RunStore
-from autoflow.overview import explanation
-from autoflow.sensor import sensor
+from autoflow.overview import explanation, states
+from autoflow.runs.runs import AttemptState, RunState
+from autoflow.shared_data import versions
+from autoflow.shared_data.versions import SharedDirectory
+from autoflow.workflows.directories import Directories
 from autoflow.workflows.slots import Slots
 
 Mutation = Callable[[], AbstractContextManager[Any]]
@@ -86,7 +93,53 @@ async def _for_all(self: Slots) -> None:
     self._taken += 1
 
 
-RECORD_POLL = RunStore.record_poll
+def _one_too_many(newest_first: Any, amount: Any, now: dt.datetime) -> set[int]:
+    return BEYOND(newest_first, amount - 1 if isinstance(amount, int) else amount, now)
+
+
+def _never_given_up(*arguments: Any) -> Any:
+    verdict = JUDGE(*arguments)
+    return verdict._replace(state=RunState.FAILED) if verdict.state is RunState.GIVEN_UP else verdict
+
+
+def _without_priority(*arguments: Any, **named: Any) -> Any:
+    definitions, decision = arguments[0], DUE_RUNS(*arguments, **named)
+    in_order = sorted(decision.due, key=lambda run: run.reference_date, reverse=definitions.order == "newest")
+    return replace(decision, due=tuple(in_order))
+
+
+def _one_left_out(*arguments: Any, **named: Any) -> Any:
+    decision = due.decide(*arguments, **named)
+    return replace(decision, due=decision.due[:-1])
+
+
+def _build_half(self: SharedDirectory, target: Any, version: Any, unchanged: Any, changes: Any, written: Any) -> None:
+    BUILD(self, target, version, unchanged, changes, dict(list(written.items())[:-1]))
+
+
+async def _settle_failed_too(self: Directories, token: Any, *, succeeded: bool) -> None:
+    if not succeeded and self._view and not self._staged:
+        await self.stage(token)
+    await SETTLE(self, token, succeeded=True)
+
+
+def _failures_uncounted(self: RunReader, attempt_id: int) -> Iterator[Any]:
+    return (each for each in ENDS_AFTER(self, attempt_id) if each[2] is not AttemptState.FAILED)
+
+
+class _Unlocked:
+    def __init__(self, path: Any) -> None: ...
+
+    def release(self) -> None: ...
+
+
+RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
+    RunStore.record_poll,
+    RunReader.ends_after,
+    SharedDirectory._build,
+    Directories.settle,
+)
+BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
 
 
 @contextmanager
@@ -108,11 +161,22 @@ MUTATIONS: dict[str, Mutation] = {
     "what is settled is looked up no more": lambda: patch.object(Ledger, "forget", lambda *_: None),
     "a date that returns is lost": lambda: patch.object(RunStore, "record_poll", _without_returned),
     "a lag is not waited for": lambda: patch.object(
-        ListedDates, "_counting", lambda self, name, lag, now: self.days.get(name, sensor.Days())
+        ListedDates, "_counting", lambda self, name, lag, now: self.days.get(name, Days())
     ),
     "a notification is sent again": lambda: patch.object(RunStore, "take_out", lambda *_: None),
     "the name of a report is not recorded": lambda: patch.object(RunStore, "record_report", lambda *_: None),
     "keep takes what another attempt names": lambda: patch.object(retention, "to_be_removed", _sharing_nothing),
     "more notebooks at a time than there are slots": lambda: patch.object(Slots, "__aenter__", _for_all),
     "a change in a transaction that fails is kept": lambda: patch.object(store, "transaction", _never_rolled_back),
+    "keep is off by one": lambda: patch.object(retention, "_beyond", _one_too_many),
+    "runs overtake those that they are to come after": lambda: patch.object(Order, "_left", lambda *_: Days()),
+    "runs that are needed are not waited for": lambda: patch.object(Order, "_complete", lambda *_: EVERY_DAY),
+    "the plan leaves out a run": lambda: patch.object(plan, "decide", _one_left_out),
+    "the calendar says failed of what is given up": lambda: patch.object(states, "judge", _never_given_up),
+    "the priority of workflows is ignored": lambda: patch.object(due, "due_runs", _without_priority),
+    "half a shared directory is published": lambda: patch.object(SharedDirectory, "_build", _build_half),
+    "what a failed run wrote is shared": lambda: patch.object(Directories, "settle", _settle_failed_too),
+    "the earlier date wins in a shared directory": lambda: patch.object(versions, "_overruled", lambda *_: False),
+    "metrics do not count failures": lambda: patch.object(RunReader, "ends_after", _failures_uncounted),
+    "a record is not locked": lambda: patch.object(store, "RecordLock", _Unlocked),
 }

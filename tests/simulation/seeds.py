@@ -10,19 +10,18 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.simulation.life import Simulation, ViolationError
 from tests.simulation.mutations import MUTATIONS
-from tests.simulation.world import World
+from tests.simulation.world import DAYS, World
 
 QUICK = "/dev/shm"
 """A file system in memory: the record is synced to disk thousands of times."""
 
 
-def live(seed: int, days: int = 60) -> tuple[Simulation, BaseException | None]:
+def live(seed: int, days: int = DAYS) -> tuple[Simulation, BaseException | None]:
     """Live all lives of a seed; the error is what did not hold."""
     with tempfile.TemporaryDirectory(dir=QUICK if os.access(QUICK, os.W_OK) else None) as root:
         simulation = Simulation(World(seed, Path(root), days))
@@ -33,14 +32,14 @@ def live(seed: int, days: int = 60) -> tuple[Simulation, BaseException | None]:
     return simulation, None
 
 
-def try_seed(seed: int, days: int = 60) -> tuple[int, str, int, Counter[str]]:
+def try_seed(seed: int, days: int = DAYS) -> tuple[int, str, int, Counter[str]]:
     """Live a seed in a process of a pool, and say how it went."""
     simulation, error = live(seed, days)
     told = "" if error is None else "".join(traceback.format_exception_only(error)).strip()
     return seed, told, simulation.steps, simulation.world.drawn
 
 
-def try_seeds(seeds: Iterable[int], days: int = 60) -> tuple[dict[int, str], int, Counter[str]]:
+def try_seeds(seeds: Iterable[int], days: int = DAYS) -> tuple[dict[int, str], int, Counter[str]]:
     """Live many seeds, on all cores."""
     failures, steps, drawn = {}, 0, Counter[str]()
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -66,7 +65,9 @@ def plant(seeds: int, days: int) -> int:
     """Plant each fault by itself, on all cores."""
     missed = 0
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for name, seed, told in pool.map(find, MUTATIONS, repeat(seeds), repeat(days)):
+        finding = [pool.submit(find, name, seeds, days) for name in MUTATIONS]
+        for found in as_completed(finding):
+            name, seed, told = found.result()
             missed += seed is None
             print(f"{name}: {f'seed {seed}: ' if seed else ''}{told[:200]}", flush=True)
     return int(bool(missed))

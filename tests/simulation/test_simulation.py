@@ -7,17 +7,33 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.mutations import MUTATIONS
 from tests.simulation.seeds import live
 
-GROUP, GROUPS = 5, 2
+GROUP, GROUPS = 5, 5
 """How many seeds a test lives, and how many tests there are: they spread over the cores."""
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_what_has_to_hold_holds_through_two_months(group: int) -> None:
+def test_what_has_to_hold_holds_through_a_month(group: int) -> None:
     """Whatever fails, each date that can run runs once with success, and record, files and notifications agree."""
     for seed in range(1 + group * GROUP, 1 + (group + 1) * GROUP):
         simulation, error = live(seed)
         if error is not None:
             told = "\n".join(simulation.log[-60:])
             pytest.fail(f"{error}\nagain: python -m tests.simulation --seed {seed} --log\n{told}")
+
+
+@pytest.mark.parametrize(
+    ("mutation", "seed"),
+    [
+        ("no pause before the next attempt", 1),
+        ("a failed attempt too many", 1),
+        ("what is settled is looked up no more", 1),
+    ],
+)
+def test_a_planted_fault_is_found(mutation: str, seed: int) -> None:
+    """The checks see what they are for; ``python -m tests.simulation --mutations`` plants all faults."""
+    with MUTATIONS[mutation]():
+        _, error = live(seed)
+    assert error is not None

@@ -18,9 +18,14 @@ import yaml
 
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 START = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
+DAYS = 30
+"""How long a deployment lives: in twice as many days no more goes wrong."""
 FIRST_DATE = dt.date(2026, 12, 20)
-QUIET = 12 * DAY
+QUIET = 10 * DAY
 """At the end of each life: what fails heals, and all that can run has to be done."""
+
+MOST_DATES_LEFT_OUT = 0.7
+"""How many of the triggers run for a few of the dates alone."""
 
 Span = tuple[dt.datetime, dt.datetime]
 
@@ -40,11 +45,21 @@ class World:
 
     seed: int
     root: Path
-    days: int = 60
+    days: int = DAYS
     drawn: Counter[str] = field(default_factory=Counter)
     """How often each kind of fault came about."""
     asked: set[tuple[str, str]] = field(default_factory=set)
     """Runs that somebody has ever asked for: they need not wait."""
+    asked_at: list[str] = field(default_factory=list)
+    """When people have asked for runs, or not to skip them any more."""
+    attempts: dict[tuple[Any, str], int] = field(default_factory=dict)
+    """The newest attempt for each trigger, by its parameter ``p``, and reference date."""
+    repaired: set[tuple[str, str]] = field(default_factory=set)
+    """Runs that somebody has ever asked to repair: they go on with what they wrote before."""
+    cancelled: set[int] = field(default_factory=set)
+    """Numbers of the runs that somebody has ever cancelled."""
+    unskipped: set[tuple[str, str]] = field(default_factory=set)
+    """Workflows and dates that were skipped for a while: nothing waited for them."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -55,13 +70,11 @@ class World:
         self.secrets = self.root / "secrets"
         self.secrets.mkdir()
         self.config = _draw_workflows(self.random)
-        self.without_limit = {each["name"] for each in self.config["workflows"] if "retries" not in each}
-        """Workflows whose runs were tried again for ever, before an edit perhaps."""
         self.write_definitions(self.config)
         for name in ("a", "b", "c"):
             (self.inputs / f"{name}.ipynb").write_text(json.dumps(NOTEBOOK))
         self.arrivals = self._draw_arrivals()
-        self.outages = [self._span(0.05, 2.0) for _ in range(self.random.randint(0, 4))]
+        self.outages = [self._span(0.02, 0.4) for _ in range(self.random.randint(0, 4))]
         self.full_disks = [self._span(0.02, 0.5) for _ in range(self.random.choice((0, 0, 1, 2)))]
         self.write_token(START + self.random.choice((self.days + 30, 20, 35)) * DAY)
         self.events = sorted(self._draw_events(), key=lambda event: event.at)
@@ -158,14 +171,14 @@ class World:
                     events.append(Event(at + draw.uniform(0.05, 1) * DAY, f"end of {kind}", events[-1].value))
         if self.token_ends < self.end:
             events.append(Event(self.token_ends + draw.uniform(-5, 3) * DAY, "renew"))
-        events += [Event(START + (day + draw.random()) * DAY, "check") for day in range(1, self.days)]
+        events += [Event(START + (day + draw.random()) * DAY, "check") for day in range(1, self.days, 2)]
         return [*events, Event(self.quiet_from, "quiet"), Event(self.end, "end")]
 
 
 def _draw_workflows(draw: Random) -> dict[str, Any]:
     """Draw one workflows.yml: up to three workflows, up to four triggers."""
     workflows = []
-    for name in ("one", "two words", "three")[: draw.randint(1, 3)]:
+    for name in ("one", "two words", "three")[: draw.choice((1, 1, 2, 2, 3))]:
         notebooks: dict[str, Any] = {
             "a": {"filename": "a.ipynb", "parameters": {"date": "reference_date", "ranges": "date_ranges", "p": "p"}}
         }
@@ -173,17 +186,23 @@ def _draw_workflows(draw: Random) -> dict[str, Any]:
             notebooks["b"] = {"filename": "b.ipynb", "parameters": {"reads": "a"}, "output": {"format": "pdf"}}
         if draw.random() < 0.3:
             notebooks["c"] = {"filename": "c.ipynb", "parameters": {"url": "flowapi_url"}}
+        if draw.random() < 0.4:
+            notebooks["a"]["parameters"]["shared"] = "shared_dir"
         workflow: dict[str, Any] = {"name": name, "notebooks": notebooks}
         if draw.random() < 0.8:
             workflow["retries"] = {"attempts": draw.randint(1, 4), "pause": draw.choice(("10m", "3h", "1d"))}
         if draw.random() < 0.3:
             workflow["concurrency"] = 1
+        if draw.random() < 0.3:
+            workflow["priority"] = draw.randint(-1, 2)
         if draw.random() < 0.4:
             workflow["timeout"] = draw.choice(("40m", "3h"))
         if draw.random() < 0.6:
             amounts = [5, "10d", 1]
             workflow["keep"] = {
-                kind: draw.choice(amounts) for kind in ("notebooks", "reports", "attempts") if draw.random() < 0.7
+                kind: draw.choice(amounts)
+                for kind in ("notebooks", "reports", "attempts", "shared")
+                if draw.random() < (0.2 if kind == "shared" else 0.7)
             } or {"attempts": 2}
         workflows.append(workflow)
     sensor: dict[str, Any] = {
@@ -192,6 +211,14 @@ def _draw_workflows(draw: Random) -> dict[str, Any]:
     }
     if draw.random() < 0.3:
         sensor["workflows"].append(_draw_trigger(draw, workflows[0]["name"], 9))
+    for number, trigger in enumerate(sensor["workflows"]):
+        if draw.random() < 0.25:
+            trigger["after"] = "previous"
+        if 0 < number < len(workflows) and draw.random() < 0.35:
+            needed = workflows[draw.randrange(number)]["name"]
+            need = {"workflow": needed, "dates": draw.choice(([0], [-1, 0], [[-2, 1]]))}
+            which = [each["parameters"] for each in sensor["workflows"] if each["workflow_name"] == needed]
+            trigger["needs"] = [need if len(which) == 1 else {**need, "parameters": dict(draw.choice(which))}]
     if draw.random() < 0.5:
         sensor["order"] = "newest"
     if draw.random() < 0.5:
@@ -215,8 +242,9 @@ def _draw_trigger(draw: Random, workflow: str, number: int) -> dict[str, Any]:
         trigger["earliest_date"] = FIRST_DATE + draw.randint(0, 20) * DAY
     if draw.random() < 0.2:
         trigger["latest_date"] = FIRST_DATE + draw.randint(30, 60) * DAY
-    if draw.random() < 0.2:
-        trigger["dates"] = draw.choice(("* * mon", "*/2 * *", "L * *"))
+    # with fewer dates there is more time for what goes wrong
+    if draw.random() < MOST_DATES_LEFT_OUT:
+        trigger["dates"] = draw.choice(("* * mon", "* * mon", "*/2 * *", "*/2 * *", "L * *"))
     if draw.random() < 0.2:
         trigger["exclude"] = [FIRST_DATE + draw.randint(5, 40) * DAY]
     if draw.random() < 0.3:
