@@ -469,7 +469,8 @@ def hearing(simulation: Simulation) -> Iterator[None]:
                 simulation.defect = simulation.defect or record.getMessage()
 
     handler, logger = Handler(), logging.getLogger("autoflow")
-    level = logger.level
+    level, propagates = logger.level, logger.propagate
+    logger.propagate = False
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -477,3 +478,4 @@ def hearing(simulation: Simulation) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.propagate = propagates

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.seeds import live
 
-GROUP, GROUPS = 5, 5
+GROUP, GROUPS = 4, 6
 """How many seeds a test lives, and how many tests there are: they spread over the cores."""
 
 
