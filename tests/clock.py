@@ -53,6 +53,10 @@ class HeldLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._threads.discard)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        # from Python 3.12 on there is a limit, which time would jump to
+        await super().shutdown_default_executor()
+
     async def until(self, condition: Callable[[], bool], within: float = 400 * 86400.0) -> None:
         """Wait until a condition is met, which is looked at whenever the loop has nothing else to do.
 

@@ -127,7 +127,7 @@ def read_dags(path: Path) -> list[Dag]:
     try:
         reader.read(tree.body)
     except RecursionError:
-        raise AutoflowError(f"{path}: its expressions are nested too deeply to be read") from None
+        raise AutoflowError(f"{path}: is not the text of a DAG (its expressions are nested too deeply)") from None
     except AutoflowError as error:
         raise AutoflowError(f"{path}: {error}") from None
     return reader.dags
