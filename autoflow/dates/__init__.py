@@ -1,7 +1,10 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Days, stencils, and the dates that FlowAPI lists: the arithmetic of dates, without a clock."""
+"""Days, stencils, durations, and the dates that FlowAPI lists: the arithmetic of dates, without a clock.
+
+The door is wide since the room is a small library: types that stand for themselves, and how each is read and written.
+"""
 
 from autoflow.dates.date_stencil import (
     EVERY_DAY,
