@@ -405,18 +405,7 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
     with context.jobs.workspace() as workspace:
         reply = await context.jobs.call(
             "notebook",
-            {
-                "notebook": str(source),
-                "parameters": _values(execution, notebook),
-                "final": str(final),
-                # what libraries read as they are imported has to be there by then
-                "warm": notebook.warm and not notebook.environment,
-                "secrets": list(secrets),
-                "environment": dict(notebook.environment),
-                "keep_kernel": context.progress.keeps_kernels,
-                # what will be made of this run's notebooks can be got ready meanwhile
-                "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
-            },
+            _request(execution, notebook, final, secrets),
             workspace,
             timeout=notebook.timeout,
             secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
@@ -435,6 +424,23 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
         await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))
         await context.outputs.publish(made, final)
         return replace(failure, notebook=str(final)) if failure else None
+
+
+def _request(execution: _Execution, notebook: Notebook, final: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Say what the child is to execute."""
+    context = execution.context
+    return {
+        "notebook": str(context.settings.inputs_dir / notebook.filename),
+        "parameters": _values(execution, notebook),
+        "final": str(final),
+        # what libraries read as they are imported has to be there by then
+        "warm": notebook.warm and not notebook.environment,
+        "secrets": list(secrets),
+        "environment": dict(notebook.environment),
+        "keep_kernel": context.progress.keeps_kernels,
+        # what will be made of this run's notebooks can be got ready meanwhile
+        "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
+    }
 
 
 async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
