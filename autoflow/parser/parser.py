@@ -22,6 +22,8 @@ from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_da
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     FIRST,
+    PREVIOUS,
+    SEPARATOR,
     Concurrency,
     ConcurrencyEntry,
     Definitions,
@@ -38,6 +40,7 @@ from autoflow.definitions import (
 )
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebooks import kernel_is_installed, looks_like_token, read_notebook
+from autoflow.parser.kernels import why_not_settable
 from autoflow.parser.order import order_problems
 from autoflow.parser.schema import entry_in, validator
 from autoflow.parser.sheet import TEXTS, complaint, merged
@@ -439,6 +442,8 @@ def _content_problems(
         message = f"{file.name} asks for the kernel {shown(content.kernel)}, which is not installed"
         hint = "install it, or choose another kernel in Jupyter and save the notebook"
         yield document.problem((*path, "filename"), f"{message}; {hint}")
+    elif content.language != "python":
+        yield from _value_problems(document, path, content.kernel, content.language)
     if parameters and not content.has_parameters_cell:
         message = f"{file.name} has no cell tagged 'parameters'; the values will be set before its first cell"
         yield document.problem((*path, "parameters"), message, severity="warning")
@@ -450,6 +455,27 @@ def _content_problems(
                 yield document.problem(
                     (*path, "parameters", name), f"{message}; {hint}", at_key=True, severity="warning"
                 )
+
+
+def _value_problems(document: Document, path: KeyPath, kernel: str, language: str) -> Iterator[Problem]:
+    """Find values that papermill cannot set in a notebook of another language than Python."""
+    content = _mapping(document.content)
+    _, workflow, _, label = path
+    raw = _mapping(_list(content.get("workflows"))[int(workflow)])
+    known: dict[str, list[Any]] = {"date_ranges": [[["2016-01-01", "2016-01-02"]]]}
+    for trigger in map(_mapping, _list(_mapping(content.get("available_dates_sensor")).get("workflows"))):
+        if trigger.get("workflow_name") == raw.get("name"):
+            for name, value in _parameters(trigger).items():
+                known.setdefault(str(name), []).append(value)
+    notebooks = _mapping(raw.get("notebooks"))
+    for name, notebook in notebooks.items():
+        known[str(name)] = [None] if _mapping(notebook).get("when") else [""]
+    for parameter, source in _parameters(notebooks.get(str(label))).items():
+        # anything else is text, or null for the first run
+        values = known.get(str(source), [None if str(source).startswith(f"{PREVIOUS}{SEPARATOR}") else ""])
+        if why := next(filter(None, (why_not_settable(kernel, language, value) for value in values)), None):
+            message = f"papermill cannot give {shown(source)} to a notebook of the kernel {shown(kernel)}: {why}"
+            yield document.problem((*path, "parameters", parameter), message)
 
 
 def _file_complaint(directory: Path, name: str) -> str | None:
