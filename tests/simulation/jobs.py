@@ -9,7 +9,7 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,9 @@ class SimulatedJobs:
 
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Nothing is warm here."""
+
+    def withhold(self, names: Iterable[str]) -> None:
+        """There are no children that could see a secret."""
 
     async def call(
         self,

@@ -182,6 +182,7 @@ class Life:
         """Decide as AutoFlow does, and see that its plan would have been the same."""
         decision = await DECIDE(context, definitions, listed, patient=patient)
         self.listed = listed
+        shown.check_order(self, context, definitions, decision)
         if self.random.random() < PLANS_CHECKED:
             shown.check_plan(self, context, definitions, decision)
         return decision

@@ -55,6 +55,16 @@ def check_plan(life: Life, context: Context, definitions: Any, decision: Decisio
         )
         if ours != theirs:
             life.simulation.fail(f"a tick found {what}: {ours}; its plan was {theirs}")
+
+
+def check_order(life: Life, context: Context, definitions: Any, decision: Decision) -> None:
+    """See that runs that are due by dates are in order.
+
+    Raises
+    ------
+    ViolationError
+    """
+    read = context.store.read
     newest_first = definitions.order == "newest"
     by_dates = [run for run in decision.due if run.key not in read.requests()]
     places = [
