@@ -126,6 +126,9 @@ class NotebookKeys:
     when: Name | None = None
     """`first`: only in the first run of a trigger; or three cron fields as in `dates`, such as `1 * *`: only for these
     reference dates. By default always. Where it is left out, notebooks that read it get null."""
+    kernel: Name | None = None
+    """The Jupyter kernel that executes it, instead of the one that it names: that of another virtual environment, for
+    instance. `jupyter kernelspec list` shows which there are."""
     secrets: Annotated[tuple[VariableName, ...], ONE_OR_SEVERAL] = ()
     """Names of secrets, which this notebook's kernel alone finds in its environment; see "Secrets of notebooks"."""
     environment: Annotated[Mapping[VariableName, str], MAY_BE_EMPTY] = field(default_factory=dict)

@@ -4,13 +4,21 @@
 """Notebook files: what is read of them before they run, and what is found in them afterwards."""
 
 from autoflow.notebooks.executed_notebook import cell_position, executed_with, printed, record_cause
-from autoflow.notebooks.notebook_file import kernel_is_installed, read_content, read_notebook
+from autoflow.notebooks.notebook_file import (
+    OWN_METADATA,
+    installed_kernels,
+    kernel_is_installed,
+    read_content,
+    read_notebook,
+)
 from autoflow.notebooks.token_scan import TokenScan, looks_like_token, refuse_leak, scans_of
 
 __all__ = [
+    "OWN_METADATA",
     "TokenScan",
     "cell_position",
     "executed_with",
+    "installed_kernels",
     "kernel_is_installed",
     "looks_like_token",
     "printed",

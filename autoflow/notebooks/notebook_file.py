@@ -25,6 +25,9 @@ ALWAYS_INSTALLED = "python3"
 OF_EXECUTIONS = ("papermill", "execution")
 """What executions write into the metadata of cells."""
 
+OWN_METADATA = "autoflow"
+"""Under which name AutoFlow adds to the metadata of executed notebooks."""
+
 NOTEBOOK_METADATA: dict[str, type] = {
     "kernelspec": dict,
     "language_info": dict,
@@ -214,6 +217,14 @@ def kernel_is_installed(name: str) -> bool:
         for directory in jupyter_path("kernels")
         for spec in Path(directory).glob("*/kernel.json")
     )
+
+
+def installed_kernels() -> dict[str, str]:
+    """Find the kernels that Jupyter would find, and their languages, by name."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    specifications = KernelSpecManager().get_all_specs()
+    return {name: str(each["spec"].get("language", "")) for name, each in sorted(specifications.items())}
 
 
 def _parameters_cell(cells: list[Any]) -> str | None:

@@ -39,7 +39,7 @@ from autoflow.definitions import (
     WorkflowKeys,
 )
 from autoflow.errors import DefinitionError, Problem
-from autoflow.notebooks import kernel_is_installed, looks_like_token, read_notebook
+from autoflow.notebooks import installed_kernels, kernel_is_installed, looks_like_token, read_notebook
 from autoflow.parser.kernels import why_not_settable
 from autoflow.parser.order import order_problems
 from autoflow.parser.schema import entry_in, validator
@@ -342,7 +342,7 @@ def _notebook_problems(
         if complaint := _file_complaint(directory, filename):
             yield document.problem((*path, "filename"), complaint)
         else:
-            yield from _content_problems(document, path, directory / filename, _parameters(notebook))
+            yield from _content_problems(document, path, directory / filename, notebook)
 
 
 def _when_problems(document: Document, path: KeyPath, notebook: Mapping[str, Any]) -> Iterator[Problem]:
@@ -417,10 +417,9 @@ def _sheet_problems(
         yield document.problem((*path, "logo"), f"{shortened(logo)} is not a picture that ends with {', '.join(LOGOS)}")
 
 
-def _content_problems(
-    document: Document, path: KeyPath, file: Path, parameters: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _content_problems(document: Document, path: KeyPath, file: Path, notebook: Mapping[str, Any]) -> Iterator[Problem]:
     """Compare a notebook's file with what workflows.yml says of it."""
+    parameters = _parameters(notebook)
     try:
         content = read_notebook(file)
     except ValueError as error:
@@ -435,14 +434,21 @@ def _content_problems(
         )
         hint = """read FlowAPI's by environ["FLOWAPI_TOKEN"]"""
         yield document.problem((*path, "filename"), f"{message}; {hint}", severity="warning")
-    if content.kernel is None or content.language is None:
+    if isinstance(kernel := notebook.get("kernel"), str):
+        kernels = installed_kernels()
+        if kernel in kernels:
+            content = replace(content, kernel=kernel, language=kernels[kernel])
+        else:
+            message = f"the kernel {shown(kernel)} is not installed; {did_you_mean(kernel, kernels)}"
+            yield document.problem((*path, "kernel"), message)
+    elif content.kernel is None or content.language is None:
         message = f"{file.name} names no {'language' if content.kernel else 'kernel'}"
         yield document.problem((*path, "filename"), f"{message}; open it in Jupyter, choose a kernel and save it")
     elif not kernel_is_installed(content.kernel):
         message = f"{file.name} asks for the kernel {shown(content.kernel)}, which is not installed"
         hint = "install it, or choose another kernel in Jupyter and save the notebook"
         yield document.problem((*path, "filename"), f"{message}; {hint}")
-    elif content.language != "python":
+    if content.kernel and content.language and content.language != "python":
         yield from _value_problems(document, path, content.kernel, content.language)
     if parameters and not content.has_parameters_cell:
         message = f"{file.name} has no cell tagged 'parameters'; the values will be set before its first cell"

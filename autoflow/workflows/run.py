@@ -434,7 +434,8 @@ def _request(execution: _Execution, notebook: Notebook, final: Path, secrets: Ma
         "parameters": _values(execution, notebook),
         "final": str(final),
         # what libraries read as they are imported has to be there by then
-        "warm": notebook.warm and not notebook.environment,
+        "warm": notebook.warm and not notebook.environment and notebook.kernel is None,
+        "kernel": notebook.kernel,
         "secrets": list(secrets),
         "environment": dict(notebook.environment),
         "keep_kernel": context.progress.keeps_kernels,

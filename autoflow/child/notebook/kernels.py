@@ -8,22 +8,59 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 from queue import Empty
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, Popen, run
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from autoflow.child.notebook.spare_kernel import ForkedProcess, Launch, SpareKernel
 from autoflow.child.process import be_killed_first, die_with_parent
+from autoflow.notebooks import OWN_METADATA
 
 LONGEST_SOCKET_DIRECTORY = 90
 """Bytes that leave enough of the 107 which a unix socket's path holds; beyond that kernels listen on TCP ports."""
 RECONNECT_MILLISECONDS = 5
 """Pause before another attempt to reach a socket that a starting kernel has not made yet."""
+
+
+LIST_PACKAGES = """
+from importlib.metadata import distributions
+print("\\n".join(sorted({f"{each.name}=={each.version}" for each in distributions()})))
+"""
+"""What a Python interpreter is asked about its environment."""
+
+
+def described_kernel(name: str) -> dict[str, Any]:
+    """Describe a kernel as the metadata of a notebook, with a hash of what is installed for it where it is Python.
+
+    Raises
+    ------
+    KernelNotReadyError
+        When there is no such kernel.
+    """
+    try:
+        found = KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel as error:
+        raise KernelNotReadyError(f"the kernel {name!r} is not installed") from error
+    described: dict[str, Any] = {"name": name, "argv": list(found.argv[:1])}
+    if found.language == "python":
+        # flags and variables of the kernelspec may change what there is
+        listed = run(
+            [found.argv[0], "-c", LIST_PACKAGES], capture_output=True, check=False, env={**os.environ, **found.env}
+        )
+        if listed.returncode == 0:
+            described["packages"] = listed.stdout.decode().count("\n")
+            described["environment_sha256"] = sha256(listed.stdout).hexdigest()
+    return {
+        "kernelspec": {"name": name, "display_name": found.display_name, "language": found.language},
+        OWN_METADATA: {"kernel": described},
+    }
 
 
 class KernelNotReadyError(Exception):

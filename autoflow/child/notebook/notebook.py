@@ -21,7 +21,7 @@ from jupyter_core.utils import ensure_event_loop
 from nbformat import v4
 
 from autoflow.child.notebook.cells import Client, NotebookFailedError
-from autoflow.child.notebook.kernels import KernelManager, KernelNotReadyError
+from autoflow.child.notebook.kernels import KernelManager, KernelNotReadyError, described_kernel
 from autoflow.child.notebook.papermill import (
     ERROR_ANCHOR_MSG,
     ERROR_MARKER_TAG,
@@ -74,9 +74,15 @@ def work(request: Mapping[str, Any], workspace: Path, spare_kernel: SpareKernel 
     """
     notebook, output, source = Path(request["notebook"]), workspace / "notebook.ipynb", workspace / "source.ipynb"
     try:
-        source.write_text(json.dumps(read_content(notebook), ensure_ascii=False), encoding="utf-8")
+        content = read_content(notebook)
+        if request.get("kernel"):
+            content["metadata"].update(described_kernel(request["kernel"]))
+            content["metadata"].pop("language_info", None)
+        source.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     except ValueError as error:
         raise NotebookFailedError(exception="NotNotebook", message=f"{notebook.name} {error}") from error
+    except KernelNotReadyError as error:
+        raise NotebookFailedError(exception="NoSuchKernel", message=str(error)) from error
     papermill_engines.register("autoflow", Engine)
     # the engine has told by then, and knows which errors were expected
     papermill.execute.raise_for_execution_errors = lambda *_: None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.files import file_hash
+from autoflow.notebooks import OWN_METADATA
 
 SCRAP = "application/scrapbook.scrap.json+json"
 QUERY_NAME = re.compile(r"query_?ids?", re.IGNORECASE)
@@ -63,11 +64,14 @@ def _packages() -> dict[str, str]:
 
 def _notebook(notebook: Mapping[str, Any]) -> dict[str, Any]:
     executed = Path(notebook["executed"])
+    content = json.loads(executed.read_text(encoding="utf-8"))
+    kernel = content["metadata"].get(OWN_METADATA, {}).get("kernel")
     return {
         **notebook,
         "executed": executed.name,
         "executed_sha256": file_hash(executed),
-        "query_ids": _query_ids(json.loads(executed.read_text(encoding="utf-8"))),
+        "query_ids": _query_ids(content),
+        **({"kernel": kernel} if kernel else {}),
     }
 
 

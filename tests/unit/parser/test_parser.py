@@ -740,3 +740,10 @@ def test_the_pipelines_of_the_examples_leave_no_doubt() -> None:
     definitions, warnings = load_definitions(ROOT / "examples" / "pipelines" / "inputs" / "workflows.yml")
     assert warnings == ()
     assert sum(len(workflow.notebooks) for workflow in definitions.workflows.values()) == 12
+
+
+def test_a_kernel_that_is_not_installed_is_told(inputs: Path) -> None:
+    keys = "parameters: {previous: run}\n        kernel: "
+    assert load(inputs, GOOD.replace("parameters: {previous: run}", f"{keys}python3")) == []
+    (error,) = errors_of(inputs, GOOD.replace("parameters: {previous: run}", f"{keys}pythn3"))
+    assert "the kernel 'pythn3' is not installed; did you mean 'python3'?" in error
