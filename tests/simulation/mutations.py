@@ -180,3 +180,29 @@ MUTATIONS: dict[str, Mutation] = {
     "metrics do not count failures": lambda: patch.object(RunReader, "ends_after", _failures_uncounted),
     "a record is not locked": lambda: patch.object(store, "RecordLock", _Unlocked),
 }
+
+FOUND_BY = {
+    "a failed attempt too many": 1,
+    "no pause before the next attempt": 1,
+    "interrupted runs stay running": 1,
+    "a neighbour is cancelled too": 6,
+    "a skip is not heeded": 1,
+    "what is settled is looked up no more": 1,
+    "a date that returns is lost": 6,
+    "a lag is not waited for": 6,
+    "a notification is sent again": 3,
+    "the name of a report is not recorded": 1,
+    "more notebooks at a time than there are slots": 2,
+    "keep is off by one": 4,
+    "runs overtake those that they are to come after": 5,
+    "runs that are needed are not waited for": 9,
+    "the plan leaves out a run": 1,
+    "the calendar says failed of what is given up": 1,
+    "the priority of workflows is ignored": 16,
+    "half a shared directory is published": 1,
+    "what a failed run wrote is shared": 1,
+    "the earlier date wins in a shared directory": 2,
+    "metrics do not count failures": 1,
+    "a record is not locked": 8,
+}
+"""The first seed that found each fault when all were planted last; the others need more seeds."""
