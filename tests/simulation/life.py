@@ -361,6 +361,7 @@ class Life:
 
     def _quiet(self, context: Context, event: Event) -> None:
         """Let people take back what they have kept from running."""
+        self.files.changes_left = None
         for skip in context.store.read.skips().skips:
             self._run_again(context, skip)
 
