@@ -136,6 +136,8 @@ class NotebookKeys:
     newest: Flag = False
     """Where `when` leaves the notebook out, notebooks that read it get the newest one that an earlier date executed, if
     there is one."""
+    pool: Name | None = None
+    """One of the sensor's `pools`: the notebook is executed when there is room in it."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,11 @@ class Workflow(WorkflowKeys):
         """Labels that each label reads, as `graphlib.TopologicalSorter` takes them."""
         labels = {notebook.label for notebook in self.notebooks}
         return {notebook.label: labels.intersection(notebook.parameters.values()) for notebook in self.notebooks}
+
+    def pools(self, *, at_start: bool = False) -> set[str]:
+        """Pools of its notebooks, or of those alone that read no other notebook."""
+        reads = self.dependencies() if at_start else {}
+        return {each.pool for each in self.notebooks if each.pool is not None and not reads.get(each.label)}
 
     def wanted_parameters(self) -> set[str]:
         """Names that a trigger of this workflow has to give values to."""
@@ -377,6 +384,9 @@ class SensorKeys:
     """`false`: start every kernel in a new process."""
     preload: tuple[ModuleName, ...] = PRELOAD
     """Modules that are imported once for all notebooks that import them."""
+    pools: Annotated[Mapping[Name, AtATime], MAY_BE_EMPTY] = field(default_factory=dict)
+    """How many notebooks with each `pool` may be executed at a time, over all workflows, by name: `{flowdb: 2}`; see
+    "Pools"."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -224,6 +224,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
             first.append(index)
         yield from _workflow_problems(document, path, _mapping(raw), outline, directory)
     yield from _sensor_problems(document, sensor)
+    yield from _pool_problems(document, content)
     seen: dict[str, list[tuple[int, Trigger]]] = {}
     for index, trigger in enumerate(triggers):
         path = ("available_dates_sensor", "workflows", index)
@@ -521,6 +522,25 @@ def _sensor_problems(document: Document, sensor: Mapping[str, Any]) -> Iterator[
     if isinstance(expression, str) and (message := _complaint(lambda: check_schedule(Schedule(expression), EARLIEST))):
         yield document.problem((*path, "schedule"), message)
     yield from _type_problems(document, path, sensor)
+
+
+def _pool_problems(document: Document, content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Compare the pools that notebooks name with those that there are."""
+    raw = _mapping(content.get("available_dates_sensor")).get("pools")
+    pools, used = _mapping(raw), set[str]()
+    for index, workflow in enumerate(_list(content.get("workflows"))):
+        for label, notebook in _mapping(_mapping(workflow).get("notebooks")).items():
+            pool = _mapping(notebook).get("pool")
+            if not isinstance(pool, str) or not pool:
+                continue
+            used.add(pool)
+            if pool not in pools and isinstance(raw, dict | None):
+                hint = did_you_mean(pool, pools) if pools else "available_dates_sensor.pools has none; add it there"
+                path: KeyPath = ("workflows", index, "notebooks", label, "pool")
+                yield document.problem(path, f"unknown pool {shown(pool)}; {hint}")
+    for name in pools.keys() - used:
+        at: KeyPath = ("available_dates_sensor", "pools", name)
+        yield document.problem(at, f"no notebook has `pool: {shortened(name)}`", at_key=True, severity="warning")
 
 
 def _type_problems(document: Document, path: KeyPath, raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ from autoflow.errors import SettingsError, may_pass
 from autoflow.runs import AttemptState, Run
 from autoflow.settings import read_token
 from autoflow.wording import counted
-from autoflow.workflows import Origin, Slots, execute
+from autoflow.workflows import Capacity, Origin, execute
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,10 @@ class Executor:
         self._context = context
         self._watcher = watcher
         self._work = Work(Definitions({}, (), schedule=None), (), ListedDates())
-        self._slots = Slots(1)
         self._running: dict[asyncio.Task[AttemptState | None], Run] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._capacity = Capacity(self._changed.set)
         self._held = False
 
     @property
@@ -107,7 +107,7 @@ class Executor:
         under_way = {run.key for run in self._running.values()}
         self._context.backlog.due = [run for run in work.due if run.key not in under_way]
         self._work, self._held, self.retry_at = work, False, work.retry_at
-        self._slots.resize(concurrency_of(work.definitions).notebooks)
+        self._capacity.resize(concurrency_of(work.definitions).notebooks, work.definitions.pools)
         self._context.jobs.withhold(
             name for workflow in work.definitions.workflows.values() for name in workflow.secrets
         )
@@ -160,11 +160,20 @@ class Executor:
 
     def _startable(self) -> Run | None:
         """Find the first run that there is room for."""
-        if self._held or len(self._running) >= concurrency_of(self._work.definitions).runs:
+        running = self._running.values()
+        waits = [self._capacity.waits_for(run.key) for run in running]
+        room = concurrency_of(self._work.definitions).runs
+        if self._held or sum(not pools for pools in waits) >= room:
             return None
-        under_way = Counter(run.workflow.name for run in self._running.values())
+        under_way = Counter(run.workflow.name for run in running)
         for run in self.waiting:
-            if run.workflow.concurrency is None or under_way[run.workflow.name] < run.workflow.concurrency:
+            limit = run.workflow.concurrency
+            if limit is not None and under_way[run.workflow.name] >= limit:
+                continue
+            if any(self._capacity.pool(name).awaited for name in run.workflow.pools(at_start=True)):
+                continue
+            # what only waits for a pool is in the way of those alone that need the pool too
+            if sum(not pools or not pools.isdisjoint(run.workflow.pools()) for pools in waits) < room:
                 return run
         return None
 
@@ -188,7 +197,7 @@ class Executor:
             trigger = next(triggers_by_run(work.definitions)(run.key, run.reference_date), None)
             rule = work.definitions.data_rule(trigger) if trigger else work.definitions
             origin = Origin(work.listed.listed(rule.cdr_types), trigger.needs if trigger else ())
-            making = execute(context, run, token, self._slots, self.stop, origin)
+            making = execute(context, run, token, self._capacity, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:

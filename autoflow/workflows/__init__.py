@@ -7,11 +7,11 @@ from autoflow.workflows.old_data import remove_old_data
 from autoflow.workflows.other_runs import Origin, left_out, without
 from autoflow.workflows.queries import to_make_again
 from autoflow.workflows.run import execute
-from autoflow.workflows.slots import Slots
+from autoflow.workflows.slots import Capacity
 
 __all__ = [
+    "Capacity",
     "Origin",
-    "Slots",
     "execute",
     "left_out",
     "remove_old_data",

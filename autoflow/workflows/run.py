@@ -9,7 +9,8 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -35,7 +36,7 @@ from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.reports import ReportSource, make_reports
-from autoflow.workflows.slots import Slots
+from autoflow.workflows.slots import Capacity
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class _Execution:
     run: Run
     attempt: Attempt
     token: Token
-    slots: Slots
+    capacity: Capacity
     stop: asyncio.Event
     executed: dict[str, Path] = field(default_factory=dict)
     """Executed notebooks by label, for those that read them."""
@@ -81,7 +82,7 @@ async def execute(
     context: Context,
     run: Run,
     token: Token,
-    slots: Slots,
+    capacity: Capacity,
     stop: asyncio.Event,
     origin: Origin | None = None,
 ) -> AttemptState:
@@ -95,7 +96,7 @@ async def execute(
         What to run, and with what.
     token
         FlowAPI's token, for the kernels.
-    slots
+    capacity
         Bounds the notebooks and conversions that go on at a time, over all runs.
     stop
         Once set, no further notebook starts, and a run that is not complete by then is interrupted.
@@ -128,7 +129,15 @@ async def execute(
     with context.steering.under_way(attempt), context.jobs.workspace() as workspace:
         directories = Directories(context, run, attempt.id, workspace)
         execution = _Execution(
-            context, run, attempt, token, slots, stop, origin=origin or Origin(), others=others, directories=directories
+            context,
+            run,
+            attempt,
+            token,
+            capacity,
+            stop,
+            origin=origin or Origin(),
+            others=others,
+            directories=directories,
         )
         try:
             state, failure = await _attempted(execution, repairs)
@@ -328,7 +337,7 @@ async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:
     notebooks = {notebook.label: notebook for notebook in workflow.notebooks}
     sorter = TopologicalSorter(workflow.dependencies())
     sorter.prepare()
-    tasks: dict[asyncio.Task[Path | Failure], str | None] = {}
+    tasks: dict[asyncio.Task[Path | Failure | None], str | None] = {}
     failures: list[Failure] = []
     try:
         while True:
@@ -345,12 +354,13 @@ async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:
                         tasks[asyncio.create_task(_make_reports(execution, notebooks[label]))] = None
             if not tasks:
                 return failures, not sorter.is_active()
+            execution.capacity.note_open(execution.run.key, len(tasks))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 ended, result = tasks.pop(task), task.result()
                 if isinstance(result, Failure):
                     failures.append(result)
-                elif ended is not None:
+                elif ended is not None and result is not None:
                     execution.executed[ended] = result
                     sorter.done(ended)
                     if notebooks[ended].outputs:
@@ -360,12 +370,37 @@ async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        execution.capacity.forget(execution.run.key)
 
 
-async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Failure:
+@asynccontextmanager
+async def _turn(execution: _Execution, notebook: Notebook) -> AsyncIterator[None]:
+    """Wait until there is room for a notebook: first in its pool, so that who waits for that keeps no slot."""
+    capacity, attempt, pool = execution.capacity, execution.attempt, notebook.pool
+    if pool is None:
+        async with capacity.slots:
+            yield
+        return
+    progress, task = execution.context.progress, _task(execution, notebook)
+    if capacity.pool(pool).full:
+        logger.info("run %d: notebook %s waits for the pool %s", attempt.run, notebook.label, pool)
+        progress.show(task, f"waits for the pool {pool}")
+    try:
+        async with capacity.place(pool, execution.run.key, attempt.id):
+            progress.drop(task)
+            async with capacity.slots:
+                yield
+    finally:
+        progress.drop(task)
+
+
+async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Failure | None:
+    """Execute a notebook when its turn comes; None if AutoFlow is to stop by then."""
     context, run, attempt = execution.context, execution.run, execution.attempt
     store, label = context.store, notebook.label
-    async with execution.slots:
+    async with _turn(execution, notebook):
+        if execution.stop.is_set():
+            return None
         await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
@@ -446,7 +481,7 @@ def _request(execution: _Execution, notebook: Notebook, final: Path, secrets: Ma
 
 async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
     context, attempt = execution.context, execution.attempt
-    async with execution.slots:
+    async with execution.capacity.slots:
         context.progress.show(_task(execution, notebook), "report")
         try:
             basis = ReportSource(

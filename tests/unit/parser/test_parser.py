@@ -747,3 +747,58 @@ def test_a_kernel_that_is_not_installed_is_told(inputs: Path) -> None:
     assert load(inputs, GOOD.replace("parameters: {previous: run}", f"{keys}python3")) == []
     (error,) = errors_of(inputs, GOOD.replace("parameters: {previous: run}", f"{keys}pythn3"))
     assert "the kernel 'pythn3' is not installed; did you mean 'python3'?" in error
+
+
+POOLS = GOOD.replace("filename: glues.ipynb", "filename: glues.ipynb\n        pool: flowdb").replace(
+    "  schedule:", "  pools: {flowdb: 2}\n  schedule:"
+)
+
+
+def test_pools_are_read(inputs: Path) -> None:
+    assert load(inputs, POOLS) == []
+    definitions, _ = load_definitions(inputs / "workflows.yml")
+    workflow = definitions.workflows["flows"]
+    assert definitions.pools == {"flowdb": 2}
+    assert [notebook.pool for notebook in workflow.notebooks] == ["flowdb", None]
+    assert workflow.pools() == workflow.pools(at_start=True) == {"flowdb"}
+    assert (
+        load(
+            inputs,
+            POOLS.replace("{previous: run}", "{previous: run}\n        pool: other").replace(
+                "{flowdb: 2}", "{flowdb: 2, other: 1}"
+            ),
+        )
+        == []
+    )
+    definitions, _ = load_definitions(inputs / "workflows.yml")
+    workflow = definitions.workflows["flows"]
+    assert (workflow.pools(), workflow.pools(at_start=True)) == ({"flowdb", "other"}, {"flowdb"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("pool: flowdb", "pool: flowbd",
+         "workflows.yml:6:15: workflows[0].notebooks.run.pool: unknown pool 'flowbd'; did you mean 'flowdb'?"),
+        ("  pools: {flowdb: 2}\n", "",
+         "workflows.yml:6:15: workflows[0].notebooks.run.pool: unknown pool 'flowdb';"
+         " available_dates_sensor.pools has none; add it there"),
+        ("{flowdb: 2}", "{flowdb: 0}",
+         "workflows.yml:12:19: available_dates_sensor.pools.flowdb: found 0, expected a number greater than 0"),
+        ("{flowdb: 2}", "{flowdb: two}", "pools.flowdb: found 'two', expected a whole number"),
+        ("{flowdb: 2}", "{flowdb: true}", "pools.flowdb: found true, expected a whole number"),
+        ("{flowdb: 2}", "{flowdb: 1001}", "pools.flowdb: found 1001, expected a number of no more than 1000"),
+        ("{flowdb: 2}", "[flowdb]", "available_dates_sensor.pools: found "),
+        ("pool: flowdb", "pool: [flowdb]", "workflows[0].notebooks.run.pool: found "),
+    ],
+)  # fmt: skip
+def test_pools_that_cannot_be_meant_are_errors(inputs: Path, old: str, new: str, expected: str) -> None:
+    (error,) = errors_of(inputs, POOLS.replace(old, new))
+    assert expected in error
+
+
+def test_a_pool_that_no_notebook_uses_is_doubtful(inputs: Path) -> None:
+    (warning,) = load(inputs, POOLS.replace("{flowdb: 2}", "{flowdb: 2, unused: 1}"))
+    assert (
+        "workflows.yml:12:22: warning: available_dates_sensor.pools.unused: no notebook has `pool: unused`" in warning
+    )
