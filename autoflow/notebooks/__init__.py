@@ -6,6 +6,7 @@
 from autoflow.notebooks.executed_notebook import cell_position, executed_with, printed, record_cause
 from autoflow.notebooks.notebook_file import (
     OWN_METADATA,
+    NotebookFile,
     installed_kernels,
     kernel_is_installed,
     read_content,
@@ -15,6 +16,7 @@ from autoflow.notebooks.token_scan import TokenScan, looks_like_token, refuse_le
 
 __all__ = [
     "OWN_METADATA",
+    "NotebookFile",
     "TokenScan",
     "cell_position",
     "executed_with",

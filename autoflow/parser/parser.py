@@ -39,7 +39,7 @@ from autoflow.definitions import (
     WorkflowKeys,
 )
 from autoflow.errors import DefinitionError, Problem
-from autoflow.notebooks import installed_kernels, kernel_is_installed, looks_like_token, read_notebook
+from autoflow.notebooks import NotebookFile, installed_kernels, kernel_is_installed, looks_like_token, read_notebook
 from autoflow.parser.kernels import why_not_settable
 from autoflow.parser.order import order_problems
 from autoflow.parser.schema import entry_in, validator
@@ -420,7 +420,6 @@ def _sheet_problems(
 
 def _content_problems(document: Document, path: KeyPath, file: Path, notebook: Mapping[str, Any]) -> Iterator[Problem]:
     """Compare a notebook's file with what workflows.yml says of it."""
-    parameters = _parameters(notebook)
     try:
         content = read_notebook(file)
     except ValueError as error:
@@ -451,13 +450,20 @@ def _content_problems(document: Document, path: KeyPath, file: Path, notebook: M
         yield document.problem((*path, "filename"), f"{message}; {hint}")
     if content.kernel and content.language and content.language != "python":
         yield from _value_problems(document, path, content.kernel, content.language)
+    yield from _parameter_problems(document, path, file.name, content, _parameters(notebook))
+
+
+def _parameter_problems(
+    document: Document, path: KeyPath, name_of_file: str, content: NotebookFile, parameters: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Compare the parameters that a notebook is given with those that it has."""
     if parameters and not content.has_parameters_cell:
-        message = f"{file.name} has no cell tagged 'parameters'; the values will be set before its first cell"
+        message = f"{name_of_file} has no cell tagged 'parameters'; the values will be set before its first cell"
         yield document.problem((*path, "parameters"), message, severity="warning")
     elif content.parameters is not None:
         for name in parameters:
             if name not in content.parameters:
-                message = f"the parameters cell of {file.name} does not define {shown(name)}"
+                message = f"the parameters cell of {name_of_file} does not define {shown(name)}"
                 hint = did_you_mean(name, content.parameters) if content.parameters else "it defines nothing"
                 yield document.problem(
                     (*path, "parameters", name), f"{message}; {hint}", at_key=True, severity="warning"
