@@ -64,6 +64,16 @@ PRELOAD = ("flowclient", "geopandas", "matplotlib.pyplot", "numpy", "pandas", "s
 """Modules that are imported ahead for notebooks that import them, where nothing else is asked for."""
 
 
+RESERVED_VARIABLES = frozenset({"HOME", "PATH", "TMPDIR", "SSL_CERTIFICATE_FILE", "FLOWAPI_SSL_CERT"})
+RESERVED_PREFIXES = ("AUTOFLOW_", "FLOWAPI_", "IPYTHON", "JPY_", "JUPYTER", "LD_", "PYTHON")
+"""Environment variables that are not for notebooks to be given, and how others begin."""
+
+
+def is_reserved(variable: str) -> bool:
+    """Whether an environment variable is one that notebooks cannot be given."""
+    return variable in RESERVED_VARIABLES or variable.startswith(RESERVED_PREFIXES)
+
+
 Language = Literal["ar", "en", "es", "fr", "pt"]
 """What a report may be written in, as far as AutoFlow writes it."""
 

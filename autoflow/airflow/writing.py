@@ -20,7 +20,7 @@ from autoflow.airflow.parameters import Given, Literal, Lost, given
 from autoflow.airflow.timing import Timing, timing_of
 from autoflow.airflow.values import Length, Unknown
 from autoflow.dates import duration_text
-from autoflow.definitions import AUTOMATIC_PARAMETERS
+from autoflow.definitions import AUTOMATIC_PARAMETERS, is_reserved
 from autoflow.errors import AutoflowError
 from autoflow.wording import counted, printable, shortened
 
@@ -32,10 +32,13 @@ WITHOUT_MEANING = re.compile(
 )
 """Arguments that AutoFlow has no use for, or that are carried over for the workflow as a whole."""
 
+DEFAULT_POOL = "default_pool"
+"""The pool of tasks that name none."""
+
 NOTHING = re.compile(r"(Empty|Dummy)Operator")
 OTHERWISE = (
     (r"Branch|ShortCircuit|branch|short_circuit", "AutoFlow has no branches: all notebooks are run; decide in them"),
-    (r"ExternalTaskSensor", "it waited for another DAG"),
+    (r"ExternalTaskSensor", "it waited for another DAG: put that one's workflow into this file and name it in `needs`"),
     (r"Sensor|sensor", "AutoFlow waits for data by date_stencil, cdr_types and lag"),
     (r"EmailOperator|Notif", "`notify` sends messages"),
     (r"Flow|Papermill|Template", "its notebook is not known"),
@@ -196,6 +199,11 @@ def _notebook_lines(
     limit = task.arguments.get("execution_timeout")
     if isinstance(limit, Length) and limit.seconds > 0:
         yield f"        timeout: {duration_text(limit.seconds)}"
+    if pool := _pool_of(task):
+        yield f"        pool: {_scalar(pool)}"
+    variables = task.arguments.get("environment")
+    if isinstance(variables, dict) and (carried := {k: v for k, v in variables.items() if _is_variable(k, v)}):
+        yield f"        environment: {_scalar(carried)}"
     for line in _left_out(task):
         yield from _comment([f"line {task.line}: {line}"], 8)
     read = {value.name for value in values.values() if isinstance(value, Given)}
@@ -217,6 +225,19 @@ def _notebook_lines(
         yield f"          {_scalar(_after(label, values))}: {_scalar(label)}  # to run after it"
 
 
+def _pool_of(task: Task) -> str | None:
+    pool = task.arguments.get("pool")
+    return pool if isinstance(pool, str) and pool and pool != DEFAULT_POOL else None
+
+
+def _is_variable(name: Any, value: Any) -> bool:
+    """Whether an environment variable can be written down: one that is known, and not for what may be secret."""
+    secret = re.search(r"secret|token|passw|key|credential", str(name), re.IGNORECASE)
+    return (
+        isinstance(name, str) and isinstance(value, str) and not secret and not is_reserved(name) and "{" not in value
+    )
+
+
 def _after(label: str, taken: Mapping[str, Any]) -> str:
     """Name the parameter by which a notebook comes after another."""
     name = re.sub(r"\W", "_", f"{label}_notebook")
@@ -226,6 +247,7 @@ def _after(label: str, taken: Mapping[str, Any]) -> str:
 def _left_out(task: Task) -> Iterator[str]:
     """Say which arguments of a task are not carried over."""
     known = {*NOTEBOOKS, *PARAMETERS, "execution_timeout", "read_only_mounts", "retries", "retry_delay", "kernel_name"}
+    known |= {"depends_on_past", "pool", "pool_slots"}
     plain = []
     for name, value in task.arguments.items():
         if name in known or WITHOUT_MEANING.fullmatch(name) or value in (None, False, {}, []):
@@ -234,10 +256,10 @@ def _left_out(task: Task) -> Iterator[str]:
             continue
         if name == "requires_flowdb":
             yield "requires_flowdb: AutoFlow gives notebooks FlowAPI's token, and nothing of FlowDB"
-        elif name == "depends_on_past":
-            yield "depends_on_past: runs do not wait for the run before"
         elif name == "environment" and isinstance(value, dict):
-            yield f"environment: set {', '.join(map(str, value))} where AutoFlow is started"
+            if unknown := [str(key) for key, text in value.items() if not _is_variable(key, text)]:
+                names = ", ".join(unknown)
+                yield f"environment: set {names} where AutoFlow is started, or name what is secret in secrets"
         else:
             plain.append(f"{name}={_source(value)}")
     if plain:
@@ -280,6 +302,9 @@ def _sensor_lines(workflow: _Workflow) -> Iterator[str]:
     yield f'  schedule: "{timing.schedule}"  # when to look for new data'
     if timing.timezone:
         yield f"  timezone: {_scalar(timing.timezone)}"
+    pools = dict.fromkeys(filter(None, map(_pool_of, workflow.dag.tasks)))
+    if pools:
+        yield f"  pools: {_scalar(dict.fromkeys(pools, 1))}  # the slots of each: Airflow's database knows them"
     yield "  workflows:"
     name = next(_workflow_lines(workflow, [])).removeprefix("  - name: ")
     yield f"    - workflow_name: {name}"
@@ -293,6 +318,8 @@ def _sensor_lines(workflow: _Workflow) -> Iterator[str]:
             yield f"      {key}: {date}"
     if timing.dates:
         yield f'      dates: "{timing.dates}"'
+    if any(each.arguments.get("depends_on_past") is True for each in workflow.dag.tasks):
+        yield "      after: previous  # depends_on_past: here the whole run waits for the one before"
     lags = [each.arguments.get("delta") for each in workflow.dag.tasks if "TimeDelta" in each.operator]
     if lags and (lag := _duration(lags[0])):
         yield f"      lag: {lag}"

@@ -37,6 +37,7 @@ from autoflow.definitions import (
     Workflow,
     WorkflowEntry,
     WorkflowKeys,
+    is_reserved,
 )
 from autoflow.errors import DefinitionError, Problem
 from autoflow.notebooks import NotebookFile, installed_kernels, kernel_is_installed, looks_like_token, read_notebook
@@ -67,10 +68,6 @@ UNKNOWN_KEY = "unexpected_keyword_argument"
 
 LOGOS = (".png", ".jpg", ".jpeg", ".svg")
 """How the files of pictures end that every format of a report can hold."""
-
-RESERVED_VARIABLES = frozenset({"HOME", "PATH", "TMPDIR", "SSL_CERTIFICATE_FILE", "FLOWAPI_SSL_CERT"})
-RESERVED_PREFIXES = ("AUTOFLOW_", "FLOWAPI_", "IPYTHON", "JPY_", "JUPYTER", "LD_", "PYTHON")
-"""Environment variables that are not for notebooks to be given, and how others begin."""
 
 logger = logging.getLogger(__name__)
 
@@ -380,7 +377,7 @@ def _reserved(name: str) -> str | None:
     """Say why a variable is not for notebooks to be given; None when it is."""
     if name == "FLOWAPI_TOKEN":
         return "every notebook has FLOWAPI_TOKEN; remove it here"
-    if name in RESERVED_VARIABLES or name.startswith(RESERVED_PREFIXES):
+    if is_reserved(name):
         return f"{shown(name)} is a variable that Python, Jupyter or AutoFlow depend on; choose another name"
     return None
 

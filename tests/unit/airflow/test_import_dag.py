@@ -293,7 +293,7 @@ def test_values_come_over_as_they_are(imported: Callable[[str], Imported]) -> No
         ),
         ("ShortCircuitOperator(task_id='x')", "no branches"),
         ("PythonOperator(task_id='x')", "do this in a notebook"),
-        ("ExternalTaskSensor(task_id='x')", "waited for another DAG"),
+        ("ExternalTaskSensor(task_id='x')", "put that one's workflow into this file and name it in `needs`"),
         ("SqlSensor(task_id='x')", "waits for data by date_stencil"),
         ("FlowpyterOperator(task_id='x')", "its notebook is not known"),
         ("nb('x', trigger_rule='all_done', image=config.image)", "trigger_rule='all_done', image=config.image"),
@@ -348,3 +348,15 @@ def test_the_file_is_written_once_and_nothing_of_the_dag_is_run(
     assert output.read_text() == before
     assert cli.main(["import-dag", str(file), "--dag", "d", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dag"] == "d"
+
+
+def test_pools_environments_and_the_order_of_runs_are_carried_over(imported: Callable[[str], Imported]) -> None:
+    variables = {"MAPBOX_URL": "https://maps.example.org", "ADMIN_SECRET": "x", "PYTHONPATH": "/x"}
+    task = f'nb("a", pool="flowdb", depends_on_past=True, environment={variables!r})'
+    definitions, text = imported(in_dag(tasks=f'{task}\nnb("b", pool="default_pool")'))
+    first, second = definitions.workflows["d"].notebooks
+    assert (first.pool, second.pool) == ("flowdb", None)
+    assert definitions.pools == {"flowdb": 1}
+    assert first.environment == {"MAPBOX_URL": "https://maps.example.org"}
+    assert definitions.triggers[0].after == "previous"
+    assert "set ADMIN_SECRET, PYTHONPATH where AutoFlow is started, or name what is secret in secrets" in comments(text)
