@@ -23,7 +23,7 @@ workflows:
     notebooks: {one: {filename: does_nothing.ipynb}}
 available_dates_sensor:
   schedule: null
-  concurrency: {runs: 4, notebooks: 10}
+  concurrency: {runs: 3, notebooks: 10}
   pools: {flowdb: 2}
   workflows: [{workflow_name: flows}, {workflow_name: counts}, {workflow_name: free, earliest_date: 2016-01-02}]
 """
@@ -55,6 +55,6 @@ def test_a_pool_bounds_the_notebooks_of_all_workflows_and_keeps_no_others_waitin
     assert len(measured) == 6
     steps = sorted([(begun, 1) for begun, _ in measured] + [(ended, -1) for _, ended in measured])
     assert max(accumulate(step for _, step in steps)) == 2
-    assert outcome.log.count("waits for the pool flowdb") == 4
-    # four runs were in progress, but those that only waited were not in the way of the fifth
-    assert outcome.log.index("run 5: free 2016-01-02") < outcome.log.index(" succeeded")
+    assert outcome.log.count("waits for the pool flowdb") >= 3
+    # of three runs in progress two only waited: in the way of the next that needs the pool, and not of another
+    assert outcome.log.index("run 4: free 2016-01-02") < outcome.log.index(" succeeded")
