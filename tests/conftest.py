@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from autoflow import cli
-from autoflow.log_writer import LogHandler
+from autoflow.log_writer import LogHandler, flush_log
 from examples.flowapi import FlowapiStandin
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +110,9 @@ class Outcome:
 
     code: int
     log: str
+    """All that it has written."""
+    answer: str = ""
+    """What it has written to its standard output alone, where that was kept apart."""
 
 
 @pytest.fixture
@@ -131,8 +134,10 @@ def typed(
             code = cli.main(arguments)
         except SystemExit as error:
             code = int(str(error.code))
+        # a thread writes the log: what this command has said is not for the next one to find
+        flush_log()
         written = capsys.readouterr()
-        return Outcome(code, written.out + written.err)
+        return Outcome(code, written.out + written.err, written.out)
 
     return type_
 

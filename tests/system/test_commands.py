@@ -53,7 +53,7 @@ def runs(typed: Callable[..., Outcome]) -> list[tuple[str, str]]:
 
 def as_json(outcome: Outcome) -> Any:
     assert outcome.code == 0, outcome.log
-    return json.loads(outcome.log)
+    return json.loads(outcome.answer)
 
 
 def wait_for_record(typed: Callable[..., Outcome]) -> None:
@@ -382,7 +382,7 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
     (deployment.inputs / "glues.ipynb").unlink()
     broken = typed("check", "--json")
     assert broken.code == 2
-    assert json.loads(broken.log)["valid"] is False
+    assert json.loads(broken.answer)["valid"] is False
 
 
 def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:

@@ -67,7 +67,7 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
     assert [glued(each["notebooks"]["first"]["notebook"]) for each in (plain, changed)] == ["hello", "bye"]
     # the record and the outputs know nothing of it
     assert deployment.made("notebooks/*") == []
-    assert json.loads(typed("runs", "--json").log) == []
+    assert json.loads(typed("runs", "--json").answer) == []
     assert "2016-01-05" not in log
     token = deployment.environment["FLOWAPI_TOKEN"].encode()
     assert not any(token in path.read_bytes() for path in place.rglob("*") if path.is_file())
@@ -106,7 +106,7 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     # with another word the first one has to be executed, too
     changed = tried(deployment.run(*command, "--set", "word=ahoy"))
     assert glued(changed["notebooks"]["first"]["notebook"]) == "ahoy"
-    assert [run["state"] for run in json.loads(typed("runs", "--json").log)] == ["failed"]
+    assert [run["state"] for run in json.loads(typed("runs", "--json").answer)] == ["failed"]
 
 
 def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(
