@@ -55,10 +55,11 @@ def open_context(
         presence = Presence(settings.db_path, settings.outputs_dir, made_again)
         passed = job_environment(environment, settings)
         make_caches(passed, settings)
-        jobs = Jobs(settings.work_dir / settings.instance, settings.instance, passed, warm_process=warm_process)
+        work_dir, patience = settings.work_dir / settings.instance, settings.interrupt_grace
+        jobs = Jobs(work_dir, settings.instance, passed, patience, warm_process)
         conditions, backlog = Conditions(), Backlog()
         try:
-            presence.watch(settings.work_dir / settings.instance)
+            presence.watch(work_dir)
             outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance, presence.check)
             outputs.sweep()
             context = Context(

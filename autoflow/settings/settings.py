@@ -65,6 +65,7 @@ class Settings:
     log_level: str
     poll_timeout: float
     grace: float
+    interrupt_grace: float
     token_warning_days: tuple[int, ...]
     token_files: tuple[Path, ...]
     """Where the token is looked for before the environment."""
@@ -172,6 +173,7 @@ def load_settings(
         log_level=reader.read("logging.level", _log_level) or "INFO",
         poll_timeout=reader.read("daemon.poll_timeout", parse_duration) or 60.0,
         grace=reader.read("daemon.grace", parse_duration) or 30.0,
+        interrupt_grace=reader.read("daemon.interrupt_grace", parse_duration) or 10.0,
         token_warning_days=reader.days("daemon.token_warning_days", (14, 7, 3, 1)),
         token_files=tuple(directory / TOKEN_NAME for directory in secret_directories),
         token_from_environment=environment.get(TOKEN_NAME),

@@ -68,7 +68,7 @@ def test_sigterm_ends_everything_and_the_run_is_due_again(
     deployment: Deployment, started: list[subprocess.Popen[str]], name: str
 ) -> None:
     deployment.write_simple(name)
-    daemon = deployment.start("--now", AUTOFLOW_GRACE="1s")
+    daemon = deployment.start("--now", AUTOFLOW_GRACE="1s", AUTOFLOW_INTERRUPT_GRACE="1s")
     started.append(daemon)
     until(running_a_cell(deployment))
     daemon.send_signal(signal.SIGTERM)

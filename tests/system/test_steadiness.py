@@ -196,7 +196,7 @@ def test_a_disk_that_becomes_full_is_told_in_words_and_waited_for(
     deployment: Deployment, started: list[subprocess.Popen[str]], tmp_path: Path, size: str
 ) -> None:
     deployment.write_simple("glues", "fills_disk")
-    deployment.environment["AUTOFLOW_GRACE"] = "1s"
+    deployment.environment |= {"AUTOFLOW_GRACE": "1s", "AUTOFLOW_INTERRUPT_GRACE": "1s"}
     deployment.outputs.mkdir(exist_ok=True)
     log = tmp_path / "log"
     with mounted(deployment.outputs, f"size={size}"):

@@ -24,7 +24,13 @@ from tests.conftest import NOTEBOOKS
 
 VARIABLES = (
     *("AUTOFLOW_INPUTS_DIR", "AUTOFLOW_OUTPUTS_DIR", "AUTOFLOW_DB_URI", "AUTOFLOW_LOG_LEVEL", "AUTOFLOW_HTTP"),
-    *("AUTOFLOW_POLL_TIMEOUT", "AUTOFLOW_GRACE", "AUTOFLOW_TOKEN_WARNING_DAYS", "SSL_CERTIFICATE_FILE"),
+    *(
+        "AUTOFLOW_POLL_TIMEOUT",
+        "AUTOFLOW_GRACE",
+        "AUTOFLOW_INTERRUPT_GRACE",
+        "AUTOFLOW_TOKEN_WARNING_DAYS",
+        "SSL_CERTIFICATE_FILE",
+    ),
     *("FLOWAPI_URL", "AUTOFLOW_SMTP_URL", "AUTOFLOW_WEBHOOK_URL", "AUTOFLOW_HEARTBEAT_URL"),
 )
 NASTY = st.one_of(
@@ -54,7 +60,12 @@ def test_the_environment_is_taken_or_told(environment: dict[str, str]) -> None:
         told(error)
         return
     # nothing overflows later
-    for seconds in (taken.grace, taken.poll_timeout, *(day * 86400 for day in taken.token_warning_days)):
+    for seconds in (
+        taken.grace,
+        taken.interrupt_grace,
+        taken.poll_timeout,
+        *(day * 86400 for day in taken.token_warning_days),
+    ):
         assert dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
     str(taken.outputs_dir).encode()
 

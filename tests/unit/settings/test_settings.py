@@ -60,7 +60,8 @@ def test_the_environment_is_enough(environment: dict[str, str], tmp_path: Path) 
     assert settings.flowapi_url == "https://flowapi.example.org"
     assert settings.db_path == tmp_path / "outputs" / "autoflow.db"
     assert settings.notebooks_dir == tmp_path / "outputs" / "notebooks"
-    assert (settings.log_level, settings.poll_timeout, settings.grace) == ("INFO", 60.0, 30.0)
+    assert (settings.log_level, settings.poll_timeout) == ("INFO", 60.0)
+    assert (settings.grace, settings.interrupt_grace) == (30.0, 10.0)
     assert settings.ssl_certificate is None
     assert environment["FLOWAPI_TOKEN"] not in repr(settings)
 
