@@ -22,7 +22,7 @@ import pytest
 from autoflow.definitions import PRELOAD
 from autoflow.jobs.jobs import Jobs, Reply
 from autoflow.warm_process import MARKER, start_warm_process
-from tests.clock import PATIENCE
+from tests.clock import PATIENCE, run_held
 
 INSTANCE = f"warm{os.getpid()}"
 
@@ -399,18 +399,22 @@ def test_a_warm_parent_that_is_killed_takes_its_jobs_along_and_is_replaced(trial
     assert (reply.cause, text_of(outputs)) == ("done", "True\n")
 
 
-def test_a_warm_parent_that_hangs_is_given_up(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoflow.jobs.fork_client.PATIENCE", 10.0)
+def test_a_warm_parent_that_hangs_is_given_up(trial: Trial) -> None:
     asker = trial.notebook("asks", IS_FORK)
+    suspended: list[psutil.Process] = []
+
+    def hangs() -> bool:
+        return any(parent.is_running() and parent.status() == psutil.STATUS_STOPPED for parent in suspended)
 
     async def stop_it() -> tuple[Reply, list[Any]]:
         async with trial.jobs.warmth(()):
             await trial.call(asker)
-            (parent,) = family()
+            suspended.extend(family())
+            (parent,) = suspended
             parent.suspend()
             return await trial.call(asker)
 
-    reply, outputs = asyncio.run(stop_it())
+    reply, outputs = run_held(stop_it(), lambda: bool(trial.jobs.under_way) and not hangs())
     assert (reply.cause, text_of(outputs)) == ("done", "True\n")
 
 
