@@ -10,7 +10,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example pipelines test simulate flaky bench lint key-tables deployment constraints clean tools test-tools
+.PHONY: help example pipelines test simulate thorough flaky bench lint key-tables deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -23,6 +23,9 @@ pipelines: $(VENV)/.stamp-examples tools ## run twelve notebooks over three mont
 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
 	@"$(BIN)/python" -m pytest --numprocesses 2 --dist worksteal
+
+thorough: $(VENV)/.stamp-test tools test-tools ## run the tests that draw what they try, with several times as many draws as `make test`
+	@AUTOFLOW_TEST_THOROUGH=1 "$(BIN)/python" -m pytest -n 0 tests/unit/test_fuzzed_inputs.py tests/integration/test_report_text.py
 
 flaky: $(VENV)/.stamp-test tools test-tools ## repeat the tests of what has changed against main TIMES (10), half of them under load
 	@"$(BIN)/python" -m tests.flaky --times $(or $(TIMES),10)

@@ -92,7 +92,9 @@ RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 END = re.compile(r"zq(\d+)zq")
 """What stands behind each piece."""
 
+THOROUGH = bool(os.environ.get("AUTOFLOW_TEST_THOROUGH"))
 PIECES = {"sentence": 1000, "cell of markdown": 400, "cell of a frame": 300, "printed line": 500}
+"""How many of each; a fifth, if the tests are not to be thorough: other ones each time."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def by_piece(text: str) -> dict[int, str]:
 def draw_pieces(rng: random.Random) -> list[Piece]:
     pieces = []
     for kind, count in PIECES.items():
-        for _ in range(count):
+        for _ in range(count if THOROUGH else count // 5):
             end = f" zq{len(pieces)}zq"
             if kind == "sentence":
                 source = rng.choice(STARTS) + draw(rng, breaks=True) + end

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,11 @@ NASTY = st.one_of(
     st.from_regex(r"[0-9]{1,12}[smhd]", fullmatch=True),
     st.text(st.characters(exclude_characters="\0"), max_size=30),
 )
-ENOUGH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ENOUGH = settings(
+    max_examples=150 if os.environ.get("AUTOFLOW_TEST_THOROUGH") else 50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def told(error: AutoflowError, *words: str) -> None:
