@@ -17,6 +17,7 @@ from autoflow.channels import channels_of
 from autoflow.clock import utc_now
 from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering
 from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, handle_requests, serve, sweep
+from autoflow.decision import held_requests
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.jobs import Jobs
@@ -31,7 +32,7 @@ from autoflow.shared_data import SharedData
 from autoflow.system import Control, Notifier, Presence, Signals
 from autoflow.warm_process import WarmProcess
 from autoflow.web import DaemonState, IndexPage, PageCache
-from autoflow.wording import outcomes
+from autoflow.wording import counted, outcomes
 
 MESSAGES_PATIENCE = 15.0
 """Seconds that `--run-once` gives messages at its end."""
@@ -53,10 +54,9 @@ def open_context(
     try:
         made_again = {settings.notebooks_dir, settings.reports_dir} - {settings.outputs_dir}
         presence = Presence(settings.db_path, settings.outputs_dir, made_again)
-        passed = job_environment(environment, settings)
-        make_caches(passed, settings)
-        work_dir, patience = settings.work_dir / settings.instance, settings.interrupt_grace
-        jobs = Jobs(work_dir, settings.instance, passed, patience, warm_process)
+        make_caches(passed := job_environment(environment, settings), settings)
+        work_dir = settings.work_dir / settings.instance
+        jobs = Jobs(work_dir, settings.instance, passed, settings.interrupt_grace, warm_process)
         conditions, backlog = Conditions(), Backlog()
         try:
             presence.watch(work_dir)
@@ -218,7 +218,12 @@ async def _run_asked(context: Context, definitions: Definitions, token: Token | 
             await done_or_stopped(sensor.poll(context, definitions, token, signals.stop), signals)
         sensor.take_asked(context, definitions, executor)
         await done_or_stopped(executor.idle(), signals, context.settings.grace)
-    return _summed_up(executor)
+    code = _summed_up(executor)
+    if held := held_requests(definitions, context.store.read.history()):
+        runs = counted(len(held), "requested run waits", "requested runs wait")
+        logger.warning("%s for others that have not succeeded; `autoflow why` names them", runs)
+        return ExitCode.RUN_FAILED
+    return code
 
 
 @asynccontextmanager

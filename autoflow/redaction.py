@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +14,26 @@ from urllib.parse import quote
 
 REDACTED = "[redacted]"
 
+LONG_LINE = 16
+"""Characters of a line of a secret, such as a key in PEM format, that are a secret by themselves."""
+
 SHORTEST_SECRET = 8
 """Characters that a secret has at least; taking shorter ones out would shred the text."""
+
+
+def written_forms(secret: str) -> set[str]:
+    """Write a secret as it is, its longer lines alone, as it stands in URLs, and in the quotes of JSON and Python."""
+    lines = [line.strip() for line in secret.splitlines()]
+    return {
+        form
+        for part in (secret, *(line for line in lines if len(line) >= LONG_LINE and not line.startswith("-----")))
+        for form in (part, quote(part, safe=""), *_quoted(part))
+    }
+
+
+def _quoted(text: str) -> tuple[str, ...]:
+    whole = json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text)
+    return (*(each[1:-1] for each in whole), repr(text.encode())[2:-1])
 
 
 @dataclass(frozen=True)
@@ -28,7 +47,7 @@ class Redactor:
         """Build one from secrets as they were read; None and what is too short do not count."""
         stripped = {secret.strip() for secret in secrets if secret}
         kept = {secret for secret in stripped if len(secret) >= SHORTEST_SECRET}
-        return cls(frozenset(kept | {quote(secret, safe="") for secret in kept}))
+        return cls(frozenset(form for secret in kept for form in written_forms(secret)))
 
     def redact(self, text: str) -> str:
         # the longest first: one may be a part of another

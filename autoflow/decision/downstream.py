@@ -19,7 +19,7 @@ from autoflow.history import RunHistory
 from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, keys_of_days
 
 UNFINISHED = frozenset({RunState.DUE, RunState.RUNNING, RunState.FAILED, RunState.GIVEN_UP})
-"""What a requested run is for as long as others wait for it; one that is skipped is waited for no more."""
+"""What a requested run is for as long as those after it wait for it."""
 
 
 def dependent_runs(
@@ -70,8 +70,8 @@ def dependents(definitions: Definitions, runs: Sequence[Days], among: Sequence[D
     found, news = [Days()] * len(among), list(runs)
     while any(news):
         news = [
-            (_directly(definitions, number, news) & days) - seen
-            for number, (days, seen) in enumerate(zip(among, found, strict=True))
+            ((_following(trigger, days_of_news) | _needing(definitions, trigger, news)) & days) - seen
+            for trigger, days_of_news, days, seen in zip(definitions.triggers, news, among, found, strict=True)
         ]
         found = [one | other for one, other in zip(found, news, strict=True)]
     return [one - other for one, other in zip(found, runs, strict=True)]
@@ -86,23 +86,31 @@ def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[Run
         for key, request in run_history.requests.items()
         if (workflow := definitions.workflows.get(key[0]))
     }
-    dates = {key: run_history.requests[key].reference_date for key, state in states.items() if state in UNFINISHED}
-    days = days_of_runs(definitions, dates)
+    dates = {key: run_history.requests[key].reference_date for key in states}
+    unfinished = days_of_runs(definitions, {key: dates[key] for key in states if states[key] in UNFINISHED})
+    # those after one that is skipped pass it over, those that need it do not
+    needed = days_of_runs(definitions, {key: dates[key] for key in states if states[key] is not RunState.SUCCEEDED})
     held: dict[RunKey, dt.date] = {}
     for number, trigger in enumerate(definitions.triggers):
         key_of = key_maker(trigger)
-        for date in map(dt.date.fromordinal, _directly(definitions, number, days) & days[number]):
+        waiting = _following(trigger, unfinished[number]) | _needing(definitions, trigger, needed)
+        for date in map(dt.date.fromordinal, waiting & unfinished[number]):
             # one that has failed meanwhile did begin
             if states[key_of(date)] is RunState.DUE:
                 held[key_of(date)] = date
     return held
 
 
-def _directly(definitions: Definitions, number: int, runs: Sequence[Days]) -> Days:
-    """Find the days of a trigger, by its place in the file, whose runs follow or need some runs."""
-    trigger, found = definitions.triggers[number], Days()
-    if trigger.after and runs[number]:
-        found = EVERY_DAY & Days.joined([(runs[number].stretches[0][0] + 1, EVERY_DAY.stretches[-1][1])])
+def _following(trigger: Trigger, days: Days) -> Days:
+    """Find the days whose runs come after some runs of their own trigger."""
+    if not trigger.after or not days:
+        return Days()
+    return EVERY_DAY & Days.joined([(days.stretches[0][0] + 1, EVERY_DAY.stretches[-1][1])])
+
+
+def _needing(definitions: Definitions, trigger: Trigger, runs: Sequence[Days]) -> Days:
+    """Find the days whose runs need some runs of other triggers."""
+    found = Days()
     for need in trigger.needs:
         theirs = (days for other, days in zip(definitions.triggers, runs, strict=True) if is_needed(need, other))
         # those whose stencil is complete without them do not need them

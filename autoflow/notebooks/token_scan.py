@@ -25,10 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.notebooks.executed_notebook import cell_position
-from autoflow.redaction import SHORTEST_SECRET
+from autoflow.redaction import SHORTEST_SECRET, written_forms
 
 SHORTEST_PART = 20
 """Letters from which on a part of a token is looked for on its own: by chance they stand in no text."""
+
+SHORTEST_BARE = 12
+"""Letters and digits from which on they are looked for without what stands between them."""
 
 DEEPEST = 3
 """Layers, such as base64 in base64, that are decoded."""
@@ -116,7 +119,14 @@ class TokenScan:
         value = secret.strip().encode()
         if len(value.translate(None, LETTERS)) >= SHORTEST_PART and value.count(b".") != 2:
             return cls.of(secret)
-        return cls(exact=(value,) if len(value) >= SHORTEST_SECRET else ())
+        if len(value) < SHORTEST_SECRET:
+            return cls()
+        forms = written_forms(secret.strip())
+        bare = value.translate(None, ALPHANUMERIC)
+        return cls(
+            plain=(bare, bare[::-1]) if len(bare) >= SHORTEST_BARE else (),
+            exact=tuple(way.encode() for form in sorted(forms) for way in (form, form[::-1])),
+        )
 
     def is_in(self, text: str) -> bool:
         """Whether a text holds the token."""
@@ -214,9 +224,9 @@ class TokenScan:
         if self.folded:
             letters = layer.translate(LOWER, LETTERS)
             return any(map(letters.__contains__, self.folded))
-        if self.exact:
-            return any(map(layer.__contains__, self.exact))
-        return any(map(layer.translate(None, ALPHANUMERIC).__contains__, self.plain))
+        if any(map(layer.__contains__, self.exact)):
+            return True
+        return bool(self.plain) and any(map(layer.translate(None, ALPHANUMERIC).__contains__, self.plain))
 
 
 def looks_like_token(value: Any) -> bool:

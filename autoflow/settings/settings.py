@@ -135,7 +135,7 @@ def load_settings(
     *,
     asks_flowapi: bool = True,
 ) -> Settings:
-    """Read the settings.
+    """Read the settings; long, since each has its line.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -59,7 +59,7 @@ class _Execution:
     others: dict[str, Any] = field(default_factory=dict)
     """Paths of executed notebooks of other runs, by the names that parameters are given; None where there is none."""
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
-    """Secrets by name that its notebooks have been given so far."""
+    """Secrets of all its notebooks, by name."""
     sources: dict[str, str] = field(default_factory=dict)
     """Hashes by label of the notebooks as they were when they were executed."""
     read: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -162,6 +162,7 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
     try:
         for name, path in notebooks_of_others(context.past, run, execution.origin.needs).items():
             execution.others.setdefault(name, path)
+        execution.secrets.update(await to_end(_secrets_there_are, execution))
         await execution.directories.open(repair=repairs is not None)
         if repairs is not None:
             await _reuse(execution, repairs)
@@ -190,6 +191,16 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
         return AttemptState.INTERRUPTED, None
     except Exception as error:  # noqa: BLE001  # logged there; other dates go on
         return AttemptState.FAILED, _failed_by(execution, error, timed_out=limit.expired())
+
+
+def _secrets_there_are(execution: _Execution) -> dict[str, str]:
+    """Read the secrets of all notebooks: one that a repair uses again may have left them in files."""
+    found: dict[str, str] = {}
+    for name in execution.run.workflow.secrets:
+        # what is not there is told where it is needed
+        with suppress(SettingsError):
+            found |= read_secrets(execution.context.settings, [name])
+    return found
 
 
 def _failed_by(execution: _Execution, error: Exception, *, timed_out: bool) -> Failure:

@@ -28,6 +28,7 @@ EXCEPTIONS = {
     "model/reader.py": {"attempts"},
     "model/store.py": {"finish_notebook"},
     "model/tables.py": {"_add_steering"},
+    "settings/settings.py": {"load_settings"},
     "workflows/run.py": {"execute"},
 }
 

@@ -64,8 +64,10 @@ def test_a_requested_run_waits_for_those_requested_that_it_depends_on() -> None:
     assert held_requests(DEFINITIONS, history((SUMMARY, 707), (REPORT, 706), (AGGREGATE, 709))) == {}
 
 
-def test_a_requested_run_that_has_been_skipped_since_is_waited_for_no_more() -> None:
+def test_those_after_a_requested_run_that_is_skipped_pass_it_over_and_those_that_need_it_wait() -> None:
     later = NOW + dt.timedelta(hours=1)
-    skip = Skip("aggregate", dt.date.fromordinal(705), "", "no good", later)
-    asked = history((REPORT, 705), (AGGREGATE, 705), skipped=(skip,))
+    skips = tuple(Skip(name, dt.date.fromordinal(705), "", "no good", later) for name in ("aggregate", "report"))
+    asked = history((REPORT, 705), (REPORT, 707), (AGGREGATE, 705), skipped=skips)
     assert held_requests(DEFINITIONS, asked) == {}
+    asked = history((REPORT, 705), (REPORT, 706), (AGGREGATE, 705), skipped=skips)
+    assert [date.toordinal() for date in held_requests(DEFINITIONS, asked).values()] == [706]

@@ -222,13 +222,24 @@ def test_a_notebook_with_a_token_is_removed_and_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["12345678", "!?%&/()=", "correct horse battery staple", "aB3-xyz9.q.7Ld", "\u00e4\u00f6 p4ssw\u00f6rd"]
+    "secret",
+    [
+        "12345678",
+        "!?%&/()=",
+        "correct horse battery staple",
+        "aB3-xyz9.q.7Ld",
+        'Xk"9\\q7!Zw2',
+        "\u00e4\u00f6 p4ssw\u00f6rd",
+        "Zq7aKw3pL0xvR9mNbT2",
+    ],
 )
 def test_a_secret_of_any_kind_is_found_and_other_text_is_not(secret: str) -> None:
     scan = TokenScan.of_secret(secret)
-    for text in (secret, f"key={secret}&", base64.b64encode(secret.encode()).decode(), secret.encode().hex()):
+    encoded_ones = base64.b64encode(secret.encode()).decode(), secret.encode().hex()
+    written = json.dumps({"p": secret}), repr(secret), repr(secret.encode()), quote(secret), secret[::-1]
+    for text in (secret, f"key={secret}&", *encoded_ones, *written):
         assert scan.is_in(f"before {text} after"), text
-    assert not scan.is_in("1 2 3 4 5 6 7 8, a horse, a battery, and words of no secret at all; p4ss, 87654321")
+    assert not scan.is_in("1 2 3 4 5 6 7 8, a horse, a battery, and words of no secret at all; p4ss, 12345")
     assert not TokenScan.of_secret("short").is_in("short")
 
 

@@ -323,3 +323,30 @@ def test_secrets_of_notebooks_are_read_anew_where_the_token_is(environment: dict
         read_secrets(settings, ["ADMIN_SECRET"])
     assert "s3cret" not in str(raised.value)
     assert "of the environment" not in repr(settings)
+
+
+@pytest.mark.parametrize("secret", ['p@ss"12345', "a\\b'c-123456", "pässwörd-1234", "plain-secret"])
+def test_a_secret_is_taken_out_in_the_forms_that_programs_write(secret: str) -> None:
+    redactor = Redactor.of(secret)
+    for text in (
+        secret,
+        json.dumps([secret]),
+        json.dumps(secret, ensure_ascii=False),
+        repr([secret]),
+        repr(secret.encode()),
+    ):
+        shown = redactor.redact(f"before {text} after")
+        assert "[redacted]" in shown
+        assert "123456" not in shown
+        assert "1234" not in shown
+        assert "plain" not in shown
+
+
+def test_a_line_of_a_key_is_taken_out_too() -> None:
+    key = "-----BEGIN KEY-----\nMIIBOgIBAAJBAKj34GkxFhD9\n0vcNLIhuE9hs2VSd1PjZ\n-----END KEY-----\n"
+    redactor = Redactor.of(key)
+    assert (
+        redactor.redact("bad line 0vcNLIhuE9hs2VSd1PjZ of -----BEGIN KEY-----")
+        == "bad line [redacted] of -----BEGIN KEY-----"
+    )
+    assert redactor.redact(key.strip()) == "[redacted]"
