@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -210,6 +210,8 @@ def _refuse_leaks(name: str, directory: Path, files: Iterable[str], scans: Scans
     LeakError
         When there are any.
     """
+    files = list(files)
+    _refuse_names(name, directory, files, scans)
     leaking: dict[str, str] = {}
     for file in files:
         path = directory / file
@@ -222,3 +224,22 @@ def _refuse_leaks(name: str, directory: Path, files: Iterable[str], scans: Scans
             f"{' and '.join(dict.fromkeys(leaking.values()))} is in {', '.join(leaking)} in {name}; {removed} removed:"
             f" change the notebook that wrote {'it' if len(leaking) == 1 else 'them'}"
         )
+
+
+def _refuse_names(name: str, directory: Path, files: Sequence[str], scans: Scans) -> None:
+    """Remove files whose names, or links whose targets, hold the token or a secret.
+
+    Raises
+    ------
+    LeakError
+        When there are any.
+    """
+    said = [f"{file}\n{(directory / file).readlink() if (directory / file).is_symlink() else ''}" for file in files]
+    for what, scan in scans.items():
+        # one look at all of them: hardly ever is there a second one
+        if not scan.is_in("\n".join(said)):
+            continue
+        for file, text in zip(files, said, strict=True):
+            if scan.is_in(text):
+                (directory / file).unlink()
+        raise LeakError(f"{what} is in the name or the target of a file in {name}; change the notebook that wrote it")

@@ -79,3 +79,23 @@ def test_a_secret_reaches_one_kernel_and_nothing_that_is_kept(deployment: Deploy
     missing = deployment.run("rerun", "1", "--yes")
     assert "secret ADMIN_SECRET: not found; put it into one of /run/secrets/ADMIN_SECRET" in missing.log
     assert "secret ADMIN_SECRET: not found" in deployment.run("check").log
+
+
+NAMED = """
+workflows:
+  - name: w
+    notebooks: {names: {filename: names.ipynb, secrets: ADMIN_SECRET, parameters: {run_dir: run_dir}}}
+available_dates_sensor:
+  schedule: null
+  workflows: [{workflow_name: w, latest_date: 2016-01-01}]
+"""
+
+
+def test_a_file_that_a_secret_names_is_removed(deployment: Deployment) -> None:
+    deployment.write(NAMED)
+    code = "import os\nfrom pathlib import Path\nPath(run_dir, 'x' + os.environ['ADMIN_SECRET']).write_text('')"
+    write_notebook(deployment.inputs / "names.ipynb", "run_dir = ''", code)
+    outcome = deployment.run(ADMIN_SECRET="aPlainSecret-17")
+    assert outcome.code == 1
+    assert "the secret ADMIN_SECRET is in the name or the target of a file in run_dir" in outcome.log
+    assert [path for path in deployment.outputs.rglob("*") if "aPlainSecret" in path.name] == []
