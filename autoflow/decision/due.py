@@ -87,8 +87,7 @@ def decide(
 ) -> Decision:
     """Decide what becomes of the days that have not succeeded; see `due_runs`."""
     decision = due_runs(definitions, unsettled.ready, run_history, now, patient=patient)
-    held = held_requests(definitions, run_history)
-    return replace(decision, waiting=_count_waiting(definitions, unsettled.waiting, run_history) + len(held))
+    return replace(decision, waiting=decision.waiting + _count_waiting(definitions, unsettled.waiting, run_history))
 
 
 def due_runs(
@@ -122,7 +121,8 @@ def due_runs(
     in_order = sorted(found.due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
     in_order.sort(key=lambda run: -run.workflow.priority)
     # requested runs are waited for
-    return Decision((*asked.due, *in_order), found.retry_at, tuple(found.given_up.values()), asked.misfits)
+    due, given_up = (*asked.due, *in_order), tuple(found.given_up.values())
+    return Decision(due, found.retry_at, given_up, asked.misfits, asked.waiting)
 
 
 def asked_runs(
@@ -143,7 +143,8 @@ def asked_runs(
             misfits.append(f"{request.workflow} {request.reference_date}: {why}")
         else:
             found.add(recorded_run(workflow, request.parameters, key[1]), verdict)
-    return Decision(tuple(found.due.values()), found.retry_at, tuple(found.given_up.values()), tuple(misfits))
+    due, given_up = tuple(found.due.values()), tuple(found.given_up.values())
+    return Decision(due, found.retry_at, given_up, tuple(misfits), len(held))
 
 
 def decide_requested(

@@ -54,7 +54,8 @@ PACKED_PIECES = 200
 NUMBERED = 20_000_000
 """Bytes of text in which numbers are read as characters."""
 
-FLOWAPIS = "FlowAPI's token"
+WHAT_FLOWAPI_TAKES = "FlowAPI's token"
+"""What people call it, beside the names of other secrets."""
 
 BYTES = bytes(range(256))
 LETTERS = re.sub(rb"[A-Za-z]", b"", BYTES)
@@ -237,7 +238,7 @@ def looks_like_token(value: Any) -> bool:
 def scans_of(token: str | None, secrets: Mapping[str, str]) -> dict[str, TokenScan]:
     """Prepare to look for FlowAPI's token and for secrets of notebooks, by what people call them."""
     scans = {f"the secret {name}": TokenScan.of_secret(secret) for name, secret in secrets.items()}
-    return {FLOWAPIS: TokenScan.of(token), **scans}
+    return {WHAT_FLOWAPI_TAKES: TokenScan.of(token), **scans}
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ class Leak:
 
     cell: int | None
     """Position as the analyst counts; None is outside of all cells."""
-    what: str = FLOWAPIS
+    what: str = WHAT_FLOWAPI_TAKES
 
     def __str__(self) -> str:
         where = f"what cell {self.cell} shows" if self.cell else "its metadata, or spread over its cells"

@@ -10,9 +10,9 @@ pages alike. The rule itself is in `autoflow.decision`, where a tick asks too.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Self
 
@@ -21,7 +21,7 @@ from autoflow.decision import Order, Verdict, held_requests, judge
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
 from autoflow.model import RunReader
-from autoflow.runs import RunState, keys_of_days
+from autoflow.runs import RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
 
 Span = tuple[dt.date, dt.date]
@@ -78,6 +78,11 @@ class Facts:
         """Read from the record what decides the states of a span of dates, both ends in it, or of all dates."""
         order = Order.read(definitions, listed, now, reader.run_history)
         return cls(definitions, listed, reader.run_history(*span or ()), now, order)
+
+    @cached_property
+    def held_requests(self) -> Mapping[RunKey, dt.date]:
+        """The requested runs that wait for other requested runs, with their dates."""
+        return held_requests(self.definitions, self.run_history)
 
     def available(self, trigger: Trigger) -> AvailableDates:
         """Return the dates that count for a trigger."""
@@ -145,7 +150,7 @@ def verdicts(
     those = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
     complete = frozenset((available.complete(trigger.date_stencil) & those) - facts.held(trigger))
-    held = held_requests(facts.definitions, run_history)
+    held = facts.held_requests
     wanted, there = frozenset(reference_days(trigger, those)), frozenset(available.days & those)
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
