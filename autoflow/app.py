@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +24,7 @@ from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
 from autoflow.jobs import Jobs
 from autoflow.messages import TOKEN_CONDITION, Messenger
-from autoflow.model import RunStore
+from autoflow.model import RecordedAttempt, RunStore
 from autoflow.parser import check_tools, read_definitions
 from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import AttemptState
@@ -31,8 +33,11 @@ from autoflow.settings import Settings, Token, check_directories, job_environmen
 from autoflow.shared_data import SharedData
 from autoflow.system import Control, Notifier, Presence, Signals
 from autoflow.warm_process import WarmProcess
-from autoflow.web import DaemonState, IndexPage, PageCache
-from autoflow.wording import counted, outcomes
+from autoflow.web import INDEX, DaemonState, IndexPage, PageCache
+from autoflow.wording import counted, outcomes, parameters_text, shortened
+
+MOST_NAMED, MOST_LOOKED_AT = 5, 1000
+"""Failed runs that the end of `--run-once` names, and attempts among which it looks for them."""
 
 MESSAGES_PATIENCE = 15.0
 """Seconds that `--run-once` gives messages at its end."""
@@ -189,11 +194,13 @@ async def _tell(context: Context, definitions: Definitions) -> None:
 
 
 async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
+    began = context.now()
     messenger = Messenger(context, lambda: definitions)
     async with _working(context, definitions) as (executor, signals):
         try:
             # the modules that kernels need are imported while FlowAPI is asked
             async with context.jobs.warmth(preload_of(definitions), at_once=True):
+                context.progress.say("asking FlowAPI for dates")
                 decision = await done_or_stopped(sensor.tick(context, definitions, executor, patient=False), signals)
                 await done_or_stopped(executor.idle(), signals, context.settings.grace)
         except FlowapiError as error:
@@ -204,8 +211,9 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
             if decision is not None:
                 await sweep(context, definitions)
                 messenger.ticked()
-            code = ExitCode.RUN_FAILED if decision is None else _summed_up(executor)
+            code = ExitCode.RUN_FAILED if decision is None else _summed_up(context, executor, began)
         if not signals.stop.is_set():
+            context.progress.say("sending notifications")
             await messenger.finish(MESSAGES_PATIENCE, signals.stop)
     context.outputs.check()
     return code
@@ -213,12 +221,13 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
 
 async def _run_asked(context: Context, definitions: Definitions, token: Token | None = None) -> ExitCode:
     """Execute what is asked for; with a token, FlowAPI is asked for dates before, if it never was."""
+    began = context.now()
     async with _working(context, definitions) as (executor, signals):
         if token is not None and context.store.read.last_poll() is None:
             await done_or_stopped(sensor.poll(context, definitions, token, signals.stop), signals)
         sensor.take_asked(context, definitions, executor)
         await done_or_stopped(executor.idle(), signals, context.settings.grace)
-    code = _summed_up(executor)
+    code = _summed_up(context, executor, began)
     if held := held_requests(definitions, context.store.read.history()):
         runs = counted(len(held), "requested run waits", "requested runs wait")
         logger.warning("%s for others that have not succeeded; `autoflow why` names them", runs)
@@ -243,12 +252,17 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
             Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
             beside(handle_requests(context, executor, index, unchanged)),
         ):
-            yield executor, signals
-            if not signals.stop.is_set():
-                await index.settle()
+            try:
+                yield executor, signals
+                if not signals.stop.is_set():
+                    context.progress.say("writing the index of reports")
+                    await index.settle()
+            finally:
+                context.progress.say("")
 
 
-def _summed_up(executor: Executor) -> ExitCode:
+def _summed_up(context: Context, executor: Executor, began: dt.datetime) -> ExitCode:
+    """Say how it went, what has failed, what to do about that, and where everything is."""
     states, not_started = executor.states, len(executor.waiting)
     if not states and not not_started:
         logger.info("no runs were due")
@@ -261,5 +275,30 @@ def _summed_up(executor: Executor) -> ExitCode:
             not_started=not_started,
         )
         logger.info("%s", said)
+    if states[AttemptState.FAILED]:
+        for line in what_failed(context.store.read.attempts(states=[AttemptState.FAILED], limit=MOST_LOOKED_AT), began):
+            logger.error("%s", line)
+    if context.outputs.reports.is_relative_to(context.settings.outputs_dir):
+        page = context.outputs.reports.relative_to(context.settings.outputs_dir) / INDEX
+        logger.info("outputs are in %s; %s there leads to the reports", context.settings.outputs_dir, page)
     undone = states.total() - states[AttemptState.SUCCEEDED] + not_started
     return ExitCode.RUN_FAILED if undone else ExitCode.OK
+
+
+def what_failed(attempts: Iterable[RecordedAttempt], began: dt.datetime) -> Iterator[str]:
+    """Say which attempts failed since then, the first first, and which commands come next."""
+    failed = [each for each in attempts if each.ended is not None and each.ended >= began][::-1]
+    for each in failed[:MOST_NAMED]:
+        parameters = parameters_text(each.parameters)
+        what = f"{each.workflow} {each.reference_date}{f' ({parameters})' if parameters else ''}"
+        yield f"failed: run {each.run}, {what}: {shortened(_reason(each))}"
+    if len(failed) > MOST_NAMED:
+        yield f"and {len(failed) - MOST_NAMED} more, which `autoflow runs --state failed` lists"
+    if failed:
+        run = failed[0].run
+        yield f"`autoflow show {run}` has the traceback, and `autoflow repair {run}` runs only what failed"
+
+
+def _reason(attempt: RecordedAttempt) -> str:
+    # the executed notebook's path is in the log, and in what `autoflow show` says
+    return str(replace(attempt.failure, notebook=None)).partition("\n")[0] if attempt.failure else "unknown reason"

@@ -238,7 +238,7 @@ def set_up_logging(settings: Settings) -> LogWriter:
     else:
         formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
-    handler = LogHandler(writer)
+    handler = LogHandler(writer, settings.outputs_dir, terse=settings.log_level != "DEBUG")
     handler.setFormatter(RedactingFormatter(formatter, lambda: Redactor.of(*current_secrets(settings))))
     # what libraries log goes the same way, so that it is redacted too
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)

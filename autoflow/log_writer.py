@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import select
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 from autoflow.wording import printable
@@ -25,7 +28,19 @@ LONGEST_RECORD = 100_000
 LAST_PATIENCE = 2.0
 """Seconds that the reader is given at the end."""
 
-CLEAR_LINE = "\r\x1b[K"
+STEP = {"step": True}
+"""Goes with a record that a terminal need not show, since its progress does: a notebook has started, say."""
+
+REDRAWN = 1.0
+"""Seconds after which the foot is drawn anew: it tells for how long something has been going on."""
+
+SMALLEST, USUAL = 20, os.terminal_size((80, 24))
+"""Columns that are drawn at least, and the size of a terminal that does not tell."""
+
+CLEAR = "\r\x1b[J"
+
+Foot = Callable[[os.terminal_size], Sequence[str]]
+"""Writes the lines at the foot of a terminal of that size, none of them longer than a line of it."""
 
 
 class LogWriter:
@@ -39,6 +54,8 @@ class LogWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty()
+        self.can_draw = self.is_terminal and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+        """Whether the lines at the foot can be drawn over."""
         self._stream = stream
         self._descriptor: int | None = None
         with suppress(OSError):
@@ -47,12 +64,14 @@ class LogWriter:
         self._waiting: deque[str] = deque()
         self._size = 0
         self._lost = 0
-        self._foot = self._drawn = ""
+        self._foot: Foot | None = None
+        self._is_drawn = True
+        self._drawn: Sequence[str] = ()
         self._busy = False
         self._thread: threading.Thread | None = None
 
     def line(self, text: str) -> None:
-        """Queue a line, to be written above the status line."""
+        """Queue a line, to be written above the foot."""
         with self._changed:
             if self._size + len(text) > MOST_WAITING:
                 self._lost += 1
@@ -61,10 +80,10 @@ class LogWriter:
             self._size += len(text)
             self._wake()
 
-    def foot(self, text: str) -> None:
-        """Redraw the last line of a terminal; only the newest text is drawn."""
+    def foot(self, foot: Foot | None) -> None:
+        """Draw the last lines of a terminal, again whenever something is written and each second; only the newest."""
         with self._changed:
-            self._foot = text
+            self._foot, self._is_drawn = foot, False
             self._wake()
 
     def flush(self, patience: float = LAST_PATIENCE) -> bool:
@@ -73,7 +92,7 @@ class LogWriter:
             return self._changed.wait_for(lambda: not self._busy and not self._is_behind(), patience)
 
     def _is_behind(self) -> bool:
-        return bool(self._waiting) or self._foot != self._drawn
+        return bool(self._waiting) or not self._is_drawn
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -86,10 +105,10 @@ class LogWriter:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(self._is_behind)
+                self._changed.wait_for(self._is_behind, REDRAWN if self._foot else None)
                 self._busy = True
                 text, lines = self._next()
-            if not self._write(text):
+            if text and not self._write(text):
                 with self._changed:
                     self._lost += lines
                 # the reader has stopped, or the disk is full: there may be room again
@@ -114,10 +133,30 @@ class LogWriter:
             lines.insert(0, f"{self._lost} log lines were dropped because they could not be written in time")
             self._lost = 0
         text = "".join(f"{line}\n" for line in lines)
+        self._is_drawn = True
         if self._foot or self._drawn:
-            text = f"{CLEAR_LINE}{text}{self._foot}"
-        self._drawn = self._foot
+            text = self._above_foot(text)
         return text, len(lines)
+
+    def _above_foot(self, text: str) -> str:
+        """Put text in the place of the foot, and the foot below it."""
+        size = self._size_of_terminal()
+        drawn = self._foot(size) if self._foot else ()
+        if not text and drawn == self._drawn:
+            return ""
+        # where a terminal was made narrower it may have broken lines, or not: what stands there stays
+        broken = any(len(line) >= size.columns for line in self._drawn)
+        up = f"\x1b[{len(self._drawn)}A" if self._drawn and not broken else ""
+        self._drawn = drawn
+        return "".join([up, CLEAR, text, *(f"{line}\n" for line in drawn)])
+
+    def _size_of_terminal(self) -> os.terminal_size:
+        try:
+            size = os.get_terminal_size(self._descriptor if self._descriptor is not None else -1)
+        except OSError:
+            return USUAL
+        # a terminal on a serial line, or in a container, may not know its size
+        return os.terminal_size((max(size.columns, SMALLEST), size.lines)) if size.columns and size.lines else USUAL
 
 
 def _write(descriptor: int, data: bytes) -> bool:
@@ -134,15 +173,31 @@ def _write(descriptor: int, data: bytes) -> bool:
 
 
 class LogHandler(logging.Handler):
-    """Gives log records to a writer."""
+    """Gives log records to a writer.
 
-    def __init__(self, writer: LogWriter) -> None:
+    Parameters
+    ----------
+    outputs
+        Directory of the outputs: paths in it are written from there on.
+    terse
+        Whether to leave out steps of runs where a terminal shows progress.
+    """
+
+    def __init__(self, writer: LogWriter, outputs: Path | None = None, *, terse: bool = False) -> None:
         super().__init__()
         self.writer = writer
+        self._terse = terse and writer.can_draw
+        # of all that there is, and of what is below it in another directory, nothing is to be left out
+        whole = outputs is not None and outputs != outputs.parent
+        self._outputs = re.compile(rf"(?<![\w./-]){re.escape(str(outputs))}/") if whole else None
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._terse and getattr(record, "step", False):
+            return
         try:
             text = self.format(record)
+            if self._outputs:
+                text = self._outputs.sub("", text)
             if len(text) > LONGEST_RECORD:
                 text = f"{text[:LONGEST_RECORD]} ... ({len(text) - LONGEST_RECORD} more characters)"
             # what FlowAPI or a notebook says may move a terminal's cursor, or turn the text around

@@ -53,6 +53,29 @@ def printable(text: str, keep: str = "", *, spaces: bool = True) -> str:
     )
 
 
+def width(text: str) -> int:
+    """Count the columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
+
+
+def cut(text: str, columns: int, *, middle: bool = False) -> str:
+    """Leave out the end, or the middle, of what takes more columns than there are."""
+    if width(text) <= columns:
+        return text
+    if columns < 1:
+        return ""
+    kept, end = text, text[-(columns // 2) :] if middle and columns > 4 else ""
+    while width(end) > columns // 2:
+        end = end[1:]
+    while width(kept) + 1 + width(end) > columns:
+        kept = kept[:-1]
+    return f"{kept}…{end}"
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant, whatever its case."""
     # only who mistyped something pays for this import

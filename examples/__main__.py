@@ -9,6 +9,7 @@ With FLOWAPI_URL and FLOWAPI_TOKEN set, the same inputs run against that FlowAPI
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -33,21 +34,21 @@ def main() -> int:
             environment.update(FLOWAPI_URL=flowapi.url, FLOWAPI_TOKEN=flowapi.token())
             print(f"A stand-in for FlowAPI listens at {flowapi.url}.", flush=True)
         code = run_autoflow(environment)
-    made = sorted(set(reports.glob("*.pdf")) - before)
+    made = set(reports.glob("*.pdf")) - before
     total = len(before) + len(made)
     if code == 0 and not made:
-        print(f"Nothing was due: all {total} reports are in {reports} already.")
+        print(f"Nothing was due: all {total} reports are there already.")
     else:
-        print(f"{len(made)} new reports, {total} in all, in {reports}")
-        for path in made[:3]:
-            print(f"  {path.name}")
-        if len(made) > 3:
-            print("  ...")
+        print(f"{len(made)} new reports, {total} in all.")
+    if (reports / "index.html").is_file():
+        print(f"Open {reports / 'index.html'} to read them.")
     return code
 
 
 def run_autoflow(environment: Mapping[str, str]) -> int:
     """Run AutoFlow once, as it is installed here."""
+    # Ctrl-C is for AutoFlow to handle, which comes to an end in its own time
+    signal.signal(signal.SIGINT, lambda *_: None)
     return subprocess.run([sys.executable, "-m", "autoflow", "--run-once"], env=environment, check=False).returncode
 
 

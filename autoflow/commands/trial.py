@@ -32,7 +32,7 @@ from autoflow.log_writer import LogWriter, log_writer
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.notebooks import looks_like_token
 from autoflow.parser import check_tools
-from autoflow.progress import Progress, Task, progress_for
+from autoflow.progress import Counts, Progress, Task, progress_for
 from autoflow.runs import Run, build_run
 from autoflow.settings import Settings, job_environment, read_token
 from autoflow.wording import did_you_mean, parameters_text, seconds_text, shown
@@ -221,6 +221,12 @@ class KernelKeeper(Progress):
 
     def drop(self, task: Task) -> None:
         self._shown.drop(task)
+
+    def say(self, text: str) -> None:
+        self._shown.say(text)
+
+    def count(self, counts: Counts) -> None:
+        self._shown.count(counts)
 
     def kept(self, task: Task, connection_file: str, release: Path) -> None:
         self._releases.append(release)

@@ -17,6 +17,7 @@ from typing import Any
 
 from autoflow.dates import EmptyIntervalError
 from autoflow.definitions import Trigger, Workflow
+from autoflow.wording import parameters_text
 
 RunKey = tuple[str, str]
 """What makes a run the same run: its workflow's name and the hash of its parameters."""
@@ -70,7 +71,8 @@ class Run:
         return self.workflow.name, self.parameters_hash
 
     def __str__(self) -> str:
-        return f"{self.workflow.name} {self.reference_date} [{self.parameters_hash[:8]}]"
+        parameters = parameters_text(self.parameters)
+        return f"{self.workflow.name} {self.reference_date}{f' ({parameters})' if parameters else ''}"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from autoflow.dates import ListedDates
 from autoflow.decision import judge_failures, triggers_by_run
 from autoflow.definitions import Concurrency, Definitions
 from autoflow.errors import SettingsError, may_pass
+from autoflow.progress import Counts
 from autoflow.runs import AttemptState, Run
 from autoflow.settings import read_token
 from autoflow.wording import counted
@@ -86,6 +87,7 @@ class Executor:
         self._changed = asyncio.Event()
         self._capacity = Capacity(self._changed.set)
         self._held = False
+        self._before: Counter[AttemptState] = Counter()
 
     @property
     def busy(self) -> bool:
@@ -113,6 +115,7 @@ class Executor:
         )
         self._context.jobs.keep_warm(preload_of(work.definitions))
         if not self.busy and self.waiting and not self.stop.is_set():
+            self._before = self.states.copy()
             self._life = asyncio.create_task(self._live())
         self._changed.set()
 
@@ -133,6 +136,7 @@ class Executor:
         try:
             while True:
                 self._start_due()
+                self._count()
                 if not self._running:
                     return
                 self._changed.clear()
@@ -152,6 +156,14 @@ class Executor:
             await asyncio.gather(*self._running, return_exceptions=True)
             for task in list(self._running):
                 self._take_note(task)
+            self._count()
+
+    def _count(self) -> None:
+        """Say how far the work is that has come since there was none."""
+        done, running = self.states - self._before, len(self._running)
+        failed = done[AttemptState.FAILED]
+        total = done.total() + running + len(self.waiting)
+        self._context.progress.count(Counts(done.total(), total, running, failed))
 
     def _add(self, due: Sequence[Run]) -> None:
         """Have runs wait that have become due since the decision."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from autoflow.context import Context
 from autoflow.web.page_cache import PageCache
 
-NAME = "index.html"
+INDEX = "index.html"
 
 FIRST = 2.0
 """Seconds after which runs in progress are worth a notice."""
@@ -86,7 +86,7 @@ class IndexPage:
         async with self._writing:
             self._changed.clear()
             self._written = self._stamp(), asyncio.get_running_loop().time()
-            await self._publish(self._context.outputs.reports / NAME, limit)
+            await self._publish(self._context.outputs.reports / INDEX, limit)
 
     async def _publish(self, final: Path, limit: float) -> None:
         try:
@@ -103,7 +103,7 @@ class IndexPage:
             self._context.conditions.end("index", f"{final} can be written again")
 
     def _stamp(self) -> object:
-        problems = [problem for problem in self._context.conditions.present() if NAME not in problem]
+        problems = [problem for problem in self._context.conditions.present() if INDEX not in problem]
         return (
             self._pages.daemon_state.definitions,
             problems,

@@ -19,6 +19,7 @@ from autoflow import __version__
 from autoflow.context import Context
 from autoflow.definitions import Notebook, Sheet, Workflow
 from autoflow.languages import DEFAULT
+from autoflow.log_writer import STEP
 from autoflow.model import Attempt
 from autoflow.naming import MANIFEST
 from autoflow.notices import Notice
@@ -104,7 +105,7 @@ async def make_reports(context: Context, basis: ReportSource, token: Token, reco
         for final in finals:
             context.outputs.release(final)
     for final in finals[:-1]:
-        logger.info("run %d: report of notebook %s: %s", number, notebook.label, final)
+        logger.info("run %d: report of notebook %s: %s", number, notebook.label, final, extra=STEP)
     return finals
 
 

@@ -23,6 +23,7 @@ from autoflow.errors import OutputsLostError, SettingsError
 from autoflow.files import file_hash
 from autoflow.fitting import changed_inputs
 from autoflow.jobs import Reply
+from autoflow.log_writer import STEP
 from autoflow.model import Attempt, RecordedNotebook
 from autoflow.naming import dated_names, latest_stems, output_stem
 from autoflow.notebooks import TokenScan, executed_with, record_cause, refuse_leak, scans_of
@@ -32,6 +33,7 @@ from autoflow.runs import AttemptState, Failure, Run
 from autoflow.settings import Token, read_secrets
 from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
+from autoflow.wording import parameters_text
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
@@ -121,7 +123,7 @@ async def execute(
         return store.begin(run, context.now()), repairs, dict(absent)
 
     attempt, repairs, others = await recorded(context.conditions, stop, begin)
-    logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt)
+    logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt, extra=STEP)
     if others:
         logger.info("run %d: left out, by when: %s", attempt.run, ", ".join(others))
     run = without(run, others)
@@ -394,7 +396,7 @@ async def _turn(execution: _Execution, notebook: Notebook) -> AsyncIterator[None
         return
     progress, task = execution.context.progress, _task(execution, notebook)
     if capacity.pool(pool).full:
-        logger.info("run %d: notebook %s waits for the pool %s", attempt.run, notebook.label, pool)
+        logger.info("run %d: notebook %s waits for the pool %s", attempt.run, notebook.label, pool, extra=STEP)
         progress.show(task, f"waits for the pool {pool}")
     try:
         async with capacity.place(pool, execution.run.key, attempt.id):
@@ -415,7 +417,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
-        logger.info("run %d: notebook %s started", attempt.run, label)
+        logger.info("run %d: notebook %s started", attempt.run, label, extra=STEP)
         state, failure = AttemptState.INTERRUPTED, None
         try:
             failure = await _execute_notebook(execution, notebook, final)
@@ -433,7 +435,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         if failure:
             logger.error("run %d: %s: %s", attempt.run, run, failure)
             return failure
-        logger.info("run %d: notebook %s done: %s", attempt.run, label, final)
+        logger.info("run %d: notebook %s done: %s", attempt.run, label, final, extra=STEP)
         return final
 
 
@@ -555,7 +557,9 @@ def _notebook_failure(notebook: Notebook, reply: Reply, workspace: Path) -> Fail
 
 def _task(execution: _Execution, notebook: Notebook) -> Task:
     run = execution.run
-    return Task(execution.attempt.run, f"{run.workflow.name} {run.reference_date}", notebook.label)
+    # the date first: the end is what a narrow terminal has no room for
+    name = f"{run.reference_date} {run.workflow.name} {parameters_text(run.parameters)}".rstrip()
+    return Task(execution.attempt.run, name, notebook.label)
 
 
 def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:

@@ -95,7 +95,13 @@ available_dates_sensor:
     assert outcome.code == 1
     (kept,) = deployment.made("notebooks/raises_on_one_date__w_2016-01-02_*.ipynb")
     assert "notebook fails, cell 2: ValueError: no such place" in outcome.log
-    assert str(kept) in outcome.log
+    # where it is counts from the outputs, which are named once
+    assert f"(executed notebook: notebooks/{kept.name})" in outcome.log
+    assert outcome.log.count(str(deployment.outputs)) == 1
+    *_, failed, commands, place = outcome.log.splitlines()
+    assert "failed: run 2, w 2016-01-02: notebook fails, cell 2: ValueError: no such place" in failed
+    assert "`autoflow show 1` has the traceback, and `autoflow repair 1` runs only what failed" in commands
+    assert f"outputs are in {deployment.outputs}; reports/index.html there leads to the reports" in place
     errors = [out for cell in json.loads(kept.read_text())["cells"] for out in cell.get("outputs", ())]
     assert any(out.get("ename") == "ValueError" for out in errors)
     assert len(deployment.made("notebooks/glues__w_2016-01-02_*")) == 1
@@ -224,7 +230,7 @@ def test_values_that_only_pythons_json_can_write_reach_the_notebook_and_a_rerun(
     )
     assert deployment.run("--run-once").code == 0
     again = deployment.run("rerun", "1", "--yes")
-    assert "w 2016-01-01 [104aabb5] started, attempt 2" in again.log
+    assert "w 2016-01-01 (unit=a mapping) started, attempt 2" in again.log
     # the predecessor's hash, for which the keys are in the order of numbers
     (first, second) = deployment.made("notebooks/*104aabb53a9470b8d7cd749346bd2b47*")
     for path in (first, second):

@@ -10,18 +10,21 @@ import logging
 import os
 import pty
 import select
+import struct
+import termios
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import pytest
 
 from autoflow import log_writer
-from autoflow.log_writer import CLEAR_LINE, LogHandler, LogWriter
-from autoflow.progress import RememberedProgress, Task, TerminalProgress, progress_for
+from autoflow.log_writer import CLEAR, STEP, LogHandler, LogWriter
+from autoflow.progress import Counts, RememberedProgress, Task, TerminalProgress, progress_for
 
-TASK = Task(7, "w 2016-01-01", "glues")
+TASK = Task(7, "2016-01-01 w", "glues")
 
 
 @pytest.fixture
@@ -107,27 +110,130 @@ def test_a_stream_that_does_not_block_gets_all(pipe: tuple[int, TextIO]) -> None
     os.close(reading)
 
 
-def test_lines_stand_above_the_progress_of_a_terminal() -> None:
+@dataclass
+class Terminal:
+    """A terminal, as far as it is read and resized."""
+
+    reading: int
+    stream: TextIO
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self.reading, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def said(self, writer: LogWriter, end: str) -> str:
+        """Read what was written, up to what must come last."""
+        assert writer.flush(30)
+        said = b""
+        # a terminal gives what was written in as many parts as it likes
+        while not said.endswith(end.encode()):
+            assert select.select([self.reading], [], [], 30)[0], f"only {said!r}"
+            said += os.read(self.reading, 10_000)
+        assert select.select([self.reading], [], [], 0)[0] == []
+        return said.decode()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    monkeypatch.setenv("TERM", "xterm")
+    # what is drawn each second is for another test
+    monkeypatch.setattr(log_writer, "REDRAWN", 1e6)
     reading, writing = pty.openpty()
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
-        writer = LogWriter(stream)
-        progress = RememberedProgress(progress_for(writer))
-        assert progress.watched
-        progress.show(TASK, "cell 3/7")
-        assert writer.flush(30)
-        writer.line("a line")
-        assert writer.flush(30)
-        progress.drop(TASK)
-        assert writer.flush(30)
-        drawn = f"{TASK}: cell 3/7"
-        expected = f"{CLEAR_LINE}{drawn}{CLEAR_LINE}a line\r\n{drawn}{CLEAR_LINE}".encode()
-        # a terminal gives what was written in as many parts as it likes
-        said = b""
-        while len(said) < len(expected):
-            said += os.read(reading, 10_000)
-        assert select.select([reading], [], [], 0)[0] == []
+        made = Terminal(reading, stream)
+        made.resize(80, 24)
+        yield made
     os.close(reading)
-    assert said == expected
+
+
+def test_lines_stand_above_the_progress_of_a_terminal(terminal: Terminal) -> None:
+    writer = LogWriter(terminal.stream)
+    assert isinstance(progress_for(writer), TerminalProgress)
+    progress = RememberedProgress(TerminalProgress(writer, lambda: 0.0))
+    foot = f"{TASK.run}  glues  cell 3/7, 0 s\r\n"
+    progress.show(TASK, "cell 3/7")
+    assert terminal.said(writer, "\n") == f"{CLEAR}{foot}"
+    writer.line("a line")
+    assert terminal.said(writer, "0 s\r\n") == f"\x1b[1A{CLEAR}a line\r\n{foot}"
+    progress.count(Counts(0, 5))
+    assert terminal.said(writer, "done\r\n") == f"\x1b[1A{CLEAR}{foot}0 of 5 runs done\r\n"
+    progress.drop(TASK)
+    assert terminal.said(writer, "done\r\n") == f"\x1b[2A{CLEAR}0 of 5 runs done\r\n"
+    progress.count(Counts(5, 5))
+    # nothing of it is left, and the cursor stands below the last line
+    assert terminal.said(writer, CLEAR) == f"\x1b[1A{CLEAR}"
+
+
+def test_lines_that_a_narrower_terminal_may_have_broken_are_left_alone(terminal: Terminal) -> None:
+    writer = LogWriter(terminal.stream)
+    writer.foot(lambda size: ["x" * (size.columns - 1)])
+    assert terminal.said(writer, "\n") == f"{CLEAR}{'x' * 79}\r\n"
+    terminal.resize(40, 24)
+    writer.line("a line")
+    # no step up: it might lead into the lines above
+    assert terminal.said(writer, "x\r\n") == f"{CLEAR}a line\r\n{'x' * 39}\r\n"
+    terminal.resize(60, 24)
+    writer.line("another")
+    assert terminal.said(writer, "x\r\n") == f"\x1b[1A{CLEAR}another\r\n{'x' * 59}\r\n"
+
+
+def test_the_foot_is_drawn_again_as_time_goes_on(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_writer, "REDRAWN", 0.01)
+    seconds, drawn = iter(range(1000)), threading.Event()
+
+    def foot(size: os.terminal_size) -> list[str]:
+        second = next(seconds)
+        if second == 3:
+            drawn.set()
+        return [f"{second} s"]
+
+    LogWriter(terminal.stream).foot(foot)
+    assert drawn.wait(30)
+
+
+@pytest.mark.parametrize("name", ["dumb", "", None])
+def test_nothing_is_drawn_on_a_terminal_that_cannot_move_its_cursor(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    monkeypatch.delenv("TERM") if name is None else monkeypatch.setenv("TERM", name)
+    writer = LogWriter(terminal.stream)
+    assert writer.is_terminal
+    assert not progress_for(writer).watched
+
+
+def test_a_terminal_with_progress_has_no_lines_for_the_steps_of_runs(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    logger = logging.Logger("test")
+    with path.open("w", encoding="utf-8") as stream:
+        for writer in (LogWriter(terminal.stream), LogWriter(stream)):
+            logger.addHandler(LogHandler(writer, terse=True))
+        logger.info("notebook glues started", extra=STEP)
+        logger.info("run 7 succeeded")
+        for handler in logger.handlers:
+            handler.flush()
+    # in a file all of them
+    assert path.read_text() == "notebook glues started\nrun 7 succeeded\n"
+    assert terminal.said(LogWriter(terminal.stream), "\n") == "run 7 succeeded\r\n"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message", "expected"),
+    [
+        ("/srv/out", "done: /srv/out/notebooks/a.ipynb", "done: notebooks/a.ipynb"),
+        ("/srv/out {1}", "(executed notebook: /srv/out {1}/a)", "(executed notebook: a)"),
+        ("/srv/out", "outputs are in /srv/out; '/srv/out/b'", "outputs are in /srv/out; 'b'"),
+        ("/srv/out", "/mnt/srv/out/a and /srv/outputs/a and file:///srv/out/a", None),
+        ("/", "/srv/out/a", None),
+    ],
+)
+def test_paths_in_the_outputs_are_written_from_there_on(
+    tmp_path: Path, outputs: str, message: str, expected: str | None
+) -> None:
+    path = tmp_path / "log"
+    with path.open("w", encoding="utf-8") as stream:
+        handler = LogHandler(LogWriter(stream), Path(outputs))
+        handler.emit(logging.LogRecord("test", logging.INFO, "", 0, message, (), None))
+        handler.flush()
+    assert path.read_text() == f"{expected or message}\n"
 
 
 def test_progress_is_for_terminals_only(pipe: tuple[int, TextIO]) -> None:
