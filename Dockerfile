@@ -70,7 +70,8 @@ LABEL org.opencontainers.image.title="AutoFlow" \
 
 # AutoFlow ends its runs in order (AUTOFLOW_GRACE, 30 s): stop it with more patience than Docker's 10 s.
 STOPSIGNAL SIGTERM
+# Not --health: to start anew helps against what is stuck, not while FlowAPI is down.
 # The answer comes from the daemon's loop itself: a process that exists but is stuck does not pass.
-HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["autoflow", "--health"]
+HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["autoflow", "--alive"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "-P", "-m", "autoflow"]

@@ -17,8 +17,19 @@ from typing import Any
 from autoflow import sensor
 from autoflow.channels import channels_of
 from autoflow.clock import utc_now
-from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering
-from autoflow.daemon import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, handle_requests, serve, sweep
+from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering, WriteProbe
+from autoflow.daemon import (
+    RECORD_PATIENCE,
+    Agenda,
+    answer,
+    beside,
+    daemon_state,
+    done_or_stopped,
+    handle_requests,
+    health,
+    serve,
+    sweep,
+)
 from autoflow.decision import held_requests
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode, FlowapiError, TokenError
@@ -33,7 +44,7 @@ from autoflow.settings import Settings, Token, check_directories, job_environmen
 from autoflow.shared_data import SharedData
 from autoflow.system import Control, Notifier, Presence, Signals
 from autoflow.warm_process import WarmProcess
-from autoflow.web import INDEX, DaemonState, IndexPage, PageCache
+from autoflow.web import INDEX, IndexPage, PageCache
 from autoflow.wording import counted, outcomes, parameters_text, shortened
 
 MOST_NAMED, MOST_LOOKED_AT = 5, 1000
@@ -246,10 +257,12 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
     context.store.set_right(context.now())
     context.store.wait_at_most(RECORD_PATIENCE)
     with Signals() as signals:
-        index = IndexPage(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
+        index = IndexPage(context, PageCache(context, lambda: daemon_state(context, agenda, executor, once=True)))
         executor = Executor(context, signals.stop, index)
+        probe = WriteProbe(context.settings.db_path.parent, context.settings.outputs_dir)
+        how = partial(health, context, agenda, executor, probe)
         async with (
-            Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
+            Control(context.settings.control_socket, partial(answer, context, agenda, signals.stop, how)),
             beside(handle_requests(context, executor, index, unchanged)),
         ):
             try:

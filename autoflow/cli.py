@@ -37,7 +37,7 @@ Without a command or an option, AutoFlow runs as a daemon and ticks on the sched
 
 exit codes:
   0  all due runs succeeded, AutoFlow was asked to stop, or the command succeeded
-  1  a run failed, or no daemon answers --health
+  1  a run failed, the running daemon is not healthy (--health), or none answers (--health, --alive)
   2  a mistake in the settings, workflows.yml or the arguments, or the command was not confirmed
   3  FlowAPI could not be reached
  75  AutoFlow could not start for a reason that may be temporary: the token has expired or is missing, the
@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_missing_streams()
     parser = build_parser()
     options = parser.parse_args(arguments)
-    if options.command and (options.run_once or options.check or options.health or options.now):
-        parser.error(f"{options.command} cannot be combined with --run-once, --check, --health or --now")
+    if options.command and (options.run_once or options.check or options.health or options.alive or options.now):
+        parser.error(f"{options.command} cannot be combined with --run-once, --check, --health, --alive or --now")
     if options.check:
         options.command, options.json = "check", False
     try:
@@ -139,6 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
     mode.add_argument("--run-once", action="store_true", help="poll once, run what is due and exit")
     mode.add_argument("--check", action="store_true", help="the command check: validate settings and workflows.yml")
     mode.add_argument("--health", action="store_true", help="check the health of the running daemon; exit with 0 or 1")
+    mode.add_argument("--alive", action="store_true", help="check that the running daemon answers; exit with 0 or 1")
     parser.add_argument("--now", action="store_true", help="tick immediately, then on schedule")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
     add_commands(parser)
@@ -173,7 +174,8 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     from autoflow.progress import progress_for
     from autoflow.settings import load_settings
 
-    if not options.health:
+    asked = options.health or options.alive
+    if not asked:
         from autoflow.processes import leave_no_core
         from autoflow.signal_guard import guard, is_over
 
@@ -183,8 +185,8 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
         atexit.register(is_over)
     settings = load_settings(environment)
     progress = progress_for(set_up_logging(settings))
-    if options.health:
-        return health(settings)
+    if asked:
+        return health(settings, alive_is_enough=options.alive)
 
     warm_process: WarmProcess | None = None
     if options.run_once:
@@ -211,8 +213,8 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
         raise AutoflowError("\n".join(reasons or [told(error)]), passing=True) from error
 
 
-def health(settings: Settings) -> ExitCode:
-    """Ask the running daemon how it is; it is healthy if it answers."""
+def health(settings: Settings, *, alive_is_enough: bool = False) -> ExitCode:
+    """Ask the running daemon how it is, and say what `/health` does."""
     from autoflow.system import ask
 
     try:
@@ -221,9 +223,10 @@ def health(settings: Settings) -> ExitCode:
         print(f"no answer from a daemon at {settings.control_socket} ({error})")  # noqa: T201
         return ExitCode.RUN_FAILED
     print(f"pid {answer.get('pid')}: {answer.get('doing')}")  # noqa: T201
-    for problem in answer.get("problems", ()):
+    for problem in dict.fromkeys((*answer.get("reasons", ()), *answer.get("problems", ()))):
         print(problem)  # noqa: T201
-    return ExitCode.OK
+    # a daemon of the version before does not say
+    return ExitCode.OK if alive_is_enough or answer.get("healthy", True) else ExitCode.RUN_FAILED
 
 
 def set_up_logging(settings: Settings) -> LogWriter:
@@ -236,7 +239,9 @@ def set_up_logging(settings: Settings) -> LogWriter:
     if writer.is_terminal:
         formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     else:
-        formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        # lines of several deployments may meet in one place
+        name = f"[{settings.name}] ".replace("%", "%%") if settings.name else ""
+        formatter = logging.Formatter(f"%(asctime)sZ %(levelname)s {name}%(message)s", "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
     handler = LogHandler(writer, settings.outputs_dir, terse=settings.log_level != "DEBUG")
     handler.setFormatter(RedactingFormatter(formatter, lambda: Redactor.of(*current_secrets(settings))))

@@ -48,7 +48,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa
     ----------
     request
         ``channel``; ``message``, as `autoflow.model.messages.Message` has it; ``to``, addresses of an e-mail;
-        ``id``, the same whenever this message is sent; ``made``, a timestamp; ``host`` and ``instance``.
+        ``id``, the same whenever this message is sent; ``made``, a timestamp; ``host``, ``instance`` and ``name``.
         Where the channel leads is in its environment variable.
 
     Returns
@@ -74,9 +74,10 @@ def compose(request: Mapping[str, Any], sender: str) -> EmailMessage:
     """Make an e-mail of a message."""
     message = request["message"]
     email = EmailMessage(policy=SMTP.clone(utf8=False))
-    email["From"] = formataddr(("AutoFlow", sender))
+    called = f"AutoFlow {request['name']}" if request.get("name") else "AutoFlow"
+    email["From"] = formataddr((called, sender))
     email["To"] = ", ".join(request["to"])
-    email["Subject"] = f"[AutoFlow] {message['subject']}"
+    email["Subject"] = f"[{called}] {message['subject']}"
     email["Date"] = formatdate(request["made"])
     # sent a second time, after a crash say, it is the same message
     email["Message-ID"] = f"<{request['id']}.{request['instance']}@{_domain(sender)}>"
@@ -186,7 +187,7 @@ def _secure(server: smtplib.SMTP, url: SplitResult, password: str, place: str) -
 
 def _webhook(request: Mapping[str, Any]) -> Sequence[str]:
     message = request["message"]
-    text = "\n".join((message["subject"], *message["lines"])).rstrip()
+    text = "\n".join((_subject(request), *message["lines"])).rstrip()
     content = {
         "event": message["event"],
         "workflow": message["workflow"],
@@ -196,10 +197,17 @@ def _webhook(request: Mapping[str, Any]) -> Sequence[str]:
         "text": text,
         "host": request["host"],
         "instance": request["instance"],
+        "name": request.get("name", ""),
         "id": request["id"],
     }
     _ask("POST", os.environ["AUTOFLOW_WEBHOOK_URL"], "the webhook", json=content)
     return ()
+
+
+def _subject(request: Mapping[str, Any]) -> str:
+    """Write the subject, with the name of the deployment where it has one."""
+    name, subject = request.get("name"), str(request["message"]["subject"])
+    return f"[{name}] {subject}" if name else subject
 
 
 def _heartbeat(request: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG001
@@ -250,7 +258,7 @@ def _apprise(request: Mapping[str, Any]) -> Sequence[str]:
         name = f"address {number} of AUTOFLOW_APPRISE_URLS"
         if not service.add(address):
             refused.append(f"{name} (apprise does not understand it)")
-        elif not service.notify(title=message["subject"], body="\n".join(message["lines"]) or message["subject"]):
+        elif not service.notify(title=_subject(request), body="\n".join(message["lines"]) or message["subject"]):
             refused.append(name)
         else:
             taken += 1

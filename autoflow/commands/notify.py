@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.jobs import Jobs
-from autoflow.messages import send, why_not
+from autoflow.messages import send, signature_of, why_not
 from autoflow.model import Message, Queued
 from autoflow.settings import Settings, job_environment
 
@@ -63,7 +62,7 @@ async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Defini
     lines = (
         "This is a test sent by `autoflow notify --test`. If you can read this, notifications work.",
         "",
-        f"AutoFlow {settings.instance} on {socket.gethostname()}",
+        signature_of(settings),
     )
     # not the number of any message in the outbox
     queued = Queued(-int(now.timestamp()), channel, now, Message("test", "a test", lines))

@@ -4,7 +4,7 @@
 """What a living AutoFlow holds: the settings, the record, and the doors to work, outputs and people."""
 
 from autoflow.context.backlog import Backlog
-from autoflow.context.conditions import Conditions
+from autoflow.context.conditions import Condition, Conditions
 from autoflow.context.context import Context
 from autoflow.context.ledger import Ledger
 from autoflow.context.outputs import Outputs
@@ -14,6 +14,7 @@ from autoflow.context.write_probe import WriteProbe, unwritable
 
 __all__ = [
     "Backlog",
+    "Condition",
     "Conditions",
     "Context",
     "Ledger",

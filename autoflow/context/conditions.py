@@ -5,18 +5,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from autoflow.clock import utc_now
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is wrong at present."""
+
+    name: str
+    """What kind it is; the words may change while it lasts."""
+    text: str
+    since: dt.datetime
 
 
 class Conditions:
     """What is wrong at present, so that a month of it fills no log."""
 
-    def __init__(self) -> None:
-        self._present: dict[str, str] = {}
+    def __init__(self, now: Callable[[], dt.datetime] = utc_now) -> None:
+        self._now = now
+        self._present: dict[str, Condition] = {}
         self._over: set[str] = set()
         self._tell: Callable[[], None] = lambda: None
 
@@ -27,19 +42,24 @@ class Conditions:
     def begin(self, name: str, message: str, level: int = logging.ERROR) -> None:
         """Log a condition, unless it was logged with the same words and has not ended since."""
         self._over.discard(name)
-        if self._present.get(name) != message:
-            self._present[name] = message
+        old = self._present.get(name)
+        if old is None or old.text != message:
+            self._present[name] = Condition(name, message, old.since if old else self._now())
             logger.log(level, "%s", message)
             self._tell()
 
     def present(self) -> list[str]:
         """List what is wrong now."""
+        return [condition.text for condition in self._present.values()]
+
+    def lasting(self) -> list[Condition]:
+        """List what is wrong now, each with its name and since when."""
         return list(self._present.values())
 
     @property
     def by_name(self) -> Mapping[str, str]:
         """What is wrong now, in words, by the names of the conditions."""
-        return MappingProxyType(self._present)
+        return MappingProxyType({name: condition.text for name, condition in self._present.items()})
 
     @property
     def over(self) -> Set[str]:

@@ -3,6 +3,19 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """The life of AutoFlow: sleep until the next tick, tick, and sleep again, while runs go on."""
 
-from autoflow.daemon.loop import RECORD_PATIENCE, Agenda, answer, beside, done_or_stopped, handle_requests, serve, sweep
+from autoflow.daemon.agenda import Agenda
+from autoflow.daemon.loop import RECORD_PATIENCE, answer, beside, done_or_stopped, handle_requests, serve, sweep
+from autoflow.daemon.state import daemon_state, health
 
-__all__ = ["RECORD_PATIENCE", "Agenda", "answer", "beside", "done_or_stopped", "handle_requests", "serve", "sweep"]
+__all__ = [
+    "RECORD_PATIENCE",
+    "Agenda",
+    "answer",
+    "beside",
+    "daemon_state",
+    "done_or_stopped",
+    "handle_requests",
+    "health",
+    "serve",
+    "sweep",
+]

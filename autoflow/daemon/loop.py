@@ -10,29 +10,28 @@ import ctypes
 import datetime as dt
 import gc
 import logging
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from autoflow import sensor
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context, WriteProbe, recorded
-from autoflow.daemon.definitions_file import DefinitionsFile
+from autoflow.daemon.agenda import STARTING, Agenda, schedule_of
+from autoflow.daemon.state import daemon_state, health
 from autoflow.decision import first_retry
 from autoflow.definitions import Definitions, Keep
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
 from autoflow.messages import Messenger
 from autoflow.model import Removal, Sweeper, Swept, open_for_reading
-from autoflow.schedule import Schedule, next_tick
 from autoflow.sensor import Executor
 from autoflow.settings import Settings
 from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
-from autoflow.web import DaemonState, IndexPage, PageCache, page_served
+from autoflow.web import IndexPage, PageCache, page_served
 from autoflow.wording import counted
 from autoflow.workflows import remove_old_data
 
@@ -51,43 +50,9 @@ CLOCK_STEP = dt.timedelta(seconds=1)
 AT_ONCE = 200
 """Removed outputs that are recorded in one go."""
 
-STARTING = "starting"
-
 Done = TypeVar("Done")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Agenda:
-    """What the daemon is at, and when it has to do something next."""
-
-    last_tick: dt.datetime
-    definitions: Definitions
-    """Those that are used, whatever has become of workflows.yml."""
-    retry_at: dt.datetime | None = None
-    """When a tick that could not be made is tried again."""
-    failed_ticks: int = 0
-    doing: str = STARTING
-    """In words, for people and service managers."""
-    unsettled: bool = False
-    """Whether there is something to clean up once no run is in progress."""
-    seen: dt.datetime | None = None
-    """What the clock showed when it was last looked at."""
-    file: DefinitionsFile = field(default_factory=DefinitionsFile)
-
-    def next(self, now: dt.datetime, retry_at: dt.datetime | None = None) -> dt.datetime:
-        """Return the time of the next tick; one in the past was missed, and happens at once.
-
-        A last tick in the future means that the clock was set back: the schedule goes on from now.
-
-        Parameters
-        ----------
-        retry_at
-            When a failed run can be tried again.
-        """
-        scheduled = next_tick(schedule_of(self.definitions), min(self.last_tick, now))
-        return min(time for time in (scheduled, self.retry_at, retry_at) if time is not None)
 
 
 @dataclass(frozen=True)
@@ -120,6 +85,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
         index = IndexPage(context, pages)
         executor = Executor(context, signals.stop, index)
         probe = WriteProbe(context.settings.db_path.parent, context.settings.outputs_dir)
+        how = partial(health, context, agenda, executor, probe)
 
         async def fresh() -> Definitions:
             await reload(context, agenda)
@@ -127,8 +93,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
 
         async with (
             Messenger(context, lambda: agenda.definitions, lambda: executor.busy) as messenger,
-            Control(context.settings.control_socket, partial(answer, context, agenda, executor)),
-            page_served(context, pages, lambda: state(context, agenda, executor, probe)),
+            Control(context.settings.control_socket, partial(answer, context, agenda, signals.stop, how)),
+            page_served(context, pages, how),
             beside(feed_watchdog(notifier)),
             beside(handle_requests(context, executor, index, fresh)),
         ):
@@ -369,21 +335,6 @@ async def reload(context: Context, agenda: Agenda) -> None:
     agenda.definitions = fresh
 
 
-def schedule_of(definitions: Definitions) -> Schedule:
-    """Return the schedule of a daemon's definitions.
-
-    Raises
-    ------
-    SettingsError
-        For ``schedule: null``, which is for one tick and not for a daemon that goes on.
-    """
-    if definitions.schedule is None:
-        raise SettingsError(
-            "schedule: null asks for one tick, but this AutoFlow was started with a schedule; restart it"
-        )
-    return Schedule(definitions.schedule, definitions.timezone)
-
-
 async def sleep_until(moment: dt.datetime, life: Life) -> bool:
     """Sleep in naps, so that a clock that is set or a suspended machine is noticed.
 
@@ -446,41 +397,16 @@ def say(life: Life, text: str) -> None:
         life.notifier.status(text)
 
 
-async def answer(context: Context, agenda: Agenda, executor: Executor, asked: Mapping[str, Any]) -> dict[str, Any]:
+async def answer(
+    context: Context,
+    agenda: Agenda,
+    stop: asyncio.Event,
+    health: Callable[[], Awaitable[dict[str, Any]]],
+    asked: Mapping[str, Any],
+) -> dict[str, Any]:
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
     if not asked:
-        return health(context, agenda, executor)
+        return await health()
     await reload(context, agenda)
     carry_out = partial(context.steering.carry_out, asked, context.now(), agenda.definitions)
-    return await recorded(context.conditions, executor.stop, carry_out)
-
-
-def daemon_state(context: Context, agenda: Agenda, executor: Executor) -> DaemonState:
-    """Say what pages are to know of the daemon."""
-    now = context.now()
-    return DaemonState(now, agenda.definitions, agenda.doing, agenda.next(now, executor.retry_at))
-
-
-async def state(context: Context, agenda: Agenda, executor: Executor, probe: WriteProbe) -> dict[str, Any]:
-    """Say how the daemon is, and whether it can do what it is for; a failed run is no fault of its own."""
-    # that a token is near its end is no fault yet
-    kinds = ("tick", "record", "workflows.yml", *(("token", "defect") if agenda.failed_ticks else ()))
-    present = context.conditions.by_name
-    reasons = [present[kind] for kind in kinds if kind in present]
-    reasons += await probe.complaints()
-    return {**health(context, agenda, executor), "healthy": not reasons, "reasons": reasons}
-
-
-def health(context: Context, agenda: Agenda, executor: Executor) -> dict[str, Any]:
-    """Describe the daemon for those who ask it over its socket."""
-    polled, silence = context.store.read.last_poll(), context.store.read.silence()
-    return {
-        "pid": os.getpid(),
-        "doing": agenda.doing,
-        "last_tick": agenda.last_tick.isoformat(),
-        "last_poll": polled.isoformat() if polled else None,
-        "polls_fail_since": silence.since.isoformat() if silence else None,
-        "running": context.steering.running(),
-        "due": len(executor.waiting),
-        "problems": context.conditions.present(),
-    }
+    return await recorded(context.conditions, stop, carry_out)

@@ -4,6 +4,6 @@
 """Notifications: one for each cause, over the channels in the settings."""
 
 from autoflow.messages.causes import TOKEN_CONDITION
-from autoflow.messages.messenger import Messenger, send, why_not
+from autoflow.messages.messenger import Messenger, send, signature_of, why_not
 
-__all__ = ["TOKEN_CONDITION", "Messenger", "send", "why_not"]
+__all__ = ["TOKEN_CONDITION", "Messenger", "send", "signature_of", "why_not"]

@@ -220,7 +220,7 @@ class Messenger:
     def _finished(self, messages: Sequence[Message]) -> list[Message]:
         several = [joined(messages)] if len(messages) > MOST_AT_ONCE else messages
         settings = self._context.settings
-        signature = [f"AutoFlow {settings.instance} on {socket.gethostname()}"]
+        signature = [signature_of(settings)]
         if page := self._definitions().notify.page:
             signature.append(page)
         redactor = Redactor.of(*current_secrets(settings))
@@ -324,6 +324,12 @@ def _look(
         reader.close()
 
 
+def signature_of(settings: Settings) -> str:
+    """Say where a message comes from."""
+    instance = f"{settings.name} ({settings.instance})" if settings.name else settings.instance
+    return f"AutoFlow {instance} on {socket.gethostname()}"
+
+
 async def send(jobs: Jobs, settings: Settings, definitions: Definitions, queued: Queued) -> Reply:
     """Send one message on its channel, in a child process."""
     request = {
@@ -334,6 +340,7 @@ async def send(jobs: Jobs, settings: Settings, definitions: Definitions, queued:
         "made": queued.made.timestamp(),
         "host": socket.gethostname(),
         "instance": settings.instance,
+        "name": settings.name,
     }
     with jobs.workspace() as workspace:
         return await jobs.call(

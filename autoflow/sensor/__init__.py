@@ -3,10 +3,11 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
-from autoflow.sensor.executor import Executor, concurrency_of, preload_of
+from autoflow.sensor.executor import Batch, Executor, concurrency_of, preload_of
 from autoflow.sensor.sensor import ask_flowapi, poll, take_asked, tick
 
 __all__ = [
+    "Batch",
     "Executor",
     "ask_flowapi",
     "concurrency_of",

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +43,21 @@ class Work:
     """When the first of the failed runs that are not due yet will be."""
     again: Callable[[], Awaitable[Sequence[Run]]] | None = None
     """Finds what is due once more when a run has succeeded; None where no run waits for another."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How far the runs are that are made without a pause between them."""
+
+    done: int
+    running: int
+    waiting: Mapping[str, int]
+    """How many are still to start, by workflow."""
+    at_a_time: int
+
+    @property
+    def total(self) -> int:
+        return self.done + self.running + sum(self.waiting.values())
 
 
 class Watcher(Protocol):
@@ -88,6 +103,19 @@ class Executor:
         self._capacity = Capacity(self._changed.set)
         self._held = False
         self._before: Counter[AttemptState] = Counter()
+
+    @property
+    def batch(self) -> Batch | None:
+        """How far the runs in progress and those after them are; None when there are none."""
+        if not self.busy:
+            return None
+        waiting = Counter(run.workflow.name for run in self.waiting)
+        return Batch(
+            (self.states - self._before).total(),
+            len(self._running),
+            waiting,
+            concurrency_of(self._work.definitions).runs,
+        )
 
     @property
     def busy(self) -> bool:

@@ -32,6 +32,9 @@ from autoflow.wording import shortened, shown
 
 T = TypeVar("T")
 
+LONGEST_NAME = 60
+"""Characters that the name of a deployment may have."""
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 ENVIRONMENT = "the environment"
 SYSTEMD_CREDENTIALS = Path("/run/credentials")
@@ -88,6 +91,8 @@ class Settings:
 
     http: Address | None = None
     """Where the page is served; None: not served."""
+    name: str = ""
+    """What people call this deployment; may be empty."""
 
     @property
     def workflows_file(self) -> Path:
@@ -184,6 +189,7 @@ def load_settings(
         heartbeat_url=reader.secret("messages.heartbeat_url", "AUTOFLOW_HEARTBEAT_URL", secret_directories, _hook),
         apprise_urls=reader.secret("messages.apprise_urls", "AUTOFLOW_APPRISE_URLS", secret_directories, _apprise),
         http=reader.read("daemon.http", parse_address),
+        name=reader.read("name", _name) or reader.variable("AUTOFLOW_NAME", _name) or "",
     )
     reader.raise_mistakes()
     return settings
@@ -487,6 +493,13 @@ class _Reader:
         """Name the variable that a value comes from, where it is one, since that is what people set."""
         named = re.fullmatch(r"\$\{?(\w+)\}?", str(self._found(key)))
         return named.group(1) if named else f"{self._path}: {key}"
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"found {shown(text)}, expected a name of at most {LONGEST_NAME} characters on one line")
+    return name
 
 
 def _is_text(text: str) -> bool:

@@ -25,7 +25,7 @@ PAUSE, SHARE = 5.0, 20.0
 LONGEST_LAST = 20.0
 """Seconds that the page may take for which the end of a tick waits."""
 
-OLDEST = 3600.0
+OLDEST_INDEX = 3600.0
 """Seconds after which the page is written again though nothing is new: it tells of the last poll."""
 
 
@@ -70,7 +70,7 @@ class IndexPage:
     async def settle(self) -> None:
         """Write the page unless it says already how things are."""
         now = asyncio.get_running_loop().time()
-        if self._written is None or self._written[0] != self._stamp() or now - self._written[1] > OLDEST:
+        if self._written is None or self._written[0] != self._stamp() or now - self._written[1] > OLDEST_INDEX:
             await self._write(LONGEST_LAST)
 
     async def _keep(self) -> None:

@@ -10,15 +10,16 @@ import datetime as dt
 import logging
 import pickle
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autoflow.context import Context
 from autoflow.definitions import Definitions
-from autoflow.settings import current_token
+from autoflow.sensor import Batch
+from autoflow.settings import current_token, token_expiry
 
 AT_A_TIME = 2
 """Pages that are made at a time; whoever asks for a third is told to come again."""
@@ -47,6 +48,16 @@ class DaemonState:
     doing: str = ""
     """In words; empty where it is not for long."""
     next_tick: dt.datetime | None = None
+    written_by: dt.datetime | None = None
+    """When the page beside the reports is written anew at the latest; None where nothing does."""
+    urgent: Sequence[str] = ()
+    """Names of the conditions that keep AutoFlow from its work."""
+    batch: Batch | None = None
+    """How far the runs in progress are."""
+
+    def with_ticks(self, next_tick: dt.datetime, written_by: dt.datetime) -> DaemonState:
+        """Say when the daemon looks for something to do again."""
+        return replace(self, next_tick=next_tick, written_by=written_by)
 
 
 @dataclass(frozen=True)
@@ -153,11 +164,7 @@ class PageCache:
                     "outputs_dir": str(settings.outputs_dir),
                     "notebooks_dir": str(settings.notebooks_dir),
                     "reports_dir": str(settings.reports_dir),
-                    "now": daemon_state.now.isoformat(),
-                    "doing": daemon_state.doing,
-                    "next_tick": daemon_state.next_tick.isoformat() if daemon_state.next_tick else None,
-                    "problems": context.conditions.present(),
-                    "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
+                    **self._said(daemon_state),
                     **request,
                 },
                 workspace,
@@ -170,6 +177,30 @@ class PageCache:
             if reply.cause != "done":
                 raise PageError(reply.error.get("message") or f"{reply.how}. {reply.log}")
             yield workspace / "page.html", Page(reply.value["status"], b"", reply.value["policy"])
+
+    def _said(self, daemon_state: DaemonState) -> dict[str, Any]:
+        """Write down, for a page, what only this process knows."""
+        context, settings = self._context, self._context.settings
+        problems = [
+            {
+                "name": each.name,
+                "text": each.text,
+                "since": each.since.isoformat(),
+                "urgent": each.name in daemon_state.urgent,
+            }
+            for each in context.conditions.lasting()
+        ]
+        return {
+            "name": settings.name,
+            "now": daemon_state.now.isoformat(),
+            "doing": daemon_state.doing,
+            "next_tick": _iso(daemon_state.next_tick),
+            "written_by": _iso(daemon_state.written_by),
+            "token_expires": _iso(token_expiry(settings)),
+            "problems": problems,
+            "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
+            "batch": asdict(daemon_state.batch) if daemon_state.batch else None,
+        }
 
     async def _make(self, key: tuple[tuple[str, Any], ...], request: Mapping[str, Any]) -> Page:
         clock = asyncio.get_running_loop().time
@@ -190,5 +221,9 @@ class PageCache:
     def _stamp(self) -> object:
         """Return something that is another once there is something new to say."""
         daemon_state = self.daemon_state
-        about = daemon_state.doing, daemon_state.next_tick, daemon_state.definitions
+        about = daemon_state.doing, daemon_state.next_tick, daemon_state.definitions, daemon_state.batch
         return self._context.store.changes, self._context.conditions.present(), self._context.progress.tasks(), about
+
+
+def _iso(moment: dt.datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

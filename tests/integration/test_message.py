@@ -175,6 +175,7 @@ def test_a_webhook_gets_words_and_facts(servers: ExitStack, monkeypatch: pytest.
             "text": "flows: failed\nwhere\n\nwhat",
             "host": "machine",
             "instance": "abc123",
+            "name": "",
             "id": 7,
         }
     ]

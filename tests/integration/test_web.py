@@ -682,7 +682,10 @@ def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: Flow
         answer = site.until("/health", "returned no available dates")
         assert answer.status == 503
         assert json.loads(answer.body)["healthy"] is False
-        assert "Problems" in site.ask("/").body
+        # who asks over the socket hears the same
+        asked = site.deployment.run("--health")
+        assert (asked.code, "returned no available dates" in asked.log) == (1, True)
+        assert site.deployment.run("--alive").code == 0
         (site.deployment.inputs / "workflows.yml").write_text("workflows: 1\n")
         site.process.send_signal(signal.SIGHUP)
         assert "workflows.yml" in site.until("/health", "the definitions read before stay in use").body

@@ -79,7 +79,7 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "next_tick": dt.datetime.fromisoformat(next_tick) if next_tick else None,
         "polled": reader.last_poll(),
         "list_age": list_age(reader.last_poll(), reader.silence(), page.now),
-        "problems": request["problems"],
+        "problems": [problem["text"] for problem in request["problems"]],
         "running": [_running(page, run) for run in running],
         "failures": [_failure(page, facts, run) for run in failed[:MOST_FAILURES]],
         "more_failures": max(totals[RunState.FAILED] + totals[RunState.GIVEN_UP] - MOST_FAILURES, 0),

@@ -350,3 +350,14 @@ def test_a_line_of_a_key_is_taken_out_too() -> None:
         == "bad line [redacted] of -----BEGIN KEY-----"
     )
     assert redactor.redact(key.strip()) == "[redacted]"
+
+
+def test_a_deployment_has_a_name_where_it_is_given_one(environment: dict[str, str], tmp_path: Path) -> None:
+    assert load(environment, tmp_path).name == ""
+    assert (
+        load({**environment, "AUTOFLOW_NAME": "  Ghana   \N{EM DASH} تجربة "}, tmp_path).name
+        == "Ghana \N{EM DASH} تجربة"
+    )
+    for name in ("x" * 61, "\N{RIGHT-TO-LEFT OVERRIDE}x", "two\nlines"):
+        with pytest.raises(SettingsError, match="AUTOFLOW_NAME"):
+            load({**environment, "AUTOFLOW_NAME": name}, tmp_path)
