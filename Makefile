@@ -77,6 +77,10 @@ tools:
 
 test-tools:
 	@command -v pdftotext >/dev/null || .ci/apt-install poppler-utils
+# what only some users have: nbconvert's own templates convert with pandoc, and Chinese needs a font
+	@command -v pandoc >/dev/null || .ci/apt-install pandoc
+	@! command -v dpkg-query >/dev/null || dpkg-query -W fonts-droid-fallback >/dev/null 2>&1 \
+		|| .ci/apt-install fonts-droid-fallback
 # Ubuntu's package of this name is no browser, and the tests that want one say that they skip
 	@command -v chromium >/dev/null || ! apt-cache show chromium 2>/dev/null | grep -q '^Depends:.*chromium-common' \
 		|| .ci/apt-install chromium || true

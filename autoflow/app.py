@@ -73,7 +73,7 @@ def open_context(
         make_caches(passed := job_environment(environment, settings), settings)
         work_dir = settings.work_dir / settings.instance
         jobs = Jobs(work_dir, settings.instance, passed, settings.interrupt_grace, warm_process)
-        conditions, backlog = Conditions(), Backlog()
+        conditions, backlog = Conditions(utc_now), Backlog()
         try:
             presence.watch(work_dir)
             outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance, presence.check)

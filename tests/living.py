@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from autoflow.app import open_context
-from autoflow.context import Context
+from autoflow.context import Conditions, Context
 from autoflow.daemon import serve
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
@@ -108,7 +108,7 @@ def living(deployment: Deployment, log: pytest.LogCaptureFixture, start: dt.date
         loop = HeldLoop()
         clock = Clock(start, loop)
         try:
-            yield Life(replace(context, now=clock), loop, clock, log)
+            yield Life(replace(context, now=clock, conditions=Conditions(clock)), loop, clock, log)
         finally:
             loop.close()
 

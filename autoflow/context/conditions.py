@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from autoflow.clock import utc_now
-
 logger = logging.getLogger(__name__)
 
 
@@ -29,7 +27,7 @@ class Condition:
 class Conditions:
     """What is wrong at present, so that a month of it fills no log."""
 
-    def __init__(self, now: Callable[[], dt.datetime] = utc_now) -> None:
+    def __init__(self, now: Callable[[], dt.datetime]) -> None:
         self._now = now
         self._present: dict[str, Condition] = {}
         self._over: set[str] = set()

@@ -210,7 +210,7 @@ def test_dates_that_stay_out_and_dates_that_are_not_done_are_told(
     with living(deployment, caplog) as life:
 
         async def steps() -> None:
-            await life.until(lambda: polls(flowapi) == 1 and life.count("2016-01-02 [") > 0)
+            await life.until(lambda: polls(flowapi) == 1 and life.count("run 2: w 2016-01-02 failed") > 0)
             await life.until(lambda: life.count("succeeded") == 1 and not life.context.steering.running())
             life.clock.set(dt.timedelta(hours=7))
             await life.until(lambda: len(hook.taken) == 1)

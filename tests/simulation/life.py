@@ -21,6 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from autoflow import app
+from autoflow.context.conditions import Conditions
 from autoflow.context.context import Context
 from autoflow.daemon import loop
 from autoflow.daemon.loop import Agenda, serve
@@ -172,6 +173,7 @@ class Life:
         store.life, store.limited = self, False
         # in this machine no power is cut: a commit need not reach a disk
         store._connection.execute("PRAGMA synchronous = OFF")
+        parts["conditions"] = Conditions(self.clock)
         return Context(**parts, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
 
     def _agenda(self, *values: Any, **named: Any) -> Agenda:

@@ -259,9 +259,8 @@ def test_links_keep_their_address(made: NotebookFiles) -> None:
 
 
 def test_the_log_names_workflow_date_notebook_and_cell(made: NotebookFiles) -> None:
-    line = next(line for line in made.outcome.log.splitlines() if "a script cannot be in a report" in line)
-    assert "w 2016-01-01 [" in line
-    assert f"report of notebook kinds: cell {number_of('script')}: a script cannot be in a report" in line
+    where = f"run 1: w 2016-01-01: report of notebook kinds: cell {number_of('script')}"
+    assert f"{where}: a script cannot be in a report" in made.outcome.log
 
 
 def test_show_has_the_warnings(made: NotebookFiles) -> None:

@@ -34,8 +34,9 @@ ELSEWHERE = {
     "commands/steering.py": {"monotonic", "sleep"},
     # only the function is named, with which logging reads the time of a record
     "cli.py": {"gmtime"},
-    # in a thread of its own, which nothing waits for
+    # in a thread of their own, which nothing waits for
     "log_writer.py": {"sleep"},
+    "progress.py": {"monotonic"},
 }
 """Where something else is asked, and why it may be."""
 
