@@ -43,7 +43,7 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 	@"$(BIN)/mypy"
 	@PYTHONPATH=. "$(BIN)/lint-imports" --no-logo
 
-key-tables: $(VENV)/.stamp-test ## write the tables of keys in README.md anew, from autoflow/definitions.py
+key-tables: $(VENV)/.stamp-test ## write the tables of keys in docs/reference anew, from autoflow/definitions.py
 	@"$(BIN)/python" -m tests.key_tables
 
 deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing

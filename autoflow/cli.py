@@ -30,7 +30,7 @@ DESCRIPTION = "Runs workflows of Jupyter notebooks for each new date of data tha
 EPILOG = """\
 Settings come from environment variables: AUTOFLOW_INPUTS_DIR, AUTOFLOW_OUTPUTS_DIR, FLOWAPI_URL and
 FLOWAPI_TOKEN are needed; AUTOFLOW_LOG_LEVEL, AUTOFLOW_DB_URI, SSL_CERTIFICATE_FILE and AUTOFLOW_CONFIG
-are optional. README.md describes them all.
+are optional. docs/reference/commands.md describes them all.
 
 Without a command or an option, AutoFlow runs as a daemon and ticks on the schedule in workflows.yml.
 `autoflow COMMAND --help` describes a command.

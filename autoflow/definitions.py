@@ -4,7 +4,7 @@
 """What workflows.yml may hold, and what it means, as frozen data.
 
 Each key of the file is a field of one class here: its annotation is what the file may hold, and its docstring is what
-editors and README.md say of it. Names that end with Keys are of keys alone; those that end with Entry are of mappings
+editors and the docs say of it. Names that end with Keys are of keys alone; those that end with Entry are of mappings
 as the file has them, where the definition made of them has another shape.
 """
 

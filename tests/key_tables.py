@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The tables of keys in README.md: ``make key-tables`` writes them anew, from `autoflow.definitions`.
+"""The tables of keys in the docs: ``make key-tables`` writes them anew, from `autoflow.definitions`.
 
 A comment before each table names the keys that it has: ``<!-- keys of Entry: key key ... -->``.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from autoflow.parser import json_schema
 from tests.conftest import ROOT
 
-README = ROOT / "README.md"
+REFERENCE = ROOT / "docs/reference/workflows-yml.md"
 
 TABLE = re.compile(r"(<!-- keys of (\w+): ([\w ]+) -->\n)(?:\|.*\n)*")
 
@@ -73,4 +73,4 @@ def _default(entry: dict[str, Any], key: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    REFERENCE.write_text(with_tables(REFERENCE.read_text()))

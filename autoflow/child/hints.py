@@ -106,9 +106,9 @@ def hint_for(exception: str, message: str) -> str | None:
     text = f"{exception}: {message}"
     for pattern, advice in REMOVED:
         if re.search(pattern, text):
-            return f"Hint: {advice} (README.md, Old notebooks and today's libraries)."
+            return f"Hint: {advice} (docs/how-to/old-notebooks.md)."
     if refused := refusal_hint(message):
-        return f"Hint: {refused} (README.md, Troubleshooting)."
+        return f"Hint: {refused} (docs/troubleshooting.md)."
     return None
 
 

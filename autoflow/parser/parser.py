@@ -638,8 +638,8 @@ def _trigger_problems(
             # the value is not shown
             message = (
                 "this looks like a token, and would be in the record, in notebooks and in reports; have notebooks"
-                """ read it from their environment, as FlowAPI's by environ["FLOWAPI_TOKEN"] (README.md, "Writing"""
-                ' notebooks")'
+                """ read it from their environment, as FlowAPI's by environ["FLOWAPI_TOKEN"]"""
+                " (docs/how-to/write-a-notebook.md)"
             )
             yield document.problem((*path, "parameters", parameter), message, at_key=True)
     if not isinstance(trigger.get("parameters", {}), dict | None):

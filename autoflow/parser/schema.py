@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What `autoflow.definitions` says of workflows.yml: to validate a file, for editors, and for README.md."""
+"""What `autoflow.definitions` says of workflows.yml: to validate a file, for editors, and for the docs."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ contained() {
         --ulimit nofile=1024:4096 --ulimit nproc=4096:4096 "$@"
 }
 
-# hardened NAME OPTIONS...: stricter than README.md and docker-stack.yml; podman's own tmpfs would hide what is missing
+# hardened NAME OPTIONS...: stricter than docs/how-to/docker.md and docker-stack.yml; podman's own tmpfs would hide what is missing
 hardened() {
     local name=$1
     shift
@@ -178,7 +178,7 @@ outputs() {
     echo "$SCRATCH/$1"
 }
 
-# once NAME OUTPUTS OPTIONS...: as README.md runs what is due, with the predecessor's environment variables
+# once NAME OUTPUTS OPTIONS...: as docs/how-to/docker.md runs what is due, with the predecessor's environment variables
 once() {
     local name=$1 outputs=$2
     shift 2
@@ -266,7 +266,7 @@ makes_reports() {
     [ "$count" = 4 ] && [ -s "$outputs/record.db" ] && [ ! -e "$outputs/autoflow.db" ]
 }
 
-# as README.md says to
+# as docs/how-to/docker.md says to
 can_be_built_on() {
     mkdir -p "$SCRATCH/further"
     printf 'FROM %s\nUSER 0\nRUN pip install --no-cache-dir humanize\nUSER 1000:1000\n' "$IMAGE" \

@@ -3,7 +3,7 @@
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 #
-# Boot a real systemd in a container, install AutoFlow there as README.md says, and put its unit to the test.
+# Boot a real systemd in a container, install AutoFlow there as docs/how-to/systemd.md says, and put its unit to the test.
 #
 #   tests/deployment/systemd.sh [--install] [--keep DIR]
 #
@@ -72,7 +72,7 @@ unshare --mount --propagation private chroot "$root" env PATH=/usr/sbin:/usr/bin
     touch /opt/autoflow/.libraries
 ' >"$work/pip.log" 2>&1 || { tail -n 20 "$work/pip.log"; echo "0 passed, 1 failed"; exit 1; }
 
-# as README.md says, and the check itself as a unit that ends the machine
+# as docs/how-to/systemd.md says, and the check itself as a unit that ends the machine
 install -D -m 0644 "$REPOSITORY/config/autoflow.service" "$root/etc/systemd/system/autoflow.service"
 install -D -m 0644 "$REPOSITORY/tests/deployment/systemd/selftest.service" "$root/etc/systemd/system/selftest.service"
 install -D -m 0644 "$REPOSITORY/tests/deployment/systemd/flowapi.service" "$root/etc/systemd/system/flowapi.service"

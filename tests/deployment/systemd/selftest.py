@@ -123,7 +123,7 @@ class Webhook(BaseHTTPRequestHandler):
 
 
 def install() -> None:
-    """Do as README.md says."""
+    """Do as docs/how-to/systemd.md says."""
     Path("/etc/autoflow").mkdir(mode=0o755, exist_ok=True)
     inputs = Path("/srv/autoflow/inputs")
     inputs.mkdir(parents=True, exist_ok=True)

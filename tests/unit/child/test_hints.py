@@ -29,7 +29,7 @@ def test_the_words_of_flowclient_lead_to_a_hint(fault: str, words: str) -> None:
     hint = hint_for(type(raised.value).__name__, str(raised.value))
     assert hint is not None
     assert words in hint
-    assert "README.md, Troubleshooting" in hint
+    assert "docs/troubleshooting.md" in hint
 
 
 def test_a_scope_that_is_missing_is_named_with_all_that_go_with_it() -> None:

@@ -176,7 +176,7 @@ def test_limits_are_read(inputs: Path) -> None:
          ["no notebook of 'flows' uses this parameter"]),
         ("- workflow_name: flows", f"- workflow_name: flows\n      parameters: {{unit: [{WEB_TOKEN}]}}",
          ["workflows.yml:14:20: available_dates_sensor.workflows[0].parameters.unit: this looks like a token",
-          'by environ["FLOWAPI_TOKEN"] (README.md, "Writing notebooks")']),
+          'by environ["FLOWAPI_TOKEN"] (docs/how-to/write-a-notebook.md)']),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {run: admin2}",
          ["'run' is the label of a notebook of 'flows'; rename one of them"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {reference_date: x}",

@@ -17,7 +17,7 @@ from autoflow.dates.durations import parse_duration
 from autoflow.definitions import NotebookEntry, Retries, WorkflowEntry
 from autoflow.parser.schema import json_schema, validator
 from tests.conftest import ROOT
-from tests.key_tables import README, keys_in, with_tables
+from tests.key_tables import REFERENCE, keys_in, with_tables
 
 EXAMPLE = ROOT / "examples" / "inputs" / "workflows.yml"
 
@@ -197,11 +197,11 @@ def test_defaults_told_to_editors_are_those_that_hold(entry: type[Any], field: s
     assert parse_duration(told) == getattr(entry, field)
 
 
-def test_the_readme_has_every_key_as_the_definitions_have_it() -> None:
-    readme = README.read_text()
-    assert with_tables(readme) == readme, "write the tables anew: make key-tables"
+def test_the_reference_has_every_key_as_the_definitions_have_it() -> None:
+    reference = REFERENCE.read_text()
+    assert with_tables(reference) == reference, "write the tables anew: make key-tables"
     entries = json_schema()["$defs"]
-    tables = keys_in(readme)
+    tables = keys_in(reference)
     tables["NotebookEntry"] |= tables["WorkflowEntry"] & entries["NotebookEntry"]["properties"].keys()
     for name, keys in tables.items():
         assert keys == entries[name]["properties"].keys()
