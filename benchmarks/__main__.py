@@ -13,11 +13,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from autoflow.demo_flowapi import FlowapiStandin
 from benchmarks import contenders, machine
 from benchmarks.measure import Quiet, adopt_orphans
 from benchmarks.sections import SECTIONS, Bench
 from benchmarks.table import HEADER, Row, line, write
-from examples.flowapi import FlowapiStandin
 
 RESULTS = Path(__file__).parent / "results"
 BUSY = 0.1

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autoflow.demo_flowapi import FlowapiStandin
 from benchmarks.machine import ROOT, cores
 from benchmarks.measure import Cost, run
 from benchmarks.workloads import Workload
-from examples.flowapi import FlowapiStandin
 
 PREFECT, PLOOMBER = "prefect==3.8.8", "ploomber==0.23.3"
 # the oldest that this Prefect asks for: it does not start with the newest

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from autoflow.demo_flowapi import FlowapiStandin
 from benchmarks import alone, contenders, ticks
 from benchmarks.contenders import Contender, ContenderMissingError, autoflow_environment, fresh
 from benchmarks.measure import Cost
@@ -23,7 +24,6 @@ from benchmarks.phases import PHASES, phases
 from benchmarks.reports import report_seconds
 from benchmarks.table import Row
 from benchmarks.workloads import Workload, limit, make
-from examples.flowapi import FlowapiStandin
 
 AUTOFLOW = "AutoFlow"
 CLI_LOOP = "papermill CLI loop"

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 
 HERE = Path(__file__).parent
 

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from autoflow import cli
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.log_writer import LogHandler, flush_log
-from examples.flowapi import FlowapiStandin
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"

@@ -21,11 +21,11 @@ import pytest
 from autoflow.app import open_context
 from autoflow.context import Conditions, Context
 from autoflow.daemon import serve
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings import load_settings
 from autoflow.system import Notifier
-from examples.flowapi import FlowapiStandin
 from tests.clock import Clock, HeldLoop
 from tests.conftest import Deployment
 

@@ -13,6 +13,9 @@ from typing import Any
 STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
 """States of attempts."""
 
+DEMO_FAULTS = ("slow", "hang", "401", "403", "500", "truncated", "nonsense", "stuck", "errored", "no-database")
+"""What the stand-in can do wrong: named here too, so that ``--help`` need not import it."""
+
 RENAMED = {"success": "succeeded", "done": "succeeded"}
 """What states were called before."""
 
@@ -163,6 +166,37 @@ def _add_preparing(commands: Any) -> None:
     dag.add_argument("--dag", metavar="ID", help="which DAG, where the file has several")
     init = _command(commands, "init", "create a workflows.yml and a first notebook")
     init.add_argument("directory", type=Path, metavar="DIR")
+    _add_demo(commands)
+
+
+def _add_demo(commands: Any) -> None:
+    demo = _command(commands, "demo-flowapi", "serve a stand-in for FlowAPI with invented data on 127.0.0.1")
+    demo.add_argument("--port", type=int, default=9090, help="0 picks a free one (default: 9090)")
+    demo.add_argument(
+        "--days", type=_count, default=21, metavar="N", help="days of data, from 2016-01-01 (default: 21)"
+    )
+    demo.add_argument("--token-file", type=Path, metavar="FILE", help="write a token there, for you alone to read")
+    demo.add_argument(
+        "--token-days", type=float, default=30.0, metavar="DAYS", help="days until the token expires (default: 30)"
+    )
+    demo.add_argument(
+        "--poll-seconds", type=float, default=1.0, metavar="SECONDS", help="how long a query runs (default: 1)"
+    )
+    demo.add_argument(
+        "--dates-lag",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="for how long the list of dates is kept; 120 in FlowMachine (default: 0)",
+    )
+    demo.add_argument("--fault", choices=DEMO_FAULTS, help="misbehave as a FlowAPI can")
+    demo.add_argument(
+        "--without-scope",
+        action="append",
+        default=[],
+        metavar="SCOPE",
+        help="leave this out of the token, such as admin2:flows:modal_location; can be repeated",
+    )
 
 
 def _command(commands: Any, name: str, words: str, *, asks: bool = False) -> argparse.ArgumentParser:

@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     print_line(
         f"  export AUTOFLOW_INPUTS_DIR={_quoted(directory)} AUTOFLOW_OUTPUTS_DIR={_quoted(directory / 'outputs')}"
     )
-    print_line("  export FLOWAPI_URL=...     # and FLOWAPI_TOKEN; `python -m examples.flowapi --help` has a stand-in")
+    print_line("  export FLOWAPI_URL=...     # and FLOWAPI_TOKEN; `autoflow demo-flowapi` is a stand-in")
     print_line("  autoflow check             # validate settings and workflows.yml")
     print_line("  autoflow --run-once        # run what is due")
     return ExitCode.OK

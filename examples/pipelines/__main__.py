@@ -16,8 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+from autoflow.demo_flowapi import FlowapiStandin
 from examples.__main__ import run_autoflow
-from examples.flowapi import FlowapiStandin
 from examples.pipelines.receiver import Receiver
 
 HERE = Path(__file__).parent

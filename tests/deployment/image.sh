@@ -242,8 +242,8 @@ keeps_nothing_of_the_build() {
 serve_flowapi() {
     install --directory --mode=0777 "$SCRATCH/token"
     rm -f "$SCRATCH/token/token"
-    hardened "$1" --detach -w /standin -v "$REPOSITORY/examples:/standin/examples:ro" -v "$SCRATCH/token:/token" \
-        "$IMAGE" python -m examples.flowapi --port 0 --days "$2" --poll-seconds 0.2 --token-file /token/token || return 1
+    hardened "$1" --detach -v "$SCRATCH/token:/token" \
+        "$IMAGE" autoflow demo-flowapi --port 0 --days "$2" --poll-seconds 0.2 --token-file /token/token || return 1
     eventually 30 flowapi_listens "$1" || { "${podman[@]}" logs "$1"; return 1; }
     "${podman[@]}" secret rm FLOWAPI_TOKEN >/dev/null 2>&1
     "${podman[@]}" secret create FLOWAPI_TOKEN "$SCRATCH/token/token"

@@ -20,6 +20,7 @@ import pytest
 from autoflow.context.outputs import Outputs
 from autoflow.daemon.loop import FIRST_PAUSE, RECORD_PATIENCE, Agenda, beside, handle_requests
 from autoflow.definitions import Definitions
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
 from autoflow.runs.runs import AttemptState, build_run
@@ -28,7 +29,6 @@ from autoflow.sensor.sensor import take_asked, tell_of_long_runs
 from autoflow.settings.settings import load_settings
 from autoflow.system.control import ask
 from autoflow.web import DaemonState, IndexPage, PageCache
-from examples.flowapi import FlowapiStandin
 from tests.clock import PATIENCE
 from tests.conftest import Deployment
 from tests.living import HOUR, START, change_code, hourly, living, polls

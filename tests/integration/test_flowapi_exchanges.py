@@ -17,9 +17,9 @@ import jwt
 import pytest
 from flowkit_jwt_generator.jwt import compress_claims
 
-from examples.flowapi import FlowapiStandin
-from examples.flowapi.flowmachine import CDR_TYPES
-from examples.flowapi.tokens import ALL_SCOPES, AUDIENCE, Keys
+from autoflow.demo_flowapi import FlowapiStandin
+from autoflow.demo_flowapi.flowmachine import CDR_TYPES
+from autoflow.demo_flowapi.tokens import ALL_SCOPES, AUDIENCE, Keys
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"

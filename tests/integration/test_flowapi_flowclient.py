@@ -12,7 +12,7 @@ from typing import Any
 import flowclient
 import pytest
 
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 
 
 def spatial(day: str) -> dict[str, Any]:

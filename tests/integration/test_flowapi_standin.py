@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from examples.flowapi import FlowapiStandin
-from examples.flowapi.mobility import FLOOD_DAY, FLOODED, flows
+from autoflow.demo_flowapi import FlowapiStandin
+from autoflow.demo_flowapi.mobility import FLOOD_DAY, FLOODED, flows
 from tests.clock import PATIENCE, until
 
 DAILY = {"query_kind": "daily_location", "aggregation_unit": "admin1", "method": "last"}

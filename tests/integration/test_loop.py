@@ -23,13 +23,13 @@ from autoflow.app import open_context
 from autoflow.context.context import Context
 from autoflow.daemon.loop import serve
 from autoflow.definitions import Definitions
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.model.store import RunStore
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings.settings import Settings, load_settings
 from autoflow.system.control import ask
 from autoflow.system.notifier import Notifier
-from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 from tests.integration.test_web import free_port
 from tests.loop_watch import Watched, watched

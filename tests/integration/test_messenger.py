@@ -13,9 +13,9 @@ from contextlib import closing
 import pytest
 
 from autoflow.app import _run_once
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.errors import ExitCode
 from autoflow.parser import read_definitions
-from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 from tests.living import HOUR, change_code, hourly, living, polls
 from tests.receivers import Hook

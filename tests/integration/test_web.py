@@ -34,13 +34,13 @@ from tornado.iostream import IOStream
 
 from autoflow.app import open_context
 from autoflow.child.page.notebook_page import notebook_page
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.jobs.jobs import Reply
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings.settings import load_settings
 from autoflow.web.page_cache import DaemonState, PageCache
 from autoflow.web.server import MOST_CONNECTIONS, SLOWEST, Web
-from examples.flowapi import FlowapiStandin
 from tests.browser import CHROMIUM, browser
 from tests.clock import PATIENCE, HeldLoop, run_held, until
 from tests.conftest import NOTEBOOKS, Deployment, make_deployment

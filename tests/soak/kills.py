@@ -22,9 +22,9 @@ from pathlib import Path
 
 import psutil
 
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.settings.settings import load_settings
 from autoflow.warm_process import MARKER
-from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 
 

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from autoflow.app import open_context
 from autoflow.daemon.loop import serve
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.settings.settings import load_settings
 from autoflow.system.notifier import Notifier
-from examples.flowapi import FlowapiStandin
 from tests.soak.kills import deploy
 
 

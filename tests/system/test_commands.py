@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.model.store import RunStore
-from examples.flowapi import FlowapiStandin
 from tests.clock import PATIENCE, until
 from tests.conftest import Deployment, Outcome
 

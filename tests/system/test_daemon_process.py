@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.settings.settings import load_settings
 from autoflow.warm_process import MARKER
-from examples.flowapi import FlowapiStandin
 from tests.clock import PATIENCE, until
 from tests.conftest import Deployment
 

@@ -19,7 +19,7 @@ import yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment, Outcome, make_deployment
 from tests.integration.test_web import Site, free_port, until_answers
 

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment
 from tests.system.test_daemon_process import until
 

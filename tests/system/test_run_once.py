@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.runs.runs import parameters_hash
-from examples.flowapi import FlowapiStandin
 from tests.conftest import Deployment
 
 CHAIN = """

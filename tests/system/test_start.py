@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from autoflow.demo_flowapi.tokens import Keys, make_token
 from autoflow.errors import ExitCode
-from examples.flowapi.tokens import Keys, make_token
 from tests.conftest import ROOT, Deployment
 
 AGAIN, MISTAKE = int(ExitCode.TRY_AGAIN), int(ExitCode.USER_MISTAKE)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment
 from tests.system.test_daemon_process import processes_of, running_a_cell, states

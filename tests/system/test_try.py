@@ -16,8 +16,8 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from autoflow.comparison import read_executed
+from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.notebooks import printed
-from examples.flowapi import FlowapiStandin
 from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment, Outcome
 from tests.system.test_shared_data import WRITES, write_notebook

@@ -37,6 +37,8 @@ ELSEWHERE = {
     # in a thread of their own, which nothing waits for
     "log_writer.py": {"sleep"},
     "progress.py": {"monotonic"},
+    # a server for the tutorial and the tests, beside AutoFlow rather than in it
+    "demo_flowapi/flowmachine.py": {"monotonic"},
 }
 """Where something else is asked, and why it may be."""
 

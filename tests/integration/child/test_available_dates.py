@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from autoflow.child.available_dates import NoAnswerError, work
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 
 
 @pytest.fixture

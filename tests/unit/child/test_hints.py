@@ -11,7 +11,7 @@ import flowclient
 import pytest
 
 from autoflow.child.hints import hint_for, refusal_hint
-from examples.flowapi import FlowapiStandin
+from autoflow.demo_flowapi import FlowapiStandin
 
 
 @pytest.mark.parametrize(

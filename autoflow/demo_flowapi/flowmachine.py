@@ -18,8 +18,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from examples.flowapi import mobility
-from examples.flowapi.queries import DEFAULT_TYPES, Query, Reading, SpecError, Window, rows
+from autoflow.demo_flowapi import mobility
+from autoflow.demo_flowapi.queries import DEFAULT_TYPES, Query, Reading, SpecError, Window, rows
 
 CDR_TYPES = ("calls", "mds", "sms", "topups")
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from examples.flowapi import mobility
-from examples.flowapi.flowmachine import CDR_TYPES, Edition, Flowmachine
-from examples.flowapi.queries import COVERAGE
+from autoflow.demo_flowapi import mobility
+from autoflow.demo_flowapi.flowmachine import CDR_TYPES, Edition, Flowmachine
+from autoflow.demo_flowapi.queries import COVERAGE
 
 Outcome = Callable[[str, int], str]
 """Tells an outcome from a date and the number of subscribers in its data."""

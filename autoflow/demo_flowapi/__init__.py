@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""A stand-in for FlowAPI: a real HTTP server with invented data, for the example, for tests and for trying things.
+"""A stand-in for FlowAPI: a real HTTP server with invented data, for the tutorial, the example and tests.
 
 It answers as a real FlowAPI 1.34 with FlowMachine was recorded to, down to the messages, and does what that does where
 one would not expect it: a query that was asked before gives the rows of then, whatever has been ingested since; a
@@ -9,7 +9,7 @@ query that failed stays failed; the list of dates may be two minutes old; a date
 there. Kinds of queries: flows, spatial_aggregate (of daily_location and modal_location), total_network_objects and
 unique_subscriber_counts, by admin0 to admin3. Left out: lon-lat, subsets of subscribers, samples other than everybody.
 
-Start it with ``python -m examples.flowapi``, or in Python::
+Start it with ``autoflow demo-flowapi``, or in Python::
 
     with FlowapiStandin(days=9) as flowapi:
         print(flowapi.url, flowapi.token())
@@ -31,6 +31,7 @@ FlowapiStandin.flowmachine: the rest
     ``pass_time``              let seconds pass at once: for queries and both lags
 """
 
-from examples.flowapi.server import FAULTS, FlowapiStandin
+from autoflow.demo_flowapi.server import FAULTS, FlowapiStandin
+from autoflow.demo_flowapi.tokens import ALL_SCOPES
 
-__all__ = ["FAULTS", "FlowapiStandin"]
+__all__ = ["ALL_SCOPES", "FAULTS", "FlowapiStandin"]

@@ -16,8 +16,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flowkit_jwt_generator.jwt import decompress_claims, generate_token
 
-from examples.flowapi.queries import scopes_of
-from examples.flowapi.schemas import KINDS
+from autoflow.demo_flowapi.queries import scopes_of
+from autoflow.demo_flowapi.schemas import KINDS
 
 AUDIENCE = "flowapi.stand-in"
 

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from examples.flowapi.flowmachine import Dates, Flowmachine, some_days
-from examples.flowapi.routes import JSON, Answer, Asked, Request, answer, page
-from examples.flowapi.tokens import ALL_SCOPES, Keys, make_token
+from autoflow.demo_flowapi.flowmachine import Dates, Flowmachine, some_days
+from autoflow.demo_flowapi.routes import JSON, Answer, Asked, Request, answer, page
+from autoflow.demo_flowapi.tokens import ALL_SCOPES, Keys, make_token
 
 FAULTS: Mapping[str, str] = {
     "slow": "answers come after 3 s",
@@ -108,7 +108,8 @@ class FlowapiStandin:
 
     def speak_tls(self, context: ssl.SSLContext) -> None:
         """Encrypt connections from now on; the server has been started."""
-        assert self._server is not None
+        if self._server is None:
+            raise ValueError("the server has not been started")
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._scheme = "https"
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from examples.flowapi import mobility, qa
-from examples.flowapi.flowmachine import NO_REPLY, Flowmachine, LostReplyError
-from examples.flowapi.queries import Query, SpecError, columns, features, read_query
-from examples.flowapi.schemas import KINDS
-from examples.flowapi.tokens import Keys, RefusedError, read_roles, require
+from autoflow.demo_flowapi import mobility, qa
+from autoflow.demo_flowapi.flowmachine import NO_REPLY, Flowmachine, LostReplyError
+from autoflow.demo_flowapi.queries import Query, SpecError, columns, features, read_query
+from autoflow.demo_flowapi.schemas import KINDS
+from autoflow.demo_flowapi.tokens import Keys, RefusedError, read_roles, require
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"

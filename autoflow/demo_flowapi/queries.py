@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from examples.flowapi import mobility
-from examples.flowapi.schemas import KINDS, LOCATIONS, problems_in
+from autoflow.demo_flowapi import mobility
+from autoflow.demo_flowapi.schemas import KINDS, LOCATIONS, problems_in
 
 DEFAULT_TYPES = ("calls", "sms")
 """The CDR types that are read where a query names none."""

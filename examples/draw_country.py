@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Draws the country, and names its places; run once, by hand: ``python -m examples.flowapi.draw_country``.
+"""Draws the country, and names its places; run once, by hand: ``python -m examples.draw_country``.
 
 Places of admin3 are Voronoi cells of scattered towns, cut by a coast, with borders roughened like rivers.
 Places of the levels above are made of whole places of the level below.
@@ -20,6 +20,8 @@ import shapely
 from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygon, mapping
 from shapely.ops import polygonize, unary_union
 
+HERE = Path(__file__).parent
+COUNTRY = HERE.parent / "autoflow" / "demo_flowapi" / "country.json"
 SEED = 20160115
 TOWNS = 34
 CODE = "VEL"
@@ -59,7 +61,7 @@ def main() -> None:
             features["admin2"].append(_feature(number, f"{code}.{d}", shape))
             for t, index in enumerate(districts[district], start=1):
                 features["admin3"].append(_feature(len(features["admin3"]) + 1, f"{code}.{d}.{t}", places[index]))
-    Path(__file__).with_name("country.json").write_text(json.dumps(features, separators=(",", ":")) + "\n")
+    COUNTRY.write_text(json.dumps(features, separators=(",", ":")) + "\n")
     write_names(features)
 
 
@@ -69,7 +71,7 @@ def write_names(features: dict[str, list[dict[str, Any]]]) -> None:
     for level, members in features.items():
         codes = [feature["properties"]["pcod"] for feature in members]
         lines += [f"{code},{name}" for code, name in zip(codes, NAMES[level].split(), strict=True)]
-    (Path(__file__).parent.parent / "inputs" / "place_names.csv").write_text("\n".join(lines) + "\n")
+    (HERE / "inputs" / "place_names.csv").write_text("\n".join(lines) + "\n")
 
 
 def _coast(draw: random.Random) -> Polygon:
