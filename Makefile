@@ -10,7 +10,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example pipelines test simulate thorough flaky bench lint key-tables deployment constraints clean tools test-tools
+.PHONY: help example pipelines test simulate thorough flaky bench lint key-tables wheel deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -45,6 +45,9 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 
 key-tables: $(VENV)/.stamp-test ## write the tables of keys in docs/reference anew, from autoflow/definitions.py
 	@"$(BIN)/python" -m tests.key_tables
+
+wheel: $(VENV)/bin/python ## build a wheel, and try it in an environment of its own
+	@PYTHON="$(PYTHON)" tests/deployment/wheel.sh
 
 deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
 	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done

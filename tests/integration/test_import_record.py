@@ -98,7 +98,7 @@ def test_a_file_that_is_not_there_and_an_address_that_is_none_are_told(capsys: p
 
 
 def test_a_server_that_is_not_there_is_told_without_the_password(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed: autoflow[postgresql]")
+    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed: flowkit-autoflow[postgresql]")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{taken.getsockname()[1]}/x"
@@ -111,7 +111,7 @@ def test_a_server_that_is_not_there_is_told_without_the_password(capsys: pytest.
 @pytest.fixture
 def server() -> Iterator[str]:
     """A PostgreSQL server of its own, for somebody who is not root, in a directory that is removed."""
-    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed: autoflow[postgresql]")
+    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed: flowkit-autoflow[postgresql]")
     places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), Path(shutil.which("initdb") or "/nowhere/x").parent]
     programs = next((place for place in reversed(places) if (place / "initdb").exists()), None)
     if programs is None:
