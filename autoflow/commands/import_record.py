@@ -98,7 +98,7 @@ def _of_server(url: str) -> Iterator[OldRow]:
         import psycopg
     except ImportError:
         raise AutoflowError(
-            "PostgreSQL needs a package that is not installed; install it with: pip install 'flowkit-autoflow[postgresql]',"
+            "PostgreSQL needs a package that is not installed; install it: pip install 'flowkit-autoflow[postgresql]',"
             f" or export the table: \\copy {PREDECESSORS_TABLE} to 'runs.csv' with csv header"
         ) from None
     place = _place(url)

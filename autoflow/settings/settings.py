@@ -575,7 +575,7 @@ def _smtp_url(text: str) -> str:
 
 def _apprise(text: str) -> str:
     if find_spec("apprise") is None:
-        raise ValueError("needs a package that is not installed; install it with: pip install 'flowkit-autoflow[apprise]'")
+        raise ValueError("needs a package that is not installed; install it: pip install 'flowkit-autoflow[apprise]'")
     return text
 
 
