@@ -159,6 +159,12 @@ def _add_preparing(commands: Any) -> None:
         "--test", action="store_true", help="send a test notification over every channel and show the results"
     )
     _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not contacted")
+    backup = _command(commands, "backup", "copy the record and workflows.yml into one file, also while AutoFlow runs")
+    place = "file to write, or a directory, where it gets a name with the time; - writes to a pipe"
+    backup.add_argument("file", type=Path, metavar="FILE", help=place)
+    restore = _command(commands, "restore", "put a backup in place; what is there is kept", asks=True)
+    restore.add_argument("file", type=Path, metavar="FILE", help="backup, or a record that AutoFlow has kept")
+    restore.add_argument("--record-only", action="store_true", help="leave workflows.yml as it is")
     _command(commands, "schema", "print the JSON Schema of workflows.yml, for editors")
     dag = _command(commands, "import-dag", "write a first workflows.yml from an Airflow DAG, which is read and not run")
     dag.add_argument("file", type=Path, metavar="FILE.py")

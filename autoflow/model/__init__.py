@@ -4,9 +4,11 @@
 """The record: one sqlite file with every attempt at every run; the only room that knows SQL.
 
 The door is wide since it names the types of what is recorded: attempts, notebooks, messages that wait, and what
-people were told. `RunStore` writes, `RunReader` reads, and all else is data.
+people were told. `RunStore` writes, `RunReader` reads, `copy_record` and `replace_record` are for backups, and all
+else is data.
 """
 
+from autoflow.model.backup import RecordFacts, copy_record, facts_of, replace_record, schema_of
 from autoflow.model.messages import Message, Queued
 from autoflow.model.reader import FailedRun, KnownCause, RecordedAttempt, RecordedNotebook, RunReader, Silence
 from autoflow.model.retention import Removal, Sweeper, Swept
@@ -21,6 +23,7 @@ __all__ = [
     "Message",
     "OldRow",
     "Queued",
+    "RecordFacts",
     "RecordedAttempt",
     "RecordedNotebook",
     "Removal",
@@ -30,5 +33,9 @@ __all__ = [
     "Sweeper",
     "Swept",
     "TakenOver",
+    "copy_record",
+    "facts_of",
     "open_for_reading",
+    "replace_record",
+    "schema_of",
 ]

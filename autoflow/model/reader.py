@@ -564,6 +564,12 @@ class RunReader:
         )
         return [report for (text,) in rows if (report := self._places.report(text))]
 
+    def outputs(self) -> Iterator[Path]:
+        """Read where all executed notebooks and reports that are recorded should be, each once."""
+        found = self._connection.execute("SELECT notebook, report FROM notebooks")
+        paths = (path for row in found for path in (self._places.notebook(row[0]), self._places.report(row[1])))
+        yield from {path: None for path in paths if path is not None}
+
     def workflows(self) -> list[str]:
         """List the names of the workflows that the record knows."""
         return [name for (name,) in self._connection.execute("SELECT DISTINCT workflow FROM runs ORDER BY 1")]
