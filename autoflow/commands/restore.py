@@ -21,7 +21,7 @@ from autoflow.errors import AutoflowError, ExitCode, SettingsError, StoreError, 
 from autoflow.files import give_to_owner_of, sync
 from autoflow.model import RecordFacts, copy_record, facts_of, open_for_reading, replace_record
 from autoflow.settings import Settings
-from autoflow.wording import counted, shown
+from autoflow.wording import counted, moment, shown
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def _planned(backup: Backup, new: Path, settings: Settings, *, record_only: bool
 def _announced(plan: Restored, backup: Backup, settings: Settings) -> Iterator[str]:
     """Say what the backup has, and what it would replace."""
     manifest, record = backup.manifest, plan.record
-    about = f"backup of {manifest.created}, by AutoFlow {manifest.autoflow}" if manifest else "a record alone"
-    newest = f", the newest of {record.newest[:19]}" if record.newest else ""
+    about = f"backup of {_time(manifest.created)}, by AutoFlow {manifest.autoflow}" if manifest else "a record alone"
+    newest = f", the newest of {_time(record.newest)}" if record.newest else ""
     yield f"{about}: {counted(record.runs, 'run')}, {counted(record.attempts, 'attempt')}{newest}"
     if manifest and manifest.name != settings.name:
         yield f"it is of the deployment {shown(manifest.name)}, and this one is {shown(settings.name)}"
@@ -141,6 +141,10 @@ def _announced(plan: Restored, backup: Backup, settings: Settings) -> Iterator[s
         yield f"it replaces {settings.db_path}"
     if plan.replaces_workflows:
         yield f"it replaces {settings.workflows_file}, which is another"
+
+
+def _time(text: str) -> str:
+    return moment(dt.datetime.fromisoformat(text))
 
 
 def _put_in_place(plan: Restored, new: Path, settings: Settings, now: dt.datetime) -> list[Path]:

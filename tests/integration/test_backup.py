@@ -72,7 +72,7 @@ def test_a_backup_brings_back_the_record_and_keeps_what_was_there(
     record_runs(deployment, 3)
     outcome = typed("restore", str(backup), "--yes")
     assert outcome.code == 0, outcome.log
-    assert "2 runs, 2 attempts, the newest of 2026-11-23T12:00:00" in outcome.log
+    assert "2 runs, 2 attempts, the newest of 2026-11-23 12:00 UTC" in outcome.log
     assert days_of(path_of(deployment)) == [1, 2]
     (kept,) = deployment.outputs.glob("autoflow.db.before-restore-*Z")
     assert days_of(kept) == [1, 2, 3]
