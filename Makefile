@@ -47,7 +47,7 @@ key-tables: $(VENV)/.stamp-test ## write the tables of keys in docs/reference an
 	@"$(BIN)/python" -m tests.key_tables
 
 wheel: $(VENV)/bin/python ## build a wheel, and try it in an environment of its own
-	@PYTHON="$(PYTHON)" tests/deployment/wheel.sh
+	@PYTHON="$(BIN)/python" tests/deployment/wheel.sh
 
 deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
 	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done

@@ -104,7 +104,7 @@ class MailServer:
         if tls == "starttls":
             options["tls_context"] = context
         self._controller = Controller(
-            self, "127.0.0.1", _free_port(), ssl_context=context if tls == "smtps" else None, **options
+            self, "127.0.0.1", free_port(), ssl_context=context if tls == "smtps" else None, **options
         )
         self._controller.start()
         self.port = self._controller.port
@@ -134,7 +134,7 @@ class MailServer:
         self._controller.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -3,8 +3,8 @@
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 #
-# Build the wheel, install it into an environment of its own, and use it there, away from the sources. PYTHON is the
-# Python to do it with.
+# Build the wheel, install it as docs/tutorial/first-date.md says into an environment of its own, and use it there, away
+# from the sources. PYTHON is the Python to do it with; it needs pip.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
@@ -14,17 +14,25 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/source"
 git -C "$repository" ls-files -z -- autoflow config setup.cfg pyproject.toml README.md LICENSE \
     | tar -C "$repository" --null --files-from - -cf - | tar -C "$work/source" -xf -
-"${PYTHON:-python3}" -m venv "$work/environment"
-pip=("$work/environment/bin/python" -m pip --quiet --disable-pip-version-check)
-build_and_install() {
-    "${pip[@]}" wheel --no-deps --wheel-dir "$work" "$work/source"
-    wheel=$(echo "$work"/flowkit_autoflow-*.whl)
-    "${pip[@]}" install --no-compile --constraint "$repository/config/constraints.txt" "$wheel[demo]"
-}
-build_and_install >"$work/pip.log" 2>&1 || { tail -n 20 "$work/pip.log"; exit 1; }
+python=$(command -v "${PYTHON:-python3}")
+mkdir "$work/bin"
+ln -s "$(realpath -s "$python")" "$work/bin/python3"
+"$python" -m pip wheel --quiet --no-deps --wheel-dir "$work" "$work/source" >"$work/pip.log" 2>&1 \
+    || { tail -n 20 "$work/pip.log"; exit 1; }
+wheel=$(echo "$work"/flowkit_autoflow-*.whl)
 
 cd "$work"
-export PATH="$work/environment/bin:$PATH"
+# the commands of the first block
+sed -n '/^```console/,/^```/{s/^\$ //p; /^```$/q}' "$repository/docs/tutorial/first-date.md" >install.sh
+grep -q 'pip install' install.sh
+install_as_the_tutorial_says() {
+    export HOME=$work PIP_FIND_LINKS=$work PIP_CONSTRAINT=$repository/config/constraints.txt PIP_NO_COMPILE=1 \
+        PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=$work/bin:$PATH
+    # shellcheck disable=SC1091
+    . ./install.sh
+}
+install_as_the_tutorial_says >"$work/pip.log" 2>&1 || { tail -n 20 "$work/pip.log"; exit 1; }
+tail -n 1 "$work/pip.log"
 # whatever lies beside a module goes with it: templates, styles, Ruby, the map of the stand-in
 python - "$wheel" "$work/source" <<'END'
 import sys
@@ -37,7 +45,6 @@ wanted |= {f"autoflow/config/{path.name}" for path in (source / "config").iterdi
 if missing := wanted - set(wheel.namelist()):
     sys.exit(f"the wheel lacks {', '.join(sorted(missing))}")
 END
-autoflow --version
 autoflow schema >schema.json
 autoflow init inputs >/dev/null
 sed -i 's/# output: {format: pdf}/output: {format: html}/' inputs/workflows.yml

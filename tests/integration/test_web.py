@@ -44,6 +44,7 @@ from autoflow.web.server import MOST_CONNECTIONS, SLOWEST, Web
 from tests.browser import CHROMIUM, browser
 from tests.clock import PATIENCE, HeldLoop, run_held, until
 from tests.conftest import NOTEBOOKS, Deployment, make_deployment
+from tests.receivers import free_port
 
 HOSTILE = "<script>alert('workflow')</script>"
 VALUES = {
@@ -105,13 +106,6 @@ class Site:
                 return connection.recv(100).startswith(b"HTTP/1.1 ")
         except OSError:
             return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def definitions() -> str:
