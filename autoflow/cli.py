@@ -45,7 +45,7 @@ exit codes:
      full; the systemd unit tries again
 """
 
-WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi")
+WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor")
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {

@@ -65,20 +65,31 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, list[str]]:  
     NoAnswerError
         When FlowAPI cannot be reached, refuses, or gives something else.
     """
+    return answer(request)[0]
+
+
+def answer(request: Mapping[str, Any]) -> tuple[dict[str, list[str]], Mapping[str, str]]:
+    """Ask FlowAPI once, and return the headers of its answer too.
+
+    Raises
+    ------
+    NoAnswerError
+        As by `work`.
+    """
     url = f"{request['url']}/api/0/available_dates"
     try:
-        with _client(request["ssl_certificate"]) as client, client.stream("GET", url) as answer:
-            body = _body(answer)
+        with _client(request["ssl_certificate"]) as client, client.stream("GET", url) as response:
+            body = _body(response)
     except NoAnswerError:
         raise
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise NoAnswerError(f"it cannot be reached: {_reason(error, url)}") from error
-    if answer.status_code != httpx.codes.OK:
-        raise NoAnswerError(_refusal(answer, body, url))
+    if response.status_code != httpx.codes.OK:
+        raise NoAnswerError(_refusal(response, body, url))
     try:
-        return _dates(json.loads(body)["available_dates"])
+        return _dates(json.loads(body)["available_dates"]), response.headers
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        if _is_page(answer, body):
+        if _is_page(response, body):
             raise NoAnswerError(f"it responded with a web page{_title(body)}; {NOT_FLOWAPI}") from error
         what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
         raise NoAnswerError(f"its response is not a list of dates by CDR type ({_one_line(what)})") from error

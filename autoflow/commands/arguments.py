@@ -159,6 +159,7 @@ def _add_preparing(commands: Any) -> None:
         "--test", action="store_true", help="send a test notification over every channel and show the results"
     )
     _command(commands, "check", "validate settings, workflows.yml and templates; FlowAPI is not contacted")
+    _command(commands, "doctor", "show how all is that AutoFlow needs, in one screen, without secrets")
     backup = _command(commands, "backup", "copy the record and workflows.yml into one file, also while AutoFlow runs")
     place = "file to write, or a directory, where it gets a name with the time; - writes to a pipe"
     backup.add_argument("file", type=Path, metavar="FILE", help=place)

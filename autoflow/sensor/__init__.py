@@ -4,13 +4,16 @@
 """One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
 from autoflow.sensor.executor import Batch, Executor, concurrency_of, preload_of
-from autoflow.sensor.sensor import ask_flowapi, poll, take_asked, tick
+from autoflow.sensor.flowapi import FlowapiAnswer, ask_flowapi, examine_flowapi
+from autoflow.sensor.sensor import poll, take_asked, tick
 
 __all__ = [
     "Batch",
     "Executor",
+    "FlowapiAnswer",
     "ask_flowapi",
     "concurrency_of",
+    "examine_flowapi",
     "poll",
     "preload_of",
     "take_asked",

@@ -18,10 +18,10 @@ from autoflow.decision import Decision, counted_days, decide, decide_requested, 
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.fitting import WHAT_TO_DO
-from autoflow.jobs import Jobs
 from autoflow.runs import AttemptState, Run
 from autoflow.sensor.executor import Executor, Work, names_of
-from autoflow.settings import Settings, Token, read_token
+from autoflow.sensor.flowapi import ask_flowapi
+from autoflow.settings import Token, read_token
 from autoflow.threads import to_end
 from autoflow.wording import counted, moment
 
@@ -164,31 +164,6 @@ async def poll(context: Context, definitions: Definitions, token: Token, stop: a
     warn_of_types(context, definitions, by_type, listed)
     logger.debug("FlowAPI lists %d dates", len(reduce(or_, listed.days.values(), Days())))
     return listed
-
-
-async def ask_flowapi(jobs: Jobs, settings: Settings, token: Token) -> Mapping[str, list[str]]:
-    """Ask FlowAPI for the dates that have data, by CDR type.
-
-    Raises
-    ------
-    FlowapiError
-        When it does not give them.
-    """
-    with jobs.workspace() as workspace:
-        reply = await jobs.call(
-            "available_dates",
-            {"url": settings.flowapi_url, "ssl_certificate": str(settings.ssl_certificate or "")},
-            workspace,
-            timeout=settings.poll_timeout,
-            secrets={"FLOWAPI_TOKEN": token.value},
-        )
-    if reply.cause == "timeout":
-        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} did not answer within {settings.poll_timeout:g} s")
-    if reply.cause != "done":
-        what = reply.error.get("message") or f"{reply.how}. {reply.log}"
-        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} returned no available dates: {what}")
-    by_type: Mapping[str, list[str]] = reply.value
-    return by_type
 
 
 def warn_of_types(

@@ -39,8 +39,11 @@ SYSTEM_FONTS = {
 }
 """Where Debian keeps faces that have what the ones of asciidoctor-pdf lack."""
 
+NOTO_PACKAGE = "fonts-noto-core"
 NOTO = "/usr/share/fonts/truetype/noto/NotoSans{}-Regular.ttf"
 PACKAGES = {"CJK": "fonts-droid-fallback", "HANGUL": "fonts-droid-fallback", "ARABIC": "fonts-dejavu-core"}
+LOOKED_FOR = ("BENGALI", "DEVANAGARI", "ETHIOPIC", "KHMER", "MYANMAR", "TAMIL", "THAI")
+"""Scripts beside those that have a package of their own."""
 
 EXTENDS = re.compile(r"^(extends:(?:.*[\s,\[\"'])?)report(?=[\s,\]\"']|$)", re.MULTILINE)
 """Where a theme says that it extends ours."""
@@ -157,6 +160,17 @@ def _fonts(text: str) -> Mapping[str, str]:
     return SYSTEM_FONTS | {f"Noto {script}": NOTO.format(script.capitalize()) for script in sorted(scripts)}
 
 
+def missing_fonts() -> dict[str, str]:
+    """Name the scripts whose letters a PDF would lack, each with the package that has them."""
+    faces = {
+        "fonts-dejavu-core": SYSTEM_FONTS["DejaVu Sans"],
+        "fonts-droid-fallback": SYSTEM_FONTS["Droid Sans Fallback"],
+    }
+    missing = {script: package for script, package in PACKAGES.items() if not Path(faces[package]).is_file()}
+    missing |= {script: NOTO_PACKAGE for script in LOOKED_FOR if not Path(NOTO.format(script.capitalize())).is_file()}
+    return {script if script == "CJK" else script.capitalize(): package for script, package in missing.items()}
+
+
 def script_of(character: str) -> str:
     """Name the script of a character as Unicode does."""
     return unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
@@ -180,7 +194,7 @@ def _plainly(message: str) -> str:
 
 
 def _no_glyphs(script: str, characters: list[str]) -> Note:
-    package = PACKAGES.get(script, "fonts-noto-core")
+    package = PACKAGES.get(script, NOTO_PACKAGE)
     shown = " ".join(characters[:10]) + (" ..." if len(characters) > 10 else "")
     return Note(
         f"no installed font has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
