@@ -10,7 +10,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example pipelines test simulate thorough flaky bench lint key-tables wheel deployment constraints clean tools test-tools
+.PHONY: help example pipelines test simulate thorough flaky bench lint reference wheel deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -43,8 +43,8 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 	@"$(BIN)/mypy"
 	@PYTHONPATH=. "$(BIN)/lint-imports" --no-logo
 
-key-tables: $(VENV)/.stamp-test ## write the tables of keys in docs/reference anew, from autoflow/definitions.py
-	@"$(BIN)/python" -m tests.key_tables
+reference: $(VENV)/.stamp-test ## write what docs/reference has from the code anew: keys, commands, settings
+	@"$(BIN)/python" -m tests.reference
 
 wheel: $(VENV)/bin/python ## build a wheel, and try it in an environment of its own
 	@PYTHON="$(BIN)/python" tests/deployment/wheel.sh

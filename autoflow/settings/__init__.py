@@ -16,11 +16,14 @@ from autoflow.settings.settings import (
     read_token,
     token_expiry,
 )
+from autoflow.settings.variables import VARIABLES, Variable
 
 __all__ = [
+    "VARIABLES",
     "Places",
     "Settings",
     "Token",
+    "Variable",
     "check_directories",
     "current_secrets",
     "current_token",

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from autoflow.cli import build_parser
 from tests.conftest import ROOT
+from tests.reference import REFERENCE, written_anew
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
@@ -53,3 +55,16 @@ def test_every_page_is_linked_from_the_first_one() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=lambda page: page.name)
+def test_the_reference_is_what_the_code_says(page: Path) -> None:
+    assert written_anew(page.read_text()) == page.read_text(), "write it anew: make reference"
+
+
+def test_every_command_is_explained() -> None:
+    explained = (REFERENCE / "commands.md").read_text().partition("<!-- commands -->")[0]
+    help_text = build_parser().format_help().partition("\ncommands:")[2].partition("\n\n")[0]
+    commands = re.findall(r"^    ([a-z-]+)", help_text, re.MULTILINE)
+    assert len(commands) > 15
+    assert [name for name in commands if f"autoflow {name}" not in explained and f"`{name}`" not in explained] == []
