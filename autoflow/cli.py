@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import io
 import logging
 import os
 import re
@@ -58,7 +59,7 @@ MODULES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit code."""
-    open_missing_streams()
+    open_streams()
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.command and (options.run_once or options.check or options.health or options.alive or options.now):
@@ -108,11 +109,14 @@ def told(error: Exception) -> str:
     return str(error)
 
 
-def open_missing_streams() -> None:
+def open_streams() -> None:
     """Open those of the standard streams that are closed: else the next file, the record perhaps, takes their place."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+        elif mode == "w" and isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            # what the encoding of a terminal or pipe does not have is written as its escape
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Parser(argparse.ArgumentParser):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoflow.commands.reading import report_files
 from autoflow.context import Context
 from autoflow.model import RecordedNotebook, RunReader
 from autoflow.naming import run_place, shared_name
@@ -76,9 +77,4 @@ def copy_data(original: Run, run: Run, source: Settings, target: Settings, *, wi
 
 def reports_of(notebooks: Sequence[RecordedNotebook]) -> list[Path]:
     """List the reports of notebooks, in every format."""
-    found = [Path(each.report) for each in notebooks if each.report]
-    return [path for first in found for path in (first, *_others(first)) if path.is_file()]
-
-
-def _others(first: Path) -> list[Path]:
-    return [first.with_suffix(suffix) for suffix in (".pdf", ".html") if suffix != first.suffix]
+    return [path for notebook in notebooks for path in report_files(notebook) if path.is_file()]

@@ -125,7 +125,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
 
 def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
     rows = plan.rows if options.all else plan.rows[:MOST_ROWS]
-    print_table([_shown(number, row) for number, row in enumerate(rows, 1)], right=("", "expected"))
+    print_table([_shown(number, row) for number, row in enumerate(rows, 1)], right=("#", "expected"))
     if len(rows) < len(plan.rows):
         print_line(f"... and {len(plan.rows) - len(rows)} more; --all shows them")
     if rows:
@@ -153,7 +153,7 @@ def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) ->
 
 def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "": number,
+        "#": number,
         "date": row["reference_date"],
         "workflow": row["workflow"],
         "parameters": parameters_text(row["parameters"]),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
-from autoflow.model import RecordedAttempt, RunReader, open_for_reading
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, open_for_reading
+from autoflow.naming import MANIFEST, OUTPUT_SUFFIXES
 from autoflow.wording import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -110,3 +112,25 @@ def attempt_of(reader: RunReader, run: int, attempt: int | None = None) -> Recor
     newest_run = reader.newest_run()
     hint = f"the newest is {newest_run}; `autoflow runs` lists them" if newest_run else "there are none yet"
     raise AutoflowError(f"there is no run {run}; {hint}")
+
+
+def length_of(notebook: RecordedNotebook) -> float | None:
+    """Return how many seconds a notebook took; None while it is running."""
+    return (notebook.ended - notebook.started).total_seconds() if notebook.ended else None
+
+
+def report_files(notebook: RecordedNotebook) -> list[Path]:
+    """List the reports of a notebook: the one that is recorded, and those in other formats beside it."""
+    if not notebook.report:
+        return []
+    first = Path(notebook.report)
+    others = (first.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES if suffix not in (first.suffix, MANIFEST))
+    return [first, *(path for path in others if path.is_file())]
+
+
+def manifest_of(notebook: RecordedNotebook) -> Path | None:
+    """Find what says how the reports of a notebook were made; None where there is none."""
+    if not notebook.report:
+        return None
+    manifest = Path(notebook.report).with_suffix(MANIFEST)
+    return manifest if manifest.is_file() else None

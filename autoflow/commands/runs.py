@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from autoflow.commands.reading import check_span, record, unknown_workflow
-from autoflow.commands.terminal import print_json, print_line, print_table
+from autoflow.commands.terminal import on_terminal, print_json, print_line, print_table
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text, seconds_text, shortened
+from autoflow.wording import parameters_text, seconds_text
+
+LONGEST_NOTE = 400
+"""Characters of what went wrong that a terminal shows of each attempt."""
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -50,6 +54,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "state": run.state,
         "started": run.started,
         "ended": run.ended,
+        "seconds": took(run),
         "error": str(run.failure) if run.failure else None,
         "superseded": run.superseded,
     }
@@ -66,7 +71,6 @@ def minute(time: dt.datetime) -> str:
 
 
 def _shown(run: RecordedAttempt) -> dict[str, Any]:
-    note = f"{run.failure.exception or ''} {run.failure.message}".strip().partition("\n")[0] if run.failure else ""
     return {
         "attempt": run.name,
         "date": run.reference_date or "unknown",
@@ -75,5 +79,15 @@ def _shown(run: RecordedAttempt) -> dict[str, Any]:
         "state": run.state.value,
         "started (UTC)": minute(run.started),
         "took": seconds_text(took(run)),
-        "note": "superseded" if run.superseded else shortened(note),
+        "note": _note(run),
     }
+
+
+def _note(run: RecordedAttempt) -> str:
+    """Say what went wrong; on a terminal not at length, and then where all of it is."""
+    failure = str(replace(run.failure, notebook=None)) if run.failure else ""
+    parts = ["superseded" if run.superseded else "", " ".join(failure.split())]
+    note = "; ".join(part for part in parts if part)
+    if on_terminal() and len(note) > LONGEST_NOTE:
+        return f"{note[:LONGEST_NOTE]}… (`autoflow show {run.name}` has all of it)"
+    return note

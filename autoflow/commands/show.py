@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autoflow.commands.reading import attempt_of, record
+from autoflow.commands.reading import attempt_of, length_of, manifest_of, record, report_files
 from autoflow.commands.runs import as_json, minute, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import ExitCode
@@ -70,7 +70,7 @@ def _print_attempts(attempts: Sequence[RecordedAttempt]) -> None:
             "state": each.state.value,
             "started (UTC)": minute(each.started),
             "took": seconds_text(took(each)),
-            "": "superseded" if each.superseded else "",
+            "note": "superseded" if each.superseded else "",
         }
         for each in attempts
     ]
@@ -82,9 +82,8 @@ def _print_notebooks(notebooks: Sequence[RecordedNotebook]) -> None:
         print_line("\nnotebooks", "bold")
         print_table([_shown(each) for each in notebooks], right=("took",))
     for each in notebooks:
-        for kind, path in (("executed notebook", each.notebook), ("report", each.report)):
-            if path:
-                print_line(f"{each.label}: {kind}: {path}{'' if Path(path).exists() else ' (gone)'}")
+        for kind, path in _files(each):
+            print_line(f"{each.label}: {kind}: {path}{'' if path.exists() else ' (gone)'}")
     warnings = [f"{each.label}: {warning}" for each in notebooks for warning in each.warnings]
     if warnings:
         print_line("\nwarnings about reports", "bold")
@@ -92,15 +91,24 @@ def _print_notebooks(notebooks: Sequence[RecordedNotebook]) -> None:
         print_line(line)
 
 
+def _files(notebook: RecordedNotebook) -> Iterator[tuple[str, Path]]:
+    """List what a notebook has left: what is recorded, and what is beside it."""
+    if notebook.notebook:
+        yield "executed notebook", Path(notebook.notebook)
+    for path in report_files(notebook):
+        yield "report", path
+    if (manifest := manifest_of(notebook)) is not None:
+        yield "manifest", manifest
+
+
 def _shown(notebook: RecordedNotebook) -> dict[str, Any]:
-    length = (notebook.ended - notebook.started).total_seconds() if notebook.ended else None
     note = str(notebook.failure.exception or "report") if notebook.failure else ""
     return {
         "notebook": notebook.label,
         "state": notebook.state.value,
         "started (UTC)": minute(notebook.started),
-        "took": seconds_text(length),
-        "": f"executed by attempt {notebook.reused_from}" if notebook.reused_from else note,
+        "took": seconds_text(length_of(notebook)),
+        "note": f"executed by attempt {notebook.reused_from}" if notebook.reused_from else note,
     }
 
 
@@ -133,8 +141,11 @@ def _as_json(
                 "state": each.state,
                 "started": each.started,
                 "ended": each.ended,
+                "seconds": length_of(each),
                 "notebook": each.notebook,
                 "report": each.report,
+                "reports": [str(path) for path in report_files(each)],
+                "manifest": manifest_of(each),
                 "error": str(each.failure) if each.failure else None,
                 "reused_from": each.reused_from,
                 "warnings": [asdict(warning) for warning in each.warnings],

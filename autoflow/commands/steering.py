@@ -394,7 +394,7 @@ def _row(run: Run, state: str, note: str) -> dict[str, Any]:
         "workflow": run.workflow.name,
         "parameters": parameters_text(run.parameters),
         "now": state,
-        "": note,
+        "note": note,
     }
 
 

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from autoflow.commands.tables import HEADING, table_lines
 from autoflow.errors import AutoflowError
 from autoflow.wording import printable
 
@@ -33,16 +34,8 @@ STYLES = {
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""
 
-CUT = ("note", "reason", "")
-FOLDED = ("parameters", "workflow")
-DROPPED = ("note", "took")
-"""Columns that give way where a terminal is narrow: first they are made narrower, at last left out."""
-
 NO_BREAK = "\N{NO-BREAK SPACE}"
 """Keeps words on one line of a terminal; a pipe gets a plain space."""
-
-NARROWEST = 12
-GAP = 2
 
 
 def on_terminal() -> bool:
@@ -86,7 +79,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, right: Iterable[str] = ())
     if not rows:
         return
     if on_terminal():
-        _print_rich(rows, frozenset(right))
+        _print_laid_out(rows, frozenset(right))
         return
     headings = list(rows[0])
     texts = [headings, *([_cell(row[heading]) for heading in headings] for row in rows)]
@@ -128,42 +121,15 @@ def confirm(question: str, *, yes: bool) -> None:
         raise AutoflowError("not confirmed: nothing was done")
 
 
-def _print_rich(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> None:
-    from rich.table import Table
+def _print_laid_out(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> None:
     from rich.text import Text
 
-    widths = _fitting(rows)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for heading, size in widths.items():
-        table.add_column(
-            heading,
-            justify="right" if heading in right else "left",
-            overflow="fold" if heading in FOLDED else "ellipsis",
-            no_wrap=heading not in FOLDED,
-            width=size,
-        )
-    for row in rows:
-        table.add_row(*(Text(_cell(row[heading]), STYLES.get(str(row[heading]), "")) for heading in widths))
+    texts = [{heading: _cell(value) for heading, value in row.items()} for row in rows]
     console = _console()
-    # what cannot be made narrower is left to the terminal to break
-    console.print(table, width=max(console.width, sum(widths.values()) + GAP * len(widths)))
-
-
-def _fitting(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Give each column the width that its content needs, or less where there is not enough room."""
-    widths = {heading: max(len(heading), *(len(_cell(row[heading])) for row in rows)) for heading in rows[0]}
-
-    def excess() -> int:
-        return sum(widths.values()) + GAP * (len(widths) - 1) - width()
-
-    for heading in (*CUT, *FOLDED):
-        if heading in widths and excess() > 0:
-            least = min(widths[heading], NARROWEST)
-            widths[heading] = max(widths[heading] - excess(), least)
-    for heading in DROPPED:
-        if excess() > 0:
-            widths.pop(heading, None)
-    return widths
+    for line in table_lines(texts, width(), right):
+        styled = [(text, "bold" if of == HEADING else STYLES.get(text.strip(), "")) for text, of in line]
+        # what cannot be made narrower is left to the terminal to break
+        console.print(Text.assemble(*styled), soft_wrap=True)
 
 
 def _console() -> Any:
