@@ -3,7 +3,17 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """Notifications: one for each cause, over the channels in the settings."""
 
-from autoflow.messages.causes import TOKEN_CONDITION
+from autoflow.messages.causes import TOKEN_CONDITION, FailureGroup, Snapshot, current, failure_groups
 from autoflow.messages.messenger import Messenger, send, signature_of, why_not
 
-__all__ = ["TOKEN_CONDITION", "Messenger", "send", "signature_of", "why_not"]
+__all__ = [
+    "TOKEN_CONDITION",
+    "FailureGroup",
+    "Messenger",
+    "Snapshot",
+    "current",
+    "failure_groups",
+    "send",
+    "signature_of",
+    "why_not",
+]

@@ -20,7 +20,7 @@ from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
 from autoflow.model import FailedRun, KnownCause, Message
-from autoflow.runs import RunState, key_maker
+from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
 from autoflow.wording import counted, length_text, moment, spans
 
@@ -110,27 +110,70 @@ def _verdict(snapshot: Snapshot, run: FailedRun) -> Verdict:
     return judge(snapshot.run_history, run.key, run.reference_date, RunState.DUE, retries)
 
 
-def failures(snapshot: Snapshot, runs: Iterable[FailedRun]) -> Iterator[Cause]:
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failed runs of a workflow that failed in the same place with the same exception."""
+
+    name: str
+    runs: Sequence[FailedRun]
+    """In order of their dates."""
+    retry_at: dt.datetime | None
+    """When the first of them may be tried again; None when that is at once, or never."""
+    given_up: int
+    """How many of them are out of retries."""
+
+    @property
+    def workflow(self) -> str:
+        return self.runs[0].workflow
+
+    @property
+    def failure(self) -> Failure:
+        """What became of the newest date."""
+        return self.runs[-1].failure
+
+    @property
+    def since(self) -> dt.datetime:
+        return min(run.ended for run in self.runs)
+
+    @property
+    def what(self) -> str:
+        exception = self.failure.exception or "failed"
+        return f"{exception} in {self.failure.label}" if self.failure.label else self.failure.message
+
+    @property
+    def dates(self) -> str:
+        """Say which dates they are, and where these are many, only of the first ones."""
+        return _dates(self.runs)[0]
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """What a person may type next, each with what it is for."""
+        return commands_for(self.runs)
+
+
+def failure_groups(snapshot: Snapshot, runs: Iterable[FailedRun]) -> list[FailureGroup]:
     """Group failed runs by where they failed and with what."""
     groups: dict[str, list[FailedRun]] = {}
-    looked_at = Counter(run.workflow for run in snapshot.failing)
     for run in runs:
         failure = run.failure
         name = _name("failed", run.workflow, failure.label, failure.cell, failure.exception)
         groups.setdefault(name, []).append(run)
-    for name, group in groups.items():
-        workflow, failure = group[0].workflow, group[-1].failure
-        exception = failure.exception or "failed"
-        what = f"{exception} in {failure.label}" if failure.label else failure.message
-        lines = [*str(failure).splitlines()[:FIRST_LINES], "", *_dates(group)]
+    return [FailureGroup(name, group, *_prospects(snapshot, group)) for name, group in groups.items()]
+
+
+def failures(snapshot: Snapshot, runs: Iterable[FailedRun]) -> Iterator[Cause]:
+    """Find what failed runs have in common."""
+    looked_at = Counter(run.workflow for run in snapshot.failing)
+    for each in failure_groups(snapshot, runs):
+        workflow, group, what = each.workflow, each.runs, each.what
+        lines = [*str(each.failure).splitlines()[:FIRST_LINES], "", each.dates]
         lines += [_what_next(snapshot, group), *_commands(group)]
         more = " or more" if snapshot.most_failing is not None and looked_at[workflow] >= snapshot.most_failing else ""
         message = Message(
             "failed", f"{workflow}: failed for {_how_many(group)}{more}: {what}", tuple(lines), workflow, _iso(group)
         )
-        since = min(run.ended for run in group)
         pause = GATHER if snapshot.working else dt.timedelta()
-        yield Cause(name, "failed", what, since, message, pause, workflow, _hashes(group))
+        yield Cause(each.name, "failed", what, each.since, message, pause, workflow, _hashes(group))
 
 
 def given_up(snapshot: Snapshot, runs: Iterable[FailedRun]) -> dict[str, list[FailedRun]]:
@@ -348,21 +391,31 @@ def _is_skipped(snapshot: Snapshot, workflow: str, parameters_hash: str) -> bool
     return False
 
 
-def _what_next(snapshot: Snapshot, group: Sequence[FailedRun]) -> str:
-    retries = snapshot.definitions.workflows[group[0].workflow].retries
+def _prospects(snapshot: Snapshot, group: Sequence[FailedRun]) -> tuple[dt.datetime | None, int]:
+    """Say when the first of some runs may be tried again, and how many of them are out of retries."""
     verdicts = [_verdict(snapshot, run) for run in group]
     times = [verdict.retry_at for verdict in verdicts if verdict.retry_at is not None]
-    ended = sum(verdict.state is RunState.GIVEN_UP for verdict in verdicts)
+    return min(times, default=None), sum(verdict.state is RunState.GIVEN_UP for verdict in verdicts)
+
+
+def _what_next(snapshot: Snapshot, group: Sequence[FailedRun]) -> str:
+    retries = snapshot.definitions.workflows[group[0].workflow].retries
+    retry_at, ended = _prospects(snapshot, group)
     attempts = counted(retries.attempts or 0, "attempt")
     if ended == len(group):
         return f"Given up after {attempts}; to retry: autoflow rerun {group[-1].run}"
     also = f" {ended} given up after {attempts}." if ended else ""
-    return f"Retry: {f'from {moment(min(times))} on' if times else 'immediately'}.{also}"
+    return f"Retry: {f'from {moment(retry_at)} on' if retry_at else 'immediately'}.{also}"
 
 
 def _commands(group: Sequence[FailedRun]) -> list[str]:
-    many = [f"All: autoflow runs --workflow {_shell(group[0].workflow)} --state failed"]
-    return [f"Details: autoflow show {group[-1].run}", *(many if len(group) > 1 else [])]
+    return [f"{what}: {command}" for what, command in commands_for(group)]
+
+
+def commands_for(group: Sequence[FailedRun]) -> list[tuple[str, str]]:
+    """Give the commands that tell more of some failed runs, each with what it is for."""
+    many = [("All", f"autoflow runs --workflow {_shell(group[0].workflow)} --state failed")]
+    return [("Details", f"autoflow show {group[-1].run}"), *(many if len(group) > 1 else [])]
 
 
 def _dates(group: Sequence[FailedRun]) -> list[str]:
