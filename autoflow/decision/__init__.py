@@ -9,9 +9,10 @@ from autoflow.decision.downstream import dependent_runs, held_requests
 from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days
 from autoflow.decision.order import Order
 from autoflow.decision.triggers import triggers_by_run
-from autoflow.decision.verdict import Verdict, judge, judge_failures
+from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
 __all__ = [
+    "SETTLED",
     "Decision",
     "Order",
     "Verdict",

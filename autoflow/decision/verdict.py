@@ -34,6 +34,9 @@ class Verdict(NamedTuple):
 PLAIN = {state: Verdict(state) for state in RunState}
 """Those without more to say; there are very many of them."""
 
+SETTLED = {state: PLAIN[live] for state, live in LIVE.items()}
+"""What needs no more looking into, by the state of a run's newest attempt that counts."""
+
 
 def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunState, retries: Retries) -> Verdict:
     """Decide what a run is.
@@ -50,8 +53,8 @@ def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunStat
         Those of its workflow.
     """
     newest = run_history.latest.get(key)
-    if newest is not None and newest.state in LIVE:
-        return PLAIN[LIVE[newest.state]]
+    if newest is not None and newest.state in SETTLED:
+        return SETTLED[newest.state]
     request, failures, skip = (
         run_history.requests.get(key),
         run_history.failed.get(key),

@@ -17,7 +17,7 @@ from operator import or_
 from typing import Self
 
 from autoflow.dates import AvailableDates, DataRule, Days, ListedDates
-from autoflow.decision import Order, Verdict, held_requests, judge
+from autoflow.decision import SETTLED, Order, Verdict, held_requests, judge
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
 from autoflow.model import RunReader
@@ -150,11 +150,16 @@ def verdicts(
     those = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
     complete = frozenset((available.complete(trigger.date_stencil) & those) - facts.held(trigger))
-    held = facts.held_requests
+    held, latest = facts.held_requests, run_history.latest
     wanted, there = frozenset(reference_days(trigger, those)), frozenset(available.days & those)
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
             yield NO_RUN, None
+            continue
+        newest = latest.get(key)
+        # most of ten years are done: these are quick
+        if newest is not None and newest.state in SETTLED and key not in held:
+            yield SETTLED[newest.state], newest.run
             continue
         if day not in wanted:
             by_dates = RunState.EXCLUDED
@@ -162,7 +167,6 @@ def verdicts(
             by_dates = RunState.NOT_AVAILABLE
         else:
             by_dates = RunState.DUE if day in complete else RunState.WAITING
-        newest = run_history.latest.get(key)
         verdict = judge(run_history, key, dt.date.fromordinal(day), by_dates, retries)
         if key in held:
             verdict = WAITS
