@@ -10,7 +10,15 @@ else is data.
 
 from autoflow.model.backup import RecordFacts, copy_record, facts_of, replace_record, schema_of
 from autoflow.model.messages import Message, Queued
-from autoflow.model.reader import FailedRun, KnownCause, RecordedAttempt, RecordedNotebook, RunReader, Silence
+from autoflow.model.reader import (
+    FailedRun,
+    KnownCause,
+    RecordedAttempt,
+    RecordedNotebook,
+    RunReader,
+    Silence,
+    WantedAttempts,
+)
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore, open_for_reading
 from autoflow.model.tables import PREDECESSORS_TABLE, OldRow, TakenOver
@@ -33,6 +41,7 @@ __all__ = [
     "Sweeper",
     "Swept",
     "TakenOver",
+    "WantedAttempts",
     "copy_record",
     "facts_of",
     "open_for_reading",

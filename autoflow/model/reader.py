@@ -126,6 +126,28 @@ class RecordedAttempt:
         return f"{self.run}.{self.attempt}"
 
 
+@dataclass(frozen=True)
+class WantedAttempts:
+    """Which attempts are of interest."""
+
+    workflow: str | None = None
+    state: AttemptState | None = None
+    first: dt.date | None = None
+    last: dt.date | None = None
+    """Reference dates, both in it."""
+
+    def conditions(self) -> tuple[list[str], list[Any]]:
+        """Write it in SQL, with the values."""
+        values = {
+            "workflow = ?": self.workflow,
+            "attempts.state = ?": self.state.value if self.state else None,
+            "reference_date >= ?": self.first.isoformat() if self.first else None,
+            "reference_date <= ?": self.last.isoformat() if self.last else None,
+        }
+        given = {condition: value for condition, value in values.items() if value is not None}
+        return ["1", *given], list(given.values())
+
+
 class RunReader:
     """Questions to the record, over a connection that is the writer's own or reads only."""
 
@@ -601,6 +623,54 @@ class RunReader:
         ).fetchall()
         attempts = {each.id: each for each in self.attempts(ids=[id_ for id_, _, _ in rows])} if rows else {}
         return [(attempts[id_], label, str(self._places.report(report))) for id_, label, report in rows]
+
+    def reports_between(self, first: dt.date, last: dt.date) -> dict[int, list[tuple[str, str]]]:
+        """Read the newest reports of the runs of a span of reference dates, both ends in it.
+
+        Returns
+        -------
+        dict
+            By the number of the run: the labels of its notebooks, and the paths of their reports.
+        """
+        rows = self._connection.execute(
+            "SELECT run, label, report FROM runs JOIN attempts ON run = number JOIN notebooks ON attempt_id = id"
+            " WHERE reference_date BETWEEN ? AND ? AND report NOT NULL ORDER BY id, notebooks.started, label",
+            (first.isoformat(), last.isoformat()),
+        )
+        found: dict[int, dict[str, str]] = {}
+        for run, label, report in rows:
+            found.setdefault(run, {})[label] = str(self._places.report(report))
+        return {run: list(reports.items()) for run, reports in found.items()}
+
+    def months_of_reports(self) -> dict[str, tuple[int, int]]:
+        """Read of each month of reference dates, such as 2016-01, the newest attempt with a report, and their number.
+
+        What is another pair of numbers has been changed since.
+        """
+        rows = self._connection.execute(
+            "SELECT substr(reference_date, 1, 7), max(attempt_id), count(*) FROM notebooks"
+            " JOIN attempts ON attempts.id = attempt_id JOIN runs ON number = run"
+            " WHERE report NOT NULL AND reference_date NOT NULL GROUP BY 1"
+        )
+        return {month: (newest, number) for month, newest, number in rows}
+
+    def page_of_attempts(self, wanted: WantedAttempts, before: int | None, limit: int) -> list[RecordedAttempt]:
+        """Read some attempts, the newest first, from those before an id on."""
+        conditions, values = wanted.conditions()
+        if before is not None:
+            conditions.append("id < ?")
+            values.append(before)
+        return self._attempts(f"{' AND '.join(conditions)} ORDER BY id DESC LIMIT ?", *values, limit)
+
+    def lengths(self, workflow: str, limit: int) -> list[tuple[int, dt.datetime, float]]:
+        """Read of a workflow's newest successes the run, when it started, and its seconds; the oldest first."""
+        rows = self._connection.execute(
+            "SELECT run, started, ended FROM attempts CROSS JOIN runs ON number = run WHERE workflow = ?"
+            " AND attempts.state = 'succeeded' AND attempt > 0 ORDER BY id DESC LIMIT ?",
+            (workflow, limit),
+        )
+        found = [(run, _moment(started), (_moment(ended) - _moment(started))) for run, started, ended in rows]
+        return [(run, started, length.total_seconds()) for run, started, length in reversed(found)]
 
     def durations(self, workflow: str) -> float | None:
         """Return the median length in seconds of a workflow's last successes; None when there are none."""
