@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""``reports/index.html``: the page, for people who reach the outputs by a file share."""
+"""``reports/index.html`` and the months beside it: the page, for people who reach the outputs by a file share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from autoflow.context import Context
 from autoflow.web.page_cache import PageCache
 
-INDEX = "index.html"
+INDEX, MONTHS = "index.html", "months"
 
 FIRST = 2.0
 """Seconds after which runs in progress are worth a notice."""
@@ -90,8 +90,9 @@ class IndexPage:
 
     async def _publish(self, final: Path, limit: float) -> None:
         try:
-            async with self._pages.made({"page": "index"}, limit) as (file, _):
-                await self._context.outputs.publish(file, final)
+            while await self._publish_some(final, limit):
+                # years of months are made a few at a time, once
+                pass
         except asyncio.CancelledError:
             # what it was to say is not said yet
             self._changed.set()
@@ -101,6 +102,20 @@ class IndexPage:
             self._context.conditions.begin("index", f"{final} cannot be written ({reason})", logging.WARNING)
         else:
             self._context.conditions.end("index", f"{final} can be written again")
+
+    async def _publish_some(self, final: Path, limit: float) -> bool:
+        """Write the page, and pages of months that it leads to; True when some of these are left."""
+        outputs = self._context.outputs
+        async with self._pages.made({"page": "index"}, limit) as (file, page):
+            months = sorted((file.parent / MONTHS).iterdir())
+            directory = final.parent / MONTHS
+            if months:
+                directory.mkdir(parents=True, exist_ok=True)
+            for month in months:
+                await outputs.publish(month, directory / month.name)
+            # it leads to them
+            await outputs.publish(file, final)
+            return page.unfinished and bool(months)
 
     def _stamp(self) -> object:
         problems = [problem for problem in self._context.conditions.present() if INDEX not in problem]

@@ -68,6 +68,10 @@ class Page:
     body: bytes
     policy: str
     """Its Content-Security-Policy."""
+    refresh: int = 0
+    """Seconds after which a browser asks for it again; 0: never."""
+    unfinished: bool = False
+    """Whether pages beside it are left to be made."""
 
 
 class BusyError(Exception):
@@ -176,7 +180,8 @@ class PageCache:
                 raise PageError(f"the page took longer than {limit:g} s")
             if reply.cause != "done":
                 raise PageError(reply.error.get("message") or f"{reply.how}. {reply.log}")
-            yield workspace / "page.html", Page(reply.value["status"], b"", reply.value["policy"])
+            value = {"refresh": 0, "unfinished": False, **reply.value}
+            yield workspace / "page.html", Page(body=b"", **value)
 
     def _said(self, daemon_state: DaemonState) -> dict[str, Any]:
         """Write down, for a page, what only this process knows."""
@@ -206,7 +211,7 @@ class PageCache:
         clock = asyncio.get_running_loop().time
         began, stamp = clock(), self._stamp()
         async with self.made(request) as (file, described):
-            page = Page(described.status, file.read_bytes(), described.policy)
+            page = replace(described, body=file.read_bytes())
         if len(page.body) <= LARGEST_KEPT:
             self._kept[key] = _Kept(page, stamp, clock(), clock() - began)
             self._kept.move_to_end(key)

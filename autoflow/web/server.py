@@ -29,6 +29,7 @@ from autoflow.context import Context
 from autoflow.dates import as_date
 from autoflow.errors import SettingsError, may_pass
 from autoflow.web.metrics import CONTENT_TYPE, Metrics
+from autoflow.web.not_found import NOT_FOUND_POLICY, not_found
 from autoflow.web.page_cache import BusyError, PageCache, PageError
 
 SILENCE, LONGEST_CONNECTION = 15.0, 600.0
@@ -83,6 +84,9 @@ class Web:
             [
                 (r"/", _Status, shared),
                 (r"/runs/(?P<run>\d{1,15})(?:\.(?P<attempt>\d{1,9}))?", _Run, shared),
+                (r"/runs", _Runs, shared),
+                (r"/months/(?P<month>\d{4}-(?:0[1-9]|1[0-2]))", _Month, shared),
+                (r"/workflow", _Workflow, shared),
                 (r"/why", _Why, shared),
                 (r"/view/(?P<name>.+)", _View, shared),
                 (r"/notebooks/(.+)", _File, {**shared, "path": str(notebooks)}),
@@ -219,6 +223,11 @@ class _Handler(RequestHandler):
             self.set_header("Allow", "GET, HEAD")
         if status_code == 503:
             self.set_header("Retry-After", "5")
+        if status_code == 404:
+            self.set_header("Content-Type", "text/html; charset=utf-8")
+            self.set_header("Content-Security-Policy", NOT_FOUND_POLICY)
+            self.finish(not_found(self.request.path, self._reason))
+            return
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{status_code} {responses.get(status_code, '')}\n")
 
@@ -235,6 +244,8 @@ class _Handler(RequestHandler):
         self.set_status(page.status)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
+        if page.refresh:
+            self.set_header("Refresh", str(page.refresh))
         self.write(page.body)
 
 
@@ -245,7 +256,30 @@ class _Nothing(_Handler):
 
 class _Status(_Handler):
     async def get(self) -> None:
-        await self._show(page="status")
+        still = {"still": True} if self.get_query_arguments("still") else {}
+        await self._show(page="status", **still)
+
+
+class _Month(_Handler):
+    async def get(self, month: str) -> None:
+        await self._show(page="month", month=month)
+
+
+class _Runs(_Handler):
+    async def get(self) -> None:
+        """Show the history of runs, as far as it is asked for."""
+        names = ("workflow", "state", "first", "last", "before")
+        asked = {name: self.get_query_argument(name, "")[:500] for name in names}
+        await self._show(page="runs", **asked)
+
+
+class _Workflow(_Handler):
+    async def get(self) -> None:
+        name = self.get_query_argument("name", "")[:500]
+        # no process is started for what is not there
+        if name not in self.pages.daemon_state.definitions.workflows:
+            raise HTTPError(404, reason="Workflow not found")
+        await self._show(page="workflow", workflow=name)
 
 
 class _Run(_Handler):

@@ -26,9 +26,10 @@ import yaml
 
 from autoflow import cli
 from autoflow.app import open_context
+from autoflow.child.page.grid import BEFORE_START, SIGNS
 from autoflow.child.page.run_page import why_page
 from autoflow.child.page.shared import Links, PageRequest
-from autoflow.child.page.status_page import SIGNS, status_page
+from autoflow.child.page.status_page import status_page
 from autoflow.context.context import Context
 from autoflow.dates.date_stencil import EmptyIntervalError
 from autoflow.definitions import Definitions
@@ -274,11 +275,16 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
     status = page(status_page)
     if status["recent"] is not None:
         cells = {
-            (number, day): cell.sign
-            for number, row in enumerate(status["recent"]["rows"])
-            for day, cell in zip(status["recent"]["days"], row, strict=True)
+            (number, day): cell
+            for number, row in enumerate(status["recent"].rows)
+            for day, cell in zip(status["recent"].days, row.cells, strict=True)
         }
-        assert cells == {place: SIGNS[answers[place].state] for place in cells}
+        for (number, day), cell in cells.items():
+            if cell.kind == BEFORE_START:
+                assert answers[number, day].state is RunState.EXCLUDED
+                assert day < made.definitions.triggers[number].earliest_date
+            else:
+                assert cell.sign == SIGNS[answers[number, day].state]
     for day in DAYS[::2]:
         for number in range(len(made.definitions.triggers)):
             (said,) = page(why_page, date=f"{day}", trigger=f"{number}")["answers"]

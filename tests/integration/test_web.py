@@ -25,7 +25,7 @@ from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 import yaml
@@ -54,6 +54,7 @@ VALUES = {
     "lines": "one\ntwo\x1b[31m",
     "long": "x" * 5000,
 }
+PATHS = ("", "runs", "runs/1", "months/2016-01", "workflow?name=plain", "why?trigger=0&date=2016-01-01")
 RELATIVE = re.compile(r'(?:href|src)="([^"]*)"')
 
 
@@ -159,13 +160,14 @@ def is_idle(how: dict[str, Any]) -> bool:
 
 
 def links_in(body: str) -> list[str]:
-    return [link.replace("&amp;", "&") for link in RELATIVE.findall(body)]
+    found = (link.replace("&amp;", "&").partition("#") for link in RELATIVE.findall(body))
+    return [link for link, _, _ in found if link]
 
 
 def test_the_status_page_shows_what_is_done_what_failed_and_the_newest_reports(site: Site) -> None:
     answer = site.ask("/")
     assert answer.status == 200
-    for words in ("Next tick", "Unresolved failures", "Newest reports", ": succeeded", ": failed"):
+    for words in ("Next tick", "Unresolved failures", "Newest reports", ": succeeded, report", ": failed"):
         assert words in answer.body
     assert "ValueError" in answer.body or "Error" in answer.body
     assert any(link.startswith("./reports/") for link in links_in(answer.body))
@@ -187,11 +189,12 @@ def test_every_link_of_every_page_leads_somewhere(site: Site) -> None:
             for link in links_in(answer.body)
         ]
     kinds = {path.split("/")[1].split("?")[0] for path in seen}
-    assert {"", "runs", "why", "reports", "notebooks", "view"} <= kinds
+    assert {"", "runs", "why", "reports", "notebooks", "view", "months", "workflow"} <= kinds
 
 
 def test_hostile_names_and_values_are_shown_and_nothing_else(site: Site) -> None:
-    paths = ["/", "/runs/1", "/runs/2", "/why?trigger=0&date=2016-01-01", "/why?workflow=%3Cscript%3E&date=<script>"]
+    paths = ["/", "/runs", "/months/2016-01", f"/workflow?name={quote(HOSTILE)}", "/workflow?name=<script>"]
+    paths += ["/runs/1", "/runs/2", "/why?trigger=0&date=2016-01-01", "/why?workflow=%3Cscript%3E&date=<script>"]
     for path in paths:
         body = site.ask(path).body
         assert "<script" not in body
@@ -204,7 +207,7 @@ def test_hostile_names_and_values_are_shown_and_nothing_else(site: Site) -> None
 
 
 def test_the_token_is_on_no_page(site: Site) -> None:
-    for path in ("/", "/runs/1", "/health", "/metrics", "/why?trigger=0&date=2016-01-01"):
+    for path in ("/", "/runs", "/runs/1", "/months/2016-01", "/health", "/metrics", "/why?trigger=0&date=2016-01-01"):
         assert site.token not in site.ask(path).body
     assert site.token not in (site.deployment.outputs / "reports" / "index.html").read_text()
 
@@ -305,10 +308,17 @@ def test_a_damaged_notebook_is_said_to_be_one(site: Site) -> None:
         "/why",
         "/why?trigger=99&date=2016-01-01",
         "/why?date=tomorrow",
+        "/months/1999-01",
+        "/months/2016-13",
+        "/workflow?name=no-such",
+        "/runs?state=lost",
+        "/runs?first=tomorrow",
     ],
 )
-def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
-    assert site.ask(path).status == 404
+def test_what_is_not_there_is_not_found_and_a_page_says_what_is(site: Site, path: str) -> None:
+    answer = site.ask(path)
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "../runs" in links_in(answer.body) or "./runs" in links_in(answer.body)
 
 
 def test_a_run_is_shown_with_its_error_its_notebooks_and_its_parameters(site: Site) -> None:
@@ -603,12 +613,40 @@ def test_more_pages_than_are_made_at_a_time_are_refused_at_once_and_the_loop_goe
     assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
 
 
-def test_the_index_beside_the_reports_links_only_to_files_that_are_there(site: Site) -> None:
+def test_the_index_beside_the_reports_leads_to_all_of_them_and_only_to_files_that_are_there(site: Site) -> None:
     index = site.deployment.outputs / "reports" / "index.html"
-    links = [link for link in links_in(index.read_text()) if not link.startswith("data:")]
-    assert links
-    for link in links:
-        assert (index.parent / unquote(link)).is_file(), link
+    seen, left = set[Path](), [index]
+    while left:
+        path = left.pop()
+        assert path.is_file(), path
+        if path not in seen and (path == index or path.parent.name == "months"):
+            links = [link for link in links_in(path.read_text()) if not link.startswith("data:")]
+            assert links
+            left += [(path.parent / unquote(link)).resolve() for link in links]
+        seen.add(path)
+    reports = {path for path in index.parent.glob("*__*") if path.suffix in (".pdf", ".html")}
+    assert reports
+    assert reports <= seen
+
+
+def test_a_page_is_read_again_by_itself_unless_somebody_reads_it(site: Site) -> None:
+    assert int(site.ask("/").headers["refresh"]) > 0
+    still = site.ask("/?still")
+    assert (still.status, "refresh" in still.headers) == (200, False)
+    assert "refresh" not in site.ask("/runs").headers
+
+
+def test_the_history_of_runs_is_found_by_workflow_state_and_date(site: Site) -> None:
+    assert site.ask("/runs").body.count('<tr><td><a href="./runs/') == 4
+    failed = site.ask("/runs?workflow=plain&state=succeeded&first=2016-01-02&last=2016-01-02").body
+    assert failed.count('<tr><td><a href="./runs/') == 1
+    assert "There are no such runs" in site.ask("/runs?before=1").body
+
+
+def test_a_workflow_has_a_page_with_its_graph_its_durations_and_its_reports(site: Site) -> None:
+    body = site.ask("/workflow?name=plain").body
+    for words in ("How long runs took", "<svg", "Reports by date", "Newest runs", "2016-01-02"):
+        assert words in body
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
@@ -618,7 +656,7 @@ def test_in_a_browser_pages_are_quiet_and_fit_on_a_phone(site: Site) -> None:
         index = (site.deployment.outputs / "reports" / "index.html").as_uri()
         async with browser() as tab:
             for width in (360, 1280):
-                for url in (f"{root}/", f"{root}/runs/1", f"{root}/why?trigger=0&date=2016-01-01", index):
+                for url in (*(f"{root}/{path}" for path in PATHS), index):
                     page = await tab.load(url, width)
                     asked = [request for request in page.requests if not request.startswith("data:")]
                     assert page.complaints == []

@@ -10,11 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from autoflow.child.page.failures import traceback_parts
+from autoflow.child.page.grid import CLASSES, SIGNS
 from autoflow.child.page.shared import NotFoundError, PageRequest
-from autoflow.child.page.status_page import CLASSES, SIGNS, workflow_link
+from autoflow.child.page.status_page import workflow_link
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.overview import explain
+from autoflow.runs import AttemptState
 from autoflow.wording import parameters_text, seconds_text, shown, spans
 
 MOST_ATTEMPTS = 50
@@ -43,6 +46,8 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     ]
     return "run.html", {
         "run": run,
+        "refresh": 10 if run.state is AttemptState.RUNNING else 0,
+        "traceback": traceback_parts(run.failure) if run.failure else None,
         "title": f"Attempt {run.name}" if tried else f"Run {run.run}",
         "parameters": parameters_text(run.parameters),
         "all_parameters": json.dumps(run.parameters, ensure_ascii=False, indent=2) if run.parameters else None,

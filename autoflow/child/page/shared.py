@@ -8,22 +8,29 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
-from autoflow.overview import Facts
-from autoflow.wording import printable
+from autoflow.overview import Facts, Row, calendar, span
+from autoflow.wording import length_text, printable, seconds_text
 
 TEMPLATES = Path(__file__).parent / "html"
+
+INDEX, MONTHS = "index.html", "months"
+"""The status page as a file, and the directory beside it with pages of months."""
+
+REPORT_SUFFIXES = (".pdf", ".html")
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LONGEST_TEXT = 20_000
@@ -41,20 +48,42 @@ class Links:
     reports_dir: Path
     base: str | None
     """What leads from the page to the root of the server; None where there is no server."""
+    origin: Path | None = None
+    """The directory of a page that is a file; None: that of the reports."""
+    months: Collection[str] = ()
+    """Months, such as 2016-01, whose pages are files."""
 
     def page(self, path: str) -> str | None:
         """Return the link to another page; None where there is no server."""
         return None if self.base is None else f"{self.base}{path}"
+
+    def home(self) -> str:
+        """Return the link to the status page."""
+        return f"{self._beside(self.reports_dir)}{INDEX}" if self.base is None else self.base
+
+    def month(self, month: str) -> str | None:
+        """Return the link to the page of a month, such as 2016-01; None where there is none."""
+        if self.base is not None:
+            return f"{self.base}months/{month}"
+        return f"{self._beside(self.reports_dir)}{MONTHS}/{month}.html" if month in self.months else None
+
+    def workflow(self, name: str) -> str | None:
+        """Return the link to the page of a workflow; None where there is no server."""
+        return self.page(f"workflow?name={quote(name, safe='')}")
 
     def file(self, path: str | None) -> str | None:
         """Return the link to a file; None when it is not there, or not to be shown."""
         found = Path(path) if path else None
         for directory, name in ((self.notebooks_dir, "notebooks"), (self.reports_dir, "reports")):
             if found is not None and found.is_relative_to(directory) and found.is_file():
-                if self.base is None:
-                    return quote(os.path.relpath(found, self.reports_dir))
-                return f"{self.base}{name}/{quote(str(found.relative_to(directory)))}"
+                root = self._beside(directory) if self.base is None else f"{self.base}{name}/"
+                return f"{root}{quote(str(found.relative_to(directory)))}"
         return None
+
+    def report(self, path: str | Path) -> str | None:
+        """Return the link to a report, in the first of its formats that is there."""
+        found = (self.file(str(Path(path).with_suffix(suffix))) for suffix in REPORT_SUFFIXES)
+        return next((link for link in found if link), None)
 
     def view(self, path: str | None) -> str | None:
         """Return the link to an executed notebook as a page."""
@@ -62,6 +91,11 @@ class Links:
         if self.base is None or found is None or not found.is_relative_to(self.notebooks_dir) or not found.is_file():
             return None
         return f"{self.base}view/{quote(str(found.relative_to(self.notebooks_dir)))}"
+
+    def _beside(self, directory: Path) -> str:
+        """Return what leads from a page that is a file to a directory."""
+        relative = quote(os.path.relpath(directory, self.origin or self.reports_dir))
+        return "" if relative == "." else f"{relative}/"
 
 
 @dataclass(frozen=True)
@@ -74,9 +108,36 @@ class PageRequest:
     now: dt.datetime
     links: Links
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the schedule, in which pages tell the time."""
+        return ZoneInfo(self.definitions.timezone)
+
+    @cached_property
+    def span(self) -> tuple[dt.date, dt.date] | None:
+        """The first and the last date that there is something to say about."""
+        return span(self.definitions, self.reader.listed_dates())
+
+    @cached_property
+    def calendar(self) -> list[Row]:
+        """The states of all dates of all triggers."""
+        return list(calendar(self.facts(self.span), *self.span)) if self.span else []
+
     def facts(self, span: tuple[dt.date, dt.date] | None = None) -> Facts:
         """Read what decides the states of a span of dates, or of all dates."""
         return Facts.read(self.definitions, self.reader, self.reader.listed_dates(), self.now, span)
+
+    def values(self) -> dict[str, Any]:
+        """Return what every template is given."""
+        zone = self.zone
+        name, offset = self.definitions.timezone, f"{self.now.astimezone(zone):%z}"
+        return {
+            "links": self.links,
+            "now": self.now,
+            "zone": zone,
+            "zone_text": name if name == "UTC" else f"{name} (UTC{offset[:3]}:{offset[3:]})",
+            "deployment": str(self.request.get("name") or ""),
+        }
 
 
 @cache
@@ -91,7 +152,9 @@ def environment() -> Environment:
         finalize=_legible,
     )
     made.filters["minute"] = minute
+    made.filters["ago"] = ago
     made.filters["short"] = short
+    made.filters["length_of"] = seconds_text
     return made
 
 
@@ -107,12 +170,30 @@ def _legible(value: Any) -> Any:
     return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def minute(moment: dt.datetime | None) -> Markup | str:
-    """Write a time, in UTC, also for machines."""
+@pass_context
+def minute(context: Context, moment: dt.datetime | None) -> Markup | str:
+    """Write a time in the zone of the page, and for machines."""
     if moment is None:
         return ""
-    utc = moment.astimezone(dt.UTC)
-    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M}")
+    utc, here = moment.astimezone(dt.UTC), moment.astimezone(context["zone"])
+    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{here:%Y-%m-%d %H:%M}")
+
+
+@pass_context
+def ago(context: Context, moment: dt.datetime | None) -> Markup | str:
+    """Write a time as `minute` does, and how far it is from now."""
+    if moment is None:
+        return ""
+    return Markup("{} <small>({})</small>").format(minute(context, moment), distance(moment, context["now"]))
+
+
+def distance(moment: dt.datetime, now: dt.datetime) -> str:
+    """Say how far a time is from now."""
+    seconds = (moment - now).total_seconds()
+    if abs(seconds) < 60:
+        return "now" if seconds > 0 else "just now"
+    length = length_text(abs(seconds), whole=True)
+    return f"in {length}" if seconds > 0 else f"{length} ago"
 
 
 def short(text: Any, length: int = 80) -> str:

@@ -1,102 +1,91 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The status page: what is in progress, what is wrong, and the state of each date, as far as there is room."""
+"""The status page: how all is, the state of each date, what fails, what is in progress, and the reports."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from autoflow.child.page.shared import Links, PageRequest, short
-from autoflow.dates import days_before
-from autoflow.decision import triggers_by_run
+from autoflow.child.page.failures import MOST_CAUSES, failing, shown_failures
+from autoflow.child.page.grid import (
+    BEFORE_START,
+    CLASSES,
+    LINKED_BYTES,
+    SIGNS,
+    Cell,
+    Grid,
+    day_grid,
+    month_cell,
+    month_counts,
+    months_of,
+    newest_days,
+)
+from autoflow.child.page.health_line import batch_text, health_line
+from autoflow.child.page.shared import Links, PageRequest
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import SIGNS as PLAIN_SIGNS
-from autoflow.overview import Facts, Row, calendar, explain, list_age, span
+from autoflow.overview import Row, list_age
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
 
-RECENT_DAYS = 45
-"""Days that the calendar shows one by one."""
+FEWEST_DAYS, MOST_DAYS = 14, 62
+"""Days that the table of dates has, by how many triggers there are."""
 
-YEARS_A_TABLE = 4
-"""Years of months that stand side by side."""
+GRID_BYTES = 200_000
+"""What the table of dates may take, where the fewest days do not take more."""
 
-MOST_YEARS = 12
-MOST_FAILURES, MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 8, 10, 50, 200
-LONGEST_ERROR = 400
+MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 10, 50, 200
 
-SIGNS = PLAIN_SIGNS | {RunState.SUCCEEDED: "✓", RunState.NOT_AVAILABLE: "·"}
-
-CLASSES = {state: state.value.replace(" ", "-") for state in RunState}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A date or a month of a trigger."""
-
-    sign: str
-    kind: str
-    """Its class in the style sheet."""
-    title: str
-    link: str | None = None
-
-
-@dataclass(frozen=True)
-class Months:
-    """Some years of the calendar, month by month."""
-
-    years: Sequence[tuple[int, int]]
-    """Each with the number of its months."""
-    months: Sequence[tuple[int, int]]
-    rows: Sequence[Sequence[Cell]]
-    """Of each trigger."""
+ASIDE = (RunState.NOT_AVAILABLE, RunState.EXCLUDED, RunState.SKIPPED)
+"""States that nothing is done about: they are counted apart from the others."""
 
 
 def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template, and what is in it."""
     request, reader = page.request, page.reader
-    whole = span(page.definitions, reader.listed_dates())
-    facts = page.facts(whole)
-    rows = list(calendar(facts, *whole)) if whole else []
+    whole, rows = page.span, page.calendar
+    months = _months(rows, whole)
     # of dates before those that are shown, only this count remains
-    totals = Counter(state for row in rows for state in row.states)
-    shown = rows[:MOST_TRIGGERS]
-    first, last = whole or (None, None)
-    failed = _failed_runs(page, facts)
+    totals = sum((counts for _, _, counts in months), Counter[RunState]())
+    found = failing(page)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
-    next_tick = request["next_tick"]
     return "status.html", {
         "is_home": True,
+        "is_file": page.links.base is None,
+        "refresh": 0 if page.links.base is None or request.get("still") else 15 if running else 60,
+        "health": health_line(page, found),
         "doing": request["doing"],
-        "next_tick": dt.datetime.fromisoformat(next_tick) if next_tick else None,
+        "batch": batch_text(page, [(run.workflow, _elapsed(page, run)) for run in running]),
+        "next_tick": _moment(request["next_tick"]),
+        "written_by": _moment(request.get("written_by")),
         "polled": reader.last_poll(),
         "list_age": list_age(reader.last_poll(), reader.silence(), page.now),
-        "problems": [problem["text"] for problem in request["problems"]],
         "running": [_running(page, run) for run in running],
-        "failures": [_failure(page, facts, run) for run in failed[:MOST_FAILURES]],
-        "more_failures": max(totals[RunState.FAILED] + totals[RunState.GIVEN_UP] - MOST_FAILURES, 0),
+        "failures": shown_failures(page, found),
+        "more_failures": max(len(found.groups) - MOST_CAUSES, 0),
         "reports": [_report(page.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(page.links),
         "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]],
-        "names": [_name(row) for row in shown],
-        "left_out": len(rows) - len(shown),
-        "first": first,
-        "last": last,
-        "recent": _recent(page.links, shown, first, last) if first and last else None,
-        "history": list(_history(shown, first, last)) if first and last else [],
+        "aside": _aside(rows, totals),
+        "left_out": max(len(rows) - MOST_TRIGGERS, 0),
+        "recent": _recent(page, rows[:MOST_TRIGGERS], whole),
+        "years": _years(page.links, months),
+        "signs": [(SIGNS[state], CLASSES[state], state.value) for state in SIGNS if totals[state]],
+        "has_start": bool(_before_start(rows)),
     }
 
 
-def _name(row: Row) -> tuple[str, str]:
-    return short(row.trigger.workflow_name, 60), short(parameters_text(row.trigger.parameters), 80)
+def _moment(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def _elapsed(page: PageRequest, run: RecordedAttempt) -> float:
+    return max((page.now - run.started).total_seconds(), 0.0)
 
 
 def _running(page: PageRequest, run: RecordedAttempt) -> dict[str, Any]:
@@ -105,8 +94,9 @@ def _running(page: PageRequest, run: RecordedAttempt) -> dict[str, Any]:
     return {
         "run": run,
         "link": page.links.page(f"runs/{run.run}"),
+        "workflow_link": page.links.workflow(run.workflow),
         "parameters": parameters_text(run.parameters),
-        "since": seconds_text(max((page.now - run.started).total_seconds(), 0.0)),
+        "since": seconds_text(_elapsed(page, run)),
         "usual": seconds_text(usual),
         "notebooks": [_at(notebook, known) for notebook in page.reader.notebooks(run.id)],
     }
@@ -116,45 +106,12 @@ def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
     return notebook.label, known.get(notebook.label) or notebook.state.value
 
 
-def _failed_runs(page: PageRequest, facts: Facts) -> list[RecordedAttempt]:
-    """Find the newest attempts that failed and were not made good since."""
-    latest, failed = facts.run_history.latest, facts.run_history.failed
-    newest_first = sorted(failed, key=lambda key: failed[key].last, reverse=True)
-    numbers = [latest[key].run for key in newest_first if latest[key].state == AttemptState.FAILED]
-    return [attempt for number in numbers[:MOST_FAILURES] if (attempt := page.reader.attempt(number))]
-
-
-def _failure(page: PageRequest, facts: Facts, run: RecordedAttempt) -> dict[str, Any]:
-    return {
-        "run": run,
-        "link": page.links.page(f"runs/{run.run}"),
-        "parameters": parameters_text(run.parameters),
-        "error": short(run.failure or "", LONGEST_ERROR),
-        "again": _again(facts, run),
-        "view": page.links.view(run.failure.notebook if run.failure else None),
-    }
-
-
-def _again(facts: Facts, run: RecordedAttempt) -> str:
-    """Say when a failed run is tried again."""
-    if run.workflow not in facts.definitions.workflows:
-        return "not retried: its workflow was removed"
-    if run.reference_date is None:
-        return ""
-    for trigger in triggers_by_run(facts.definitions)(run.key, run.reference_date):
-        answer = explain(facts, trigger, run.reference_date)
-        if answer.state is RunState.GIVEN_UP:
-            return "given up"
-        if answer.next_try is not None and answer.next_try > facts.now:
-            return f"retried at {answer.next_try:%Y-%m-%d %H:%M}"
-    return ""
-
-
 def _report(links: Links, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:
     return {
         "run": run,
         "label": label,
         "parameters": parameters_text(run.parameters),
+        "workflow_link": links.workflow(run.workflow),
         "files": [
             (suffix, link) for suffix in (".pdf", ".html") if (link := links.file(str(Path(path).with_suffix(suffix))))
         ],
@@ -171,53 +128,49 @@ def _latest(links: Links) -> list[tuple[str, str]]:
     return [(name, link) for name, link in named if link]
 
 
-def _recent(links: Links, rows: Sequence[Row], first: dt.date, last: dt.date) -> dict[str, Any]:
-    begin = max(first, days_before(last, RECENT_DAYS - 1))
-    days = [begin + dt.timedelta(days=number) for number in range((last - begin).days + 1)]
-    months = [(month, len(list(group))) for month, group in groupby(f"{day:%Y-%m}" for day in days)]
-    return {
-        "days": days,
-        "months": months,
-        "rows": [list(_day_cells(links, number, row, days)) for number, row in enumerate(rows)],
-    }
+def _recent(page: PageRequest, rows: Sequence[Row], whole: tuple[dt.date, dt.date] | None) -> Grid | None:
+    """Show the newest days, as many as there is room for in a page that has a sensible size."""
+    if whole is None or not rows:
+        return None
+    days = newest_days(*whole, MOST_DAYS)
+    reports = page.reader.reports_between(days[0], days[-1])
+    paths = [Path(path).name for found in reports.values() for _, path in found]
+    length = LINKED_BYTES + (sum(map(len, paths)) // len(paths) if paths else 0)
+    number = max(FEWEST_DAYS, min(MOST_DAYS, GRID_BYTES // (length * len(rows))))
+    return day_grid(page.links, rows, days[-number:], reports)
 
 
-def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date]) -> Iterator[Cell]:
-    for day in days:
-        at = (day - row.first).days
-        state, run = row.states[at], row.runs[at]
-        yield Cell(
-            SIGNS[state],
-            CLASSES[state],
-            f"{day}: {state.value}",
-            links.page(f"why?trigger={number}&date={day}") if run is None else links.page(f"runs/{run}"),
-        )
+def _months(rows: Sequence[Row], whole: tuple[dt.date, dt.date] | None) -> list[tuple[int, int, Counter[RunState]]]:
+    """Count the states of all triggers' dates by month."""
+    return [
+        (year, month, sum((month_counts(row, year, month) for row in rows), Counter[RunState]()))
+        for year, month in (months_of(*whole) if whole and rows else ())
+    ]
 
 
-def _history(rows: Sequence[Row], first: dt.date, last: dt.date) -> Iterator[Months]:
-    """Put some years side by side, the newest first."""
-    begin = max(first.year, last.year - MOST_YEARS + 1)
-    for newest in range(last.year, begin - 1, -YEARS_A_TABLE):
-        months = [
-            (year, month)
-            for year in range(max(begin, newest - YEARS_A_TABLE + 1), newest + 1)
-            for month in range(1, 13)
-            if (first.year, first.month) <= (year, month) <= (last.year, last.month)
-        ]
-        years = [(year, len(list(group))) for year, group in groupby(year for year, _ in months)]
-        yield Months(years, months, [list(_month_cells(row, months, last)) for row in rows])
+def _years(links: Links, months: Sequence[tuple[int, int, Counter[RunState]]]) -> list[tuple[int, list[Cell | None]]]:
+    """Put months side by side and years below each other, the newest first."""
+    years: dict[int, list[Cell | None]] = {}
+    for year, month, counts in months:
+        name = f"{year}-{month:02}"
+        years.setdefault(year, [None] * 12)[month - 1] = month_cell(counts, name, links.month(name))
+    return sorted(years.items(), reverse=True)
 
 
-def _month_cells(row: Row, months: Sequence[tuple[int, int]], last: dt.date) -> Iterator[Cell]:
-    for year, month in months:
-        start = max(dt.date(year, month, 1), row.first)
-        after = dt.date(year + month // 12, month % 12 + 1, 1)
-        counts = Counter(
-            row.states[(start - row.first).days : (min(after, last + dt.timedelta(days=1)) - row.first).days]
-        )
-        worst = next(state for state in SIGNS if counts[state])
-        found = ", ".join(f"{counts[state]} {state.value}" for state in SIGNS if counts[state])
-        yield Cell(SIGNS[worst], CLASSES[worst], f"{year}-{month:02}: {found}")
+def _aside(rows: Sequence[Row], totals: Counter[RunState]) -> list[tuple[str, str, str, int]]:
+    """Count what nothing is done about, dates before the first one of their trigger apart."""
+    before = _before_start(rows)
+    counts = {state: totals[state] - (before if state is RunState.EXCLUDED else 0) for state in ASIDE}
+    found = [(SIGNS[state], CLASSES[state], state.value, number) for state, number in counts.items() if number]
+    return [*found, *([("", BEFORE_START, "before the start", before)] if before else [])]
+
+
+def _before_start(rows: Sequence[Row]) -> int:
+    """Count the excluded dates before the first one of their trigger."""
+    earliest = [(row, row.trigger.earliest_date) for row in rows]
+    return sum(
+        Counter(row.states[: max((first - row.first).days, 0)])[RunState.EXCLUDED] for row, first in earliest if first
+    )
 
 
 def workflow_link(links: Links, workflow: str, date: dt.date | None) -> str | None:

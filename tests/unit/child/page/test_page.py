@@ -12,7 +12,7 @@ import pytest
 
 from autoflow.child.page.page import policy_for
 from autoflow.child.page.shared import Links, environment, legible
-from autoflow.child.page.status_page import _history
+from autoflow.child.page.workflow_page import history
 from autoflow.definitions import Trigger
 from autoflow.overview.states import Row, RunState
 
@@ -76,7 +76,7 @@ def test_a_month_shows_the_worst_of_its_days_and_counts_them_all() -> None:
     states = [RunState.SUCCEEDED] * days
     states[1], states[2] = RunState.FAILED, RunState.WAITING
     row = Row(Trigger("w"), first, states, [None] * days)
-    parts = list(_history([row], first, last))
+    parts = list(history(Links(Path("/n"), Path("/r"), "./"), [row], first, last))
     assert [part.years for part in parts] == [
         [(2022, 12), (2023, 12), (2024, 12), (2025, 12)],
         [(2018, 12), (2019, 12), (2020, 12), (2021, 12)],

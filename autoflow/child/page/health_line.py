@@ -1,0 +1,135 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The first glance: whether all is well, and if not, what is wrong, since when, and what to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autoflow.child.page.failures import Failing
+from autoflow.child.page.shared import PageRequest, distance, short
+from autoflow.messages import TOKEN_CONDITION
+from autoflow.wording import counted, seconds_text
+
+TOKEN_WARNING = dt.timedelta(days=14)
+"""How long before its end the token is something to see to."""
+
+TOLD_BY_DATES = ("given up",)
+"""Conditions that the failures tell of."""
+
+ADVICE = {
+    "tick": "Check FLOWAPI_URL and the network; autoflow check asks FlowAPI at once.",
+    "record": "Make room on the disk, and see that the directory of the record can be written to.",
+    "workflows.yml": "autoflow check names each mistake with its line.",
+    TOKEN_CONDITION: "Make a new token in FlowAuth and put it where AutoFlow reads it; the next tick takes it.",
+    "defect": "Report it, with the log; AutoFlow goes on trying.",
+    "code": "Restart AutoFlow.",
+    "misfits": "autoflow plan names the requested runs.",
+    "long runs": "autoflow cancel ends a run; see its notebook first.",
+    "old files": "See that the directories of the outputs can be written to.",
+    "index": "See that the directory of the reports can be written to.",
+    "latest": "See that the directory of the reports can be written to.",
+    "messages": "autoflow notify tries each channel.",
+    "no dates of": "See cdr_types in workflows.yml; autoflow schema lists what may stand there.",
+}
+"""What to do about a condition, by how its name begins."""
+
+LEVELS = {"red": ("✕", "AutoFlow cannot do its work"), "amber": ("▲", "Needs attention"), "green": ("✓", "All is well")}
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that is wrong."""
+
+    text: str
+    urgent: bool = False
+    since: dt.datetime | None = None
+    advice: str = ""
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class HealthLine:
+    """How all is, in a word and in words."""
+
+    level: str
+    sign: str
+    headline: str
+    complaints: Sequence[Complaint]
+
+
+def health_line(page: PageRequest, found: Failing) -> HealthLine:
+    """Say how all is."""
+    complaints = sorted(_complaints(page, found), key=lambda each: not each.urgent)
+    level = "red" if any(each.urgent for each in complaints) else "amber" if complaints else "green"
+    sign, headline = LEVELS[level]
+    return HealthLine(level, sign, headline, complaints)
+
+
+def _complaints(page: PageRequest, found: Failing) -> Iterator[Complaint]:
+    names = [problem["name"] for problem in page.request["problems"]]
+    for problem in page.request["problems"]:
+        if problem["name"] not in TOLD_BY_DATES:
+            advice = next((text for name, text in ADVICE.items() if problem["name"].startswith(name)), "See the log.")
+            since = dt.datetime.fromisoformat(problem["since"])
+            yield Complaint(short(problem["text"], 1000), bool(problem["urgent"]), since, advice)
+    if TOKEN_CONDITION not in names:
+        yield from _token(page)
+    silence = page.reader.silence()
+    if silence is not None and "tick" not in names:
+        yield Complaint(f"FlowAPI gives no list of dates: {silence.why}", since=silence.since, advice=ADVICE["tick"])
+    if found.groups:
+        runs = [run for group in found.groups for run in group.runs]
+        given_up = sum(group.given_up for group in found.groups)
+        words = [f"{counted(len(runs) - given_up, 'date')} failing" if len(runs) > given_up else ""]
+        words.append(f"{counted(given_up, 'date')} given up" if given_up else "")
+        causes = f", by {counted(len(found.groups), 'cause')}"
+        text = f"{', '.join(word for word in words if word)}{causes}."
+        yield Complaint(text, since=min(group.since for group in found.groups), link="#failures")
+
+
+def _token(page: PageRequest) -> Iterator[Complaint]:
+    """Warn of a token that ends soon; when it has ended, the tick says so."""
+    text = page.request.get("token_expires")
+    expires = dt.datetime.fromisoformat(text) if text else None
+    if expires is not None and expires - page.now < TOKEN_WARNING:
+        ends = "ends" if expires > page.now else "ended"
+        here = expires.astimezone(page.zone)
+        words = f"FLOWAPI_TOKEN {ends} at {here:%Y-%m-%d %H:%M}, {distance(expires, page.now)}."
+        yield Complaint(words, advice=ADVICE[TOKEN_CONDITION])
+
+
+def batch_text(page: PageRequest, running: Sequence[tuple[str, float]]) -> str:
+    """Say how far the runs in progress and those after them are, and about when all are done; empty without them.
+
+    Parameters
+    ----------
+    running
+        Of each run in progress, its workflow and the seconds that it has taken.
+    """
+    batch: Mapping[str, Any] | None = page.request.get("batch")
+    if not batch:
+        return ""
+    total = batch["done"] + batch["running"] + sum(batch["waiting"].values())
+    if total < 1:
+        return ""
+    left = _seconds_left(page, batch, running)
+    return f"{batch['done']} of {counted(total, 'run')} done{f', about {seconds_text(left)} left' if left else ''}"
+
+
+def _seconds_left(page: PageRequest, batch: Mapping[str, Any], running: Sequence[tuple[str, float]]) -> float | None:
+    names = {*batch["waiting"], *(name for name, _ in running)}
+    usual = {name: length for name in names if (length := page.reader.durations(name)) is not None}
+    if not usual:
+        return None
+    # what has never succeeded takes as long as the others do
+    typical = sum(usual.values()) / len(usual)
+    waiting = sum(number * usual.get(name, typical) for name, number in batch["waiting"].items())
+    progressing = [max(usual.get(name, typical) - elapsed, 0.0) for name, elapsed in running]
+    number = max(1, min(batch["at_a_time"], sum(batch["waiting"].values()) + len(running)))
+    shared = (waiting + sum(progressing)) / number
+    return float(max(shared, max(progressing, default=0.0), 1.0))

@@ -1,0 +1,234 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What pages say of a record: the first glance, the table of dates, causes of failures, months as files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoflow.child.page.failures import failing
+from autoflow.child.page.health_line import HealthLine, health_line
+from autoflow.child.page.page import make
+from autoflow.child.page.runs_page import PAGE, runs_page
+from autoflow.child.page.shared import Links, PageRequest
+from autoflow.child.page.status_page import status_page
+from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.history import Skip
+from autoflow.model.store import RunStore
+from autoflow.redaction import Redactor
+from autoflow.runs.runs import AttemptState, Failure, build_run
+from autoflow.settings import Places
+
+NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+NOTEBOOK = Notebook("report", filename="report.ipynb")
+FLOWS = Workflow("flows", notebooks=(NOTEBOOK,), retries=Retries(attempts=2))
+DEFINITIONS = Definitions(
+    {"flows": FLOWS},
+    (Trigger("flows", {"unit": "a"}, earliest_date=dt.date(2026, 1, 20)), Trigger("flows", {"unit": "b"})),
+    schedule="0 * * * *",
+    timezone="Africa/Maputo",
+)
+
+
+@dataclass
+class Record:
+    """A record, and the pages that are made of it."""
+
+    store: RunStore
+    places: Places
+    definitions: Definitions = DEFINITIONS
+    said: dict[str, Any] = field(
+        default_factory=lambda: {"problems": [], "progress": [], "doing": "", "next_tick": None, "name": "home"}
+    )
+
+    def list_dates(self, first: dt.date, days: int) -> list[dt.date]:
+        dates = [first + number * DAY for number in range(days)]
+        self.store.record_poll({"calls": [f"{date}" for date in dates]}, NOW - dt.timedelta(hours=1))
+        return dates
+
+    def made(self, date: dt.date, trigger: int = 0, failure: Failure | None = None, reports: Sequence[str] = ()) -> int:
+        run = build_run(FLOWS, self.definitions.triggers[trigger], date)
+        attempt = self.store.begin(run, NOW - 2 * DAY)
+        for label in reports:
+            report = self.places.reports / f"{label}__{date}_{trigger}_{attempt.attempt}.pdf"
+            report.touch()
+            self.store.begin_notebook(attempt, label, NOW - 2 * DAY)
+            self.store.record_report(attempt, label, report)
+            self.store.finish_notebook(attempt, label, AttemptState.SUCCEEDED, NOW - 2 * DAY)
+        self.store.finish(attempt, AttemptState.FAILED if failure else AttemptState.SUCCEEDED, NOW - 2 * DAY, failure)
+        return attempt.run
+
+    def request(self, base: str | None = "./", **asked: Any) -> PageRequest:
+        links = Links(self.places.notebooks, self.places.reports, base)
+        return PageRequest({**self.said, **asked}, self.store.read, self.definitions, NOW, links)
+
+    def health(self, **asked: Any) -> HealthLine:
+        page = self.request(**asked)
+        return health_line(page, failing(page))
+
+    def status(self, base: str | None = "./") -> dict[str, Any]:
+        return status_page(self.request(base))[1]
+
+    def work(self, workspace: Path, **asked: Any) -> dict[str, Any]:
+        workspace.mkdir(exist_ok=True)
+        places = {
+            "outputs_dir": str(self.places.outputs),
+            "notebooks_dir": str(self.places.notebooks),
+            "reports_dir": str(self.places.reports),
+        }
+        request = {"db": str(self.store.path), "now": NOW.isoformat(), **places, **self.said, **asked}
+        return make(request, self.definitions, workspace, Redactor.of(None))
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    places = Places.below(tmp_path)
+    for directory in (places.notebooks, places.reports):
+        directory.mkdir(exist_ok=True)
+    store = RunStore(tmp_path / "autoflow.db", places)
+    yield Record(store, places)
+    store.close()
+
+
+def test_all_is_well_when_nothing_is_wrong_and_red_when_something_keeps_autoflow_from_its_work(record: Record) -> None:
+    record.made(record.list_dates(dt.date(2026, 3, 8), 1)[0])
+    assert (record.health().level, record.health().complaints) == ("green", [])
+    problem = {"name": "tick", "text": "FlowAPI is gone", "since": (NOW - DAY).isoformat(), "urgent": True}
+    found = record.health(problems=[{**problem, "name": "latest", "urgent": False}, problem])
+    assert (found.level, [each.text for each in found.complaints]) == ("red", ["FlowAPI is gone"] * 2)
+    assert found.complaints[0].urgent
+    assert found.complaints[0].since == NOW - DAY
+    assert "autoflow check" in found.complaints[0].advice
+
+
+@pytest.mark.parametrize(("days", "level"), [(15, "green"), (13.9, "amber"), (0.1, "amber"), (-1, "amber")])
+def test_a_token_that_ends_within_two_weeks_needs_attention(record: Record, days: float, level: str) -> None:
+    found = record.health(token_expires=(NOW + days * DAY).isoformat())
+    assert found.level == level
+    assert all("FLOWAPI_TOKEN" in each.text and "FlowAuth" in each.advice for each in found.complaints)
+
+
+def test_failures_are_counted_by_date_and_by_cause_with_the_users_own_line(record: Record) -> None:
+    dates = record.list_dates(dt.date(2026, 3, 1), 4)
+    text = "Cell In[3], line 2\n      1 x = 1\n----> 2 raise ValueError(x)\n\nValueError: 1"
+    failure = Failure("1", "report", 3, "ValueError", text)
+    for date in dates[:2]:
+        record.made(date, failure=failure)
+    record.made(dates[2], failure=replace(failure, cell=4))
+    record.made(dates[2], failure=replace(failure, cell=4))
+    (complaint,) = record.health().complaints
+    assert complaint.text == "2 dates failing, 1 date given up, by 2 causes."
+    causes = record.status()["failures"]
+    assert {(each["where"], each["dates"], each["given_up"]) for each in causes} == {
+        ("report, cell 3", "2 dates: 2026-03-01 to 2026-03-02", 0),
+        ("report, cell 4", "Date: 2026-03-03", 1),
+    }
+    assert {each["own_line"].code for each in causes} == {"raise ValueError(x)"}
+    commands = [command for each in causes for _, command in each["commands"]]
+    assert "autoflow runs --workflow flows --state failed" in commands
+    assert any(command.startswith("autoflow rerun") for command in commands)
+
+
+def test_how_far_all_runs_are_is_said_with_about_how_long_they_still_take(record: Record) -> None:
+    dates = record.list_dates(dt.date(2026, 3, 1), 2)
+    run = build_run(FLOWS, record.definitions.triggers[0], dates[0])
+    attempt = record.store.begin(run, NOW - DAY)
+    record.store.finish(attempt, AttemptState.SUCCEEDED, NOW - DAY + dt.timedelta(seconds=60))
+    record.said["batch"] = {"done": 12, "running": 0, "waiting": {"flows": 54}, "at_a_time": 2}
+    assert record.status()["batch"] == "12 of 66 runs done, about 27 min left"
+
+
+def test_each_date_that_is_done_leads_to_its_report_on_the_server_and_on_a_file_share(record: Record) -> None:
+    dates = record.list_dates(dt.date(2026, 1, 15), 10)
+    one = record.made(dates[-1], reports=["report"])
+    several = record.made(dates[-2], 1, reports=["report", "annex"])
+    failed = record.made(dates[-3], failure=Failure("no"))
+    record.store.skip([Skip("flows", dates[-4], "", "no flights", NOW)])
+    for base, links in (
+        ("./", [f"./reports/report__{dates[-1]}_0_1.pdf", f"./runs/{several}", f"./runs/{failed}"]),
+        (None, [f"report__{dates[-1]}_0_1.pdf", f"annex__{dates[-2]}_1_1.pdf", None]),
+    ):
+        first, second = record.status(base)["recent"].rows
+        assert [first.cells[-1].link, second.cells[-2].link, first.cells[-3].link] == links
+        assert first.cells[-1].title == f"{dates[-1]}: succeeded, report"
+        assert [first.cells[at].kind for at in (0, 4, -4, -1)] == [
+            "before-start",
+            "before-start",
+            "skipped",
+            "succeeded",
+        ]
+        assert second.cells[0].kind == "due"
+    assert one != several
+
+
+def test_what_nothing_is_done_about_does_not_drown_what_is(record: Record) -> None:
+    record.list_dates(dt.date(2026, 1, 15), 10)
+    aside = {state: number for _, _, state, number in record.status()["aside"]}
+    assert aside == {"before the start": 5}
+
+
+def test_months_are_files_of_their_own_and_written_again_only_when_something_has_changed(
+    record: Record, tmp_path: Path
+) -> None:
+    dates = record.list_dates(dt.date(2025, 1, 10), 420)
+    for date in dates[::40]:
+        record.made(date, 1, reports=["report"])
+    rounds = []
+    for number in range(3):
+        workspace = tmp_path / f"job-{number}"
+        unfinished = record.work(workspace, page="index")["unfinished"]
+        made = sorted(path.name for path in (workspace / "months").iterdir())
+        rounds.append((len(made), unfinished))
+        for name in made:
+            (record.places.reports / "months").mkdir(exist_ok=True)
+            (workspace / "months" / name).replace(record.places.reports / "months" / name)
+    assert rounds == [(12, True), (3, False), (0, False)]
+    record.made(dates[1], 1, reports=["report"])
+    record.work(tmp_path / "again", page="index")
+    assert [path.name for path in (tmp_path / "again" / "months").iterdir()] == ["2025-01.html"]
+    # each of them leads to reports and to the others
+    page = (record.places.reports / "months" / "2025-03.html").read_text()
+    found = [link for link in re.findall(r'href="([^"#]+)', page) if not link.startswith("data:")]
+    assert found
+    assert all((record.places.reports / "months" / link).is_file() for link in found if "index" not in link)
+
+
+def test_very_many_triggers_have_fewer_days_in_a_page_that_stays_small(record: Record, tmp_path: Path) -> None:
+    triggers = tuple(Trigger("flows", {"unit": f"a rather long name of unit {number}"}) for number in range(50))
+    record.definitions = replace(DEFINITIONS, triggers=triggers)
+    for date in record.list_dates(dt.date(2026, 1, 1), 60):
+        record.made(date, 3, reports=["a_report_with_a_long_name" * 3])
+    record.work(tmp_path / "job", page="status")
+    assert (tmp_path / "job" / "page.html").stat().st_size < 300_000
+
+
+def test_times_are_those_of_the_schedules_zone_and_how_long_ago_they_were(record: Record, tmp_path: Path) -> None:
+    record.list_dates(dt.date(2026, 3, 1), 1)
+    record.work(tmp_path / "job", page="status")
+    page = (tmp_path / "job" / "page.html").read_text()
+    assert '<time datetime="2026-03-10T11:00:00Z">2026-03-10 13:00</time> <small>(1 hour ago)</small>' in page
+    assert "All times are in Africa/Maputo (UTC+02:00)." in page
+    assert "· home</title>" in page
+
+
+def test_runs_are_paged_through_without_one_being_left_out(record: Record) -> None:
+    dates = record.list_dates(dt.date(2026, 1, 20), PAGE)
+    numbers = [record.made(date, trigger) for date in dates for trigger in (0, 1)][: PAGE + 7]
+    seen, before = [], ""
+    while True:
+        _, values = runs_page(record.request(page="runs", workflow="flows", before=before))
+        seen += [row["run"].run for row in values["attempts"]]
+        if values["older"] is None:
+            break
+        before = values["older"].partition("before=")[2]
+    assert seen[::-1][: PAGE + 7] == numbers
+    assert len(seen) == 2 * PAGE
