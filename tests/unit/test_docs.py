@@ -68,3 +68,18 @@ def test_every_command_is_explained() -> None:
     commands = re.findall(r"^    ([a-z-]+)", help_text, re.MULTILINE)
     assert len(commands) > 15
     assert [name for name in commands if f"autoflow {name}" not in explained and f"`{name}`" not in explained] == []
+
+
+def test_messages_that_troubleshooting_explains_are_those_of_the_code() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "autoflow").rglob("*.py"))
+    headings = re.findall(r"^### (.*)$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    parts = {
+        part.strip()
+        for heading in headings
+        for message in re.findall(r"`([^`]+)`", heading)
+        for part in message.split("...")
+        if part.strip(" ():;")
+    }
+    assert len(parts) > 20
+    theirs = {"/api/0/poll/", "not found", "status 'errored'"}
+    assert [part for part in parts - theirs if part not in code] == []
