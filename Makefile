@@ -10,7 +10,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example pipelines test simulate thorough flaky bench lint reference wheel deployment constraints clean tools test-tools
+.PHONY: help example pipelines test simulate thorough flaky bench lint reference docs wheel deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -46,6 +46,9 @@ lint: $(VENV)/.stamp-test ## check style, types and the layers of imports
 reference: $(VENV)/.stamp-test ## write what docs/reference has from the code anew: keys, commands, settings
 	@"$(BIN)/python" -m tests.reference
 
+docs: $(VENV)/.stamp-docs ## build the docs as a site, in build/site; a link that leads nowhere fails
+	@"$(BIN)/zensical" build --clean --strict
+
 wheel: $(VENV)/bin/python ## build a wheel, and try it in an environment of its own
 	@PYTHON="$(BIN)/python" tests/deployment/wheel.sh
 
@@ -56,7 +59,7 @@ constraints: ## write config/constraints.txt anew, with the newest of everything
 	@"$(PYTHON)" -m venv --clear "$(VENV)-newest"
 	@"$(VENV)-newest/bin/python" -m pip install --quiet --disable-pip-version-check uv
 	@"$(VENV)-newest/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--extra test --extra apprise --output-file "$(VENV)-newest/resolved.txt" setup.cfg
+		--extra test --extra apprise --extra docs --output-file "$(VENV)-newest/resolved.txt" setup.cfg
 	@{ sed -n '/^#/p' config/constraints.txt; cat "$(VENV)-newest/resolved.txt"; } > "$(VENV)-newest/constraints.txt"
 	@mv "$(VENV)-newest/constraints.txt" config/constraints.txt
 	@rm -rf "$(VENV)-newest" build *.egg-info

@@ -53,6 +53,11 @@ def test_every_page_is_linked_from_the_first_one() -> None:
     assert set(DOCS.rglob("*.md")) - linked == {DOCS / "README.md"}
 
 
+def test_every_page_has_its_place_in_the_site() -> None:
+    placed = re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text())
+    assert sorted(placed) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
