@@ -46,6 +46,9 @@ exit codes:
      full; the systemd unit tries again
 """
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor")
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
@@ -60,35 +63,84 @@ MODULES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit code."""
     open_streams()
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    if options.command and (options.run_once or options.check or options.health or options.alive or options.now):
-        parser.error(f"{options.command} cannot be combined with --run-once, --check, --health, --alive or --now")
-    if options.check:
-        options.command, options.json = "check", False
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = options_of(typed)
+    except Mistyped as error:
+        if asks_for_json(typed):
+            answer_errors(error.command, ExitCode.USER_MISTAKE, error.message)
+        raise
     try:
         if options.command:
             return run_command(options, os.environ)
         return command(options, os.environ)
     except AutoflowError as error:
-        complain(str(error))
-        return error.exit_code
+        return failed(options, error.exit_code, str(error), error)
     except KeyboardInterrupt:
-        return 130
+        if options.json:
+            answer_errors(options.command, INTERRUPTED, "interrupted")
+        return INTERRUPTED
     except BrokenPipeError:
-        # who read has seen enough, as `head` does; nothing is to be said at the exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # who read has seen enough, as `head` does
+        leave_standard_output()
         return ExitCode.OK
     except Exception as error:
         if may_pass(error):
             # a disk that is full or fails, wherever that was noticed
-            complain(told(error))
-            return ExitCode.TRY_AGAIN
+            return failed(options, ExitCode.TRY_AGAIN, told(error))
+        if options.json:
+            # what the exception says may hold anything
+            answer_errors(
+                options.command, ExitCode.RUN_FAILED, "a defect of AutoFlow; standard error has the traceback"
+            )
         if not logging.getLogger().handlers:
             raise
         # redacted, and never waiting for who reads it
         logging.getLogger("autoflow").critical("AutoFlow ends for a defect of its own", exc_info=True)
         return ExitCode.RUN_FAILED
+
+
+def options_of(typed: Sequence[str]) -> argparse.Namespace:
+    """Read what was typed."""
+    parser = build_parser()
+    options = parser.parse_args(typed)
+    if options.command and (options.run_once or options.check or options.health or options.alive or options.now):
+        parser.error(f"{options.command} cannot be combined with --run-once, --check, --health, --alive or --now")
+    if options.check:
+        options.command = "check"
+    return options
+
+
+def asks_for_json(typed: Sequence[str]) -> bool:
+    """Whether ``--json`` is among what was typed, if only by its first letters, whatever is wrong with the rest."""
+    return any(len(word) > 2 and "--json".startswith(word) for word in typed)
+
+
+def failed(options: argparse.Namespace, code: int, message: str, error: AutoflowError | None = None) -> int:
+    """Say to people and to scripts why AutoFlow ends."""
+    complain(message)
+    if options.json:
+        answer_errors(options.command, code, message, error)
+    return code
+
+
+def answer_errors(command: str | None, code: int, message: str, error: AutoflowError | None = None) -> None:
+    """Print what is wrong as JSON, with what the error would have shown."""
+    from autoflow.commands.answer import answer, as_text, problems_in, problems_of
+
+    found = problems_in(message) if error is None else problems_of(error)
+    text = as_text(answer(command, code, getattr(error, "shown", {}), found), sys.stdout.encoding)
+    try:
+        print(text, flush=True)  # noqa: T201
+    except OSError:
+        # this may be what is wrong
+        leave_standard_output()
+
+
+def leave_standard_output() -> None:
+    """Let nothing more be written there; nothing is to be said of that at the exit either."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message: str) -> None:
@@ -119,6 +171,15 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class Mistyped(SystemExit):
+    """The end for what cannot be understood: people have been told, scripts may have to be."""
+
+    def __init__(self, command: str | None, message: str) -> None:
+        super().__init__(int(ExitCode.USER_MISTAKE))
+        self.command = command
+        self.message = message
+
+
 class Parser(argparse.ArgumentParser):
     """Says of a command that there is not which one was probably meant."""
 
@@ -128,7 +189,9 @@ class Parser(argparse.ArgumentParser):
 
             commands = re.findall(r"[a-z-]+", unknown.group(2))
             message = f"unknown command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
-        super().error(message)
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: error: {message}", file=sys.stderr)  # noqa: T201
+        raise Mistyped(self.prog.partition(" ")[2] or None, message)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -146,6 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
     mode.add_argument("--alive", action="store_true", help="check that the running daemon answers; exit with 0 or 1")
     parser.add_argument("--now", action="store_true", help="tick immediately, then on schedule")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
+    parser.set_defaults(json=False)
     add_commands(parser)
     return parser
 

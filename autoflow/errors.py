@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 class ExitCode(IntEnum):
@@ -88,6 +89,15 @@ class DefinitionError(AutoflowError):
     def __init__(self, problems: tuple[Problem, ...], *, passing: bool = False) -> None:
         super().__init__("\n".join(str(problem) for problem in problems), passing=passing)
         self.problems = problems
+
+
+class NotConfirmedError(AutoflowError):
+    """Nothing was done, since nobody has said yes to it."""
+
+    def __init__(self, message: str, shown: Mapping[str, Any] | None = None) -> None:
+        """Make one with what would be done, for scripts."""
+        super().__init__(message)
+        self.shown = shown or {}
 
 
 class StoreError(AutoflowError):

@@ -166,7 +166,12 @@ def _add_preparing(commands: Any) -> None:
     restore = _command(commands, "restore", "put a backup in place; what is there is kept", asks=True)
     restore.add_argument("file", type=Path, metavar="FILE", help="backup, or a record that AutoFlow has kept")
     restore.add_argument("--record-only", action="store_true", help="leave workflows.yml as it is")
-    _command(commands, "schema", "print the JSON Schema of workflows.yml, for editors")
+    schema = _command(
+        commands, "schema", "print the JSON Schema of workflows.yml, for editors, or of what --json prints"
+    )
+    schema.add_argument(
+        "document", nargs="?", choices=("workflows", "json"), default="workflows", help="of which (default: workflows)"
+    )
     dag = _command(commands, "import-dag", "write a first workflows.yml from an Airflow DAG, which is read and not run")
     dag.add_argument("file", type=Path, metavar="FILE.py")
     dag.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write; default: print it")

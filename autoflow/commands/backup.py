@@ -95,7 +95,7 @@ def _say(
     size = file.stat().st_size
     if options.json:
         described = {"file": str(file), "bytes": size, **manifest.__dict__, **facts.__dict__}
-        print_json({**described, "workflows": has_workflows})
+        print_json(options, {**described, "workflows": has_workflows})
         return
     what = f"{counted(facts.runs, 'run')}, {counted(facts.attempts, 'attempt')}"
     print_line(f"{file}: {what}{' and workflows.yml' if has_workflows else ''}, {size / 1000:,.0f} kB")

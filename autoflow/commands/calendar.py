@@ -66,6 +66,8 @@ class Columns:
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show the calendar."""
+    if options.csv and options.json:
+        raise AutoflowError("--csv and --json cannot be combined; choose one")
     definitions = definitions_of(settings)
     if options.workflow is not None:
         triggers_of(definitions, options.workflow)
@@ -95,7 +97,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.csv:
         _print_csv(rows)
     elif options.json:
-        print_json([_as_json(row) for row in rows])
+        print_json(options, {"triggers": [_as_json(row) for row in rows]})
     else:
         _print(facts.listed, list(rows), names, Columns(first, last, step))
     return ExitCode.OK

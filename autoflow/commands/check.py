@@ -38,15 +38,17 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if definitions is not None:
         problems = (*problems, *_others(definitions, settings))
     valid = all(problem.severity == "warning" for problem in problems)
+    code = ExitCode.OK if valid else ExitCode.USER_MISTAKE
     if options.json:
-        print_json({"file": str(file), "valid": valid, "problems": [asdict(problem) for problem in problems]})
+        found = [asdict(problem) for problem in problems]
+        print_json(options, {"file": str(file), "valid": valid, "problems": found}, code)
     else:
         for problem in problems:
             print_line(str(problem), "bold red" if problem.severity == "error" else "yellow")
         if definitions is not None and valid:
-            found = counted(len(definitions.workflows), "workflow"), counted(len(definitions.triggers), "trigger")
-            print_line(f"{file}: valid: {', '.join(found)}")
-    return ExitCode.OK if valid else ExitCode.USER_MISTAKE
+            numbers = counted(len(definitions.workflows), "workflow"), counted(len(definitions.triggers), "trigger")
+            print_line(f"{file}: valid: {', '.join(numbers)}")
+    return code
 
 
 def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:

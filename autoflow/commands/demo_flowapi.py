@@ -43,16 +43,16 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
         if options.token_file:
             scopes = [scope for scope in ALL_SCOPES if scope not in options.without_scope]
             _write_secret(options.token_file, flowapi.token(dt.timedelta(days=options.token_days), scopes))
-        _serve(flowapi.url, as_json=options.json)
+        _serve(options, flowapi.url)
     finally:
         flowapi.stop()
     return ExitCode.OK
 
 
-def _serve(url: str, *, as_json: bool) -> None:
+def _serve(options: argparse.Namespace, url: str) -> None:
     """Say where the stand-in listens, and wait for Ctrl-C; it answers in threads of its own."""
-    if as_json:
-        print_json({"url": url})
+    if options.json:
+        print_json(options, {"url": url})
     else:
         print_line(f"FlowAPI's stand-in listens at {url}; Ctrl-C ends it")
     sys.stdout.flush()

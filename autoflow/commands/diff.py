@@ -42,16 +42,17 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     pairs, missing = _paired(old, new)
     changes = {label: compared(_read(one), _read(other), options.tolerance) for label, one, other in pairs}
     differs = bool(missing) or any(changes.values())
+    code = ExitCode.RUN_FAILED if differs else ExitCode.OK
     if options.json:
-        print_json(_as_json(old, new, changes, missing, differs=differs))
-        return ExitCode.RUN_FAILED if differs else ExitCode.OK
+        print_json(options, _as_json(old, new, changes, missing, differs=differs), code)
+        return code
     print_line(f"old: {old.name}\nnew: {new.name}")
     for label, where in missing.items():
         print_line(f"\nnotebook {label}: only in the {where} one", "bold")
     for label, change in changes.items():
         _print(label, change, len(changes) > 1, options.all)
     print_line(f"\n{_summary(changes.values(), missing)}")
-    return ExitCode.RUN_FAILED if differs else ExitCode.OK
+    return code
 
 
 def _side(named: str, settings: Settings) -> Side:
@@ -213,15 +214,16 @@ def _as_json(
         "new": new.name,
         "differs": differs,
         "only_in": missing,
-        "notebooks": {
-            label: {
+        "notebooks": [
+            {
+                "label": label,
                 **asdict(change),
                 "parameters": [_as_numbers(each) for each in change.parameters],
                 "values": [_as_numbers(each) for each in change.values],
                 "tables": [_table_as_json(each) for each in change.tables],
             }
             for label, change in changes.items()
-        },
+        ],
     }
 
 

@@ -56,16 +56,17 @@ def run(options: argparse.Namespace, settings: Settings | None) -> ExitCode:
         found = [*findings.of_program({}), *findings.of_machine(), *wrong]
     else:
         redactor = Redactor.of(*current_secrets(settings))
-        found = [*_of_all(settings)]
+        found = list(_of_all(settings))
+    code = ExitCode.RUN_FAILED if any(each.verdict == "fault" for each in found) else ExitCode.OK
     if options.json:
-        print_json({"findings": redactor.redact_json([asdict(each) for each in found])})
+        print_json(options, {"findings": redactor.redact_json([asdict(each) for each in found])}, code)
     else:
         for each in found:
             for head, line in zip_longest(
                 [f"{SIGNS[each.verdict]:4}  {each.name:9}"], _lines(redactor.redact(each.text))
             ):
                 print_line(f"{head or '':{MARGIN}}{line}", STYLES[each.verdict])
-    return ExitCode.RUN_FAILED if any(each.verdict == "fault" for each in found) else ExitCode.OK
+    return code
 
 
 def _lines(text: str) -> list[str]:

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
             raise AutoflowError(f"{output}: cannot be written ({error.strerror})") from error
     comments = sum(line.lstrip().startswith("#") for line in text.splitlines())
     if options.json:
-        print_json({"dag": dag.name, "line": dag.line, "file": output and str(output), "text": text})
+        print_json(options, {"dag": dag.name, "line": dag.line, "file": output and str(output), "text": text})
     elif output is None:
         print(text, end="")  # noqa: T201
     else:

@@ -43,19 +43,17 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             print_line(f"workflows.yml has no workflow {', '.join(map(shown, unknown))}; its runs are imported too")
     if not found.new:
         if options.json:
-            print_json(_as_json(found, unknown, done=False))
+            print_json(options, _as_json(found, unknown, done=False))
         else:
             print_line("nothing to do")
         return ExitCode.OK
-    if options.json and not options.yes:
-        print_json(_as_json(found, unknown, done=False))
-        raise AutoflowError("not confirmed: --json needs --yes")
-    confirm(f"Import {counted(found.new, 'successful run')}?", yes=options.yes)
+    question = f"Import {counted(found.new, 'successful run')}?"
+    confirm(question, options, _as_json(found, unknown, done=False))
     check_directories(settings)
     with closing(RunStore(settings.db_path, settings.places)) as store:
         done = store.take_over(rows)
     if options.json:
-        print_json(_as_json(done, unknown, done=True))
+        print_json(options, _as_json(done, unknown, done=True))
     else:
         print_line(f"imported {counted(done.new, 'run')}, which will not be run again")
     return ExitCode.OK

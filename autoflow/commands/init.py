@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     except OSError as error:
         raise AutoflowError(f"{directory}: cannot be written ({error.strerror})") from error
     if options.json:
-        print_json({"directory": str(directory), "files": list(contents)})
+        print_json(options, {"directory": str(directory), "files": list(contents)})
         return ExitCode.OK
     print_line(f"{directory}: {', '.join(contents)} written. Next:")
     print_line(

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
-from autoflow.errors import AutoflowError, ExitCode
+from autoflow.errors import AutoflowError, ExitCode, Problem
 from autoflow.jobs import Jobs
 from autoflow.messages import send, signature_of, why_not
 from autoflow.model import Message, Queued
@@ -35,15 +36,17 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         hint = "set AUTOFLOW_WEBHOOK_URL, or AUTOFLOW_SMTP_URL and notify.email in workflows.yml"
         raise AutoflowError("\n".join(missing) or f"no notification channel is set; {hint}")
     outcomes = asyncio.run(_try_all(channels, settings, definitions))
+    code = ExitCode.OK if all(each["taken"] for each in outcomes) else ExitCode.RUN_FAILED
     if options.json:
-        print_json({"channels": outcomes, "problems": missing})
+        problems = [asdict(Problem(str(settings.workflows_file), 0, 0, "", each, "warning")) for each in missing]
+        print_json(options, {"channels": outcomes, "problems": problems}, code)
     else:
         for complaint in missing:
             print_line(f"warning: {complaint}", "yellow")
         for each in outcomes:
             how = "taken" if each["taken"] else each["reason"]
             print_line(f"{each['channel']}: {how} ({each['seconds']:.1f} s)", "" if each["taken"] else "bold red")
-    return ExitCode.OK if all(each["taken"] for each in outcomes) else ExitCode.RUN_FAILED
+    return code
 
 
 async def _try_all(channels: tuple[str, ...], settings: Settings, definitions: Definitions) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     with record(settings, missing_is_empty=True) as reader:
         plan = _plan(definitions, reader, _listed(options, reader, now), now)
     if options.json:
-        print_json(_as_json(plan))
+        print_json(options, _as_json(plan))
     else:
         _print(plan, options, today)
     return ExitCode.OK

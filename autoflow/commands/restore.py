@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoflow.clock import utc_now
 from autoflow.commands.archive import Backup, read_backup
@@ -52,18 +53,21 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
                 for line in _announced(plan, backup, settings):
                     print_line(line)
             if plan.replaces_record or plan.replaces_workflows:
-                if options.json and not options.yes:
-                    raise AutoflowError("not confirmed: --json needs --yes")
-                confirm("Replace what is there? It is kept under another name.", yes=options.yes)
+                shown = _as_json(backup, plan, [])
+                confirm("Replace what is there? It is kept under another name.", options, shown)
             kept = _put_in_place(plan, new, settings, now)
     if options.json:
-        manifest = backup.manifest.__dict__ if backup.manifest else None
-        print_json({"backup": manifest, **plan.record.__dict__, "missing": plan.missing, "kept": kept})
+        print_json(options, _as_json(backup, plan, kept))
     else:
         for path in kept:
             print_line(f"what was there is kept as {path}")
         print_line("restored; `autoflow plan` shows what the next tick runs: dates that are not in this record are due")
     return ExitCode.OK
+
+
+def _as_json(backup: Backup, plan: Restored, kept: list[Path]) -> dict[str, Any]:
+    manifest = backup.manifest.__dict__ if backup.manifest else None
+    return {"backup": manifest, **plan.record.__dict__, "missing": plan.missing, "kept": kept}
 
 
 def _check_places(settings: Settings, *, record_only: bool) -> None:

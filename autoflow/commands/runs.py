@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from autoflow.commands.reading import check_span, record, unknown_workflow
+from autoflow.commands.reading import check_span, length_of, manifest_of, record, report_files, unknown_workflow
 from autoflow.commands.terminal import on_terminal, print_json, print_line, print_table
 from autoflow.errors import ExitCode
-from autoflow.model import RecordedAttempt
+from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.settings import Settings
 from autoflow.wording import parameters_text, seconds_text
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             limit=options.last_number,
         )
     if options.json:
-        print_json([as_json(each) for each in found])
+        print_json(options, {"attempts": [as_json(each) for each in found]})
     elif not found:
         print_line("no matching runs")
     else:
@@ -57,6 +57,24 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "seconds": took(run),
         "error": str(run.failure) if run.failure else None,
         "superseded": run.superseded,
+    }
+
+
+def notebook_as_json(notebook: RecordedNotebook) -> dict[str, Any]:
+    """Describe a notebook of an attempt to scripts."""
+    return {
+        "label": notebook.label,
+        "state": notebook.state,
+        "started": notebook.started,
+        "ended": notebook.ended,
+        "seconds": length_of(notebook),
+        "notebook": notebook.notebook,
+        "report": notebook.report,
+        "reports": [str(path) for path in report_files(notebook)],
+        "manifest": manifest_of(notebook),
+        "error": str(notebook.failure) if notebook.failure else None,
+        "reused_from": notebook.reused_from,
+        "warnings": [asdict(warning) for warning in notebook.warnings],
     }
 
 

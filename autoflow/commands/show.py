@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from autoflow.commands.reading import attempt_of, length_of, manifest_of, record, report_files
-from autoflow.commands.runs import as_json, minute, took
+from autoflow.commands.runs import as_json, minute, notebook_as_json, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
@@ -28,7 +27,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         found = attempt_of(reader, *options.run)
         attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
     if options.json:
-        print_json(_as_json(found, attempts, notebooks, log=options.log))
+        print_json(options, _as_json(found, attempts, notebooks, log=options.log))
         return ExitCode.OK
     _print_head(found)
     if len(attempts) > 1:
@@ -136,21 +135,6 @@ def _as_json(
         "traceback": run.failure.traceback if run.failure else None,
         "attempts": [as_json(each) for each in attempts],
         "notebooks": [
-            {
-                "label": each.label,
-                "state": each.state,
-                "started": each.started,
-                "ended": each.ended,
-                "seconds": length_of(each),
-                "notebook": each.notebook,
-                "report": each.report,
-                "reports": [str(path) for path in report_files(each)],
-                "manifest": manifest_of(each),
-                "error": str(each.failure) if each.failure else None,
-                "reused_from": each.reused_from,
-                "warnings": [asdict(warning) for warning in each.warnings],
-                **({"printed": list(_log(each))} if log else {}),
-            }
-            for each in notebooks
+            {**notebook_as_json(each), **({"printed": list(_log(each))} if log else {})} for each in notebooks
         ],
     }

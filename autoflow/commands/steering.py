@@ -46,6 +46,9 @@ LONGEST_ANSWER = 60.0
 LONGEST_CANCELLATION = 60.0
 """Seconds that a kernel is waited for."""
 
+HEADINGS = {"reference_date": "date", "label": "notebook", "states": "state"}
+"""What columns are called whose names in JSON are others."""
+
 WANTED = {
     "failed": {RunState.FAILED, RunState.GIVEN_UP},
     "succeeded": {RunState.SUCCEEDED},
@@ -201,7 +204,7 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         if kept and before and (why := _changed_inputs(workflow, before, found)):
             raise _not_repaired(found, why)
         plan = "used again" if kept and notebook.label not in again else "executed"
-        rows.append({"notebook": notebook.label, "state": state, "plan": plan})
+        rows.append({"label": notebook.label, "state": state, "plan": plan})
     rows = _with_dependents(workflow.dependencies(), rows)
     if all(row["plan"] == "used again" for row in rows):
         question = f"make the missing reports of {run}"
@@ -234,9 +237,9 @@ def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
         raise AutoflowError(f"run {found.run} is not running: {found.state}")
     row = {
         "run": found.run,
-        "date": found.reference_date,
+        "reference_date": found.reference_date,
         "workflow": found.workflow,
-        "parameters": parameters_text(found.parameters),
+        "parameters": found.parameters,
     }
     return Intent(
         {"do": "cancel", "run": found.run, "reason": options.reason},
@@ -273,7 +276,7 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
             continue
         dates.append(date.isoformat())
         states = {explain(facts, trigger, date).state.value for trigger in triggers}
-        rows.append({"date": date, "workflow": options.workflow, "now": ", ".join(sorted(states))})
+        rows.append({"reference_date": date, "workflow": options.workflow, "states": sorted(states)})
     count = counted(len(dates), "date")
     order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
     return Intent(order, tuple(rows), f"{do} {count} of {options.workflow}", tuple(left_out))
@@ -289,14 +292,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         _print(intent)
     if not intent.rows:
         if options.json:
-            print_json(_as_json(intent, 0, None))
+            print_json(options, _as_json(intent, 0, None))
         else:
             print_line("nothing to do")
         return ExitCode.OK
-    if options.json and not options.yes:
-        print_json(_as_json(intent, 0, None))
-        raise AutoflowError("not confirmed: --json needs --yes")
-    confirm(f"{intent.question[0].upper()}{intent.question[1:]}?", yes=options.yes)
+    confirm(f"{intent.question[0].upper()}{intent.question[1:]}?", options, _as_json(intent, 0, None))
     return _carry_out(intent, settings, options)
 
 
@@ -318,7 +318,7 @@ def _carry_out(intent: Intent, settings: Settings, options: argparse.Namespace) 
     if intent.order["do"] == "cancel":
         _wait_for_end(settings, intent.order["run"])
     if options.json:
-        print_json(_as_json(intent, answered["done"], described["pid"]))
+        print_json(options, _as_json(intent, answered["done"], described["pid"]))
     elif intent.order["do"] == "run":
         print_line(f"{who} runs {counted(answered['done'], 'run')} next; `autoflow runs` shows the progress")
     else:
@@ -343,7 +343,7 @@ def _carry_out_here(intent: Intent, settings: Settings, options: argparse.Namesp
         settings = load_settings(os.environ)
     code = carry_out_here(settings, os.environ, progress_for(log_writer()), intent.order)
     if options.json:
-        print_json(_as_json(intent, len(intent.rows), None) | {"exit_code": int(code)})
+        print_json(options, _as_json(intent, len(intent.rows), None), code)
     elif intent.order["do"] != "run":
         print_line("done")
     return code
@@ -361,7 +361,7 @@ def _wait_for_end(settings: Settings, number: int) -> None:
 
 
 def _print(intent: Intent) -> None:
-    print_table(intent.rows[:MOST_ROWS], right=("run",))
+    print_table([_shown(row) for row in intent.rows[:MOST_ROWS]], right=("run",))
     if len(intent.rows) > MOST_ROWS:
         print_line(f"... and {len(intent.rows) - MOST_ROWS} more")
     if intent.left_out:
@@ -372,6 +372,14 @@ def _print(intent: Intent) -> None:
             print_line(f"  ... and {len(intent.left_out) - 10} more")
     if intent.hint:
         print_line(intent.hint)
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a row for people, with the headings that they know."""
+    words = {**row, **({"parameters": parameters_text(row["parameters"])} if "parameters" in row else {})}
+    if "states" in row:
+        words["states"] = ", ".join(row["states"])
+    return {HEADINGS.get(name, name): value for name, value in words.items()}
 
 
 def _as_json(intent: Intent, done: int, pid: int | None) -> dict[str, Any]:
@@ -390,22 +398,22 @@ def _order_of(run: Run) -> dict[str, Any]:
 
 def _row(run: Run, state: str, note: str) -> dict[str, Any]:
     return {
-        "date": run.reference_date,
+        "reference_date": run.reference_date,
         "workflow": run.workflow.name,
-        "parameters": parameters_text(run.parameters),
-        "now": state,
+        "parameters": run.parameters,
+        "state": state,
         "note": note,
     }
 
 
 def _with_dependents(dependencies: Mapping[str, set[str]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Let what depends on a notebook that is executed be executed too."""
-    plans = {row["notebook"]: row["plan"] for row in rows}
+    plans = {row["label"]: row["plan"] for row in rows}
     for _ in rows:
         for label, read in dependencies.items():
             if any(plans[each] == "executed" for each in read):
                 plans[label] = "executed"
-    return [{**row, "plan": plans[row["notebook"]]} for row in rows]
+    return [{**row, "plan": plans[row["label"]]} for row in rows]
 
 
 def _gone(number: int, workflow: str, definitions: Definitions) -> AutoflowError:

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from autoflow.commands.answer import answer, as_text
 from autoflow.commands.tables import HEADING, table_lines
-from autoflow.errors import AutoflowError
+from autoflow.errors import ExitCode, NotConfirmedError, Problem
 from autoflow.wording import printable
 
 STYLES = {
@@ -68,10 +69,14 @@ def print_line(text: str = "", style: str = "") -> None:
         print(_printable(text))  # noqa: T201
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON; dates and times are ISO text."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=_iso)
-    print()  # noqa: T201
+def print_json(
+    options: argparse.Namespace,
+    content: Mapping[str, Any],
+    code: int = ExitCode.OK,
+    errors: Iterable[Problem] = (),
+) -> None:
+    """Print what a command has found as JSON, for scripts."""
+    print(as_text(answer(options.command, code, content, errors), sys.stdout.encoding))  # noqa: T201
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, right: Iterable[str] = ()) -> None:
@@ -104,21 +109,23 @@ def print_styled(parts: Iterable[tuple[str, str]], *, whole: bool = True) -> Non
         print(_printable(line).rstrip())  # noqa: T201
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask whether to go on.
+def confirm(question: str, options: argparse.Namespace, shown: Mapping[str, Any] | None = None) -> None:
+    """Ask whether to go on; with ``--json`` there is nobody to ask, and what is ``shown`` would be done.
 
     Raises
     ------
-    AutoflowError
+    NotConfirmedError
         When the answer is not yes, or there is nobody to ask.
     """
-    if yes:
+    if options.yes:
         return
+    if options.json:
+        raise NotConfirmedError("not confirmed: --json needs --yes", shown or {})
     if not sys.stdin.isatty():
-        raise AutoflowError("not confirmed: there is no terminal to ask on; add --yes")
+        raise NotConfirmedError("not confirmed: there is no terminal to ask on; add --yes")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise AutoflowError("not confirmed: nothing was done")
+        raise NotConfirmedError("not confirmed: nothing was done")
 
 
 def _print_laid_out(rows: Sequence[Mapping[str, Any]], right: frozenset[str]) -> None:
@@ -145,7 +152,3 @@ def _cell(value: Any) -> str:
 def _printable(text: str) -> str:
     """Escape what would move the cursor or change colours: names come from files."""
     return printable(text, keep=f"\n\t{NO_BREAK}")
-
-
-def _iso(value: Any) -> str:
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

@@ -23,6 +23,7 @@ from typing import Any
 from autoflow.clock import utc_now
 from autoflow.commands.lending import Lent, copy_data, find_lent, lend, reports_of
 from autoflow.commands.reading import definitions_of, record, triggers_of
+from autoflow.commands.runs import notebook_as_json, took
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.context import Context
 from autoflow.dates import EmptyIntervalError
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         notebooks = reader.notebooks(found.id)
     reports = reports_of(notebooks)
     if options.json:
-        print_json(_as_json(found, notebooks, reports, directory))
+        print_json(options, _as_json(found, notebooks, reports, directory), code)
     else:
         _print(found, notebooks, reports, directory)
     if options.open:
@@ -289,10 +290,9 @@ def _as_json(
         "state": found.state,
         "started": found.started,
         "ended": found.ended,
+        "seconds": took(found),
         "error": str(found.failure) if found.failure else None,
-        "notebooks": {
-            each.label: {"notebook": each.notebook, "used_again": bool(each.reused_from)} for each in notebooks
-        },
+        "notebooks": [notebook_as_json(each) for each in notebooks],
         "reports": [str(path) for path in reports],
         "outputs": str(directory),
     }
@@ -302,5 +302,5 @@ def _open(paths: Sequence[Path]) -> None:
     """Open what was made in the programs that the desktop has for it."""
     for path in paths:
         if not webbrowser.open(path.absolute().as_uri()):
-            print_line(f"{path} cannot be opened: no browser was found", "yellow")
+            logger.warning("%s cannot be opened: no browser was found", path)
             return

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         facts = Facts.read(definitions, reader, reader.listed_dates(), now, (options.date, options.date))
         answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
-            print_json([_as_json(answer, reader) for answer in answers])
+            print_json(options, {"triggers": [_as_json(answer, reader) for answer in answers]})
             return ExitCode.OK
         for number, answer in enumerate(answers):
             if number:

@@ -26,6 +26,7 @@ from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
 from autoflow.runs.runs import AttemptState, build_run
 from autoflow.settings.places import Places
+from tests.answers import answer_of
 from tests.conftest import Deployment, Outcome
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -278,7 +279,7 @@ def test_in_a_directory_a_backup_is_named_after_the_deployment_and_the_time(
 ) -> None:
     deployment.environment["AUTOFLOW_NAME"] = "Ghana / prod"
     outcome = typed("backup", str(tmp_path / "inputs"), "--json")
-    described = json.loads(outcome.answer)
+    described = answer_of(outcome.answer)
     assert Path(described["file"]).name.startswith("autoflow-Ghana-prod-20")
     assert (described["runs"], described["name"], described["workflows"]) == (2, "Ghana / prod", True)
 
@@ -303,7 +304,7 @@ def test_a_record_of_a_version_before_is_backed_up_and_restored_as_it_is(
         connection.execute("PRAGMA user_version = 4")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     outcome = typed("backup", str(tmp_path / "b"), "--json")
-    assert json.loads(outcome.answer)["schema"] == 4
+    assert answer_of(outcome.answer)["schema"] == 4
     assert typed("restore", str(tmp_path / "b"), "--yes").code == 0
     with closing(sqlite3.connect(path_of(deployment))) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (4,)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import shutil
 import socket
@@ -23,6 +22,7 @@ from autoflow.commands.findings import Finding
 from autoflow.model.store import RunStore
 from autoflow.sensor import FlowapiAnswer
 from autoflow.settings import Settings, Token, load_settings
+from tests.answers import answer_of
 from tests.conftest import Deployment, Outcome
 
 NOW = dt.datetime(2026, 11, 26, 12, 0, tzinfo=dt.UTC)
@@ -51,7 +51,7 @@ def test_a_deployment_that_is_well_has_no_fault(deployment: Deployment, typed: T
     deployment.environment |= {"AUTOFLOW_NAME": "Ghana", "AUTOFLOW_WEBHOOK_URL": "https://hooks.example.org/geheim123"}
     outcome = typed("doctor", "--json")
     assert outcome.code == 0, outcome.log
-    found = {each["name"]: each for each in json.loads(outcome.answer)["findings"]}
+    found = {each["name"]: each for each in answer_of(outcome.answer, code=outcome.code)["findings"]}
     assert {name: each["verdict"] for name, each in found.items() if each["verdict"] != "ok"} == {
         **dict.fromkeys(("disk", "record", "daemon"), "note"),
         **({"fonts": "note"} if "fonts" in found else {}),

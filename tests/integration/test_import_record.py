@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
@@ -21,6 +20,7 @@ import pytest
 
 from autoflow.cli import main
 from autoflow.model.store import open_for_reading
+from tests.answers import content_of
 
 HEAD = "id,workflow_name,parameters_hash,state,timestamp\n"
 ROWS = """\
@@ -47,8 +47,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def counts(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    found: dict[str, object] = json.loads(capsys.readouterr().out)
-    return found
+    return content_of(capsys.readouterr().out)
 
 
 def test_a_csv_file_is_previewed_taken_over_and_not_twice(

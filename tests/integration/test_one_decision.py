@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -48,6 +47,7 @@ from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
 from autoflow.web.page_cache import DaemonState, PageCache
+from tests.answers import answer_of
 from tests.conftest import ROOT
 
 FIRST = dt.date(2016, 1, 1)
@@ -114,7 +114,7 @@ class World:
         printed = io.StringIO()
         with patch.dict(os.environ, self.environment), contextlib.redirect_stdout(printed):
             assert cli.main([*arguments, "--json"]) == 0
-        return json.loads(printed.getvalue())
+        return answer_of(printed.getvalue(), code=0)
 
     def answers(self) -> dict[tuple[int, dt.date], Explanation]:
         """Explain each date of each trigger."""
@@ -209,7 +209,7 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         states = {place: answer.state for place, answer in answers.items()}
 
         # the calendar, in the command and by itself
-        shown = made.typed("calendar", "--from", f"{DAYS[0]}", "--to", f"{DAYS[-1]}")
+        shown = made.typed("calendar", "--from", f"{DAYS[0]}", "--to", f"{DAYS[-1]}")["triggers"]
         assert states == {
             (number, dt.date.fromisoformat(date)): state
             for number, row in enumerate(shown)

@@ -15,6 +15,7 @@ import pytest
 
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.model.store import RunStore
+from tests.answers import answer_of
 from tests.clock import PATIENCE, until
 from tests.conftest import Deployment, Outcome
 
@@ -48,12 +49,12 @@ def daemon(deployment: Deployment) -> Iterator[Callable[..., subprocess.Popen[st
 
 def runs(typed: Callable[..., Outcome]) -> list[tuple[str, str]]:
     """Give reference dates and states, the newest first."""
-    return [(run["reference_date"], run["state"]) for run in as_json(typed("runs", "--json"))]
+    return [(run["reference_date"], run["state"]) for run in as_json(typed("runs", "--json"))["attempts"]]
 
 
 def as_json(outcome: Outcome) -> Any:
     assert outcome.code == 0, outcome.log
-    return json.loads(outcome.answer)
+    return answer_of(outcome.answer, code=outcome.code)
 
 
 def wait_for_record(typed: Callable[..., Outcome]) -> None:
@@ -115,7 +116,7 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     assert "there is no attempt 1.3; the newest at run 1 is 1.2" in typed("show", "1.3").log
     # of the first and of the third: the repair did not execute the first again
     assert len(deployment.made("notebooks/glues*")) == 2
-    assert as_json(typed("why", "chain", "2016-01-02", "--json"))[0]["state"] == "succeeded"
+    assert as_json(typed("why", "chain", "2016-01-02", "--json"))["triggers"][0]["state"] == "succeeded"
     assert "needs no repair" in typed("repair", "1").log
     assert "found '1.2', an attempt, expected the number of its run: 1" in typed("repair", "1.2").log
 
@@ -178,7 +179,7 @@ def test_a_run_is_cancelled_down_to_its_kernel_and_not_tried_again_until_asked_f
     assert ("2016-01-01", "cancelled") in runs(typed)
     # the one that is skipped has lost its turn
     until(lambda: runs(typed)[0] == ("2016-01-03", "running"))
-    states = {date: as_json(typed("why", "w", date, "--json"))[0] for date in ("2016-01-01", "2016-01-02")}
+    states = {date: as_json(typed("why", "w", date, "--json"))["triggers"][0] for date in ("2016-01-01", "2016-01-02")}
     assert states["2016-01-01"]["reason"].endswith("run 1 was cancelled: wrong input")
     assert states["2016-01-02"]["reason"].endswith("no flights that day")
     assert {each["state"] for each in states.values()} == {"skipped"}
@@ -349,11 +350,11 @@ def test_a_plan_tells_which_old_files_go_and_removes_none(
 def test_skips_need_no_daemon_and_no_tick(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     deployment.write_simple("glues")
     assert typed("skip", "w", "2016-01-01", "2016-01-03", "--reason", "no data", "--yes").code == 0
-    assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "skipped"
+    assert as_json(typed("why", "w", "2016-01-02", "--json"))["triggers"][0]["state"] == "skipped"
     assert "already skipped" in typed("skip", "w", "2016-01-02", "--reason", "again", "--yes").log
     assert typed("unskip", "w", "2016-01-02", "--yes").code == 0
-    assert as_json(typed("why", "w", "2016-01-02", "--json"))[0]["state"] == "not available"
-    assert as_json(typed("why", "w", "2016-01-03", "--json"))[0]["state"] == "skipped"
+    assert as_json(typed("why", "w", "2016-01-02", "--json"))["triggers"][0]["state"] == "not available"
+    assert as_json(typed("why", "w", "2016-01-03", "--json"))["triggers"][0]["state"] == "skipped"
 
 
 def test_check_tries_templates_and_tells_what_is_doubtful(
@@ -382,7 +383,7 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
     (deployment.inputs / "glues.ipynb").unlink()
     broken = typed("check", "--json")
     assert broken.code == 2
-    assert json.loads(broken.answer)["valid"] is False
+    assert answer_of(broken.answer, code=2)["valid"] is False
 
 
 def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
@@ -402,7 +403,7 @@ def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typ
 
 def test_schema_is_the_json_schema_and_needs_no_settings(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     deployment.environment["AUTOFLOW_INPUTS_DIR"] = ""
-    schema = as_json(typed("schema"))
+    schema = json.loads(typed("schema").answer)
     assert {"workflows", "available_dates_sensor"} <= schema["properties"].keys()
 
 
@@ -434,7 +435,7 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
     assert deployment.run("--run-once").code == 0
     assert runs(typed) == [("2016-01-03", "succeeded")]
     assert typed("calendar").log.splitlines()[2].split() == ["weekly", "--#-------------w-"]
-    waiting = as_json(typed("why", "weekly", "2016-01-17", "--json"))[0]
+    waiting = as_json(typed("why", "weekly", "2016-01-17", "--json"))["triggers"][0]
     assert (waiting["require"], waiting["lacking"]) == ("all", {"2016-01-16": ["sms"]})
     (manifest,) = deployment.made("reports/*.json")
     assert list(json.loads(manifest.read_text())["availability_seen"]) == ["calls", "sms"]

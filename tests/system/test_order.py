@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.answers import answer_of
 from tests.conftest import Deployment
 from tests.system.test_shared_data import printed, write_notebook
 
@@ -43,7 +44,7 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     write_notebook(deployment.inputs / "makes.ipynb", "date = before = ''", MAKES.replace("HEALED", str(healed)))
     write_notebook(deployment.inputs / "sums.ipynb", "paths = []", "print(len(paths), *paths)")
 
-    planned = json.loads(deployment.run("plan", "--json").log)["runs"]
+    planned = answer_of(deployment.run("plan", "--json").log)["runs"]
     assert [run["workflow"] for run in planned] == ["aggregate", "aggregate"]
     # 2016-01-01 of the report needs a date before, which there is none of
     outcome = deployment.run()
@@ -51,7 +52,7 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     assert deployment.made("notebooks/*__report_*") == []
     why = deployment.run("why", "report", "2016-01-02").log
     assert "it waits for 1 run: aggregate 2016-01-02 (`autoflow why` explains each)" in why
-    calendar = json.loads(deployment.run("calendar", "--json").log)
+    calendar = answer_of(deployment.run("calendar", "--json").log)["triggers"]
     states = {row["workflow"]: row["states"]["2016-01-02"] for row in calendar}
     assert states == {"report": "waiting", "aggregate": "failed"}
 
@@ -125,9 +126,9 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
     outcome = deployment.run(
         "try", "report", "2016-01-02", "--notebook", "write", "--json", "--outputs", str(deployment.outputs / "tried")
     )
-    tried = json.loads(outcome.log[outcome.log.index("\n{\n") :])
-    assert list(tried["notebooks"]) == ["write"]
-    assert printed(Path(tried["notebooks"]["write"]["notebook"])) == printed(second)
+    tried = answer_of(outcome.log[outcome.log.index("\n{\n") :])
+    assert [each["label"] for each in tried["notebooks"]] == ["write"]
+    assert printed(Path(tried["notebooks"][0]["notebook"])) == printed(second)
     repaired = deployment.run("repair", "2", "--yes")
     assert repaired.code == 0
     planned = repaired.log[: repaired.log.index("requested 1 run")]

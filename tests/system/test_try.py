@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from autoflow.comparison import read_executed
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.notebooks import printed
+from tests.answers import answer_of
 from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment, Outcome
 from tests.system.test_shared_data import WRITES, write_notebook
@@ -38,7 +38,7 @@ available_dates_sensor:
 
 def tried(outcome: Outcome) -> Any:
     assert outcome.code == 0, outcome.log
-    return json.loads(outcome.log[outcome.log.index("\n{\n") :])
+    return answer_of(outcome.log[outcome.log.index("\n{\n") :], code=0)
 
 
 def glued(path: str) -> Any:
@@ -64,10 +64,10 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
         daemon.terminate()
         log, _ = daemon.communicate(timeout=PATIENCE)
     assert (plain["state"], changed["outputs"]) == ("succeeded", str(place))
-    assert [glued(each["notebooks"]["first"]["notebook"]) for each in (plain, changed)] == ["hello", "bye"]
+    assert [glued(each["notebooks"][0]["notebook"]) for each in (plain, changed)] == ["hello", "bye"]
     # the record and the outputs know nothing of it
     assert deployment.made("notebooks/*") == []
-    assert json.loads(typed("runs", "--json").answer) == []
+    assert answer_of(typed("runs", "--json").answer)["attempts"] == []
     assert "2016-01-05" not in log
     token = deployment.environment["FLOWAPI_TOKEN"].encode()
     assert not any(token in path.read_bytes() for path in place.rglob("*") if path.is_file())
@@ -78,7 +78,7 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
         ["reference_date", "hello", "bye"]
     ]
     assert "different: 1 glued value\n" in differing.log
-    same = typed("diff", changed["notebooks"]["first"]["notebook"], str(place))
+    same = typed("diff", changed["notebooks"][0]["notebook"], str(place))
     assert (same.code, "no differences" in same.log) == (0, True), same.log
     # what it has made itself may be used again, and what anybody else has made is left alone
     refused = typed("try", "words", "2016-01-05", "--outputs", str(deployment.inputs))
@@ -101,12 +101,12 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     browser.chmod(0o755)
     done = tried(deployment.run(*command, "--open", BROWSER=f"{browser} %s"))
     assert [line.rpartition("/")[2][:5] for line in (tmp_path / "opened").read_text().split()] == ["glues", "raise"]
-    assert done["notebooks"]["first"] == {"notebook": str(first), "used_again": True}
-    assert (done["notebooks"].keys(), done["notebooks"]["second"]["used_again"]) == ({"first", "second"}, False)
+    assert (done["notebooks"][0]["notebook"], done["notebooks"][0]["reused_from"]) == (str(first), 1)
+    assert [(each["label"], each["reused_from"]) for each in done["notebooks"]] == [("first", 1), ("second", None)]
     # with another word the first one has to be executed, too
     changed = tried(deployment.run(*command, "--set", "word=ahoy"))
-    assert glued(changed["notebooks"]["first"]["notebook"]) == "ahoy"
-    assert [run["state"] for run in json.loads(typed("runs", "--json").answer)] == ["failed"]
+    assert glued(changed["notebooks"][0]["notebook"]) == "ahoy"
+    assert [run["state"] for run in answer_of(typed("runs", "--json").answer)["attempts"]] == ["failed"]
 
 
 def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(
@@ -121,7 +121,7 @@ def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(
     flowapi.dates = {"calls": ["2016-01-01"]}
     assert deployment.run("--run-once").code == 0
     made = tried(deployment.run("try", "w", "2016-01-03", "--json", TMPDIR=str(tmp_path)))
-    (said,) = [text for _, text in printed(Path(made["notebooks"]["writes"]["notebook"])) if "shared:" in text]
+    (said,) = [text for _, text in printed(Path(made["notebooks"][0]["notebook"])) if "shared:" in text]
     assert said.startswith("shared: ['2016-01-01', 'log'] run: []\n")
     assert [path.name for path in deployment.made("shared/w/*")] == ["2016-01-01", "log"]
     assert (deployment.outputs / "shared/w/log").read_text() == "2016-01-01\n"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from autoflow.airflow import read_dags, workflows_yml
 from autoflow.definitions import Definitions, Retries
 from autoflow.errors import AutoflowError
 from autoflow.parser import load_definitions
+from tests.answers import answer_of
 from tests.conftest import NOTEBOOKS
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -347,7 +347,7 @@ def test_the_file_is_written_once_and_nothing_of_the_dag_is_run(
     assert "exists already" in capsys.readouterr().err
     assert output.read_text() == before
     assert cli.main(["import-dag", str(file), "--dag", "d", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["dag"] == "d"
+    assert answer_of(capsys.readouterr().out)["dag"] == "d"
 
 
 def test_pools_environments_and_the_order_of_runs_are_carried_over(imported: Callable[[str], Imported]) -> None:

@@ -1,0 +1,312 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The JSON Schema of what ``--json`` prints; ``autoflow schema json`` prints it.
+
+A key has the same meaning wherever it stands. Scripts have to bear keys that they do not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autoflow.commands.answer import VERSION
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number"}
+FLAG: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+DATE: Schema = {"type": "string", "format": "date"}
+ANYTHING: Schema = {}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _list(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def _by_name(schema: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": schema}
+
+
+def _object(properties: Schema, optional: Schema | None = None) -> Schema:
+    return {"type": "object", "properties": {**properties, **(optional or {})}, "required": list(properties)}
+
+
+def _of(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _said(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
+
+
+PARAMETERS = _or_null(_by_name(ANYTHING))
+RUN_STATES = (
+    *("succeeded", "failed", "running", "waiting", "due", "not available", "excluded", "skipped"),
+    "given up",
+)
+STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
+
+PROBLEM = _object(
+    {
+        "file": _said(TEXT, "empty where it is about no file"),
+        "line": _said(COUNT, "counted from 1; 0 where there is none"),
+        "column": COUNT,
+        "key": _said(TEXT, "the path of a value, such as workflows[0].name; may be empty"),
+        "message": TEXT,
+        "severity": {"enum": ["error", "warning"]},
+    }
+)
+
+ATTEMPT = {
+    "run": _said(COUNT, "the number of the run"),
+    "workflow": TEXT,
+    "reference_date": _or_null(DATE),
+    "parameters": PARAMETERS,
+    "attempt": _said(COUNT, "its number within the run; 0 for what was imported"),
+    "state": {"enum": list(STATES)},
+    "started": TIME,
+    "ended": _or_null(TIME),
+    "seconds": _or_null(NUMBER),
+    "error": _or_null(_said(TEXT, "why it failed")),
+    "superseded": _or_null(_said(TIME, "when a rerun was requested")),
+}
+
+NOTEBOOK = _object(
+    {
+        "label": TEXT,
+        "state": {"enum": list(STATES)},
+        "started": TIME,
+        "ended": _or_null(TIME),
+        "seconds": _or_null(NUMBER),
+        "notebook": _or_null(_said(TEXT, "path of the executed notebook")),
+        "report": _or_null(_said(TEXT, "path of the first report")),
+        "reports": _said(_list(TEXT), "paths of the reports in all formats"),
+        "manifest": _or_null(_said(TEXT, "path of the file that says how the reports were made")),
+        "error": _or_null(TEXT),
+        "reused_from": _or_null(_said(COUNT, "the attempt at the same run that executed it")),
+        "warnings": _list(_object({"cell": _or_null(COUNT), "message": TEXT})),
+    },
+    {"printed": _list(TEXT)},
+)
+
+CHANGE = _object(
+    {"name": TEXT, "difference": _or_null(NUMBER), "percent": _or_null(NUMBER)}, {"old": ANYTHING, "new": ANYTHING}
+)
+
+TABLE_CHANGE = _object(
+    {
+        "where": TEXT,
+        "rows_removed": _list(TEXT),
+        "rows_added": _list(TEXT),
+        "columns_removed": _list(TEXT),
+        "columns_added": _list(TEXT),
+        "cells": _list(
+            _object(
+                {"row": TEXT, "column": TEXT, "difference": _or_null(NUMBER), "percent": _or_null(NUMBER)},
+                {"old": ANYTHING, "new": ANYTHING},
+            )
+        ),
+        "compared": _said(COUNT, "cells that both have"),
+    }
+)
+
+NOTEBOOK_CHANGES = _object(
+    {
+        "label": TEXT,
+        "parameters": _list(CHANGE),
+        "values": _list(CHANGE),
+        "tables": _list(TABLE_CHANGE),
+        "texts": _list(_object({"cell": COUNT, "lines": _list(TEXT)})),
+        "pictures": _said(_list(COUNT), "cells whose pictures differ"),
+        "code": _said(_list(COUNT), "cells whose code differs"),
+    }
+)
+
+EXPLANATION = _object(
+    {
+        "workflow": TEXT,
+        "parameters": PARAMETERS,
+        "reference_date": DATE,
+        "state": {"enum": list(RUN_STATES)},
+        "reason": TEXT,
+        "run": _or_null(COUNT),
+        "attempt": _or_null(COUNT),
+        "ended": _or_null(TIME),
+        "error": _or_null(TEXT),
+        "reports": _list(TEXT),
+        "attempts_failed": COUNT,
+        "next_try": _or_null(TIME),
+        "cdr_types": _list(TEXT),
+        "require": {"enum": ["any", "all"]},
+        "lacking": _said(_by_name(_list(TEXT)), "CDR types that dates lack"),
+        "counts_from": _said(_by_name(TIME), "when listed dates begin to count"),
+        "stencil": _list(
+            _object(
+                {
+                    "element": _list({"type": ["integer", "string"]}),
+                    "from": DATE,
+                    "until": _said(DATE, "not in it"),
+                    "missing": _list(DATE),
+                }
+            )
+        ),
+        "missing": _list(DATE),
+    }
+)
+
+PLAN = {
+    "as_of": TIME,
+    "last_poll": _or_null(TIME),
+    "polls_fail_since": _or_null(TIME),
+    "under_way": _said(_list(COUNT), "numbers of runs"),
+    "next_tick": _or_null(TIME),
+    "runs": _list(
+        _object(
+            {
+                "reference_date": DATE,
+                "workflow": TEXT,
+                "parameters": PARAMETERS,
+                "reason": TEXT,
+                "expected_seconds": _or_null(NUMBER),
+            }
+        )
+    ),
+    "expected_seconds": _or_null(NUMBER),
+    "at_a_time": COUNT,
+    "next_retry": _or_null(TIME),
+    "next_to_count": _or_null(TIME),
+    "given_up": COUNT,
+    "removals": _said(_list(TEXT), "paths of files"),
+}
+
+CALENDAR_ROW = _object(
+    {"workflow": TEXT, "parameters": PARAMETERS, "states": _by_name({"enum": list(RUN_STATES)})},
+)
+
+STEERED = {
+    "would": _said(TEXT, "what is to be done, in words"),
+    "rows": _said(
+        _list(
+            _object(
+                {},
+                {
+                    "run": COUNT,
+                    "reference_date": _or_null(DATE),
+                    "workflow": TEXT,
+                    "parameters": PARAMETERS,
+                    "state": {"enum": [*RUN_STATES, "interrupted", "cancelled", "not started"]},
+                    "states": _said(_list({"enum": list(RUN_STATES)}), "one for each trigger"),
+                    "label": _said(TEXT, "of a notebook"),
+                    "plan": {"enum": ["executed", "used again"]},
+                    "note": TEXT,
+                },
+            )
+        ),
+        "what is to be done, one thing a row",
+    ),
+    "left_out": _said(_list(TEXT), "what was named and is not done, with the reason"),
+    "hint": TEXT,
+    "done": COUNT,
+    "by_pid": _or_null(_said(COUNT, "the AutoFlow that does it")),
+}
+
+FACTS = {"runs": COUNT, "attempts": COUNT, "newest": _or_null(TIME)}
+MANIFEST = {"autoflow": TEXT, "schema": COUNT, "created": TIME, "name": TEXT}
+
+CONTENTS: dict[str, Schema] = {
+    "plan": PLAN,
+    "why": {"triggers": _list(EXPLANATION)},
+    "calendar": {"triggers": _list(CALENDAR_ROW)},
+    "runs": {"attempts": _list(_of("attempt"))},
+    "show": {
+        **ATTEMPT,
+        "traceback": _or_null(TEXT),
+        "attempts": _list(_of("attempt")),
+        "notebooks": _list(_of("notebook")),
+    },
+    "try": {
+        **{name: ATTEMPT[name] for name in ("workflow", "reference_date", "parameters", "state", "started", "ended")},
+        **{name: ATTEMPT[name] for name in ("seconds", "error")},
+        "notebooks": _list(_of("notebook")),
+        "reports": _list(TEXT),
+        "outputs": _said(TEXT, "the directory of all that was made"),
+    },
+    "diff": {
+        "old": TEXT,
+        "new": TEXT,
+        "differs": FLAG,
+        "only_in": _said(_by_name({"enum": ["old", "new"]}), "notebooks that are on one side alone"),
+        "notebooks": _list(NOTEBOOK_CHANGES),
+    },
+    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), STEERED),
+    "import-record": {
+        **dict.fromkeys(("new", "known", "failed", "running", "incomplete"), COUNT),
+        "unknown_workflows": _list(TEXT),
+        "done": FLAG,
+    },
+    "notify": {
+        "channels": _list(_object({"channel": TEXT, "taken": FLAG, "reason": _or_null(TEXT), "seconds": NUMBER})),
+        "problems": _list(_of("problem")),
+    },
+    "check": {"file": TEXT, "valid": FLAG, "problems": _list(_of("problem"))},
+    "doctor": {
+        "findings": _list(
+            _object({"name": TEXT, "verdict": {"enum": ["ok", "note", "warning", "fault"]}, "text": TEXT})
+        )
+    },
+    "backup": {"file": TEXT, "bytes": COUNT, **MANIFEST, **FACTS, "workflows": FLAG},
+    "restore": {
+        "backup": _or_null(_object(MANIFEST)),
+        **FACTS,
+        "missing": _said(COUNT, "outputs that it names and that are not there"),
+        "kept": _said(_list(TEXT), "names of what was replaced"),
+    },
+    "schema": {"schema": _by_name(ANYTHING)},
+    "import-dag": {"dag": TEXT, "line": COUNT, "file": _or_null(TEXT), "text": TEXT},
+    "init": {"directory": TEXT, "files": _list(TEXT)},
+    "demo-flowapi": {"url": TEXT},
+}
+"""What each command adds."""
+
+
+def answer_schema() -> Schema:
+    """Describe what every command prints with ``--json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What autoflow COMMAND --json prints",
+        "description": "Keys that are not described here may come; version is raised when one is renamed or goes.",
+        "type": "object",
+        "required": ["version", "command", "exit_code", "errors"],
+        "properties": {
+            "version": {"const": VERSION},
+            "command": _or_null({"enum": list(CONTENTS)}),
+            "exit_code": _said(COUNT, "that of the process"),
+            "errors": _said(_list(_of("problem")), "what kept it from doing what it was asked for; empty otherwise"),
+        },
+        "allOf": [
+            # what is not there when there were errors, as a rule
+            {
+                "if": {"properties": {"command": {"const": name}, "errors": {"maxItems": 0}}},
+                "then": _of(name),
+                "else": {
+                    "if": {"properties": {"command": {"const": name}}},
+                    "then": {"properties": content},
+                },
+            }
+            for name, content in CONTENTS.items()
+        ],
+        "$defs": {
+            "problem": PROBLEM,
+            "attempt": _object(ATTEMPT),
+            "notebook": NOTEBOOK,
+            **{name: _object(content) for name, content in CONTENTS.items()},
+        },
+    }
