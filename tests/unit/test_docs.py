@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -56,6 +57,14 @@ def test_every_page_is_linked_from_the_first_one() -> None:
 def test_every_page_has_its_place_in_the_site() -> None:
     placed = re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text())
     assert sorted(placed) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
+@pytest.mark.parametrize("picture", sorted(DOCS.rglob("*.svg")), ids=lambda picture: picture.name)
+def test_pictures_can_be_read_in_the_dark_and_by_ear_and_load_nothing(picture: Path) -> None:
+    root = ElementTree.parse(picture).getroot()
+    assert all(root.findtext(f"{{{root.tag[1:].partition('}')[0]}}}{name}") for name in ("title", "desc"))
+    assert "prefers-color-scheme: dark" in picture.read_text()
+    assert re.findall(r"https?://[^\"]+", picture.read_text()) == ["http://www.w3.org/2000/svg"]
 
 
 def test_the_readme_is_short() -> None:
