@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from autoflow.runs import Run
 
@@ -17,5 +17,5 @@ class Backlog:
 
     due: Sequence[Run] = ()
     """Runs to be executed now, in order."""
-    waiting: int = 0
-    """How many dates of triggers are there, and lack others that their stencils want."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """How many dates of triggers are there, and lack others that their stencils want, by workflow."""

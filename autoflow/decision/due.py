@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -31,8 +32,8 @@ class Decision:
     """Failed runs that have had all their attempts."""
     misfits: tuple[str, ...] = ()
     """Why some of the requested runs cannot be executed with workflows.yml as it is now."""
-    waiting: int = 0
-    """How many dates of triggers wait for others."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """How many dates of triggers wait for others, by workflow."""
 
 
 @dataclass
@@ -87,7 +88,8 @@ def decide(
 ) -> Decision:
     """Decide what becomes of the days that have not succeeded; see `due_runs`."""
     decision = due_runs(definitions, unsettled.ready, run_history, now, patient=patient)
-    return replace(decision, waiting=decision.waiting + _count_waiting(definitions, unsettled.waiting, run_history))
+    waiting = Counter(decision.waiting) + _count_waiting(definitions, unsettled.waiting, run_history)
+    return replace(decision, waiting=waiting)
 
 
 def due_runs(
@@ -144,7 +146,7 @@ def asked_runs(
         else:
             found.add(recorded_run(workflow, request.parameters, key[1]), verdict)
     due, given_up = tuple(found.due.values()), tuple(found.given_up.values())
-    return Decision(due, found.retry_at, given_up, tuple(misfits), len(held))
+    return Decision(due, found.retry_at, given_up, tuple(misfits), Counter(name for name, _ in held))
 
 
 def decide_requested(
@@ -166,18 +168,19 @@ def still_due(runs: Sequence[Run], run_history: RunHistory) -> list[Run]:
     ]
 
 
-def _count_waiting(definitions: Definitions, waiting: Sequence[Days], run_history: RunHistory) -> int:
-    """Count the days of triggers that wait for others, and that nothing else is to be said of."""
+def _count_waiting(definitions: Definitions, waiting: Sequence[Days], run_history: RunHistory) -> Counter[str]:
+    """Count the days of triggers that wait for others, and that nothing else is to be said of, by workflow."""
     skipped = {skip.workflow for skip in run_history.skips.skips}
     told_of = skipped.union(name for name, _ in (*run_history.failed, *run_history.requests))
-    count = 0
+    count = Counter[str]()
     for trigger, days in zip(definitions.triggers, waiting, strict=True):
-        if trigger.workflow_name not in told_of:
-            count += len(days)
+        name = trigger.workflow_name
+        if name not in told_of:
+            count[name] += len(days)
             continue
-        key_of, retries = key_maker(trigger), definitions.workflows[trigger.workflow_name].retries
+        key_of, retries = key_maker(trigger), definitions.workflows[name].retries
         for date in map(dt.date.fromordinal, days):
-            count += judge(run_history, key_of(date), date, RunState.WAITING, retries).state is RunState.WAITING
+            count[name] += judge(run_history, key_of(date), date, RunState.WAITING, retries).state is RunState.WAITING
     return count
 
 

@@ -227,6 +227,14 @@ class RunReader:
         failed = self._failed(within, values) if first or last else self._failed("", ())
         return RunHistory(latest, failed, self.requests(), self.skips())
 
+    def unsettled(self) -> list[tuple[RunKey, dt.date]]:
+        """Read the runs whose newest attempt that counts has neither succeeded nor is in progress, with their dates."""
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, reference_date FROM runs"
+            " WHERE state IN ('failed', 'interrupted', 'cancelled') AND reference_date NOT NULL"
+        )
+        return [((workflow, key), dt.date.fromisoformat(date)) for workflow, key, date in rows]
+
     def failures(self, key: RunKey) -> Failures | None:
         """Read the failed attempts at one run that count; None when there are none, or it has succeeded since."""
         return self._failed(" AND workflow = ? AND parameters_hash = ?", key).get(key)

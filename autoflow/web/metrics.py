@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -16,8 +16,10 @@ from prometheus_client.registry import Collector
 
 from autoflow import __version__
 from autoflow.context import Context
-from autoflow.runs import AttemptState
+from autoflow.decision import judge, triggers_by_run
+from autoflow.runs import AttemptState, RunKey, RunState
 from autoflow.settings import token_expiry
+from autoflow.web.disk import DiskProbe, Room
 from autoflow.web.page_cache import PageCache
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,9 +43,19 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_Gauges(self))
+        settings = context.settings
+        places = {"outputs": settings.outputs_dir, "notebooks": settings.notebooks_dir, "reports": settings.reports_dir}
+        self._disk = DiskProbe({**places, "record": settings.db_path.parent}, settings.db_path)
+        self._rooms: dict[str, Room] = {}
+        self._record_size: int | None = None
+        self._failing: tuple[object, Counter[tuple[str, RunState]], set[RunKey]] | None = None
         self._counted: set[int] = set()
         self._upto = context.store.read.newest_attempt()
         self._states: Counter[AttemptState] = Counter(context.store.read.counts())
+
+    async def look(self) -> None:
+        """See how much room there is, before the figures are written."""
+        self._rooms, self._record_size = await self._disk.look()
 
     def text(self, *, healthy: bool) -> bytes:
         """Return the figures as they are now."""
@@ -55,7 +67,9 @@ class Metrics:
         """Yield what has one value at a time."""
         context, now = self._context, self._context.now()
         backlog, read, daemon_state = context.backlog, context.store.read, self._pages.daemon_state
-        yield _labelled("autoflow_build_info", "The version of AutoFlow.", "version", {__version__: 1})
+        info = GaugeMetricFamily("autoflow_build_info", "The version of AutoFlow.", labels=["version", "name"])
+        info.add_metric([__version__, context.settings.name], 1)
+        yield info
         states = {state.value: self._states[state] for state in AttemptState if state is not AttemptState.RUNNING}
         states[AttemptState.RUNNING.value] = len(context.steering.running())
         yield _labelled("autoflow_attempts", "Attempts at runs, by their state.", "state", states)
@@ -64,15 +78,11 @@ class Metrics:
         yield _plain(
             "autoflow_due_runs", "Runs that the last tick found due and that have not begun.", len(backlog.due)
         )
-        yield _plain("autoflow_waiting_dates", "Dates of triggers whose stencil is not complete.", backlog.waiting)
-        oldest = min((run.reference_date for run in backlog.due), default=None)
-        since = None if oldest is None else read.appeared(oldest)
-        age = (now - since).total_seconds() if since else 0.0
         yield _plain(
-            "autoflow_oldest_due_age_seconds",
-            "Time since the oldest date that is due was first listed by FlowAPI.",
-            age,
+            "autoflow_waiting_dates", "Dates of triggers whose stencil is not complete.", sum(backlog.waiting.values())
         )
+        yield from self._by_workflow(now)
+        yield from self._room()
         for name, text, moment in (
             ("last_poll", "When FlowAPI last listed its dates.", read.last_poll()),
             ("last_tick", "When the last tick was made.", read.last_tick()),
@@ -81,6 +91,63 @@ class Metrics:
         ):
             if moment is not None:
                 yield _plain(f"autoflow_{name}_timestamp_seconds", text, moment.astimezone(dt.UTC).timestamp())
+
+    def _by_workflow(self, now: dt.datetime) -> Iterator[Metric]:
+        """Yield what there is of each workflow in the definitions, be it nothing."""
+        backlog, names = self._context.backlog, list(self._pages.daemon_state.definitions.workflows)
+        failing, keys = self._failing_dates()
+        due = Counter(run.workflow.name for run in backlog.due if run.key not in keys)
+        dates = GaugeMetricFamily(
+            "autoflow_dates",
+            "Dates of triggers that failed and are retried, that are given up, that are due, and that wait for data.",
+            labels=["workflow", "state"],
+        )
+        for name in names:
+            for state, number in (
+                (RunState.FAILED, failing[name, RunState.FAILED]),
+                (RunState.GIVEN_UP, failing[name, RunState.GIVEN_UP]),
+                (RunState.DUE, due[name]),
+                (RunState.WAITING, backlog.waiting.get(name, 0)),
+            ):
+                dates.add_metric([name, state.value], number)
+        yield dates
+        oldest: dict[str, dt.date] = {}
+        for run in backlog.due:
+            oldest[run.workflow.name] = min(oldest.get(run.workflow.name, run.reference_date), run.reference_date)
+        ages = {name: self._age(oldest.get(name), now) for name in {**dict.fromkeys(names), **oldest}}
+        text = "Time since the oldest date that is due was first listed by FlowAPI"
+        yield _plain("autoflow_oldest_due_age_seconds", f"{text}.", self._age(min(oldest.values(), default=None), now))
+        yield _labelled("autoflow_workflow_oldest_due_age_seconds", f"{text}, by workflow.", "workflow", ages)
+
+    def _age(self, date: dt.date | None, now: dt.datetime) -> float:
+        since = None if date is None else self._context.store.read.appeared(date)
+        return (now - since).total_seconds() if since else 0.0
+
+    def _failing_dates(self) -> tuple[Counter[tuple[str, RunState]], set[RunKey]]:
+        """Count the runs that fail or are given up; they are the same until the record or the definitions change."""
+        definitions, store = self._pages.daemon_state.definitions, self._context.store
+        stamp = store.changes, definitions
+        if self._failing is not None and self._failing[0] == stamp:
+            return self._failing[1:]
+        history, triggers_of = store.read.history(), triggers_by_run(definitions)
+        counts, keys = Counter[tuple[str, RunState]](), set[RunKey]()
+        for key, date in store.read.unsettled() if history.failed else ():
+            if next(triggers_of(key, date), None) is None:
+                continue
+            state = judge(history, key, date, RunState.DUE, definitions.workflows[key[0]].retries).state
+            if state in (RunState.FAILED, RunState.GIVEN_UP):
+                counts[key[0], state] += 1
+                keys.add(key)
+        self._failing = stamp, counts, keys
+        return counts, keys
+
+    def _room(self) -> Iterator[Metric]:
+        for what, text in (("size", "Bytes"), ("used", "Used bytes"), ("free", "Free bytes")):
+            values = {name: getattr(room, what) for name, room in self._rooms.items()}
+            where = f"{text} of the file systems where the outputs and the record are."
+            yield _labelled(f"autoflow_disk_{what}_bytes", where, "place", values)
+        if self._record_size is not None:
+            yield _plain("autoflow_record_bytes", "What the record takes.", self._record_size)
 
     def _count(self) -> None:
         """Take account of the attempts that have ended since the last time."""
@@ -116,7 +183,7 @@ def _plain(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _labelled(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

@@ -338,6 +338,7 @@ class _Metrics(_Health):
 
     async def get(self) -> None:
         how = await self.health()
+        await self.metrics.look()
         self.set_header("Content-Type", CONTENT_TYPE)
         self.write(self.metrics.text(healthy=how["healthy"]))
 

@@ -5,22 +5,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
 from autoflow.context.context import Context
-from autoflow.definitions import Definitions, Workflow
+from autoflow.definitions import Definitions, Retries, Trigger, Workflow
+from autoflow.history import Skip
 from autoflow.model.store import RunStore
 from autoflow.progress import Progress
-from autoflow.runs.runs import AttemptState, Run
+from autoflow.runs.runs import AttemptState, Failure, Run, RunState, build_run
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
 from autoflow.web.page_cache import DaemonState, PageCache
-from tests.conftest import Deployment
+from tests.conftest import ROOT, Deployment
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 HOSTILE = 'w"\\\n{}'
@@ -74,6 +79,75 @@ def test_attempts_are_counted_once_each_whatever_their_order(context: Context) -
     assert found["autoflow_attempt_duration_seconds_sum", "succeeded", HOSTILE] == 400
 
 
+def test_each_workflow_says_how_many_of_its_dates_fail_are_given_up_due_or_waiting(context: Context) -> None:
+    flows = Workflow("flows", (), retries=Retries(attempts=2))
+    triggers = tuple(Trigger(name) for name in ("flows", HOSTILE))
+    definitions = Definitions({"flows": flows, HOSTILE: Workflow(HOSTILE, ())}, triggers, schedule=None)
+    metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
+
+    def fail(day: int, name: str = "flows", times: int = 1) -> Run:
+        run = build_run(definitions.workflows[name], Trigger(name), dt.date(2016, 1, day))
+        for _ in range(times):
+            context.store.finish(context.store.begin(run, NOW), AttemptState.FAILED, NOW, Failure("no"))
+        return run
+
+    def dates(name: str = "flows") -> list[float]:
+        found = figures(metrics)
+        return [found["autoflow_dates", state, name] for state in ("failed", "given up", "due", "waiting")]
+
+    assert (dates(), dates(HOSTILE)) == ([0, 0, 0, 0], [0, 0, 0, 0])
+    retried = fail(1)
+    fail(2, times=2)
+    fail(3, HOSTILE)
+    skipped = fail(4)
+    # of a workflow that is in workflows.yml no more
+    make(context.store, 5, AttemptState.FAILED, name="gone")
+    context.store.skip([Skip("flows", skipped.reference_date, "", "no data", NOW)])
+    due = build_run(flows, Trigger("flows"), dt.date(2016, 1, 6))
+    context.backlog.due, context.backlog.waiting = [retried, due], {"flows": 3}
+    assert (dates(), dates(HOSTILE)) == ([1, 1, 1, 3], [1, 0, 0, 0])
+    context.store.finish(context.store.begin(retried, NOW), AttemptState.SUCCEEDED, NOW)
+    assert dates()[0] == 0
+
+
+def test_rooms_are_measured_out_of_the_loops_way(context: Context) -> None:
+    metrics = Metrics(context, pages_of(context))
+    assert ("autoflow_record_bytes",) not in figures(metrics)
+    asyncio.run(metrics.look())
+    found = figures(metrics)
+    for place in ("outputs", "notebooks", "reports", "record"):
+        assert found["autoflow_disk_size_bytes", place] >= found["autoflow_disk_used_bytes", place] > 0
+    assert found["autoflow_record_bytes",] >= context.settings.db_path.stat().st_size
+
+
+def test_the_examples_of_alerts_and_of_a_board_ask_for_what_there_is(context: Context) -> None:
+    make(context.store, 0, AttemptState.SUCCEEDED)
+    definitions = Definitions({"w": Workflow("w", ())}, (), schedule=None)
+    metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
+    make(context.store, 1, AttemptState.SUCCEEDED)
+    context.store.record_poll({"calls": ["2016-01-01"]}, NOW)
+    asyncio.run(metrics.look())
+    served = {
+        *(name for name, *_ in figures(metrics)),
+        # there is none without a daemon's schedule
+        "autoflow_next_tick_timestamp_seconds",
+    }
+    rules = yaml.safe_load((ROOT / "examples" / "monitoring" / "alerts.yml").read_text())["groups"][0]["rules"]
+    board = json.loads((ROOT / "examples" / "monitoring" / "grafana.json").read_text())
+    asked = [
+        *(rule["expr"] for rule in rules),
+        *(each["expr"] for panel in board["panels"] for each in panel["targets"]),
+    ]
+    assert len(asked) > 20
+    for expression in asked:
+        names = set(re.findall(r"\bautoflow_\w+", expression))
+        assert names <= served, expression
+        states = set(re.findall(r'state="([^"]*)"', expression))
+        assert states <= {*RunState, *AttemptState}, expression
+    assert all(rule["alert"] and rule["annotations"]["summary"] for rule in rules)
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
 def test_the_oldest_date_that_is_due_has_an_age(context: Context) -> None:
     metrics = Metrics(context, pages_of(context))
     assert figures(metrics)["autoflow_oldest_due_age_seconds",] == 0
@@ -83,6 +157,7 @@ def test_the_oldest_date_that_is_due_has_an_age(context: Context) -> None:
     context.backlog.due = [Run(Workflow("w", ()), date, {}, str(date)) for date in dates]
     found = figures(metrics)
     assert found["autoflow_due_runs",] == 2
+    assert found["autoflow_workflow_oldest_due_age_seconds", "w"] == pytest.approx(5 * 3600, abs=60)
     assert found["autoflow_oldest_due_age_seconds",] == pytest.approx(5 * 3600, abs=60)
     assert context.store.read.appeared(dt.date(2016, 1, 4)) is None
 

@@ -235,6 +235,10 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         }
         assert found["autoflow_due_runs"] == len(started)
         assert found["autoflow_waiting_dates"] == Counter(states.values())[RunState.WAITING]
+        for (name, state), number in dates_in(Metrics(made.context, pages)).items():
+            if state in (RunState.FAILED, RunState.GIVEN_UP, RunState.WAITING):
+                keys = [answer.key for answer in answers.values() if answer.state == state and answer.key is not None]
+                assert number == sum(key[0] == name for key in keys), (name, state)
         # what people are told of
         snapshot = Snapshot(
             made.definitions,
@@ -253,6 +257,15 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         assert RunState.SKIPPED not in {by_key[run.key].state for run in runs}
         told = {run.key for group in given_up(snapshot, runs).values() for run in group}
         assert told == {key for key, state in wanted.items() if state is RunState.GIVEN_UP}
+
+
+def dates_in(metrics: Metrics) -> dict[tuple[str, str], float]:
+    return {
+        (sample.labels["workflow"], sample.labels["state"]): sample.value
+        for metric in gauges(metrics)
+        if metric.name == "autoflow_dates"
+        for sample in metric.samples
+    }
 
 
 def gauges(metrics: Metrics) -> Iterator[Any]:
