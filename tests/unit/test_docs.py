@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
+import yaml
 
 from autoflow.cli import build_parser
+from autoflow.parser import json_schema
 from tests.conftest import ROOT
 from tests.reference import REFERENCE, written_anew
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 FENCED = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)|(?:src|href|srcset)="([^"]+)"')
 
 
@@ -97,3 +103,62 @@ def test_messages_that_troubleshooting_explains_are_those_of_the_code() -> None:
     assert len(parts) > 20
     theirs = {"/api/0/poll/", "not found", "status 'errored'"}
     assert [part for part in parts - theirs if part not in code] == []
+
+
+PLACEHOLDERS = {
+    "WORKFLOW": "flows", "NAME": "flows", "DATE": "2016-01-31", "FROM": "2016-01-01", "TO": "2016-01-31", "RUN": "12",
+    "FILE": "file", "DIR": "directory", "SOURCE": "runs.csv", "FILE.py": "dag.py",
+}  # fmt: skip
+"""What stands for something else in the examples of commands."""
+
+
+CALL = re.compile(r"(?:^|[;&|(] *|/bin/|exec autoflow |\w=\S+ )autoflow(?: ([^;|&)>]*)|$)")
+
+
+def commands_of(page: Path) -> Iterator[list[str]]:
+    """Yield the arguments of each call of autoflow in the blocks of a page."""
+    for block in re.findall(r"^ *```console\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^ *[$#] (.*)$", block.replace("\\\n", ""), re.MULTILINE):
+            for match in CALL.finditer(line.partition(" #")[0]):
+                yield [PLACEHOLDERS.get(word, word) for word in (match[1] or "").removesuffix(" 2").split()]
+
+
+def test_commands_in_the_docs_are_commands_that_there_are() -> None:
+    parser = build_parser()
+    calls = [(page, words) for page in PAGES for words in commands_of(page) if words != ["--version"]]
+    assert len(calls) > 30
+    for page, words in calls:
+        try:
+            parser.parse_args(words)
+        except SystemExit:
+            pytest.fail(f"{page}: autoflow {' '.join(words)}")
+
+
+def without_requirements(schema: Any) -> Any:
+    """Return a schema that takes parts of a file too."""
+    if isinstance(schema, dict):
+        return {key: without_requirements(value) for key, value in schema.items() if key != "required"}
+    return [without_requirements(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def as_file(part: Any) -> Any:
+    """Put a part of workflows.yml where it belongs in the file."""
+    part = part[0] if isinstance(part, list) else part
+    if "notebooks" in part:
+        return {"workflows": [{"name": "w", **part}]}
+    if "workflow_name" in part:
+        return {"available_dates_sensor": {"workflows": [part]}}
+    if set(part) == {"workflows"} and "workflow_name" in part["workflows"][0]:
+        return {"available_dates_sensor": part}
+    return part
+
+
+def test_examples_of_workflows_yml_have_the_keys_that_there_are() -> None:
+    validator = jsonschema.Draft202012Validator(without_requirements(json_schema()))
+    examples = [(page, block) for page in PAGES for block in YAML.findall(page.read_text())]
+    assert len(examples) > 10
+    for page, block in examples:
+        # dates are text for JSON Schema
+        file = json.loads(json.dumps(as_file(yaml.safe_load(block)), default=str))
+        wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(file)]
+        assert wrong == [], f"{page}: {block}"
