@@ -15,11 +15,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from autoflow import __version__
-from autoflow.commands.arguments import add_commands
+from autoflow.commands.arguments import Formatter, add_commands
 from autoflow.errors import AutoflowError, ExitCode, may_pass
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ Settings come from environment variables: AUTOFLOW_INPUTS_DIR, AUTOFLOW_OUTPUTS_
 FLOWAPI_TOKEN are needed; AUTOFLOW_LOG_LEVEL, AUTOFLOW_DB_URI, SSL_CERTIFICATE_FILE and AUTOFLOW_CONFIG
 are optional. docs/reference/commands.md describes them all.
 
-Without a command or an option, AutoFlow runs as a daemon and ticks on the schedule in workflows.yml.
-`autoflow COMMAND --help` describes a command.
+Without a command or an option, AutoFlow runs as a daemon, as with `autoflow serve`.
+`autoflow COMMAND --help` describes a command, with examples.
 
 exit codes:
   0  all due runs succeeded, AutoFlow was asked to stop, or the command succeeded
-  1  a run failed, the running daemon is not healthy (--health), or none answers (--health, --alive)
+  1  a run failed, or the running daemon is not healthy or does not answer (health)
   2  a mistake in the settings, workflows.yml or the arguments, or the command was not confirmed
   3  FlowAPI could not be reached
  75  AutoFlow could not start for a reason that may be temporary: the token has expired or is missing, the
@@ -48,6 +49,9 @@ exit codes:
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
+
+LIVES = ("once", "serve", "health")
+"""Commands that start with as few imports as they can."""
 
 WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor")
 ASKING_FLOWAPI = ("check", "try")
@@ -71,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer_errors(error.command, ExitCode.USER_MISTAKE, error.message)
         raise
     try:
-        if options.command:
-            return run_command(options, os.environ)
-        return command(options, os.environ)
+        if options.command in LIVES:
+            return live(options, os.environ)
+        return run_command(options, os.environ)
     except AutoflowError as error:
         return failed(options, error.exit_code, str(error), error)
     except KeyboardInterrupt:
@@ -106,8 +110,11 @@ def options_of(typed: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(typed)
     if options.command and (options.run_once or options.check or options.health or options.alive or options.now):
         parser.error(f"{options.command} cannot be combined with --run-once, --check, --health, --alive or --now")
-    if options.check:
-        options.command = "check"
+    if not options.command:
+        # what were options before they were commands
+        asked = options.health or options.alive
+        options.command = "once" if options.run_once else "check" if options.check else "health" if asked else "serve"
+        options.at_once, options.alive_is_enough = options.now, options.alive
     return options
 
 
@@ -200,14 +207,14 @@ def build_parser() -> argparse.ArgumentParser:
         prog="autoflow",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--run-once", action="store_true", help="poll once, run what is due and exit")
-    mode.add_argument("--check", action="store_true", help="the command check: validate settings and workflows.yml")
-    mode.add_argument("--health", action="store_true", help="check the health of the running daemon; exit with 0 or 1")
-    mode.add_argument("--alive", action="store_true", help="check that the running daemon answers; exit with 0 or 1")
-    parser.add_argument("--now", action="store_true", help="tick immediately, then on schedule")
+    mode.add_argument("--run-once", action="store_true", help="the command once")
+    mode.add_argument("--check", action="store_true", help="the command check")
+    mode.add_argument("--health", action="store_true", help="the command health")
+    mode.add_argument("--alive", action="store_true", help="the command health --alive")
+    parser.add_argument("--now", action="store_true", help="the command serve --now")
     parser.add_argument("--version", action="version", version=f"AutoFlow {__version__}")
     parser.set_defaults(json=False)
     add_commands(parser)
@@ -229,7 +236,7 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     return code
 
 
-def command(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:
+def live(options: argparse.Namespace, environment: Mapping[str, str]) -> ExitCode:
     """Read the settings, then run once or on schedule, or ask for the health of the daemon.
 
     In one function, although it is long: what is imported when decides how soon AutoFlow has started.
@@ -242,22 +249,24 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     from autoflow.progress import progress_for
     from autoflow.settings import load_settings
 
-    asked = options.health or options.alive
-    if not asked:
+    is_once = options.command == "once"
+    if options.command != "health":
         from autoflow.processes import leave_no_core
         from autoflow.signal_guard import guard, is_over
 
-        guard(ExitCode.RUN_FAILED if options.run_once else ExitCode.OK)
+        guard(ExitCode.RUN_FAILED if is_once else ExitCode.OK)
         leave_no_core()
         # the last thing but one that an interpreter does
         atexit.register(is_over)
     settings = load_settings(environment)
     progress = progress_for(set_up_logging(settings))
-    if asked:
-        return health(settings, alive_is_enough=options.alive)
+    if options.command == "health":
+        from autoflow.commands import health
+
+        return health.run(options, settings)
 
     warm_process: WarmProcess | None = None
-    if options.run_once:
+    if is_once:
         from autoflow.settings import job_environment
         from autoflow.warm_process import start_warm_process
 
@@ -269,9 +278,14 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
     from autoflow import app
 
     try:
-        if options.run_once:
-            return app.run_once(settings, environment, progress, warm_process)
-        return app.run_on_schedule(settings, environment, progress, now=options.now)
+        if is_once:
+            run = partial(app.run_once, settings, environment, progress, warm_process)
+            if options.json:
+                from autoflow.commands.once import with_outcome
+
+                return with_outcome(options, settings, run)
+            return run()
+        return app.run_on_schedule(settings, environment, progress, now=options.at_once)
     except Exception as error:
         if not may_pass(error):
             raise
@@ -279,22 +293,6 @@ def command(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit
 
         reasons = unwritable(settings.db_path.parent, settings.outputs_dir)
         raise AutoflowError("\n".join(reasons or [told(error)]), passing=True) from error
-
-
-def health(settings: Settings, *, alive_is_enough: bool = False) -> ExitCode:
-    """Ask the running daemon how it is, and say what `/health` does."""
-    from autoflow.system import ask
-
-    try:
-        answer = ask(settings.control_socket)
-    except (OSError, ValueError) as error:
-        print(f"no answer from a daemon at {settings.control_socket} ({error})")  # noqa: T201
-        return ExitCode.RUN_FAILED
-    print(f"pid {answer.get('pid')}: {answer.get('doing')}")  # noqa: T201
-    for problem in dict.fromkeys((*answer.get("reasons", ()), *answer.get("problems", ()))):
-        print(problem)  # noqa: T201
-    # a daemon of the version before does not say
-    return ExitCode.OK if alive_is_enough or answer.get("healthy", True) else ExitCode.RUN_FAILED
 
 
 def set_up_logging(settings: Settings) -> LogWriter:

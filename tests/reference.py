@@ -126,6 +126,9 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     ]
     yield f"\n### {name}\n\n{parser.description}\n\n"
     yield f"```text\n{' '.join((name, *_usage(actions)))}\n```\n\n"
+    if parser.epilog and parser.epilog.startswith("examples:"):
+        lines = (line.strip() for line in parser.epilog.splitlines()[1:])
+        yield "".join(["```console\n", *(f"$ {line}\n" for line in lines), "```\n\n"])
     yield "| argument | |\n| --- | --- |\n"
     for action in actions:
         called = ", ".join(f"`{_called(action, option)}`" for option in action.option_strings or ("",))

@@ -222,6 +222,17 @@ FACTS = {"runs": COUNT, "attempts": COUNT, "newest": _or_null(TIME)}
 MANIFEST = {"autoflow": TEXT, "schema": COUNT, "created": TIME, "name": TEXT}
 
 CONTENTS: dict[str, Schema] = {
+    "once": {
+        "counts": _said(_by_name(COUNT), "of the attempts, by their states"),
+        "attempts": _said(_list(_of("attempt")), "those that ended in it"),
+    },
+    "health": {
+        "pid": _or_null(COUNT),
+        "doing": _or_null(TEXT),
+        "healthy": FLAG,
+        "reasons": _said(_list(TEXT), "why it is not healthy"),
+        "warnings": _said(_list(TEXT), "what else is wrong"),
+    },
     "plan": PLAN,
     "why": {"triggers": _list(EXPLANATION)},
     "calendar": {"triggers": _list(CALENDAR_ROW)},
@@ -287,7 +298,7 @@ def answer_schema() -> Schema:
         "required": ["version", "command", "exit_code", "errors"],
         "properties": {
             "version": {"const": VERSION},
-            "command": _or_null({"enum": list(CONTENTS)}),
+            "command": _or_null({"enum": ["serve", *CONTENTS]}),
             "exit_code": _said(COUNT, "that of the process"),
             "errors": _said(_list(_of("problem")), "what kept it from doing what it was asked for; empty otherwise"),
         },

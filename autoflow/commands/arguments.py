@@ -10,6 +10,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+from autoflow.commands.examples import epilog
+
 STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
 """States of attempts."""
 
@@ -23,10 +25,22 @@ RENAMED = {"success": "succeeded", "done": "succeeded"}
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Add the commands, each with its arguments."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_running(commands)
     _add_looking(commands)
     _add_trying(commands)
     _add_steering(commands)
     _add_preparing(commands)
+
+
+def _add_running(commands: Any) -> None:
+    _command(commands, "once", "poll once, run what is due and exit")
+    serve = _command(commands, "serve", "run as a daemon, and tick on the schedule in workflows.yml", answers=False)
+    serve.add_argument("--now", dest="at_once", action="store_true", help="tick immediately, then on schedule")
+    words = "ask the running daemon how it is; exit with 1 when something is wrong, or it does not answer"
+    health = _command(commands, "health", words)
+    health.add_argument(
+        "--alive", dest="alive_is_enough", action="store_true", help="exit with 0 if it answers, whatever it says"
+    )
 
 
 def _add_looking(commands: Any) -> None:
@@ -211,11 +225,25 @@ def _add_demo(commands: Any) -> None:
     )
 
 
-def _command(commands: Any, name: str, words: str, *, asks: bool = False) -> argparse.ArgumentParser:
+class Formatter(argparse.HelpFormatter):
+    """Fits descriptions to the terminal, and leaves what has lines of its own as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def _command(
+    commands: Any, name: str, words: str, *, asks: bool = False, answers: bool = True
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=words, description=words[0].upper() + words[1:] + "."
+        name,
+        help=words,
+        description=words[0].upper() + words[1:] + ".",
+        epilog=epilog(name),
+        formatter_class=Formatter,
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    if answers:
+        parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
     if asks:
         parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     return parser

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     )
     print_line("  export FLOWAPI_URL=...     # and FLOWAPI_TOKEN; `autoflow demo-flowapi` is a stand-in")
     print_line("  autoflow check             # validate settings and workflows.yml")
-    print_line("  autoflow --run-once        # run what is due")
+    print_line("  autoflow once              # run what is due")
     return ExitCode.OK
 
 

@@ -331,6 +331,9 @@ def test_a_plan_without_a_record_says_that_flowapi_does_not_answer(
     deployment.environment["FLOWAPI_URL"] = "http://127.0.0.1:1"
     outcome = typed("plan")
     assert (outcome.code, "cannot be reached" in outcome.log) == (3, True), outcome.log
+    outcome = deployment.run("once", "--json")
+    (error,) = answer_of(outcome.log[outcome.log.index("\n{\n") :], code=3)["errors"]
+    assert (outcome.code, "cannot be reached" in error["message"]) == (3, True)
 
 
 def test_a_plan_tells_which_old_files_go_and_removes_none(
@@ -389,8 +392,9 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
 def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     assert typed("init", str(deployment.inputs)).code == 0
     assert "valid: 1 workflow, 1 trigger" in typed("check").log
-    outcome = deployment.run("--run-once")
-    assert outcome.code == 0, outcome.log
+    outcome = deployment.run("once", "--json")
+    made = answer_of(outcome.log[outcome.log.index("\n{\n") :], code=0)
+    assert (made["counts"], [each["run"] for each in made["attempts"]]) == ({"succeeded": 1}, [1])
     assert "Hello: this run is for 2016-01-02." in typed("show", "1", "--log").log
     written = (deployment.inputs / "workflows.yml").read_text()
     (deployment.inputs / "first_look.ipynb").unlink()

@@ -23,7 +23,7 @@ EXCEPTIONS = {
     "app.py": {"try_out"},
     "child/notebook/notebook.py": {"execute_managed_notebook"},
     "child/warm_parent.py": {"_take"},
-    "cli.py": {"command"},
+    "cli.py": {"live"},
     "jobs/jobs.py": {"call", "_call"},
     "model/reader.py": {"attempts"},
     "model/store.py": {"finish_notebook"},

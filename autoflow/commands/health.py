@@ -1,0 +1,47 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow health``: ask the running daemon how it is, and say what `/health` does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from autoflow.errors import ExitCode
+from autoflow.settings import Settings
+from autoflow.system import ask
+
+
+def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """Exit with 1 where it is not well, or does not answer; with ``--alive``, only where it does not answer."""
+    try:
+        answer = ask(settings.control_socket)
+    except (OSError, ValueError) as error:
+        complaint = f"no answer from a daemon at {settings.control_socket} ({error})"
+        return _say(options, {}, ExitCode.RUN_FAILED, complaint)
+    # a daemon of the version before does not say
+    is_well = options.alive or answer.get("healthy", True)
+    return _say(options, answer, ExitCode.OK if is_well else ExitCode.RUN_FAILED)
+
+
+def _say(options: argparse.Namespace, answer: dict[str, Any], code: ExitCode, complaint: str = "") -> ExitCode:
+    problems = list(dict.fromkeys((*answer.get("reasons", ()), *answer.get("problems", ()))))
+    if options.json:
+        # who asks every minute imports no more than the answer needs
+        from autoflow.commands.answer import problems_in
+        from autoflow.commands.terminal import print_json
+
+        content = {
+            "pid": answer.get("pid"),
+            "doing": answer.get("doing"),
+            "healthy": bool(answer) and answer.get("healthy", True),
+            "reasons": list(answer.get("reasons", ())),
+            "warnings": [each for each in problems if each not in answer.get("reasons", ())],
+        }
+        print_json(options, content, code, problems_in(complaint))
+    elif complaint:
+        print(complaint)  # noqa: T201
+    else:
+        print("\n".join((f"pid {answer.get('pid')}: {answer.get('doing')}", *problems)))  # noqa: T201
+    return code
