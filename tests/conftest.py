@@ -31,6 +31,13 @@ hypothesis.settings.register_profile("autoflow", deadline=None)
 hypothesis.settings.load_profile("autoflow")
 
 
+def pytest_configure() -> None:
+    """Keep compiled modules whatever the environment says: hundreds of processes import the same ones here."""
+    # before pytest-xdist starts its workers, and before pytest imports tests
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
 @pytest.fixture(autouse=True)
 def _log_that_ends_with_its_test() -> Iterator[None]:
     """Take back the logging of a command that a test has run in this process: its stream is the test's."""
