@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
@@ -155,10 +155,11 @@ def complain(message: str) -> None:
     from autoflow.log_writer import LogWriter, log_writer
     from autoflow.wording import printable
 
-    writer = log_writer() or LogWriter(sys.stderr)
-    for line in message.splitlines():
-        writer.line(printable(f"autoflow: {line}"))
-    writer.flush()
+    log = log_writer()
+    with closing(LogWriter(sys.stderr)) if log is None else nullcontext(log) as writer:
+        for line in message.splitlines():
+            writer.line(printable(f"autoflow: {line}"))
+        writer.flush()
 
 
 def told(error: Exception) -> str:

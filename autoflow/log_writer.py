@@ -44,12 +44,13 @@ Foot = Callable[[os.terminal_size], Sequence[str]]
 
 
 class LogWriter:
-    """Writes to a stream in the order in which it is told to, and never waits for who reads there.
+    """Writes to a stream in the order in which it is told to, until it is closed, and never waits for who reads there.
 
     Parameters
     ----------
     stream
-        Where to: its descriptor, if it has one, so that a write that hangs holds none of the stream's locks.
+        Where to: its descriptor, if it has one, so that a write that hangs holds none of the stream's locks. It is
+        kept as one of this writer's own: what is closed elsewhere may be another file with the same number now.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -59,7 +60,7 @@ class LogWriter:
         self._stream = stream
         self._descriptor: int | None = None
         with suppress(OSError):
-            self._descriptor = stream.fileno()
+            self._descriptor = os.dup(stream.fileno())
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque()
         self._size = 0
@@ -68,11 +69,14 @@ class LogWriter:
         self._is_drawn = True
         self._drawn: Sequence[str] = ()
         self._busy = False
+        self._closed = False
         self._thread: threading.Thread | None = None
 
     def line(self, text: str) -> None:
         """Queue a line, to be written above the foot."""
         with self._changed:
+            if self._closed:
+                return
             if self._size + len(text) > MOST_WAITING:
                 self._lost += 1
                 return
@@ -83,6 +87,8 @@ class LogWriter:
     def foot(self, foot: Foot | None) -> None:
         """Draw the last lines of a terminal, again whenever something is written and each second; only the newest."""
         with self._changed:
+            if self._closed:
+                return
             self._foot, self._is_drawn = foot, False
             self._wake()
 
@@ -90,6 +96,19 @@ class LogWriter:
         """Wait until all is written, but no longer than that; False when something is left."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._busy and not self._is_behind(), patience)
+
+    def close(self) -> None:
+        """Let go of the stream as soon as all that is queued is written, without waiting for that."""
+        with self._changed:
+            self._closed, self._foot = True, None
+            if self._thread is None:
+                self._let_go()
+            self._changed.notify_all()
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _is_behind(self) -> bool:
         return bool(self._waiting) or not self._is_drawn
@@ -105,7 +124,10 @@ class LogWriter:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(self._is_behind, REDRAWN if self._foot else None)
+                self._changed.wait_for(lambda: self._closed or self._is_behind(), REDRAWN if self._foot else None)
+                if self._closed and not self._is_behind():
+                    self._let_go()
+                    return
                 self._busy = True
                 text, lines = self._next()
             if text and not self._write(text):
@@ -208,6 +230,11 @@ class LogHandler(logging.Handler):
     def flush(self) -> None:
         """Wait for the writer, within bounds."""
         self.writer.flush()
+
+    def close(self) -> None:
+        """Let the writer end."""
+        self.writer.close()
+        super().close()
 
 
 def log_writer() -> LogWriter | None:

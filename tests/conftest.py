@@ -11,9 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -22,6 +24,7 @@ import yaml
 from autoflow import cli
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.log_writer import LogHandler, flush_log
+from tests.answers import answer_of
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"
@@ -42,16 +45,22 @@ def pytest_configure() -> None:
 def _log_that_ends_with_its_test() -> Iterator[None]:
     """Take back the logging of a command that a test has run in this process: its stream is the test's."""
     root, package = logging.getLogger(), logging.getLogger("autoflow")
-    handlers, levels = list(root.handlers), (root.level, package.level)
+    handlers, levels, threads = list(root.handlers), (root.level, package.level), threading.enumerate()
     yield
     for handler in [handler for handler in root.handlers if isinstance(handler, LogHandler)]:
         handler.flush()
         root.removeHandler(handler)
+        handler.close()
     for handler in handlers:
         if handler not in root.handlers:
             root.addHandler(handler)
     root.setLevel(levels[0])
     package.setLevel(levels[1])
+    for thread in threading.enumerate():
+        if thread.name == "log" and thread not in threads:
+            # it would go on to draw, in the middle of other tests
+            thread.join(60)
+            assert not thread.is_alive(), "a LogWriter was not closed"
 
 
 @pytest.fixture
@@ -84,27 +93,27 @@ class Deployment:
         trigger = "available_dates_sensor:\n  schedule: '0 0 1 1 *'\n  workflows: [{workflow_name: w}]\n"
         self.write(yaml.safe_dump(content) + trigger + sensor, *notebooks)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, errors: int = subprocess.STDOUT, **environment: str) -> subprocess.Popen[str]:
         """Start AutoFlow in the background, its log in a pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "autoflow", *arguments],
             env={**self.environment, **environment},
             cwd=ROOT,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             text=True,
         )
 
     def run(self, *arguments: str, patience: float = 100.0, **environment: str) -> Outcome:
         """Run AutoFlow to its end."""
-        process = self.start(*arguments, **environment)
+        process = self.start(*arguments, errors=subprocess.PIPE, **environment)
         try:
-            log, _ = process.communicate(timeout=patience)
+            answer, log = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-            log, _ = process.communicate()
-            pytest.fail(f"AutoFlow did not end by itself:\n{log}")
-        return Outcome(process.returncode, log)
+            answer, log = process.communicate()
+            pytest.fail(f"AutoFlow did not end by itself:\n{answer}{log}")
+        return Outcome(process.returncode, answer + log, answer)
 
     def made(self, pattern: str) -> list[Path]:
         """List outputs, in the order of their names."""
@@ -117,9 +126,13 @@ class Outcome:
 
     code: int
     log: str
-    """All that it has written."""
-    answer: str = ""
-    """What it has written to its standard output alone, where that was kept apart."""
+    """All that it has written: to its standard output, then to its standard error."""
+    answer: str
+    """What it has written to its standard output."""
+
+    def json(self) -> Any:
+        """Read its standard output, which is nothing but an answer in JSON."""
+        return answer_of(self.answer, code=self.code)
 
 
 @pytest.fixture

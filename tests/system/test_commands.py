@@ -15,7 +15,6 @@ import pytest
 
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.model.store import RunStore
-from tests.answers import answer_of
 from tests.clock import PATIENCE, until
 from tests.conftest import Deployment, Outcome
 
@@ -54,7 +53,7 @@ def runs(typed: Callable[..., Outcome]) -> list[tuple[str, str]]:
 
 def as_json(outcome: Outcome) -> Any:
     assert outcome.code == 0, outcome.log
-    return answer_of(outcome.answer, code=outcome.code)
+    return outcome.json()
 
 
 def wait_for_record(typed: Callable[..., Outcome]) -> None:
@@ -332,7 +331,7 @@ def test_a_plan_without_a_record_says_that_flowapi_does_not_answer(
     outcome = typed("plan")
     assert (outcome.code, "cannot be reached" in outcome.log) == (3, True), outcome.log
     outcome = deployment.run("once", "--json")
-    (error,) = answer_of(outcome.log[outcome.log.index("\n{\n") :], code=3)["errors"]
+    (error,) = outcome.json()["errors"]
     assert (outcome.code, "cannot be reached" in error["message"]) == (3, True)
 
 
@@ -386,14 +385,14 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
     (deployment.inputs / "glues.ipynb").unlink()
     broken = typed("check", "--json")
     assert broken.code == 2
-    assert answer_of(broken.answer, code=2)["valid"] is False
+    assert broken.json()["valid"] is False
 
 
 def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     assert typed("init", str(deployment.inputs)).code == 0
     assert "valid: 1 workflow, 1 trigger" in typed("check").log
     outcome = deployment.run("once", "--json")
-    made = answer_of(outcome.log[outcome.log.index("\n{\n") :], code=0)
+    made = outcome.json()
     assert (made["counts"], [each["run"] for each in made["attempts"]]) == ({"succeeded": 1}, [1])
     assert "Hello: this run is for 2016-01-02." in typed("show", "1", "--log").log
     written = (deployment.inputs / "workflows.yml").read_text()

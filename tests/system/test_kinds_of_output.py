@@ -20,7 +20,6 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from autoflow.demo_flowapi import FlowapiStandin
-from tests.answers import answer_of
 from tests.conftest import Deployment, Outcome, make_deployment
 from tests.integration.test_web import Site, free_port, until_answers
 
@@ -267,7 +266,7 @@ def test_the_log_names_workflow_date_notebook_and_cell(made: NotebookFiles) -> N
 def test_show_has_the_warnings(made: NotebookFiles) -> None:
     said = f"cell {number_of('script')}: a script cannot be in a report"
     assert f"kinds: {said}" in made.deployment.run("show", "1").log
-    (notebook,) = answer_of(made.deployment.run("show", "1", "--json").log)["notebooks"]
+    (notebook,) = made.deployment.run("show", "1", "--json").json()["notebooks"]
     assert notebook["warnings"] == made.manifest["warnings"]
 
 

@@ -12,7 +12,6 @@ from contextlib import closing
 
 import pytest
 
-from tests.answers import answer_of
 from tests.clock import until
 from tests.conftest import Deployment
 from tests.receivers import Hook, MailServer
@@ -131,7 +130,7 @@ def test_notify_says_how_each_channel_went(deployment: Deployment, hook: Hook) -
         hook.fault = "500"
         outcome = deployment.run("notify", "--test", "--json", **environment)
     assert outcome.code == 1
-    channels = {each["channel"]: each for each in answer_of(outcome.log, code=outcome.code)["channels"]}
+    channels = {each["channel"]: each for each in outcome.json()["channels"]}
     assert channels["email"]["taken"]
     assert channels["webhook"]["reason"] == "the webhook at 127.0.0.1 answered with status 500"
     assert "geheim" not in outcome.log

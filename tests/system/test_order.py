@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.answers import answer_of
 from tests.conftest import Deployment
 from tests.system.test_shared_data import printed, write_notebook
 
@@ -44,7 +43,7 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     write_notebook(deployment.inputs / "makes.ipynb", "date = before = ''", MAKES.replace("HEALED", str(healed)))
     write_notebook(deployment.inputs / "sums.ipynb", "paths = []", "print(len(paths), *paths)")
 
-    planned = answer_of(deployment.run("plan", "--json").log)["runs"]
+    planned = deployment.run("plan", "--json").json()["runs"]
     assert [run["workflow"] for run in planned] == ["aggregate", "aggregate"]
     # 2016-01-01 of the report needs a date before, which there is none of
     outcome = deployment.run()
@@ -52,7 +51,7 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     assert deployment.made("notebooks/*__report_*") == []
     why = deployment.run("why", "report", "2016-01-02").log
     assert "it waits for 1 run: aggregate 2016-01-02 (`autoflow why` explains each)" in why
-    calendar = answer_of(deployment.run("calendar", "--json").log)["triggers"]
+    calendar = deployment.run("calendar", "--json").json()["triggers"]
     states = {row["workflow"]: row["states"]["2016-01-02"] for row in calendar}
     assert states == {"report": "waiting", "aggregate": "failed"}
 
@@ -126,7 +125,7 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
     outcome = deployment.run(
         "try", "report", "2016-01-02", "--notebook", "write", "--json", "--outputs", str(deployment.outputs / "tried")
     )
-    tried = answer_of(outcome.log[outcome.log.index("\n{\n") :])
+    tried = outcome.json()
     assert [each["label"] for each in tried["notebooks"]] == ["write"]
     assert printed(Path(tried["notebooks"][0]["notebook"])) == printed(second)
     repaired = deployment.run("repair", "2", "--yes")

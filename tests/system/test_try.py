@@ -17,7 +17,6 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from autoflow.comparison import read_executed
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.notebooks import printed
-from tests.answers import answer_of
 from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment, Outcome
 from tests.system.test_shared_data import WRITES, write_notebook
@@ -38,7 +37,7 @@ available_dates_sensor:
 
 def tried(outcome: Outcome) -> Any:
     assert outcome.code == 0, outcome.log
-    return answer_of(outcome.log[outcome.log.index("\n{\n") :], code=0)
+    return outcome.json()
 
 
 def glued(path: str) -> Any:
@@ -67,7 +66,7 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
     assert [glued(each["notebooks"][0]["notebook"]) for each in (plain, changed)] == ["hello", "bye"]
     # the record and the outputs know nothing of it
     assert deployment.made("notebooks/*") == []
-    assert answer_of(typed("runs", "--json").answer)["attempts"] == []
+    assert typed("runs", "--json").json()["attempts"] == []
     assert "2016-01-05" not in log
     token = deployment.environment["FLOWAPI_TOKEN"].encode()
     assert not any(token in path.read_bytes() for path in place.rglob("*") if path.is_file())
@@ -106,7 +105,7 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     # with another word the first one has to be executed, too
     changed = tried(deployment.run(*command, "--set", "word=ahoy"))
     assert glued(changed["notebooks"][0]["notebook"]) == "ahoy"
-    assert [run["state"] for run in answer_of(typed("runs", "--json").answer)["attempts"]] == ["failed"]
+    assert [run["state"] for run in typed("runs", "--json").json()["attempts"]] == ["failed"]
 
 
 def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(

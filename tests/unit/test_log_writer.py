@@ -13,7 +13,8 @@ import select
 import struct
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +26,16 @@ from autoflow.log_writer import CLEAR, STEP, LogHandler, LogWriter
 from autoflow.progress import Counts, RememberedProgress, Task, TerminalProgress, progress_for
 
 TASK = Task(7, "2016-01-01 w", "glues")
+
+
+Writing = Callable[[TextIO], LogWriter]
+
+
+@pytest.fixture
+def writing_to() -> Iterator[Writing]:
+    """Make writers that end with their test."""
+    with ExitStack() as ending:
+        yield lambda stream: ending.enter_context(closing(LogWriter(stream)))
 
 
 @pytest.fixture
@@ -40,9 +51,9 @@ def read_all(descriptor: int, found: list[bytes]) -> None:
         found.append(data)
 
 
-def test_lines_come_in_order_and_whole(pipe: tuple[int, TextIO]) -> None:
+def test_lines_come_in_order_and_whole(writing_to: Writing, pipe: tuple[int, TextIO]) -> None:
     reading, stream = pipe
-    writer = LogWriter(stream)
+    writer = writing_to(stream)
     found: list[bytes] = []
     reader = threading.Thread(target=read_all, args=(reading, found))
     reader.start()
@@ -50,8 +61,10 @@ def test_lines_come_in_order_and_whole(pipe: tuple[int, TextIO]) -> None:
     for line in lines:
         writer.line(line)
     assert writer.flush(30)
+    writer.close()
     stream.close()
     reader.join(30)
+    assert not reader.is_alive()
     # an encoding that has not all characters is no reason to lose a line
     expected = "".join(f"{line}\n" for line in lines).encode("ascii", "backslashreplace")
     assert b"".join(found) == expected
@@ -59,11 +72,11 @@ def test_lines_come_in_order_and_whole(pipe: tuple[int, TextIO]) -> None:
 
 
 def test_a_reader_that_has_stopped_holds_nobody_up_and_hears_what_was_lost(
-    pipe: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch
+    writing_to: Writing, pipe: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_writer, "MOST_WAITING", 20_000)
     reading, stream = pipe
-    writer = LogWriter(stream)
+    writer = writing_to(stream)
     for number in range(1000):
         writer.line(f"{number:04} {'x' * 95}")
     assert not writer.flush(0.01)
@@ -73,8 +86,10 @@ def test_a_reader_that_has_stopped_holds_nobody_up_and_hears_what_was_lost(
     assert writer.flush(30)
     writer.line("the last")
     assert writer.flush(30)
+    writer.close()
     stream.close()
     reader.join(30)
+    assert not reader.is_alive()
     lines = b"".join(found).decode().splitlines()
     numbers = [int(line[:4]) for line in lines if line[:4].isdigit() and line[4] == " " and "x" in line]
     assert numbers == sorted(set(numbers))
@@ -85,27 +100,46 @@ def test_a_reader_that_has_stopped_holds_nobody_up_and_hears_what_was_lost(
     os.close(reading)
 
 
-def test_a_reader_that_is_gone_ends_nothing(pipe: tuple[int, TextIO]) -> None:
+def test_a_reader_that_is_gone_ends_nothing(writing_to: Writing, pipe: tuple[int, TextIO]) -> None:
     reading, stream = pipe
     os.close(reading)
-    writer = LogWriter(stream)
+    writer = writing_to(stream)
     writer.line("nobody")
     assert writer.flush(30)
     writer.line("still nobody")
     assert writer.flush(30)
 
 
-def test_a_stream_that_does_not_block_gets_all(pipe: tuple[int, TextIO]) -> None:
+def test_what_was_queued_is_still_written_after_the_end_and_nothing_else(
+    writing_to: Writing, pipe: tuple[int, TextIO]
+) -> None:
+    reading, stream = pipe
+    writer = writing_to(stream)
+    writer.line("x" * 50_000)
+    writer.close()
+    writer.line("too late")
+    writer.foot(lambda size: ["too late"])
+    stream.close()
+    found: list[bytes] = []
+    # up to the end of the pipe: the writer has let go of it
+    read_all(reading, found)
+    assert len(b"".join(found)) == 50_001
+    os.close(reading)
+
+
+def test_a_stream_that_does_not_block_gets_all(writing_to: Writing, pipe: tuple[int, TextIO]) -> None:
     reading, stream = pipe
     os.set_blocking(stream.fileno(), False)
-    writer = LogWriter(stream)
+    writer = writing_to(stream)
     writer.line("x" * 50_000)
     found: list[bytes] = []
     reader = threading.Thread(target=read_all, args=(reading, found))
     reader.start()
     assert writer.flush(30)
+    writer.close()
     stream.close()
     reader.join(30)
+    assert not reader.is_alive()
     assert len(b"".join(found)) == 50_001
     os.close(reading)
 
@@ -145,8 +179,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     os.close(reading)
 
 
-def test_lines_stand_above_the_progress_of_a_terminal(terminal: Terminal) -> None:
-    writer = LogWriter(terminal.stream)
+def test_lines_stand_above_the_progress_of_a_terminal(writing_to: Writing, terminal: Terminal) -> None:
+    writer = writing_to(terminal.stream)
     assert isinstance(progress_for(writer), TerminalProgress)
     progress = RememberedProgress(TerminalProgress(writer, lambda: 0.0))
     foot = f"{TASK.run}  glues  cell 3/7, 0 s\r\n"
@@ -163,8 +197,8 @@ def test_lines_stand_above_the_progress_of_a_terminal(terminal: Terminal) -> Non
     assert terminal.said(writer, CLEAR) == f"\x1b[1A{CLEAR}"
 
 
-def test_lines_that_a_narrower_terminal_may_have_broken_are_left_alone(terminal: Terminal) -> None:
-    writer = LogWriter(terminal.stream)
+def test_lines_that_a_narrower_terminal_may_have_broken_are_left_alone(writing_to: Writing, terminal: Terminal) -> None:
+    writer = writing_to(terminal.stream)
     writer.foot(lambda size: ["x" * (size.columns - 1)])
     assert terminal.said(writer, "\n") == f"{CLEAR}{'x' * 79}\r\n"
     terminal.resize(40, 24)
@@ -176,7 +210,9 @@ def test_lines_that_a_narrower_terminal_may_have_broken_are_left_alone(terminal:
     assert terminal.said(writer, "x\r\n") == f"\x1b[1A{CLEAR}another\r\n{'x' * 59}\r\n"
 
 
-def test_the_foot_is_drawn_again_as_time_goes_on(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_foot_is_drawn_again_as_time_goes_on(
+    writing_to: Writing, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_writer, "REDRAWN", 0.01)
     seconds, drawn = iter(range(1000)), threading.Event()
 
@@ -186,25 +222,41 @@ def test_the_foot_is_drawn_again_as_time_goes_on(terminal: Terminal, monkeypatch
             drawn.set()
         return [f"{second} s"]
 
-    LogWriter(terminal.stream).foot(foot)
+    writing_to(terminal.stream).foot(foot)
     assert drawn.wait(30)
+
+
+def test_what_has_the_number_of_a_stream_that_was_closed_is_left_alone(
+    writing_to: Writing, terminal: Terminal, tmp_path: Path
+) -> None:
+    writer = writing_to(terminal.stream)
+    number = terminal.stream.fileno()
+    terminal.stream.close()
+    with (tmp_path / "record").open("w") as other:
+        assert other.fileno() == number
+        writer.foot(lambda size: ["in progress"])
+        assert writer.flush(30)
+    assert terminal.said(writer, "\n") == f"{CLEAR}in progress\r\n"
+    assert (tmp_path / "record").read_text() == ""
 
 
 @pytest.mark.parametrize("name", ["dumb", "", None])
 def test_nothing_is_drawn_on_a_terminal_that_cannot_move_its_cursor(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str | None
+    writing_to: Writing, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
     monkeypatch.delenv("TERM") if name is None else monkeypatch.setenv("TERM", name)
-    writer = LogWriter(terminal.stream)
+    writer = writing_to(terminal.stream)
     assert writer.is_terminal
     assert not progress_for(writer).watched
 
 
-def test_a_terminal_with_progress_has_no_lines_for_the_steps_of_runs(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_terminal_with_progress_has_no_lines_for_the_steps_of_runs(
+    writing_to: Writing, terminal: Terminal, tmp_path: Path
+) -> None:
     path = tmp_path / "log"
     logger = logging.Logger("test")
     with path.open("w", encoding="utf-8") as stream:
-        for writer in (LogWriter(terminal.stream), LogWriter(stream)):
+        for writer in (writing_to(terminal.stream), writing_to(stream)):
             logger.addHandler(LogHandler(writer, terse=True))
         logger.info("notebook glues started", extra=STEP)
         logger.info("run 7 succeeded")
@@ -212,7 +264,7 @@ def test_a_terminal_with_progress_has_no_lines_for_the_steps_of_runs(terminal: T
             handler.flush()
     # in a file all of them
     assert path.read_text() == "notebook glues started\nrun 7 succeeded\n"
-    assert terminal.said(LogWriter(terminal.stream), "\n") == "run 7 succeeded\r\n"
+    assert terminal.said(writing_to(terminal.stream), "\n") == "run 7 succeeded\r\n"
 
 
 @pytest.mark.parametrize(
@@ -226,26 +278,26 @@ def test_a_terminal_with_progress_has_no_lines_for_the_steps_of_runs(terminal: T
     ],
 )
 def test_paths_in_the_outputs_are_written_from_there_on(
-    tmp_path: Path, outputs: str, message: str, expected: str | None
+    writing_to: Writing, tmp_path: Path, outputs: str, message: str, expected: str | None
 ) -> None:
     path = tmp_path / "log"
     with path.open("w", encoding="utf-8") as stream:
-        handler = LogHandler(LogWriter(stream), Path(outputs))
+        handler = LogHandler(writing_to(stream), Path(outputs))
         handler.emit(logging.LogRecord("test", logging.INFO, "", 0, message, (), None))
         handler.flush()
     assert path.read_text() == f"{expected or message}\n"
 
 
-def test_progress_is_for_terminals_only(pipe: tuple[int, TextIO]) -> None:
-    assert not isinstance(progress_for(LogWriter(pipe[1])), TerminalProgress)
+def test_progress_is_for_terminals_only(writing_to: Writing, pipe: tuple[int, TextIO]) -> None:
+    assert not isinstance(progress_for(writing_to(pipe[1])), TerminalProgress)
     assert not progress_for(None).watched
     os.close(pipe[0])
 
 
-def test_what_others_say_moves_no_cursor_and_forges_no_line(tmp_path: Path) -> None:
+def test_what_others_say_moves_no_cursor_and_forges_no_line(writing_to: Writing, tmp_path: Path) -> None:
     path = tmp_path / "log"
     with path.open("w", encoding="utf-8") as stream:
-        handler = LogHandler(LogWriter(stream))
+        handler = LogHandler(writing_to(stream))
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
         logger = logging.Logger("test")
         logger.addHandler(handler)
