@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def commands_of(page: Path) -> Iterator[list[str]]:
     for block in re.findall(r"^ *```console\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
         for line in re.findall(r"^ *[$#] (.*)$", block.replace("\\\n", ""), re.MULTILINE):
             for match in CALL.finditer(line.partition(" #")[0]):
-                yield [PLACEHOLDERS.get(word, word) for word in (match[1] or "").removesuffix(" 2").split()]
+                yield [PLACEHOLDERS.get(word, word) for word in shlex.split((match[1] or "").removesuffix(" 2"))]
 
 
 def test_commands_in_the_docs_are_commands_that_there_are() -> None:
