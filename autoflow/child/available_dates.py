@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from autoflow.child import proxies
-from autoflow.child.hints import refusal_hint
+from autoflow.child.hints import refusal_hint, with_roles
 from autoflow.imports import without
-from autoflow.wording import printable
+from autoflow.wording import printable, shortened
 
 # its command line, which is not used here, takes longer to import than all else
 with without("httpx._main"):
@@ -76,7 +77,7 @@ def answer(request: Mapping[str, Any]) -> tuple[dict[str, list[str]], Mapping[st
     NoAnswerError
         As by `work`.
     """
-    url = f"{request['url']}/api/0/available_dates"
+    url = f"{request['url']}{PATH}"
     try:
         with _client(request["ssl_certificate"]) as client, client.stream("GET", url) as response:
             body = _body(response)
@@ -94,6 +95,28 @@ def answer(request: Mapping[str, Any]) -> tuple[dict[str, list[str]], Mapping[st
         what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
         raise NoAnswerError(f"its response is not a list of dates by CDR type ({_one_line(what)})") from error
 
+
+PATH = "/api/0/available_dates"
+
+UNREACHABLE = (
+    (
+        r"(?i)hostname mismatch|IP address mismatch|doesn't match",
+        "FLOWAPI_URL has another host name than the server's certificate is for; use the one that it names",
+    ),
+    (r"certificate has expired", "the server's certificate has expired; tell FlowAPI's administrator"),
+    (r"CERTIFICATE_VERIFY_FAILED", "set SSL_CERTIFICATE_FILE to a file of certificates to trust"),
+    (
+        r"Errno -[235]\]|[Nn]ame or service not known|[Nn]ame resolution|No address associated",
+        "this machine does not know the host of FLOWAPI_URL; check how it is spelt, the name server, and a VPN if it"
+        " needs one",
+    ),
+    (
+        r"Connection refused",
+        "nothing listens there; check host and port of FLOWAPI_URL, and that FlowAPI is running",
+    ),
+    (r"unreachable|No route to host", "there is no way to the host of FLOWAPI_URL; check network, firewall and VPN"),
+)
+"""Why a connection was not made, as a pattern, and what to do."""
 
 NOT_FLOWAPI = "is FLOWAPI_URL the address of a login page or another server?"
 
@@ -170,30 +193,45 @@ def _refusal(answer: httpx.Response, body: bytes, url: str) -> str:
     elif status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED or (through and status in (502, 503, 504)):
         hint = f"that may come from the proxy of {through or 'the environment'}"
     elif status == httpx.codes.FORBIDDEN and not _is_page(answer, body):
-        hint = "the token lacks the scope get_available_dates: ask for it in FlowAuth, and create a new token"
+        hint = with_roles(
+            "the token lacks the scope get_available_dates{roles}: ask FlowAuth's administrator to give it to the role"
+            " that notebooks use, and create a new token with it"
+        )
     elif _is_page(answer, body):
         hint = {
             400: "does FLOWAPI_URL begin with http:// instead of https://?",
-            404: "FlowAPI was not found at FLOWAPI_URL; leave out /api/0 and any other path",
+            404: _not_found(url),
             500: "FlowAPI failed internally, as it does for a token without claims; see its log",
             502: "a proxy in front of FlowAPI responded, but FlowAPI did not",
             503: "a proxy in front of FlowAPI responded, but FlowAPI did not",
             504: "a proxy in front of FlowAPI responded, but FlowAPI did not",
         }.get(status, NOT_FLOWAPI)
+    elif status == httpx.codes.NOT_FOUND:
+        hint = _not_found(url)
     else:
         hint = refusal_hint(said) or ""
     return f"{said}; {hint}" if hint else said
 
 
+def _not_found(url: str) -> str:
+    path = urlsplit(url).path.removesuffix(PATH)
+    what = f"leave out its path, {shortened(path)}" if path else "is it the address of another server?"
+    return f"FlowAPI was not found at FLOWAPI_URL; {what}"
+
+
 def _reason(error: Exception, url: str) -> str:
     """Say why there was no answer, and what may be wrong with FLOWAPI_URL or a proxy."""
     said = _one_line(str(error)) or type(error).__name__
-    if through := proxies.proxy_of(url):
-        return f"{said}, through the proxy of {through}"
+    through = proxies.proxy_of(url)
+    if through and "CERTIFICATE_VERIFY_FAILED" not in said:
+        return (
+            f"{said}, through the proxy of {through}; is it reachable, and meant for FlowAPI? NO_PROXY names exceptions"
+        )
     if "WRONG_VERSION_NUMBER" in said or "wrong version number" in said:
         return f"{said}; the server does not use TLS: does FLOWAPI_URL begin with https:// instead of http://?"
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        return f"{said}; set SSL_CERTIFICATE_FILE to a file of certificates to trust"
+    for words, hint in UNREACHABLE:
+        if re.search(words, said):
+            return f"{said}{f', through the proxy of {through}' if through else ''}; {hint}"
     if isinstance(error, httpx.RemoteProtocolError) and "location header" not in said and url.startswith("http://"):
         return f"{said}; does FLOWAPI_URL begin with http:// instead of https://?"
     return said

@@ -8,7 +8,10 @@ The predecessor's notebooks were written for pandas 1, numpy 1 and what was curr
 
 from __future__ import annotations
 
+import os
 import re
+
+from autoflow.roles import roles_text
 
 STYLER, FRAME = "'Styler' object has no attribute", "'(DataFrame|Series)' object has no attribute"
 KEYWORD = "unexpected keyword argument"
@@ -70,12 +73,18 @@ REMOVED = (
 """What an error says, as a pattern, and what to do. numpy 2 itself names the successor of most that is gone."""
 
 
-EXPIRED = "the token has expired: create a new one in FlowAuth, or renew it there"
-ANOTHER_SERVER = "the token is not for this FlowAPI: create a new one in FlowAuth, for this server"
+EXPIRED = "the token has expired: create a new one in FlowAuth with the same roles{roles}, or press Renew there"
+ANOTHER_SERVER = (
+    "the token is not for this FlowAPI: create a new one in FlowAuth, for this server and with the same roles{roles};"
+    " Renew would make one for the server of the old one"
+)
 
 FLOWAPI = (
     (r"Token has expired", EXPIRED),
-    (r"Missing Authorization Header|Bad Authorization header", "FlowAPI found no token: check FLOWAPI_TOKEN"),
+    (
+        r"Missing Authorization Header|Bad Authorization header",
+        "FlowAPI found no token: check FLOWAPI_TOKEN, and that no proxy on the way removes the header Authorization",
+    ),
     (
         r"Signature verification failed|Audience doesn't match|Invalid audience|missing the \"?aud\"? claim"
         r"|specified alg value is not allowed",
@@ -88,15 +97,28 @@ FLOWAPI = (
     (r"token is not yet valid", "the clock of FlowAPI or of FlowAuth is wrong, or the token is not valid yet"),
     (
         r"User claims verification failed",
-        "the token lacks a scope. Notebooks need run, get_result, <unit>:<kind>:<nested kind> of each query (such as"
-        " admin3:flows:daily_location), <unit>:geography:geography, get_available_dates, and get_qa_checks for QA, all"
-        " in one role: ask FlowAuth's administrator, then create a new token",
+        "the token lacks a scope{roles}. Notebooks need run, get_result, <unit>:<kind>:<nested kind> of each query"
+        " (such as admin3:flows:daily_location), <unit>:geography:geography, get_available_dates, and get_qa_checks for"
+        " QA, all in one role: ask FlowAuth's administrator, then create a new token",
     ),
     (
         r"Could not get reply for message",
         "FlowAPI responded, but FlowMachine behind it did not; tell its administrator",
     ),
     (r"No data for date", "FlowMachine has no data for a date that the query reads: has it been removed?"),
+    (
+        r"is not a known table",
+        "FlowMachine has no data of this CDR type at all: name those that it has in the query's event_types",
+    ),
+    (
+        r"finished with an error|status 'errored'",
+        "FlowMachine failed at this query, and answers the same until its cache is reset: tell its administrator, and"
+        " give the id of the query",
+    ),
+    (
+        r"Parameter validation failed",
+        "FlowAPI does not know the query as it is written; is it of another release than flowclient?",
+    ),
 )
 """What FlowAPI says, and flowclient after it; in regular expressions."""
 
@@ -114,4 +136,10 @@ def hint_for(exception: str, message: str) -> str | None:
 
 def refusal_hint(message: str) -> str | None:
     """Say what to do about what FlowAPI, or flowclient after it, says; None where that is not known."""
-    return next((advice for pattern, advice in FLOWAPI if re.search(pattern, message)), None)
+    advice = next((advice for pattern, advice in FLOWAPI if re.search(pattern, message)), None)
+    return with_roles(advice) if advice else None
+
+
+def with_roles(advice: str) -> str:
+    """Name the roles of the token that is in use where an advice has a place for them."""
+    return advice.replace("{roles}", roles_text(os.environ.get("FLOWAPI_TOKEN", ""))) if "{roles}" in advice else advice

@@ -26,6 +26,7 @@ from autoflow.dates import LONGEST_DAYS, parse_duration
 from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
 from autoflow.redaction import SHORTEST_SECRET
 from autoflow.resources import config_file
+from autoflow.roles import roles_text
 from autoflow.settings.address import Address, parse_address
 from autoflow.settings.places import Places
 from autoflow.wording import shortened, shown
@@ -130,7 +131,7 @@ class Token:
     @property
     def renewal(self) -> str:
         """How to renew it, in words."""
-        return _renewal(self.source)
+        return _renewal(self.source, self.value)
 
 
 def load_settings(
@@ -278,7 +279,7 @@ def read_token(settings: Settings, now: dt.datetime) -> Token:
         raise TokenError(f"{where}: names no user (no 'sub' in it); create a new one in FlowAuth")
     starts, expires = _moment(claims.get("nbf")), _moment(claims.get("exp"))
     if expires is not None and expires <= now:
-        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; {_renewal(source)}", passing=True)
+        raise TokenError(f"{where}: expired at {expires:%Y-%m-%d %H:%M} UTC; {_renewal(source, value)}", passing=True)
     if starts is not None and starts > now:
         message = f"{where}: is not valid before {starts:%Y-%m-%d %H:%M} UTC; is the clock right?"
         raise TokenError(message, passing=True)
@@ -326,12 +327,13 @@ def _find_token(settings: Settings) -> tuple[str, str] | None:
     return found or ((value, ENVIRONMENT) if value else None)
 
 
-def _renewal(source: str) -> str:
+def _renewal(source: str, token: str) -> str:
+    how = f"press Renew in FlowAuth, or create a new one there with the same roles{roles_text(token)}"
     if source == ENVIRONMENT:
-        return f"create a new one in FlowAuth, set {TOKEN_NAME} and restart AutoFlow, which reads its environment once"
+        return f"{how}, set {TOKEN_NAME} and restart AutoFlow, which reads its environment once"
     if source.startswith(str(SYSTEMD_CREDENTIALS)):
-        return "create a new one in FlowAuth, put it where LoadCredential= of the unit points, and restart the unit"
-    return f"create a new one in FlowAuth and put it into {source}, which AutoFlow reads anew at each tick"
+        return f"{how}, put it where LoadCredential= of the unit points, and restart the unit"
+    return f"{how}, and put it into {source}, which AutoFlow reads anew at each tick"
 
 
 def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
@@ -553,6 +555,10 @@ def _url(text: str) -> str:
         raise ValueError("is not a web address; expected one such as https://flowapi.example.org")
     if parts.username or parts.password:
         raise ValueError("has a user name or a password in it; FlowAPI takes a token, in FLOWAPI_TOKEN")
+    if parts.query or parts.fragment:
+        raise ValueError("has something after its path (? or #); expected one such as https://flowapi.example.org")
+    if re.search(r"/api/\d+/*$", parts.path):
+        raise ValueError("ends in /api/0, which AutoFlow and flowclient add themselves; leave it out")
     return text.rstrip("/")
 
 

@@ -104,7 +104,7 @@ def test_a_token_without_which_flowapi_is_not_asked_is_a_fault(deployment: Deplo
 
 def test_a_token_that_ends_soon_is_a_warning_with_the_way_to_renew_it() -> None:
     soon = only(findings.of_token(Token("value", "the environment", NOW + dt.timedelta(days=3)), NOW))
-    assert (soon.verdict, "3 days from now; create a new one in FlowAuth" in soon.text) == ("warning", True)
+    assert (soon.verdict, "3 days from now; press Renew in FlowAuth" in soon.text) == ("warning", True)
     assert only(findings.of_token(Token("value", "a file", NOW + dt.timedelta(days=90)), NOW)).verdict == "ok"
     assert only(findings.of_token(Token("value", "a file", None), NOW)).text == "from a file, without an end"
 

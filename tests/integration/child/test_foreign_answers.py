@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import resource
 import socket
 import threading
@@ -23,6 +24,7 @@ from autoflow.child import available_dates
 from autoflow.child.available_dates import NoAnswerError, work
 from autoflow.child.message import NotSentError
 from autoflow.child.message import work as send
+from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment
 
 
@@ -178,6 +180,8 @@ PAGE = b"<!doctype html><title>Log in\n here</title>"
         (answered(b'{"msg": "User claims verification failed"}', "403 X"), "lacks the scope get_available_dates"),
         (answered(PAGE, "200 OK", HTML), "a web page ('Log in here'); is FLOWAPI_URL the address of a login page"),
         (answered(PAGE, "404 Not Found", HTML), "404: Not Found ('Log in here'); FlowAPI was not found at FLOWAPI_URL"),
+        (answered(b'{"msg": "no such route"}', "404 X"), "FLOWAPI_URL; is it the address of another server?"),
+        (answered(b'{"msg": "Token has expired"}', "401 X"), "with the same roles, or press Renew there"),
         (answered(PAGE, "403 Forbidden", HTML), "is FLOWAPI_URL the address of a login page"),
         (answered(PAGE, "500 X", HTML), "FlowAPI failed internally"),
         (answered(PAGE, "502 Bad Gateway", HTML), "a proxy in front of FlowAPI responded, but FlowAPI did not"),
@@ -202,6 +206,47 @@ def test_https_where_http_is_spoken_is_told() -> None:
     with server(answered(b"{}", "400 Bad Request")) as url, pytest.raises(NoAnswerError) as raised:
         work({"url": url.replace("http://", "https://"), "ssl_certificate": ""}, Path())
     assert "https:// instead of http://" in str(raised.value)
+
+
+def test_a_path_in_the_address_is_named() -> None:
+    with server(answered(PAGE, "404 Not Found", HTML)) as url, pytest.raises(NoAnswerError) as raised:
+        work({"url": f"{url}/flowkit/api", "ssl_certificate": ""}, Path())
+    assert str(raised.value).endswith("FlowAPI was not found at FLOWAPI_URL; leave out its path, /flowkit/api")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1", "nothing listens there; check host and port of FLOWAPI_URL"),
+        ("http://no-such-host.invalid", "this machine does not know the host of FLOWAPI_URL"),
+    ],
+)
+def test_why_there_is_no_way_to_the_server_is_told(url: str, words: str) -> None:
+    with pytest.raises(NoAnswerError) as raised:
+        work({"url": url, "ssl_certificate": ""}, Path())
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, ...", "another host name"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", "has expired; tell"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate", "SSL_CERTIFICATE_FILE"),
+        ("[Errno 113] No route to host", "there is no way to the host"),
+    ],
+)
+def test_a_certificate_that_is_not_good_and_a_missing_way_are_told_apart(said: str, words: str) -> None:
+    hint = next(hint for pattern, hint in available_dates.UNREACHABLE if re.search(pattern, said))
+    assert words in hint
+
+
+def test_the_roles_of_the_token_are_named(monkeypatch: pytest.MonkeyPatch, flowapi: FlowapiStandin) -> None:
+    """Who makes a new one has to choose them again."""
+    monkeypatch.setenv("FLOWAPI_TOKEN", flowapi.token())
+    said = complaint(answered(b'{"msg": "Signature verification failed"}', "422 X"))
+    assert "for this server and with the same roles (role analyst); Renew would" in said
+    assert "get_available_dates (role analyst)" in complaint(answered(b'{"msg": "no"}', "403 X"))
 
 
 def test_a_certificate_file_without_certificates_is_told(tmp_path: Path) -> None:

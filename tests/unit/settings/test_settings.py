@@ -157,7 +157,7 @@ def test_a_token_is_looked_for_in_credentials_then_secrets_then_the_environment(
         (a_token(sub=None), "names no user"),
         (
             a_token(exp=1479859200),
-            "expired at 2016-11-23 00:00 UTC; create a new one in FlowAuth, set FLOWAPI_TOKEN and restart",
+            "expired at 2016-11-23 00:00 UTC; press Renew in FlowAuth, or create a new one there with the same roles",
         ),
         (a_token(nbf=1893456000), "is not valid before 2030-01-01 00:00 UTC"),
     ],
