@@ -16,6 +16,7 @@ from autoflow.model.reader import (
     RecordedAttempt,
     RecordedNotebook,
     RunReader,
+    RunReports,
     Silence,
     WantedAttempts,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "RecordedNotebook",
     "Removal",
     "RunReader",
+    "RunReports",
     "RunStore",
     "Silence",
     "Sweeper",

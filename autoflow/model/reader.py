@@ -127,6 +127,18 @@ class RecordedAttempt:
 
 
 @dataclass(frozen=True)
+class RunReports:
+    """The newest reports of a run."""
+
+    run: int
+    workflow: str
+    reference_date: dt.date
+    parameters: Mapping[str, Any]
+    paths: dict[str, str]
+    """By the labels of the notebooks."""
+
+
+@dataclass(frozen=True)
 class WantedAttempts:
     """Which attempts are of interest."""
 
@@ -632,23 +644,20 @@ class RunReader:
         attempts = {each.id: each for each in self.attempts(ids=[id_ for id_, _, _ in rows])} if rows else {}
         return [(attempts[id_], label, str(self._places.report(report))) for id_, label, report in rows]
 
-    def reports_between(self, first: dt.date, last: dt.date) -> dict[int, list[tuple[str, str]]]:
-        """Read the newest reports of the runs of a span of reference dates, both ends in it.
-
-        Returns
-        -------
-        dict
-            By the number of the run: the labels of its notebooks, and the paths of their reports.
-        """
+    def reports_between(self, first: dt.date, last: dt.date) -> dict[int, RunReports]:
+        """Read the newest reports of the runs of a span of reference dates, both ends in it, by number of the run."""
         rows = self._connection.execute(
-            "SELECT run, label, report FROM runs JOIN attempts ON run = number JOIN notebooks ON attempt_id = id"
-            " WHERE reference_date BETWEEN ? AND ? AND report NOT NULL ORDER BY id, notebooks.started, label",
+            "SELECT run, workflow, reference_date, parameters, label, report FROM runs JOIN attempts ON run = number"
+            " JOIN notebooks ON attempt_id = id WHERE reference_date BETWEEN ? AND ? AND report NOT NULL"
+            " ORDER BY id, notebooks.started, label",
             (first.isoformat(), last.isoformat()),
         )
-        found: dict[int, dict[str, str]] = {}
-        for run, label, report in rows:
-            found.setdefault(run, {})[label] = str(self._places.report(report))
-        return {run: list(reports.items()) for run, reports in found.items()}
+        found: dict[int, RunReports] = {}
+        for run, workflow, date, parameters, label, report in rows:
+            if run not in found:
+                found[run] = RunReports(run, workflow, dt.date.fromisoformat(date), json.loads(parameters or "{}"), {})
+            found[run].paths[label] = str(self._places.report(report))
+        return found
 
     def months_of_reports(self) -> dict[str, tuple[int, int]]:
         """Read of each month of reference dates, such as 2016-01, the newest attempt with a report, and their number.
@@ -661,6 +670,16 @@ class RunReader:
             " WHERE report NOT NULL AND reference_date NOT NULL GROUP BY 1"
         )
         return {month: (newest, number) for month, newest, number in rows}
+
+    def months_of_reports_outside(self, first: dt.date, last: dt.date) -> list[str]:
+        """Read which months, such as 2016-01, have reports of runs whose reference dates are outside of a span."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT substr(reference_date, 1, 7) FROM runs WHERE (reference_date < ? OR reference_date > ?)"
+            " AND EXISTS"
+            " (SELECT 1 FROM attempts JOIN notebooks ON attempt_id = id WHERE run = number AND report NOT NULL)",
+            (first.isoformat(), last.isoformat()),
+        )
+        return sorted(month for (month,) in rows)
 
     def page_of_attempts(self, wanted: WantedAttempts, before: int | None, limit: int) -> list[RecordedAttempt]:
         """Read some attempts, the newest first, from those before an id on."""

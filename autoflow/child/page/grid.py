@@ -13,6 +13,7 @@ from itertools import groupby
 
 from autoflow.child.page.shared import Links, short
 from autoflow.dates import days_before
+from autoflow.model import RunReports
 from autoflow.overview import SIGNS as PLAIN_SIGNS
 from autoflow.overview import Row
 from autoflow.runs import RunState
@@ -31,8 +32,8 @@ LINKED_BYTES = 90
 WIDE_ENOUGH = 3
 """Days of a month whose name needs so much room."""
 
-Reports = Mapping[int, Sequence[tuple[str, str]]]
-"""Of each run, by its number: the labels of its notebooks, and the paths of their reports."""
+Reports = Mapping[int, RunReports]
+"""Of runs, by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date], rep
 
 def _report_of(links: Links, run: int, day: dt.date, reports: Reports) -> str | None:
     """Return the link to a run's report, or where it has several to what lists them."""
-    found = [link for _, path in reports.get(run, ()) if (link := links.report(path))]
+    made = reports.get(run)
+    found = [link for path in made.paths.values() if (link := links.report(path))] if made else []
     if len(found) <= 1:
         return found[0] if found else None
     month = links.month(f"{day:%Y-%m}")

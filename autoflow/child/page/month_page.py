@@ -10,22 +10,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from autoflow import __version__
-from autoflow.child.page.grid import CLASSES, SIGNS, Reports, day_grid, month_span, months_of
+from autoflow.child.page.grid import CLASSES, SIGNS, Reports, day_grid, month_span
 from autoflow.child.page.shared import MONTHS, TEMPLATES, Links, NotFoundError, PageRequest, short
 from autoflow.overview import Row, calendar
 from autoflow.runs import RunState
 from autoflow.wording import parameters_text
 
-MONTH = re.compile(r"(\d{4})-(\d{2})")
-
 MOST_LISTED = 400
 """Reports that are listed one by one, though the table leads to most of them."""
 
-MOST_AT_ONCE = 12
+MOST_AT_ONCE = 24
 """Pages of months that are made as files at a time."""
 
 STAMP = re.compile(r'<meta name="autoflow-stamp" content="([0-9a-f]+)">')
@@ -37,8 +36,8 @@ class Month:
     """A month of the calendar."""
 
     name: str
-    first: dt.date
-    last: dt.date
+    days: Sequence[dt.date]
+    """Those that there is something to say about."""
     rows: Sequence[Row]
     stamp: str = ""
     """What is another once there is something new to say."""
@@ -52,38 +51,35 @@ def month_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     NotFoundError
         When there is nothing to say of such a month.
     """
-    whole = page.span
-    names = names_of(whole)
-    name = page.request["month"]
-    if whole is None or name not in names:
+    names, name = page.months, page.request["month"]
+    if name not in names:
         known = f"; there are {names[0]} to {names[-1]}" if names else ""
         raise NotFoundError(f"There are no dates in this month{known}.")
-    first, last = within(name, *whole)
-    month = Month(name, first, last, list(calendar(page.facts((first, last)), first, last)))
-    return month_values(page, month, names)
+    days = within(name, page.span)
+    rows = list(calendar(page.facts((days[0], days[-1])), days[0], days[-1])) if days else []
+    return month_values(page, Month(name, days, rows))
 
 
-def month_values(page: PageRequest, month: Month, names: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def month_values(page: PageRequest, month: Month) -> tuple[str, dict[str, Any]]:
     """Return the template of a month's page, and what is in it."""
-    days = [month.first + dt.timedelta(days=each) for each in range((month.last - month.first).days + 1)]
-    reports = page.reader.reports_between(month.first, month.last)
+    names = page.months
+    reports = page.reader.reports_between(*month_span(*_numbers(month.name)))
     at = names.index(month.name)
     beside = {"before": names[at - 1] if at else None, "after": names[at + 1] if at + 1 < len(names) else None}
     counts = {state: sum(row.states.count(state) for row in month.rows) for state in SIGNS}
     return "month.html", {
         "month": month.name,
         "stamp": month.stamp,
-        "grid": day_grid(page.links, month.rows, days, reports),
-        "signs": [(SIGNS[state], CLASSES[state], state.value) for state in SIGNS if counts[state]],
+        "grid": day_grid(page.links, month.rows, month.days, reports) if month.rows else None,
         "totals": [(SIGNS[state], CLASSES[state], state.value, number) for state, number in counts.items() if number],
-        "reports": list(_reports(page.links, month, days, _beside_grid(month, reports))),
+        "reports": list(_reports(page.links, _beside_grid(month, reports))),
         "are_all": _are_all(reports),
         **{name: (other, page.links.month(other)) if other else None for name, other in beside.items()},
     }
 
 
 def _are_all(reports: Reports) -> bool:
-    return sum(map(len, reports.values())) <= MOST_LISTED
+    return sum(len(each.paths) for each in reports.values()) <= MOST_LISTED
 
 
 def _beside_grid(month: Month, reports: Reports) -> Reports:
@@ -96,60 +92,53 @@ def _beside_grid(month: Month, reports: Reports) -> Reports:
         for state, run in zip(row.states, row.runs, strict=True)
         if state is RunState.SUCCEEDED and run is not None
     }
-    return {run: found for run, found in reports.items() if run not in done or len(found) > 1}
+    return {run: found for run, found in reports.items() if run not in done or len(found.paths) > 1}
 
 
-def _reports(
-    links: Links, month: Month, days: Sequence[dt.date], reports: Reports
-) -> Iterator[tuple[dt.date, list[dict[str, Any]]]]:
-    """Give the reports of each day that has any, the newest day first."""
-    for day in reversed(days):
+def _reports(links: Links, reports: Reports) -> Iterator[tuple[dt.date, list[dict[str, Any]]]]:
+    """Give the reports of each day that has any, the newest day first, also of what has no trigger any more."""
+    in_order = sorted(reports.values(), key=lambda each: (each.workflow, each.run))
+    newest_first = sorted(in_order, key=lambda each: each.reference_date, reverse=True)
+    for day, group in groupby(newest_first, key=lambda each: each.reference_date):
         found = []
-        for row in month.rows:
-            run = row.runs[(day - row.first).days]
-            files = [
-                (label, link) for label, path in reports.get(run or 0, ()) if (link := links.report(path)) is not None
-            ]
+        for each in group:
+            files = [(label, link) for label, path in each.paths.items() if (link := links.report(path)) is not None]
             if files:
-                text = parameters_text(row.trigger.parameters)
-                name = {"workflow": short(row.trigger.workflow_name, 60), "parameters": short(text, 80)}
-                found.append({**name, "run": run, "link": links.page(f"runs/{run}"), "files": files})
+                name = {"workflow": short(each.workflow, 60), "parameters": short(parameters_text(each.parameters), 80)}
+                found.append({**name, "run": each.run, "link": links.page(f"runs/{each.run}"), "files": files})
         if found:
             yield day, found
 
 
-def within(name: str, first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
-    """Return the days of a month that are in a span."""
+def _numbers(name: str) -> tuple[int, int]:
     year, _, month = name.partition("-")
-    begin, end = month_span(int(year), int(month))
-    return max(begin, first), min(end, last)
+    return int(year), int(month)
 
 
-def names_of(whole: tuple[dt.date, dt.date] | None) -> list[str]:
-    """Name the months of a span, the oldest first."""
-    return [f"{year}-{month:02}" for year, month in months_of(*whole)] if whole else []
+def within(name: str, span: tuple[dt.date, dt.date] | None) -> list[dt.date]:
+    """Return the days of a month that are in a span."""
+    begin, end = month_span(*_numbers(name))
+    first, last = span or (dt.date.max, dt.date.min)
+    return [dt.date.fromordinal(day) for day in range(max(begin, first).toordinal(), min(end, last).toordinal() + 1)]
 
 
 def all_months(page: PageRequest) -> list[Month]:
     """Read all months, the newest first, each with what tells whether its file is as things are."""
-    if page.span is None:
-        return []
-    made = page.reader.months_of_reports()
     style = sha256("".join(path.read_text() for path in sorted(TEMPLATES.iterdir())).encode()).hexdigest()
-    names = names_of(page.span)
-    found = []
+    names, made, found = page.months, page.reader.months_of_reports(), []
     for at, name in enumerate(names):
-        first, last = within(name, *page.span)
-        rows = [_cut(row, first, last) for row in page.calendar]
+        days = within(name, page.span)
+        rows = [_cut(row, days) for row in page.calendar] if days else []
         # a month has links to the ones before and after it
-        about = (__version__, style, page.definitions.timezone, made.get(name), at == 0, at == len(names) - 1, last)
-        found.append(Month(name, first, last, rows, _stamp(page, rows, about)))
+        beside = names[max(at - 1, 0)], names[min(at + 1, len(names) - 1)]
+        about = (__version__, style, page.definitions.timezone, made.get(name), beside, days[:1], days[-1:])
+        found.append(Month(name, days, rows, _stamp(page, rows, about)))
     return found[::-1]
 
 
-def _cut(row: Row, first: dt.date, last: dt.date) -> Row:
-    start, stop = (first - row.first).days, (last - row.first).days + 1
-    return replace(row, first=first, states=row.states[start:stop], runs=row.runs[start:stop])
+def _cut(row: Row, days: Sequence[dt.date]) -> Row:
+    start, stop = (days[0] - row.first).days, (days[-1] - row.first).days + 1
+    return replace(row, first=days[0], states=row.states[start:stop], runs=row.runs[start:stop])
 
 
 def _stamp(page: PageRequest, rows: Sequence[Row], about: tuple[object, ...]) -> str:

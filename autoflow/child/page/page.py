@@ -30,6 +30,9 @@ from autoflow.model import open_for_reading
 from autoflow.redaction import Redactor
 from autoflow.settings import Places
 
+SHARED = ("span", "calendar", "months")
+"""What pages that are made at a time read once."""
+
 NICENESS = 10
 """Runs go first."""
 
@@ -153,17 +156,18 @@ def _index(page: PageRequest, workspace: Path, write: Callable[[str, str], None]
     from autoflow.child.page.status_page import status_page
 
     months = all_months(page)
-    directory, names = page.links.reports_dir / MONTHS, [month.name for month in months[::-1]]
+    directory, names = page.links.reports_dir / MONTHS, [month.name for month in months]
     due = stale(page, months)
     (workspace / MONTHS).mkdir(exist_ok=True)
     beside = replace(page, links=replace(page.links, origin=directory, months=names))
-    for month in due[:MOST_AT_ONCE]:
-        write(f"{MONTHS}/{month.name}.html", _rendered(beside, *month_values(beside, month, names)).text)
     made = {month.name for month in due[:MOST_AT_ONCE]}
     there = {name for name in names if name in made or (directory / f"{name}.html").is_file()}
     shown = replace(page, links=replace(page.links, months=there))
     # it has been read already
-    shown.__dict__.update({name: page.__dict__[name] for name in ("span", "calendar") if name in page.__dict__})
+    for other in (beside, shown):
+        other.__dict__.update({name: page.__dict__[name] for name in SHARED if name in page.__dict__})
+    for month in due[:MOST_AT_ONCE]:
+        write(f"{MONTHS}/{month.name}.html", _rendered(beside, *month_values(beside, month)).text)
     return replace(_rendered(shown, *status_page(shown)), unfinished=len(due) > MOST_AT_ONCE)
 
 

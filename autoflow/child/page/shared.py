@@ -30,6 +30,9 @@ TEMPLATES = Path(__file__).parent / "html"
 INDEX, MONTHS = "index.html", "months"
 """The status page as a file, and the directory beside it with pages of months."""
 
+MOST_YEARS = 50
+"""Years before the newest date whose months have pages though there are no reports of them."""
+
 REPORT_SUFFIXES = (".pdf", ".html")
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -122,6 +125,18 @@ class PageRequest:
     def calendar(self) -> list[Row]:
         """The states of all dates of all triggers."""
         return list(calendar(self.facts(self.span), *self.span)) if self.span else []
+
+    @cached_property
+    def months(self) -> list[str]:
+        """The names of the months that there is something to say about, the oldest first; of very many the newest."""
+        if self.span is None:
+            return self.reader.months_of_reports_outside(dt.date.max, dt.date.min)
+        first, last = self.span
+        first = max(first, dt.date(max(last.year - MOST_YEARS, dt.MINYEAR), 1, 1))
+        years = range(first.year, last.year + 1)
+        within = [f"{year:04}-{month:02}" for year in years for month in range(1, 13)]
+        counted = [name for name in within if f"{first}"[:7] <= name <= f"{last}"[:7]]
+        return sorted({*counted, *self.reader.months_of_reports_outside(first, last)})
 
     def facts(self, span: tuple[dt.date, dt.date] | None = None) -> Facts:
         """Read what decides the states of a span of dates, or of all dates."""

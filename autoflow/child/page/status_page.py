@@ -23,7 +23,6 @@ from autoflow.child.page.grid import (
     day_grid,
     month_cell,
     month_counts,
-    months_of,
     newest_days,
 )
 from autoflow.child.page.health_line import batch_text, health_line
@@ -49,9 +48,8 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template, and what is in it."""
     request, reader = page.request, page.reader
     whole, rows = page.span, page.calendar
-    months = _months(rows, whole)
     # of dates before those that are shown, only this count remains
-    totals = sum((counts for _, _, counts in months), Counter[RunState]())
+    totals = sum((Counter(row.states) for row in rows), Counter[RunState]())
     found = failing(page)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
     return "status.html", {
@@ -59,7 +57,8 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "is_file": page.links.base is None,
         "refresh": 0 if page.links.base is None or request.get("still") else 15 if running else 60,
         "health": health_line(page, found),
-        "doing": request["doing"],
+        # what a file says has to be true for longer
+        "doing": request["doing"] if page.links.base is not None else "",
         "batch": batch_text(page, [(run.workflow, _elapsed(page, run)) for run in running]),
         "next_tick": _moment(request["next_tick"]),
         "written_by": _moment(request.get("written_by")),
@@ -74,7 +73,7 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "aside": _aside(rows, totals),
         "left_out": max(len(rows) - MOST_TRIGGERS, 0),
         "recent": _recent(page, rows[:MOST_TRIGGERS], whole),
-        "years": _years(page.links, months),
+        "years": _years(page),
         "signs": [(SIGNS[state], CLASSES[state], state.value) for state in SIGNS if totals[state]],
         "has_start": bool(_before_start(rows)),
     }
@@ -133,27 +132,21 @@ def _recent(page: PageRequest, rows: Sequence[Row], whole: tuple[dt.date, dt.dat
     if whole is None or not rows:
         return None
     days = newest_days(*whole, MOST_DAYS)
-    reports = page.reader.reports_between(days[0], days[-1])
-    paths = [Path(path).name for found in reports.values() for _, path in found]
+    reports = page.reader.reports_between(days[-FEWEST_DAYS:][0], days[-1])
+    paths = [Path(path).name for found in reports.values() for path in found.paths.values()]
     length = LINKED_BYTES + (sum(map(len, paths)) // len(paths) if paths else 0)
     number = max(FEWEST_DAYS, min(MOST_DAYS, GRID_BYTES // (length * len(rows))))
-    return day_grid(page.links, rows, days[-number:], reports)
+    days = days[-number:]
+    return day_grid(page.links, rows, days, page.reader.reports_between(days[0], days[-1]))
 
 
-def _months(rows: Sequence[Row], whole: tuple[dt.date, dt.date] | None) -> list[tuple[int, int, Counter[RunState]]]:
-    """Count the states of all triggers' dates by month."""
-    return [
-        (year, month, sum((month_counts(row, year, month) for row in rows), Counter[RunState]()))
-        for year, month in (months_of(*whole) if whole and rows else ())
-    ]
-
-
-def _years(links: Links, months: Sequence[tuple[int, int, Counter[RunState]]]) -> list[tuple[int, list[Cell | None]]]:
+def _years(page: PageRequest) -> list[tuple[int, list[Cell | None]]]:
     """Put months side by side and years below each other, the newest first."""
     years: dict[int, list[Cell | None]] = {}
-    for year, month, counts in months:
-        name = f"{year}-{month:02}"
-        years.setdefault(year, [None] * 12)[month - 1] = month_cell(counts, name, links.month(name))
+    for name in page.months:
+        year, month = (int(part) for part in name.split("-"))
+        counts = sum((month_counts(row, year, month) for row in page.calendar), Counter[RunState]())
+        years.setdefault(year, [None] * 12)[month - 1] = month_cell(counts, name, page.links.month(name))
     return sorted(years.items(), reverse=True)
 
 

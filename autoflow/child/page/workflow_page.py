@@ -104,7 +104,7 @@ def _dates(page: PageRequest, rows: Sequence[Row], whole: tuple[dt.date, dt.date
         files = [
             (f"{label} {name}" if name and len(rows) > 1 else label, link)
             for name, run in zip(names, runs, strict=True)
-            for label, path in reports.get(run or 0, ())
+            for label, path in (reports[run].paths.items() if run in reports else ())
             if (link := page.links.report(path)) is not None
         ]
         if files:

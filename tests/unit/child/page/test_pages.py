@@ -179,8 +179,8 @@ def test_what_nothing_is_done_about_does_not_drown_what_is(record: Record) -> No
 def test_months_are_files_of_their_own_and_written_again_only_when_something_has_changed(
     record: Record, tmp_path: Path
 ) -> None:
-    dates = record.list_dates(dt.date(2025, 1, 10), 420)
-    for date in dates[::40]:
+    dates = record.list_dates(dt.date(2024, 1, 10), 800)
+    for date in dates[::80]:
         record.made(date, 1, reports=["report"])
     rounds = []
     for number in range(3):
@@ -191,15 +191,27 @@ def test_months_are_files_of_their_own_and_written_again_only_when_something_has
         for name in made:
             (record.places.reports / "months").mkdir(exist_ok=True)
             (workspace / "months" / name).replace(record.places.reports / "months" / name)
-    assert rounds == [(12, True), (3, False), (0, False)]
+    assert rounds == [(24, True), (3, False), (0, False)]
     record.made(dates[1], 1, reports=["report"])
     record.work(tmp_path / "again", page="index")
-    assert [path.name for path in (tmp_path / "again" / "months").iterdir()] == ["2025-01.html"]
+    assert [path.name for path in (tmp_path / "again" / "months").iterdir()] == ["2024-01.html"]
     # each of them leads to reports and to the others
-    page = (record.places.reports / "months" / "2025-03.html").read_text()
+    page = (record.places.reports / "months" / "2024-03.html").read_text()
     found = [link for link in re.findall(r'href="([^"#]+)', page) if not link.startswith("data:")]
     assert found
     assert all((record.places.reports / "months" / link).is_file() for link in found if "index" not in link)
+
+
+def test_reports_of_what_workflows_yml_has_no_more_are_still_led_to(record: Record, tmp_path: Path) -> None:
+    old = dt.date(2019, 5, 3)
+    record.list_dates(dt.date(2026, 3, 1), 2)
+    record.made(old, 1, reports=["report"])
+    record.definitions = replace(DEFINITIONS, triggers=(Trigger("flows", {"unit": "c"}),))
+    record.work(tmp_path / "job", page="index")
+    assert 'href="months/2019-05.html"' in (tmp_path / "job" / "page.html").read_text()
+    assert f"report__{old}_1_1.pdf" in (tmp_path / "job" / "months" / "2019-05.html").read_text()
+    assert record.work(tmp_path / "served", page="month", month="2019-05")["status"] == 200
+    assert record.work(tmp_path / "served", page="month", month="2019-06")["status"] == 404
 
 
 def test_very_many_triggers_have_fewer_days_in_a_page_that_stays_small(record: Record, tmp_path: Path) -> None:
