@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,20 +198,28 @@ def _add_preparing(commands: Any) -> None:
 
 def _add_demo(commands: Any) -> None:
     demo = _command(commands, "demo-flowapi", "serve a stand-in for FlowAPI with invented data on 127.0.0.1")
-    demo.add_argument("--port", type=int, default=9090, help="0 picks a free one (default: 9090)")
+    demo.add_argument("--port", type=_number_to(65535), default=9090, help="0 picks a free one (default: 9090)")
     demo.add_argument(
-        "--days", type=_count, default=21, metavar="N", help="days of data, from 2016-01-01 (default: 21)"
+        "--days", type=_number_to(36500), default=21, metavar="N", help="days of data, from 2016-01-01 (default: 21)"
     )
     demo.add_argument("--token-file", type=Path, metavar="FILE", help="write a token there, for you alone to read")
     demo.add_argument(
-        "--token-days", type=float, default=30.0, metavar="DAYS", help="days until the token expires (default: 30)"
+        "--token-days",
+        type=_number_to(36500, -36500, whole=False),
+        default=30.0,
+        metavar="DAYS",
+        help="days until the token expires; -1: it has expired (default: 30)",
     )
     demo.add_argument(
-        "--poll-seconds", type=float, default=1.0, metavar="SECONDS", help="how long a query runs (default: 1)"
+        "--poll-seconds",
+        type=_number_to(86400, whole=False),
+        default=1.0,
+        metavar="SECONDS",
+        help="how long a query runs (default: 1)",
     )
     demo.add_argument(
         "--dates-lag",
-        type=float,
+        type=_number_to(86400, whole=False),
         default=0.0,
         metavar="SECONDS",
         help="for how long the list of dates is kept; 120 in FlowMachine (default: 0)",
@@ -320,3 +329,19 @@ def _fraction(text: str) -> float:
     if not 0 <= fraction < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a fraction from 0 to 1, such as 0.01")
     return fraction
+
+
+def _number_to(most: int, least: int = 0, *, whole: bool = True) -> Callable[[str], float]:
+    """Make what reads a number within bounds."""
+
+    def read(text: str) -> float:
+        try:
+            number = int(text) if whole else float(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            kind = "a whole number" if whole else "a number"
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected {kind} from {least} to {most}")
+        return number
+
+    return read

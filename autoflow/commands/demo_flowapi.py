@@ -23,8 +23,9 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
     try:
         from autoflow.demo_flowapi import ALL_SCOPES, FlowapiStandin
     except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
         raise AutoflowError(
-            f"the demo needs {error.name}, which is not installed; pip install 'flowkit-autoflow[demo]'"
+            f"the demo needs {name}, which is not installed; pip install 'flowkit-autoflow[demo]'"
         ) from error
     for scope in options.without_scope:
         if scope not in ALL_SCOPES:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,10 +33,27 @@ def test_a_port_in_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("port", ["-1", "70000"])
-def test_a_port_that_is_none_is_told(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo-flowapi", "--port", port]) == 2
-    assert f"--port {port}: cannot listen there (" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words",
+    ["--port -1", "--port 70000", "--days 9999999", "--days nan", "--token-days 1e9", "--poll-seconds nan",
+     "--dates-lag inf"],
+)  # fmt: skip
+def test_a_number_out_of_bounds_is_told(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["demo-flowapi", *words.split()])
+    assert ended.value.code == 2
+    assert f"argument {words.split()[0]}: found '{words.split()[1]}', expected a" in capsys.readouterr().err
+
+
+def test_what_is_missing_without_the_extra_is_told() -> None:
+    code = (
+        "import sys; sys.modules['flowkit_jwt_generator'] = None; from autoflow.cli import main;"
+        " sys.exit(main(['demo-flowapi', '--port', '0']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 2
+    assert "needs flowkit_jwt_generator" in ended.stderr
+    assert "pip install 'flowkit-autoflow[demo]'" in ended.stderr
 
 
 def test_a_token_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
