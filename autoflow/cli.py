@@ -229,8 +229,13 @@ def run_command(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     if name not in WITHOUT_SETTINGS:
         from autoflow.settings import load_settings
 
-        settings = load_settings(environment, asks_flowapi=name in ASKING_FLOWAPI)
-        set_up_logging(settings)
+        try:
+            settings = load_settings(environment, asks_flowapi=name in ASKING_FLOWAPI)
+            set_up_logging(settings)
+        except AutoflowError:
+            # which tells them together with those of workflows.yml
+            if name != "check":
+                raise
     module = import_module(f"autoflow.commands.{MODULES.get(name, name.replace('-', '_'))}")
     code: ExitCode = module.run(options, settings)
     sys.stdout.flush()

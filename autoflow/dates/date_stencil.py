@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoflow.dates.days import Days
-from autoflow.wording import shown
+from autoflow.wording import closest, shown
 
 Element = dt.date | int
 Pair = tuple[Element, Element]
@@ -245,7 +245,11 @@ def _element(raw: Any, position: tuple[int, ...]) -> Element:
         return raw
     if (date := as_date(raw)) is not None:
         return date
-    raise StencilError([(position, f"found {shown(raw)}, expected a date (YYYY-MM-DD) or a whole number of days")])
+    hint = ""
+    if isinstance(raw, str) and closest(raw, ["reference_date"]):
+        hint = "; the reference date itself is 0, the day before it -1"
+    expected = "expected a date (YYYY-MM-DD) or a whole number of days"
+    raise StencilError([(position, f"found {shown(raw)}, {expected}{hint}")])
 
 
 def _is_list(raw: Any) -> bool:

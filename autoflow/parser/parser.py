@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
@@ -158,7 +158,8 @@ def _as_written(document: Document, path: KeyPath) -> KeyPath:
 def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Problem]:
     path, kind, found = details["loc"], details["type"], details["input"]
     if kind == UNKNOWN_KEY:
-        hint = did_you_mean(str(path[-1]), _keys_of(path[:-1]))
+        key, known = str(path[-1]), _keys_of(path[:-1])
+        hint = _provided(key, known) or did_you_mean(key, known)
         yield document.problem(path, f"unknown key; {hint}", at_key=True)
     elif kind == "missing":
         yield document.problem(path, "missing; this key is needed")
@@ -180,6 +181,15 @@ def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Proble
         # YAML 1.1 takes yes, 1.0 and 2016-01-01 for anything but text
         hint = "; put it in quotes" if kind == "string_type" and isinstance(found, (bool, int, float, dt.date)) else ""
         yield document.problem(path, f"found {shown(found)}, expected {EXPECTED.get(kind, details['msg'])}{hint}")
+
+
+def _provided(name: str, others: Iterable[str] = ()) -> str | None:
+    """Say that AutoFlow provides what was probably meant; None where one of the others is closer."""
+    meant = closest(name, (*AUTOMATIC_PARAMETERS, *others))
+    if meant is None or meant not in AUTOMATIC_PARAMETERS:
+        return None
+    question = "" if meant == name else f"did you mean {shown(meant)}? "
+    return f"{question}AutoFlow provides it, to notebooks that name it among their parameters"
 
 
 def _keys_of(path: KeyPath) -> list[str]:
@@ -629,7 +639,8 @@ def _trigger_problems(
         elif parameter in labels:
             message = f"{shown(parameter)} is the label of a notebook of {name}; rename one of them"
         elif parameter not in usable and whole:
-            message = f"no notebook of {name} uses this parameter; {did_you_mean(parameter, wanted)}"
+            hint = _provided(parameter, wanted) or did_you_mean(parameter, wanted)
+            message = f"no notebook of {name} uses this parameter; {hint}"
         else:
             continue
         yield document.problem((*path, "parameters", parameter), message, at_key=True)
@@ -646,8 +657,9 @@ def _trigger_problems(
         return
     for parameter in sorted(wanted - given.keys()):
         readers = [notebook.label for notebook in workflow.notebooks if parameter in notebook.parameters.values()]
-        label = closest(parameter, labels)
-        hint = f", or is the notebook {label!r} meant?" if label else ""
+        meant = closest(parameter, {*labels, *AUTOMATIC_PARAMETERS, "run_dir", "shared_dir", "inputs_dir"})
+        kind = "the notebook " if meant in labels else ""
+        hint = f", or did you mean {kind}{shown(meant)}?" if meant else ""
         message = f"the parameter {shown(parameter)}, which {shortened(', '.join(readers))} of {name} reads, is missing"
         yield document.problem(path, f"{message}; add it under parameters{hint}")
 

@@ -196,6 +196,16 @@ def load_settings(
     return settings
 
 
+def inputs_named(environment: Mapping[str, str]) -> Path | None:
+    """Return the directory of workflows.yml, whatever is wrong with other settings; None where it is not known."""
+    try:
+        path = Path(environment.get("AUTOFLOW_CONFIG") or config_file("config.toml"))
+        named = _Reader(path, _read_toml(path), environment).text("inputs.inputs_dir")
+    except SettingsError:
+        return None
+    return Path(named).absolute() if named else None
+
+
 def check_directories(settings: Settings) -> None:
     """Check that the inputs can be read, make the directories of outputs, and see that they can be written.
 
