@@ -22,19 +22,19 @@ TOLD_BY_DATES = ("given up",)
 """Conditions that the failures tell of."""
 
 ADVICE = {
-    "tick": "Check FLOWAPI_URL and the network; autoflow check asks FlowAPI at once.",
-    "record": "Make room on the disk, and see that the directory of the record can be written to.",
+    "tick": "autoflow doctor looks at the network, at FlowAPI and at the token.",
+    "record": "Make room on the disk; autoflow doctor looks at what can be written to.",
     "workflows.yml": "autoflow check names each mistake with its line.",
     TOKEN_CONDITION: "Make a new token in FlowAuth and put it where AutoFlow reads it; the next tick takes it.",
     "defect": "Report it, with the log; AutoFlow goes on trying.",
     "code": "Restart AutoFlow.",
-    "misfits": "autoflow plan names the requested runs.",
+    "misfits": "Change workflows.yml so that it fits the requested runs again.",
     "long runs": "autoflow cancel ends a run; see its notebook first.",
     "old files": "See that the directories of the outputs can be written to.",
     "index": "See that the directory of the reports can be written to.",
     "latest": "See that the directory of the reports can be written to.",
-    "messages": "autoflow notify tries each channel.",
-    "no dates of": "See cdr_types in workflows.yml; autoflow schema lists what may stand there.",
+    "messages": "autoflow notify --test tries each channel.",
+    "no dates of": "See cdr_types in workflows.yml.",
 }
 """What to do about a condition, by how its name begins."""
 

@@ -182,7 +182,8 @@ def legible(text: str) -> str:
 
 
 def _legible(value: Any) -> Any:
-    return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    # what is no text becomes one in the page
+    return value if isinstance(value, Markup) else legible(str(value))
 
 
 @pass_context

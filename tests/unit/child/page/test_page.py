@@ -15,6 +15,7 @@ from autoflow.child.page.shared import Links, environment, legible
 from autoflow.child.page.workflow_page import history
 from autoflow.definitions import Trigger
 from autoflow.overview.states import Row, RunState
+from autoflow.runs.runs import Failure
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,11 @@ def test_text_is_shown_as_what_it_is(text: str, shown: str) -> None:
 
 def test_text_without_an_end_has_one() -> None:
     assert len(legible("x" * 1_000_000)) < 30_000
+
+
+def test_text_that_comes_from_an_object_is_shown_as_what_it_is_too() -> None:
+    failure = Failure("\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe")
+    assert environment().from_string("{{ failure }}").render(failure=failure) == "\\u202efdp.exe"
 
 
 def test_all_that_a_template_is_given_is_escaped() -> None:

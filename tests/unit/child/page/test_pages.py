@@ -107,7 +107,7 @@ def test_all_is_well_when_nothing_is_wrong_and_red_when_something_keeps_autoflow
     assert (found.level, [each.text for each in found.complaints]) == ("red", ["FlowAPI is gone"] * 2)
     assert found.complaints[0].urgent
     assert found.complaints[0].since == NOW - DAY
-    assert "autoflow check" in found.complaints[0].advice
+    assert "autoflow doctor" in found.complaints[0].advice
 
 
 @pytest.mark.parametrize(("days", "level"), [(15, "green"), (13.9, "amber"), (0.1, "amber"), (-1, "amber")])
