@@ -228,7 +228,10 @@ class RunReader:
         values = ((first or dt.date.min).isoformat(), (last or dt.date.max).isoformat())
         counting = "SELECT workflow, parameters_hash, number, state FROM runs WHERE state NOT NULL AND reference_date"
         # all of it is read from an index; what the predecessor recorded has no date
-        rows = self._connection.execute(f"{counting} BETWEEN ? AND ? UNION ALL {counting} IS NULL", values)
+        cursor = self._connection.cursor()
+        # plain tuples are quicker, and there may be very many
+        cursor.row_factory = None
+        rows = cursor.execute(f"{counting} BETWEEN ? AND ? UNION ALL {counting} IS NULL", values)
         latest: dict[RunKey, LastState] = {}
         # one text for each name and state, not one for each row
         texts: dict[str, str] = {}
