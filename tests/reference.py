@@ -132,7 +132,7 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield "| argument | |\n| --- | --- |\n"
     for action in actions:
         called = ", ".join(f"`{_called(action, option)}`" for option in action.option_strings or ("",))
-        yield f"| {_cell(called)} | {_cell(_meaning(action))} |\n"
+        yield f"| {called} | {_meaning(action)} |\n"
 
 
 def _usage(actions: Iterable[argparse.Action]) -> Iterator[str]:
@@ -149,17 +149,16 @@ def _usage(actions: Iterable[argparse.Action]) -> Iterator[str]:
 def _called(action: argparse.Action, option: str) -> str:
     if action.nargs == 0:
         return option
-    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    value = action.metavar or action.dest.upper()
     return f"{option} {value}".strip()
 
 
 def _meaning(action: argparse.Action) -> str:
     text = (action.help or "").replace("%%", "%")
-    return text[:1].upper() + text[1:] + ("." if text else "")
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    sentences = [text[:1].upper() + text[1:] + "."] if text else []
+    if action.choices:
+        sentences.append(f"One of {', '.join(f'`{choice}`' for choice in action.choices)}.")
+    return " ".join(sentences)
 
 
 if __name__ == "__main__":
