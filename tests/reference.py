@@ -4,8 +4,8 @@
 """What the reference in the docs has from the code: ``make reference`` writes it anew.
 
 A comment stands before each part: ``<!-- keys of Entry: key key ... -->`` before a table of keys of workflows.yml, from
-`autoflow.definitions`; ``<!-- settings -->`` before the table of environment variables, from `autoflow.settings`; and
-``<!-- commands -->`` before all that the parsers know.
+`autoflow.definitions`; ``<!-- settings -->`` before the table of environment variables, from `autoflow.settings`;
+``<!-- config.toml -->`` before that file; and ``<!-- commands -->`` before all that the parsers know.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.conftest import ROOT
 REFERENCE = ROOT / "docs" / "reference"
 
 SETTINGS = re.compile(r"(<!-- settings -->\n)(?:\|.*\n)*")
+CONFIG = re.compile(r"(<!-- config.toml -->\n).*?(?=<!-- end of config.toml -->)", re.DOTALL)
 COMMANDS = re.compile(r"(<!-- commands -->\n).*?(?=<!-- end of the commands -->)", re.DOTALL)
 WRITE = "../how-to/write-a-notebook.md"
 LINKS = {
@@ -42,6 +43,8 @@ TABLE = re.compile(r"(<!-- keys of (\w+): ([\w ]+) -->\n)(?:\|.*\n)*")
 def written_anew(text: str) -> str:
     """Return a page with what it has from the code as the code has it now."""
     text = SETTINGS.sub(lambda match: match[1] + "".join(_settings()), text)
+    config = (ROOT / "config" / "config.toml").read_text()
+    text = CONFIG.sub(lambda match: f"{match[1]}\n```toml\n{config}```\n\n", text)
     text = COMMANDS.sub(lambda match: match[1] + "".join(_commands()), text)
     return with_tables(text)
 
