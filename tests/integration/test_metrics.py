@@ -139,6 +139,11 @@ def test_the_examples_of_alerts_and_of_a_board_ask_for_what_there_is(context: Co
         *(each["expr"] for panel in board["panels"] for each in panel["targets"]),
     ]
     assert len(asked) > 20
+    # and the page about them tells of all that there is
+    told = set(re.findall(r"\bautoflow_\w+", (ROOT / "docs" / "how-to" / "monitoring.md").read_text()))
+    untold = {"autoflow_last_tick_timestamp_seconds", "autoflow_token_expiry_timestamp_seconds"} | told
+    assert {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in served} <= untold
+    asked += told - {"autoflow_attempt_duration_seconds", "autoflow_last_tick_timestamp_seconds"}
     for expression in asked:
         names = set(re.findall(r"\bautoflow_\w+", expression))
         assert names <= served, expression
