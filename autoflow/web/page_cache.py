@@ -12,7 +12,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,7 @@ class PageCache:
             "token_expires": _iso(token_expiry(settings)),
             "problems": problems,
             "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
-            "batch": asdict(daemon_state.batch) if daemon_state.batch else None,
+            "batch": _written(daemon_state.batch) if daemon_state.batch else None,
         }
 
     async def _make(self, key: tuple[tuple[str, Any], ...], request: Mapping[str, Any]) -> Page:
@@ -228,6 +228,15 @@ class PageCache:
         daemon_state = self.daemon_state
         about = daemon_state.doing, daemon_state.next_tick, daemon_state.definitions, daemon_state.batch
         return self._context.store.changes, self._context.conditions.present(), self._context.progress.tasks(), about
+
+
+def _written(batch: Batch) -> dict[str, Any]:
+    return {
+        "done": batch.done,
+        "running": batch.running,
+        "waiting": dict(batch.waiting),
+        "at_a_time": batch.at_a_time,
+    }
 
 
 def _iso(moment: dt.datetime | None) -> str | None:

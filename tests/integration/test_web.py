@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import time
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext, redirect_stderr
@@ -38,6 +39,7 @@ from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.jobs.jobs import Reply
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
+from autoflow.sensor import Batch
 from autoflow.settings.settings import load_settings
 from autoflow.web.page_cache import DaemonState, PageCache
 from autoflow.web.server import MOST_CONNECTIONS, SLOWEST, Web
@@ -416,7 +418,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(deployment: Deployment, *, warm: bool = True) -> AsyncIterator[Served]:
+async def served(deployment: Deployment, *, warm: bool = True, batch: Batch | None = None) -> AsyncIterator[Served]:
     deployment.write(definitions(), "glues", "raises")
     deployment.environment["AUTOFLOW_HTTP"] = f"127.0.0.1:{free_port()}"
     settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "no secrets")
@@ -429,7 +431,7 @@ async def served(deployment: Deployment, *, warm: bool = True) -> AsyncIterator[
 
         context.jobs.call = counted  # type: ignore[method-assign]
         taken = read_definitions(settings.workflows_file)
-        pages = PageCache(context, lambda: DaemonState(context.now(), taken))
+        pages = PageCache(context, lambda: DaemonState(context.now(), taken, batch=batch))
 
         async def healthy() -> Mapping[str, Any]:
             return {"healthy": True}
@@ -482,6 +484,17 @@ def test_closed_connections_leave_nothing_behind(deployment: Deployment) -> None
             assert len(left) < 20, left
 
     run_held(asking())
+
+
+def test_while_runs_wait_the_page_says_how_far_they_are(deployment: Deployment) -> None:
+    batch = Batch(12, 1, Counter({"plain": 50, HOSTILE: 3}), 2)
+
+    async def asking() -> None:
+        async with served(deployment, batch=batch) as site:
+            status, body = await site.ask("/")
+            assert (status, "12 of 66 runs done" in body) == (200, True), body
+
+    asyncio.run(asking())
 
 
 def test_what_is_not_there_starts_no_process(deployment: Deployment) -> None:
