@@ -10,7 +10,7 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example pipelines test simulate thorough flaky bench lint reference docs wheel deployment constraints clean tools test-tools
+.PHONY: help example pipelines test simulate thorough flaky bench lint reference man docs wheel deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -48,6 +48,9 @@ reference: $(VENV)/.stamp-test ## write what docs/reference has from the code an
 
 docs: $(VENV)/.stamp-docs ## build the docs as a site, in build/site; a link that leads nowhere fails
 	@"$(BIN)/zensical" build --clean --strict
+
+man: $(VENV)/.stamp-test ## write man pages from the parsers into build/man
+	@"$(BIN)/python" -m tests.man_pages
 
 wheel: $(VENV)/bin/python ## build a wheel, and try it in an environment of its own
 	@PYTHON="$(BIN)/python" tests/deployment/wheel.sh

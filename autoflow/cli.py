@@ -53,7 +53,7 @@ INTERRUPTED = 130
 LIVES = ("once", "serve", "health")
 """Commands that start with as few imports as they can."""
 
-WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor")
+WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "completion")
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {
@@ -107,6 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def options_of(typed: Sequence[str]) -> argparse.Namespace:
     """Read what was typed."""
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        # a shell asks what may come next, and nothing else is done
+        from autoflow.commands.completion import complete
+
+        complete(parser)
     options = parser.parse_args(typed)
     if options.command and (options.run_once or options.check or options.health or options.alive or options.now):
         parser.error(f"{options.command} cannot be combined with --run-once, --check, --health, --alive or --now")

@@ -283,6 +283,7 @@ CONTENTS: dict[str, Schema] = {
     "schema": {"schema": _by_name(ANYTHING)},
     "import-dag": {"dag": TEXT, "line": COUNT, "file": _or_null(TEXT), "text": TEXT},
     "init": {"directory": TEXT, "files": _list(TEXT)},
+    "completion": {"shell": TEXT, "script": TEXT},
     "demo-flowapi": {"url": TEXT},
 }
 """What each command adds."""

@@ -19,6 +19,8 @@ STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
 DEMO_FAULTS = ("slow", "hang", "401", "403", "500", "truncated", "nonsense", "stuck", "errored", "no-database")
 """What the stand-in can do wrong: named here too, so that ``--help`` need not import it."""
 
+SHELLS = ("bash", "zsh", "fish")
+
 RENAMED = {"success": "succeeded", "done": "succeeded"}
 """What states were called before."""
 
@@ -66,7 +68,7 @@ def _add_looking(commands: Any) -> None:
     calendar.add_argument("--csv", action="store_true", help="print one line per trigger and date")
 
     runs = _command(commands, "runs", "list attempts at runs, newest first")
-    runs.add_argument("--workflow", metavar="NAME")
+    runs.add_argument("--workflow", metavar="NAME", help="attempts at runs of this workflow only")
     runs.add_argument("--state", type=_state, choices=STATES, action="append", help="can be repeated")
     _add_span(runs)
     runs.add_argument(
@@ -193,6 +195,8 @@ def _add_preparing(commands: Any) -> None:
     dag.add_argument("--dag", metavar="ID", help="which DAG, where the file has several")
     init = _command(commands, "init", "create a workflows.yml and a first notebook")
     init.add_argument("directory", type=Path, metavar="DIR")
+    completion = _command(commands, "completion", "print what lets a shell complete commands, options and workflows")
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
     _add_demo(commands)
 
 

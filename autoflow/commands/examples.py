@@ -79,6 +79,11 @@ EXAMPLES = {
     ),
     "import-dag": (("autoflow import-dag flows.py -o workflows.yml", ""),),
     "init": (("autoflow init inputs", ""),),
+    "completion": (
+        ('eval "$(autoflow completion bash)"', "in ~/.bashrc"),
+        ('eval "$(autoflow completion zsh)"', "in ~/.zshrc, after compinit"),
+        ("autoflow completion fish > ~/.config/fish/completions/autoflow.fish", ""),
+    ),
     "demo-flowapi": (
         ("autoflow demo-flowapi --token-file token", "on port 9090, until Ctrl-C"),
         ("autoflow demo-flowapi --fault 500", "a FlowAPI that fails"),

@@ -81,6 +81,7 @@ def lines_of(recorded: Deployment, tmp_path: Path) -> list[tuple[int, list[str]]
         (0, f"backup {backup}"),
         (2, f"restore {backup}"),
         (0, f"restore {backup} --yes"),
+        (0, "completion bash"),
         (0, "schema"),
         (0, "schema json"),
         (2, f"import-dag {ROOT / 'no_such.py'}"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 
 import pytest
@@ -24,7 +25,8 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 @pytest.mark.parametrize(("name", "line"), LINES, ids=[line for _, line in LINES])
 def test_examples_are_understood(name: str, line: str) -> None:
     # as far as the shell gives it to autoflow
-    program, *arguments = shlex.split(line.partition(" | ")[0].partition(" > ")[0])
+    inside = re.sub(r'^eval "\$\((.*)\)"$', r"\1", line)
+    program, *arguments = shlex.split(inside.partition(" | ")[0].partition(" > ")[0])
     assert (program, options_of(arguments).command) == ("autoflow", name)
 
 
