@@ -20,7 +20,7 @@ def token_with(claims: object) -> str:
 
 
 def packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content)).decode()
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def test_roles_are_read_as_flowauth_writes_them() -> None:
