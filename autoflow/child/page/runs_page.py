@@ -53,9 +53,7 @@ def attempt_row(page: PageRequest, attempt: RecordedAttempt) -> dict[str, Any]:
     return {
         "run": attempt,
         "link": page.links.page(f"runs/{attempt.name}"),
-        "workflow_link": page.links.workflow(attempt.workflow)
-        if attempt.workflow in page.definitions.workflows
-        else None,
+        "workflow_link": page.workflow(attempt.workflow),
         "parameters": parameters_text(attempt.parameters),
         "took": seconds_text((ended - attempt.started).total_seconds()) if ended else "",
         "error": short(attempt.failure or "", MESSAGE),

@@ -116,6 +116,10 @@ class PageRequest:
         """The time zone of the schedule, in which pages tell the time."""
         return ZoneInfo(self.definitions.timezone)
 
+    def workflow(self, name: str) -> str | None:
+        """Return the link to the page of a workflow; None where workflows.yml has it no more, or there is no server."""
+        return self.links.workflow(name) if name in self.definitions.workflows else None
+
     @cached_property
     def span(self) -> tuple[dt.date, dt.date] | None:
         """The first and the last date that there is something to say about."""

@@ -26,7 +26,7 @@ from autoflow.child.page.grid import (
     newest_days,
 )
 from autoflow.child.page.health_line import batch_text, health_line
-from autoflow.child.page.shared import Links, PageRequest
+from autoflow.child.page.shared import REPORT_SUFFIXES, Links, PageRequest
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.overview import Row, list_age
 from autoflow.runs import AttemptState, RunState
@@ -67,7 +67,7 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "running": [_running(page, run) for run in running],
         "failures": shown_failures(page, found),
         "more_failures": max(len(found.groups) - MOST_CAUSES, 0),
-        "reports": [_report(page.links, *each) for each in reader.newest_reports(MOST_REPORTS)],
+        "reports": [_report(page, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(page.links),
         "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]],
         "aside": _aside(rows, totals),
@@ -93,7 +93,7 @@ def _running(page: PageRequest, run: RecordedAttempt) -> dict[str, Any]:
     return {
         "run": run,
         "link": page.links.page(f"runs/{run.run}"),
-        "workflow_link": page.links.workflow(run.workflow),
+        "workflow_link": page.workflow(run.workflow),
         "parameters": parameters_text(run.parameters),
         "since": seconds_text(_elapsed(page, run)),
         "usual": seconds_text(usual),
@@ -105,14 +105,16 @@ def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
     return notebook.label, known.get(notebook.label) or notebook.state.value
 
 
-def _report(links: Links, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:
+def _report(page: PageRequest, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:
     return {
         "run": run,
         "label": label,
         "parameters": parameters_text(run.parameters),
-        "workflow_link": links.workflow(run.workflow),
+        "workflow_link": page.workflow(run.workflow),
         "files": [
-            (suffix, link) for suffix in (".pdf", ".html") if (link := links.file(str(Path(path).with_suffix(suffix))))
+            (suffix, link)
+            for suffix in REPORT_SUFFIXES
+            if (link := page.links.file(str(Path(path).with_suffix(suffix))))
         ],
     }
 

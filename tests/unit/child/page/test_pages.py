@@ -232,6 +232,17 @@ def test_times_are_those_of_the_schedules_zone_and_how_long_ago_they_were(record
     assert "· home</title>" in page
 
 
+def test_a_workflow_that_is_gone_has_no_page_to_lead_to(record: Record, tmp_path: Path) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 1), 1)
+    run = record.made(date, 1, reports=["report"])
+    for gone in (False, True):
+        if gone:
+            record.definitions = replace(DEFINITIONS, workflows={}, triggers=())
+        for asked in ({"page": "status"}, {"page": "runs"}, {"page": "run", "run": f"{run}"}):
+            record.work(tmp_path / "job", **asked)
+            assert ("workflow?name=" in (tmp_path / "job" / "page.html").read_text()) != gone, asked
+
+
 def test_runs_are_paged_through_without_one_being_left_out(record: Record) -> None:
     dates = record.list_dates(dt.date(2026, 1, 20), PAGE)
     numbers = [record.made(date, trigger) for date in dates for trigger in (0, 1)][: PAGE + 7]
