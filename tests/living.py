@@ -46,6 +46,7 @@ class Life:
         self._loop = loop
         self._log = log
         self._overtaken: tuple[str, int] = ("", 0)
+        self._hanging = False
         loop.busy = self._is_busy
 
     def messages(self) -> list[str]:
@@ -63,8 +64,12 @@ class Life:
 
     @contextmanager
     def overtaking(self, kind: str, most: int = 1) -> Iterator[None]:
-        """Let time jump though so many jobs of a kind are in progress: they hang."""
+        """Let time jump though so many jobs of a kind are in progress: they hang.
+
+        Notebooks hang once they are executed: time that jumps before that is over the limits for starting one.
+        """
         self._overtaken = kind, most
+        self._hanging = kind != "notebook"
         try:
             yield
         finally:
@@ -72,6 +77,10 @@ class Life:
 
     def _is_busy(self) -> bool:
         under_way, (kind, most) = self.context.jobs.under_way, self._overtaken
+        if kind and not self._hanging:
+            told = self.context.settings.outputs_dir.glob(".autoflow/*/job-*/progress.json")
+            self._hanging = len(list(told)) >= most
+            return not self._hanging
         return len(under_way) > min(under_way.count(kind), most)
 
     def run(self, steps: Coroutine[Any, Any, None]) -> None:

@@ -10,6 +10,7 @@ import datetime as dt
 import errno
 import os
 import shutil
+import signal
 import sqlite3
 from dataclasses import replace
 from itertools import pairwise
@@ -209,27 +210,28 @@ def test_a_backlog_lets_newer_data_pass(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a tick decides takes the place of what still waits."""
-    flowapi.set_days(6)
+    flowapi.set_days(4)
     hourly(deployment, "glues", concurrency=1)
     path = deployment.inputs / "workflows.yml"
     path.write_text(path.read_text() + "  order: newest\n")
     gate = deployment.inputs / "gate"
     gate.touch()
-    waits = f"import os, time\nwhile reference_date == '2016-01-05' and os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    waits = f"import os, time\nwhile reference_date == '2016-01-03' and os.path.exists({str(gate)!r}): time.sleep(0.01)"
     change_code(deployment, "glues", "import scrapbook", f"{waits}\nimport scrapbook")
     with living(deployment, caplog) as life:
 
         async def steps() -> None:
             await life.until(lambda: life.count("succeeded") == 1 and life.context.steering.running() == [2])
-            flowapi.set_days(7)
+            flowapi.set_days(5)
             with life.overtaking("notebook"):
-                await life.until(lambda: len(life.context.backlog.due) == 5)
+                await life.until(lambda: len(life.context.backlog.due) == 3)
             gate.unlink()
-            await life.until(lambda: life.count("succeeded") == 7)
+            await life.until(lambda: life.count("succeeded") == 5)
 
         life.serve(steps, now=True)
+        assert "could not be forked" not in caplog.text
         order = [message.split()[3] for message in life.messages() if "started, attempt" in message]
-        assert [int(date[-2:]) for date in order] == [6, 5, 7, 4, 3, 2, 1]
+        assert [int(date[-2:]) for date in order] == [4, 3, 5, 2, 1]
 
 
 def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
@@ -632,3 +634,30 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
             assert executor.retry_at == failures.last + HOUR
 
         life.run(asked())
+
+
+def test_sighup_reads_the_definitions_again_and_a_new_token_is_taken_up(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    flowapi.set_days(0)
+    deployment.write_simple("glues")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    year = dt.timedelta(days=365)
+    (credentials / "FLOWAPI_TOKEN").write_text(flowapi.token(scopes=["run"], lifetime=year))
+    deployment.environment["CREDENTIALS_DIRECTORY"] = str(credentials)
+    with living(deployment, caplog) as life:
+
+        async def steps() -> None:
+            await life.until(lambda: life.count("lacks the scope") > 0)
+            (credentials / "FLOWAPI_TOKEN").write_text(flowapi.token(lifetime=year))
+            path = deployment.inputs / "workflows.yml"
+            path.write_text(path.read_text().replace("0 0 1 1 *", "* * * * *"))
+            asked = life.clock()
+            os.kill(os.getpid(), signal.SIGHUP)
+            await life.until(lambda: life.count("FlowAPI is responding again") == 1)
+            assert polls(flowapi) == 2
+            assert life.count("has changed and was reloaded") == 1
+            assert life.clock() - asked < dt.timedelta(minutes=2)
+
+        life.serve(steps, now=True)

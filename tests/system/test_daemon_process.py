@@ -193,26 +193,3 @@ def test_a_daemon_answers_how_it_is_and_a_stopped_one_does_not(
     stopped = deployment.run("--health")
     assert stopped.code == 1
     assert "no answer from a daemon" in stopped.log
-
-
-def test_sighup_reads_the_definitions_again_and_a_new_token_is_taken_up(
-    deployment: Deployment, flowapi: FlowapiStandin, started: list[subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    flowapi.set_days(0)
-    deployment.write_simple("glues")
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
-    (credentials / "FLOWAPI_TOKEN").write_text(flowapi.token(scopes=["run"]))
-    daemon = deployment.start("--now", CREDENTIALS_DIRECTORY=str(credentials), AUTOFLOW_LOG_LEVEL="DEBUG")
-    started.append(daemon)
-    until(lambda: len(flowapi.requests) == 1)
-    until(lambda: "User claims verification failed" in deployment.run("--health").log)
-    (credentials / "FLOWAPI_TOKEN").write_text(flowapi.token())
-    path = deployment.inputs / "workflows.yml"
-    path.write_text(path.read_text().replace("0 0 1 1 *", "* * * * *"))
-    daemon.send_signal(signal.SIGHUP)
-    until(lambda: len(flowapi.requests) >= 2, 61 + PATIENCE)
-    daemon.terminate()
-    log, _ = daemon.communicate(timeout=PATIENCE)
-    assert "has changed and was reloaded" in log
-    assert "FlowAPI is responding again" in log
