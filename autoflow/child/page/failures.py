@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autoflow.child.page.shared import PageRequest, short
+from autoflow.child.page.shared import LONGEST_TEXT, PageRequest, short
 from autoflow.child.page.traceback_text import frames_of, own_line
 from autoflow.messages import FailureGroup, Snapshot, current, failure_groups
 from autoflow.model import FailedRun
@@ -18,7 +18,8 @@ from autoflow.runs import Failure
 MOST_CAUSES, MOST_FAILING, MOST_LINKED = 8, 200, 12
 """Causes that are shown, failed runs of a workflow that are looked at, and runs that each cause links to."""
 
-LONGEST_MESSAGE = 400
+LONGEST_MESSAGE, LONGEST_TRACEBACK = 400, 4_000
+"""Characters that the status page shows of a failure's message and of its traceback; the run's own page has more."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ def shown_failures(page: PageRequest, found: Failing) -> list[dict[str, Any]]:
     return [_shown(page, group) for group in found.groups[:MOST_CAUSES]]
 
 
-def traceback_parts(failure: Failure) -> dict[str, Any]:
-    """Return what of a traceback is seen first, and what is folded."""
+def traceback_parts(failure: Failure, longest: int = LONGEST_TEXT) -> dict[str, Any]:
+    """Return what of a traceback is seen first, and what is folded; of a very long one the end."""
     text = (failure.traceback or "").rstrip()
-    frames = frames_of(text)
+    before = len(text) - longest
+    frames = frames_of(f"… ({before} characters before these)\n{text[-longest:]}" if before > 0 else text)
     return {"own_line": own_line(text), "frames": frames, "has_own": any(each.own for each in frames)}
 
 
@@ -71,7 +73,7 @@ def _shown(page: PageRequest, group: FailureGroup) -> dict[str, Any]:
         "waits": waits,
         "given_up": group.given_up,
         "commands": [*group.commands, _remedy(group)],
-        **traceback_parts(failure),
+        **traceback_parts(failure, LONGEST_TRACEBACK),
     }
 
 

@@ -32,7 +32,7 @@ from autoflow.overview import Row, list_age
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
 
-FEWEST_DAYS, MOST_DAYS = 14, 62
+FEWEST_DAYS, MOST_DAYS = 7, 62
 """Days that the table of dates has, by how many triggers there are."""
 
 GRID_BYTES = 200_000

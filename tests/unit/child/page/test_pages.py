@@ -223,6 +223,18 @@ def test_very_many_triggers_have_fewer_days_in_a_page_that_stays_small(record: R
     assert (tmp_path / "job" / "page.html").stat().st_size < 300_000
 
 
+def test_failures_at_length_by_very_many_causes_leave_the_page_small(record: Record, tmp_path: Path) -> None:
+    record.definitions = replace(DEFINITIONS, triggers=tuple(Trigger("flows", {"unit": f"u{n}"}) for n in range(220)))
+    frame = "Cell In[1], line 2\n----> 2 f(x)\n\nFile /usr/lib/python3/dist-packages/a.py:3\n---> 3 g()\n\n"
+    for date in record.list_dates(dt.date(2026, 2, 1), 30)[:12]:
+        record.made(date, 1, failure=Failure("no " * 2000, "report", date.day, "ValueError", frame * 300))
+    record.work(tmp_path / "job", page="status")
+    page = (tmp_path / "job" / "page.html").read_text()
+    assert len(page.encode()) < 350_000
+    assert "And 4 more causes" in page
+    assert "characters before these" in page
+
+
 def test_times_are_those_of_the_schedules_zone_and_how_long_ago_they_were(record: Record, tmp_path: Path) -> None:
     record.list_dates(dt.date(2026, 3, 1), 1)
     record.work(tmp_path / "job", page="status")
