@@ -275,7 +275,7 @@ def test_a_flood_of_causes_is_few_messages(
     deployment: Deployment, flowapi: FlowapiStandin, hook: Hook, caplog: pytest.LogCaptureFixture
 ) -> None:
     flowapi.set_days(7)
-    hourly(deployment, "raises")
+    hourly(deployment, "raises", retries={"pause": "1d"})
     raising = "raise type('E' + reference_date.replace('-', ''), (Exception,), {})('another each time')"
     change_code(deployment, "raises", "raise ValueError('no such place')", raising)
     with living(deployment, caplog) as life:

@@ -45,7 +45,7 @@ def names() -> set[str]:
 
 
 # a job that is started from nothing is started alike, however AutoFlow was: once is enough
-@pytest.mark.parametrize(("how", "warm"), [("safe", True), ("module", True), ("script", True), ("script", False)])
+@pytest.mark.parametrize(("how", "warm"), [("module", True), ("script", True), ("script", False)])
 def test_code_that_lies_in_the_working_directory_is_never_run(
     deployment: Deployment, tmp_path: Path, how: str, warm: bool
 ) -> None:
@@ -56,7 +56,6 @@ def test_code_that_lies_in_the_working_directory_is_never_run(
         (place / f"{name}.py").write_text(PLANTED.format(marker=str(marker)))
     deployment.write(WORKFLOWS.format(warm=str(warm).lower()), "reports", "raises")
     command = {
-        "safe": [sys.executable, "-P", "-m", "autoflow"],
         "module": [sys.executable, "-m", "autoflow"],
         "script": [str(Path(sys.executable).with_name("autoflow"))],
     }[how]
