@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -229,8 +230,10 @@ def _as_json(
 
 def _as_numbers(change: Change) -> dict[str, Any]:
     sides = {key: value for key, value in (("old", change.old), ("new", change.new)) if change.only in (None, key)}
-    grown, hundredths = difference(change.old, change.new), percent(change.old, change.new)
-    return {"name": change.name, **sides, "difference": grown, "percent": hundredths}
+    numbers = {"difference": difference(change.old, change.new), "percent": percent(change.old, change.new)}
+    # from what is no number there is no difference
+    known = {key: number if number is not None and isfinite(number) else None for key, number in numbers.items()}
+    return {"name": change.name, **sides, **known}
 
 
 def _table_as_json(table: TableChange) -> dict[str, Any]:

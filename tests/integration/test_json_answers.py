@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -22,6 +24,7 @@ from autoflow.model.store import RunStore
 from autoflow.runs.runs import AttemptState, Failure, build_run
 from autoflow.settings.places import Places
 from tests.answers import OUTSIDE, answer_of, validator
+from tests.clock import PATIENCE
 from tests.conftest import NOTEBOOKS, ROOT, Deployment, Outcome
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -42,13 +45,32 @@ def recorded(deployment: Deployment) -> Deployment:
             state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
             attempt = store.begin(build_run(workflow, Trigger("w"), dt.date(2016, 1, day)), NOW)
             notebook = deployment.outputs / "notebooks" / f"glues_{day}.ipynb"
-            cell = {"cell_type": "code", "id": "a", "source": f"{day}", "execution_count": 1, "outputs": []}
-            cells = [{**cell, "metadata": {"tags": ["injected-parameters"]}}]
-            notebook.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+            cells = [cell_with(f"day = {day}", tags=["injected-parameters"]), cell_with(f"show({day})", *outputs(day))]
+            given = {"papermill": {"parameters": {"day": day}}}
+            notebook.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": given, "cells": cells}))
             store.begin_notebook(attempt, "glues", NOW)
             store.finish_notebook(attempt, "glues", state, NOW, notebook=notebook, failure=failure)
             store.finish(attempt, state, NOW + dt.timedelta(seconds=4), failure)
     return deployment
+
+
+def cell_with(source: str, *outputs: dict[str, Any], tags: Sequence[str] = ()) -> dict[str, Any]:
+    cell = {"cell_type": "code", "id": source[:4], "source": source, "execution_count": 1}
+    return {**cell, "outputs": list(outputs), "metadata": {"tags": list(tags)}}
+
+
+def outputs(day: int) -> Iterator[dict[str, Any]]:
+    """Yield one of each kind that `autoflow diff` compares, different each day."""
+    scrap = {"name": "subscribers", "data": float("nan") if day == 1 else day, "encoder": "json", "version": 1}
+    shown = {"name": "subscribers", "data": True, "display": False}
+    data = {"application/scrapbook.scrap.json+json": scrap}
+    yield {"output_type": "display_data", "data": data, "metadata": {"scrapbook": shown}}
+    yield {"output_type": "stream", "name": "stdout", "text": f"line {day}\n"}
+    row = f"<tr><th>a</th><td>{day}</td></tr>"
+    rows = [row, *([] if day == 1 else ["<tr><th>b</th><td>1</td></tr>"])]
+    table = f"<table><thead><tr><th></th><th>n</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    yield {"output_type": "display_data", "data": {"text/html": table}, "metadata": {}}
+    yield {"output_type": "display_data", "data": {"image/png": "AAAA" if day == 1 else "BBBB"}, "metadata": {}}
 
 
 def lines_of(recorded: Deployment, tmp_path: Path) -> list[tuple[int, list[str]]]:
@@ -65,7 +87,8 @@ def lines_of(recorded: Deployment, tmp_path: Path) -> list[tuple[int, list[str]]
         (0, "calendar --from 2016-01-01 --to 2016-01-03"),
         (0, "runs"),
         (0, "show 1 --log"),
-        (0, "diff 1 2"),
+        (1, "diff 1 2"),
+        (0, "diff 1 1"),
         (2, "rerun 1"),
         (0, "rerun --workflow w --from 2020-01-01 --to 2020-01-01"),
         (0, "backfill w 2016-01-02 2016-01-02"),
@@ -99,9 +122,28 @@ def test_every_command_answers_as_the_schema_says(recorded: Deployment, typed: T
         outcome = typed(*line, "--json")
         answer = answer_of(outcome.answer, code=outcome.code)
         assert (answer["command"], outcome.code) == (line[0], code), outcome.log
-        assert bool(answer["errors"]) == (code != 0)
+        assert bool(answer["errors"]) == (code != 0 and line[0] != "diff")
         answered.add(line[0])
     assert answered | ELSEWHERE == CONTENTS.keys()
+
+
+def test_all_kinds_of_differences_are_as_the_schema_says(recorded: Deployment, typed: Typed) -> None:
+    (notebook,) = answer_of(typed("diff", "1", "2", "--json").answer, code=1)["notebooks"]
+    assert all(notebook[kind] for kind in ("parameters", "values", "tables", "texts", "pictures", "code"))
+    assert recorded.outputs.exists()
+
+
+def test_the_stand_in_says_where_it_is_and_serves_on(deployment: Deployment) -> None:
+    process = deployment.start("demo-flowapi", "--port", "0", "--json")
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "}\n":
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert answer_of("".join(lines))["url"].startswith("http://127.0.0.1:")
 
 
 def test_what_is_not_confirmed_is_shown_with_the_reason(recorded: Deployment, typed: Typed) -> None:
