@@ -18,6 +18,7 @@ import pytest
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.settings.settings import load_settings
 from autoflow.warm_process import MARKER
+from tests.answers import answer_of
 from tests.clock import PATIENCE, until
 from tests.conftest import Deployment
 
@@ -182,7 +183,8 @@ def test_a_daemon_answers_how_it_is_and_a_stopped_one_does_not(
     daemon = deployment.start()
     started.append(daemon)
     until(lambda: deployment.run("--health").code == 0)
-    assert f"pid {daemon.pid}: next tick at" in deployment.run("--health").log
+    how = answer_of(deployment.run("health", "--json").log, code=0)
+    assert (how["pid"], how["healthy"], how["doing"].startswith("next tick at")) == (daemon.pid, True, True)
     # a tenth of what it holds when it is idle, which only children need
     assert "libcrypto" not in Path(f"/proc/{daemon.pid}/maps").read_text()
     os.kill(daemon.pid, signal.SIGSTOP)
