@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 from autoflow.dates import Days
 from autoflow.definitions import Definitions
 from autoflow.model import RunReader
-from autoflow.runs import Run, RunKey, key_maker
+from autoflow.runs import RunKey, key_maker
 
 AT_ONCE = 2_000
 """Runs that are looked up before others have their turn."""
@@ -60,11 +60,11 @@ class Ledger:
                 await asyncio.sleep(0)
             return [days - settled for days, settled in zip(ready, self._settled, strict=True)]
 
-    def forget(self, run: Run) -> None:
-        """Look a run up again the next time."""
-        day = Days.of([run.reference_date.toordinal()])
+    def forget(self, workflow: str, date: dt.date) -> None:
+        """Look the runs of a date up again the next time."""
+        day = Days.of([date.toordinal()])
         for number, trigger in enumerate(self._definitions.triggers if self._definitions else ()):
-            if trigger.workflow_name == run.workflow.name:
+            if trigger.workflow_name == workflow:
                 self._known[number] -= day
                 self._settled[number] -= day
 

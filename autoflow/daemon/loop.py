@@ -28,7 +28,6 @@ from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLost
 from autoflow.messages import Messenger
 from autoflow.model import Removal, Sweeper, Swept, open_for_reading
 from autoflow.sensor import Executor
-from autoflow.settings import Settings
 from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
 from autoflow.web import IndexPage, PageCache, page_served
@@ -168,8 +167,12 @@ async def tick(life: Life) -> None:
         return
     context.conditions.end("code", "AutoFlow's code on disk matches the running version again")
     try:
-        # a run whose end could not be recorded is left as one that is running
-        await recorded(context.conditions, stop, lambda: context.store.recover(began, context.steering.running()))
+        # a run whose end could not be recorded is left as one that is running, and counts as settled until here
+        running = context.steering.running()
+        left = await recorded(context.conditions, stop, lambda: context.store.recover(began, running))
+        for attempt in left:
+            if attempt.reference_date is not None:
+                context.ledger.forget(attempt.workflow, attempt.reference_date)
         ticking = sensor.tick(context, agenda.definitions, executor)
         decision = await done_or_stopped(ticking, life.signals, min(context.settings.grace, LONGEST_FAREWELL))
         if decision is not None:
@@ -245,7 +248,7 @@ async def handle_requests(
 async def sweep(context: Context, definitions: Definitions) -> None:
     """Remove what workflows.yml does not want kept any longer."""
     try:
-        swept = await to_end(_sweep, context.settings, definitions, context.now())
+        swept = await to_end(_sweep, context, definitions, context.now())
         for removals in _in_parts(swept.forgotten, AT_ONCE):
             context.store.forget(removals)
             # there may be ten thousands, and others have their turn
@@ -264,13 +267,15 @@ async def sweep(context: Context, definitions: Definitions) -> None:
         context.conditions.end("old files", "all old files were removed")
 
 
-def _sweep(settings: Settings, definitions: Definitions, now: dt.datetime) -> Swept:
+def _sweep(context: Context, definitions: Definitions, now: dt.datetime) -> Swept:
     """Remove files, by a connection of this thread's own."""
     if all(workflow.keep == Keep() for workflow in definitions.workflows.values()):
         return Swept(0, {})
+    settings = context.settings
+    directories = settings.notebooks_dir, settings.reports_dir
     reader = open_for_reading(settings.db_path, settings.places)
     try:
-        return Sweeper(reader, (settings.notebooks_dir, settings.reports_dir)).sweep(definitions.workflows, now)
+        return Sweeper(reader, directories, context.outputs.is_read).sweep(definitions.workflows, now)
     finally:
         reader.close()
 

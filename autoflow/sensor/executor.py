@@ -243,7 +243,7 @@ class Executor:
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""
         run, context = self._running.pop(task), self._context
-        context.ledger.forget(run)
+        context.ledger.forget(run.workflow.name, run.reference_date)
         if self._watcher:
             self._watcher.changed()
         self.news.set()

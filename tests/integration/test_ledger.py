@@ -64,7 +64,7 @@ def test_what_ran_since_is_looked_up_again(store: RunStore) -> None:
     assert unsettled(ledger, 2) == [[0, 1], [1], [1]]
     succeed(store, 0, 0)
     assert unsettled(ledger, 2) == [[0, 1], [1], [1]]
-    ledger.forget(build_run(WORKFLOW, TRIGGERS[0], dt.date.fromordinal(FIRST)))
+    ledger.forget("w", dt.date.fromordinal(FIRST))
     assert unsettled(ledger, 3) == [[1, 2], [1, 2], [1, 2]]
 
 
@@ -92,7 +92,7 @@ def test_a_run_that_ends_while_much_is_looked_up_is_not_taken_for_one_that_is_to
         assert not found.done()
         succeed(store, 0, 0, dates - 1)
         for day in (0, dates - 1):
-            ledger.forget(build_run(WORKFLOW, TRIGGERS[0], dt.date.fromordinal(FIRST + day)))
+            ledger.forget("w", dt.date.fromordinal(FIRST + day))
         return await found
 
     first = asyncio.run(looking())[0]
