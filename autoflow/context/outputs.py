@@ -13,8 +13,9 @@ import os
 import shutil
 import threading
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Outputs:
         self.notebooks = notebooks
         self.reports = reports
         self._reserved: set[str] = set()
+        self._read: Counter[Path] = Counter()
         self.leading = asyncio.Lock()
         """Held while links are made in a thread: what is there is looked at first."""
 
@@ -62,6 +64,19 @@ class Outputs:
         paths = _paths(directory, tried, suffixes)
         self._reserved.update(map(_folded, paths))
         return paths
+
+    @contextmanager
+    def reading(self, paths: Collection[Path]) -> Iterator[None]:
+        """Keep outputs of other runs for as long as a run in progress reads them, whatever `keep` says."""
+        self._read.update(paths)
+        try:
+            yield
+        finally:
+            self._read.subtract(paths)
+
+    def is_read(self, path: Path) -> bool:
+        """Whether a run in progress reads an output; a sweep asks, in a thread."""
+        return self._read[path] > 0
 
     async def publish(self, source: Path, final: Path) -> None:
         """Give a complete file its final name; it survives a power cut as a whole or not at all.

@@ -10,7 +10,7 @@ import filecmp
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -170,6 +170,8 @@ class Sweeper:
     record: Record
     directories: tuple[Path, ...] = field(default=())
     """Outside of these nothing is removed."""
+    is_read: Callable[[Path], bool] = lambda _: False
+    """Whether a run in progress reads a file."""
 
     def decide(self, workflows: Mapping[str, Workflow], now: dt.datetime) -> list[Removal]:
         """List what would go now; nothing is removed."""
@@ -193,6 +195,9 @@ class Sweeper:
                 continue
             for path in removal.files:
                 if path in gone or path in left:
+                    continue
+                if self.is_read(path):
+                    left[path] = IN_USE
                     continue
                 count += os.path.lexists(path)
                 if why := self._remove(path, removal.made):

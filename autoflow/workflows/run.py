@@ -164,18 +164,8 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
     try:
         for name, path in notebooks_of_others(context.past, run, execution.origin.needs).items():
             execution.others.setdefault(name, path)
-        execution.secrets.update(await to_end(_secrets_there_are, execution))
-        await execution.directories.open(repair=repairs is not None)
-        if repairs is not None:
-            await _reuse(execution, repairs)
-        async with limit:
-            failures, complete = await _run_notebooks(execution)
-        if failures:
-            return AttemptState.FAILED, _with_hint(execution, failures[0])
-        if complete:
-            await execution.directories.stage(execution.scans())
-            await _point_at_latest(execution)
-        return AttemptState.SUCCEEDED if complete else AttemptState.INTERRUPTED, None
+        with context.outputs.reading(_paths_of(execution.others)):
+            return await _made(execution, repairs, limit)
     except asyncio.CancelledError:
         reason = context.steering.cancelled(attempt)
         if reason is None:
@@ -193,6 +183,30 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
         return AttemptState.INTERRUPTED, None
     except Exception as error:  # noqa: BLE001  # logged there; other dates go on
         return AttemptState.FAILED, _failed_by(execution, error, timed_out=limit.expired())
+
+
+async def _made(
+    execution: _Execution, repairs: int | None, limit: asyncio.Timeout
+) -> tuple[AttemptState, Failure | None]:
+    """Execute the notebooks within a time limit, and make what comes of them."""
+    execution.secrets.update(await to_end(_secrets_there_are, execution))
+    await execution.directories.open(repair=repairs is not None)
+    if repairs is not None:
+        await _reuse(execution, repairs)
+    async with limit:
+        failures, complete = await _run_notebooks(execution)
+    if failures:
+        return AttemptState.FAILED, _with_hint(execution, failures[0])
+    if complete:
+        await execution.directories.stage(execution.scans())
+        await _point_at_latest(execution)
+    return AttemptState.SUCCEEDED if complete else AttemptState.INTERRUPTED, None
+
+
+def _paths_of(others: Mapping[str, Any]) -> list[Path]:
+    """List the executed notebooks of other runs that a run is given."""
+    values = (each if isinstance(each, list) else [each] for each in others.values())
+    return [Path(path) for paths in values for path in paths if path is not None]
 
 
 def _secrets_there_are(execution: _Execution) -> dict[str, str]:
