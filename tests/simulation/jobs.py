@@ -17,6 +17,7 @@ from typing import Any
 
 from autoflow.jobs.jobs import Reply
 from tests.clock import Clock
+from tests.simulation.additions import UnfitError, check_given, definition_of, use_run_dir
 from tests.simulation.files import Crash
 from tests.simulation.world import World
 
@@ -31,6 +32,9 @@ class Observed:
     """Notifications that were taken: when, event and content."""
     most_at_a_time: int = 0
     """Notebooks and conversions."""
+    most_in_pool: int = 0
+    unfit: list[str] = field(default_factory=list)
+    """What notebooks were given that they are not to have, or the other way round."""
     polls: int = 0
     good_polls: int = 0
 
@@ -82,7 +86,31 @@ class SimulatedJobs:
         on_progress: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Reply:
         with self._counted(kind):
+            if kind == "notebook":
+                with self._fitting(request["parameters"], Path(request["notebook"]).name, secrets):
+                    return await self._called(kind, request, workspace, timeout)
             return await self._called(kind, request, workspace, timeout)
+
+    @contextmanager
+    def _fitting(self, parameters: Mapping[str, Any], file: str, secrets: Mapping[str, str] | None) -> Iterator[None]:
+        """See that a notebook was given what it is to have, and that there is room for it in its pool."""
+        definition = definition_of(self._world.config, file, parameters)
+        if definition is None:
+            yield
+            return
+        try:
+            check_given(definition, parameters, secrets)
+        except UnfitError as error:
+            self._observed.unfit.append(f"{file} {parameters}: {error}")
+        pool = f"pool {definition.get('pool')}"
+        self._under_way[pool] += 1
+        if "pool" in definition:
+            self._world.drawn["notebook in a pool"] += 1
+            self._observed.most_in_pool = max(self._observed.most_in_pool, self._under_way[pool])
+        try:
+            yield
+        finally:
+            self._under_way[pool] -= 1
 
     @contextmanager
     def _counted(self, kind: str) -> Iterator[None]:
@@ -126,6 +154,9 @@ class SimulatedJobs:
         def finish() -> Reply:
             if "shared" in parameters:
                 self._share(Path(parameters["shared"]), str(parameters["p"]), date)
+            if "work" in parameters:
+                self._world.drawn["intermediate file"] += 1
+                self._use_run_dir(file, parameters)
             if "reads" in parameters and not Path(parameters["reads"]).is_file():
                 raise AssertionError(f"{file} is to read {parameters['reads']}, which is not there")
             if chance < 0.1 and self._clock() < self._world.quiet_from and self._world.random.random() < 0.8:
@@ -140,6 +171,12 @@ class SimulatedJobs:
 
         # a few go on for hours
         return seconds * (40 if fate.random() < 0.02 else 1), finish
+
+    def _use_run_dir(self, file: str, parameters: Mapping[str, Any]) -> None:
+        try:
+            use_run_dir(Path(parameters["work"]), parameters)
+        except UnfitError as error:
+            self._observed.unfit.append(f"{file}: {error}")
 
     def _share(self, directory: Path, trigger: str, date: str) -> None:
         """Write two files of the run's own and one that all runs write, whatever becomes of the attempt."""

@@ -21,18 +21,19 @@ from typing import Any
 from unittest.mock import patch
 
 from autoflow import app
+from autoflow.commands import steering
 from autoflow.context.conditions import Conditions
 from autoflow.context.context import Context
 from autoflow.daemon import loop
 from autoflow.daemon.loop import Agenda, serve
 from autoflow.errors import AutoflowError, DefinitionError, StoreError
 from autoflow.messages import messenger
-from autoflow.model.reader import RunReader, Skip
+from autoflow.model.reader import RecordedAttempt, RunReader, Skip
 from autoflow.model.retention import Removal
 from autoflow.model.store import Attempt, RunStore
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs.runs import AttemptState, Failure, Run
+from autoflow.runs.runs import AttemptState, Failure, Run, recorded_run
 from autoflow.sensor import executor, sensor
 from autoflow.settings.settings import load_settings
 from autoflow.system.notifier import Notifier
@@ -232,7 +233,9 @@ class Life:
     def hit(self) -> None:
         """Let happen soon what was to happen when a run is in progress."""
         for happen in self.aimed:
-            self.loop.call_later(self.random.uniform(0, 400), happen)
+            # at the end nobody cancels: who would ask for that run again?
+            if self.true() < self.world.quiet_from - HOUR:
+                self.loop.call_later(self.random.uniform(0, 400), happen)
         self.aimed.clear()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -333,8 +336,19 @@ class Life:
         ]
         if runs:
             run = runs[event.value % len(runs)]
-            self.world.asked.add(run.key)
-            self._order(context, "run", runs=[{"workflow": run.workflow, "parameters": run.parameters}])
+            depending = self._depending(context, run) if event.value % 2 else []
+            self.world.asked.update([run.key, *(each.key for each in depending)])
+            wanted = [(run.workflow, run.parameters), *((each.workflow.name, each.parameters) for each in depending)]
+            self._order(context, "run", runs=[{"workflow": name, "parameters": values} for name, values in wanted])
+
+    def _depending(self, context: Context, attempt: RecordedAttempt) -> list[Run]:
+        """Find what `autoflow rerun --downstream` would run again, too."""
+        definitions = self.agenda.definitions
+        workflow = definitions.workflows[attempt.workflow]
+        run = recorded_run(workflow, attempt.parameters or {}, attempt.parameters_hash)
+        found, _, _ = steering._depending(definitions, context.store.read, [run])
+        self.world.drawn["run that depends on one that is run again"] += len(found)
+        return found
 
     def _repair(self, context: Context, event: Event) -> None:
         newest = {run.key: run for run in sorted(context.store.read.attempts(), key=lambda run: run.id)}
@@ -364,6 +378,7 @@ class Life:
     def _quiet(self, context: Context, event: Event) -> None:
         """Let people take back what they have kept from running."""
         self.files.changes_left = None
+        self.world.put_secret()
         for skip in context.store.read.skips().skips:
             self._run_again(context, skip)
 
@@ -380,7 +395,13 @@ class Life:
     def _order(self, context: Context, do: str, **rest: Any) -> None:
         self.world.drawn[do] += 1
         self.world.asked_at.append(self.clock().isoformat())
-        answer = context.steering.carry_out({"do": do, **rest}, self.clock())
+        try:
+            answer = context.steering.carry_out({"do": do, **rest}, self.clock())
+        except sqlite3.OperationalError as error:
+            # who asks for something on a full disk is told that it was not done
+            if not self.world.is_full(self.true()):
+                raise
+            answer = {"error": str(error)}
         self.simulation.log.append(f"{do} {rest}: {answer}")
 
 

@@ -28,8 +28,10 @@ from autoflow.overview import explanation, states
 from autoflow.runs.runs import AttemptState, RunState
 from autoflow.shared_data import versions
 from autoflow.shared_data.versions import SharedDirectory
+from autoflow.workflows import directories, other_runs, run
 from autoflow.workflows.directories import Directories
-from autoflow.workflows.slots import Slots
+from autoflow.workflows.slots import Capacity, Slots
+from tests.simulation.additions import SECRET
 
 Mutation = Callable[[], AbstractContextManager[Any]]
 
@@ -127,6 +129,16 @@ def _failures_uncounted(self: RunReader, attempt_id: int) -> Iterator[Any]:
     return (each for each in ENDS_AFTER(self, attempt_id) if each[2] is not AttemptState.FAILED)
 
 
+def _pools_without_end(self: Capacity, notebooks: int, pools: Mapping[str, int]) -> None:
+    RESIZE(self, notebooks, dict.fromkeys(pools, 99))
+
+
+def _any_before(reader: RunReader, run: Any, label: str) -> str | None:
+    """Give the newest executed notebook of a workflow, of whatever trigger and date."""
+    executed = list(reader.executed_notebooks(run.workflow.name, label, dt.date.min, dt.date.max))
+    return str(executed[-1][2]) if executed else None
+
+
 class _Unlocked:
     def __init__(self, path: Any) -> None: ...
 
@@ -139,6 +151,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
     SharedDirectory._build,
     Directories.settle,
 )
+RESIZE, READ_SECRETS = Capacity.resize, run.read_secrets
 BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
 
 
@@ -179,6 +192,15 @@ MUTATIONS: dict[str, Mutation] = {
     "the earlier date wins in a shared directory": lambda: patch.object(versions, "_overruled", lambda *_: False),
     "metrics do not count failures": lambda: patch.object(RunReader, "ends_after", _failures_uncounted),
     "a record is not locked": lambda: patch.object(store, "RecordLock", _Unlocked),
+    "a pool has no end": lambda: patch.object(Capacity, "resize", _pools_without_end),
+    "a notebook gets no secrets": lambda: patch.object(run, "read_secrets", lambda *_: {}),
+    "every notebook gets the secrets": lambda: patch.object(
+        run, "read_secrets", lambda s, _: READ_SECRETS(s, [SECRET])
+    ),
+    "notebooks for some dates run for all": lambda: patch.object(other_runs, "matches", lambda *_: True),
+    "the notebook of the run before is any": lambda: patch.object(other_runs, "_previous", _any_before),
+    "runs have one directory": lambda: patch.object(directories, "run_place", lambda _: "runs/one"),
+    "requested runs overtake each other": lambda: patch.object(due, "held_requests", lambda *_: {}),
 }
 
 FOUND_BY = {
@@ -204,5 +226,12 @@ FOUND_BY = {
     "the earlier date wins in a shared directory": 2,
     "metrics do not count failures": 1,
     "a record is not locked": 8,
+    "a pool has no end": 4,
+    "a notebook gets no secrets": 3,
+    "every notebook gets the secrets": 1,
+    "notebooks for some dates run for all": 3,
+    "the notebook of the run before is any": 29,
+    "runs have one directory": 1,
+    "requested runs overtake each other": 10,
 }
 """The first seed that found each fault when all were planted last; the others need more seeds."""

@@ -30,6 +30,8 @@ PAUSES = {"10m": dt.timedelta(minutes=10), "1h": dt.timedelta(hours=1), "3h": dt
 
 LAGS = {None: dt.timedelta(), "6h": dt.timedelta(hours=6), "2d": 2 * DAY}
 
+LONGEST_BETWEEN_TICKS = 4 * DAY
+
 SETTLED = 5 * DAY
 """What has been listed for so long has had a tick, and its retries."""
 
@@ -47,6 +49,11 @@ def check(life: Life, context: Context) -> None:
     at_a_time = life.world.config["available_dates_sensor"].get("concurrency", {}).get("notebooks", 4)
     if simulation.observed.most_at_a_time > at_a_time:
         simulation.fail(f"{simulation.observed.most_at_a_time} notebooks went on at a time, {at_a_time} may")
+    room = life.world.config["available_dates_sensor"].get("pools", {}).get("queries", 0)
+    if simulation.observed.most_in_pool > room:
+        simulation.fail(f"{simulation.observed.most_in_pool} notebooks of a pool went on at a time")
+    if simulation.observed.unfit:
+        simulation.fail(simulation.observed.unfit[0])
     runs = context.store.read.attempts()
     good = Counter(run.key for run in runs if run.state is AttemptState.SUCCEEDED and run.superseded is None)
     if twice := [key for key, count in good.items() if count > 1]:
@@ -168,15 +175,16 @@ def check_end(life: Life, context: Context) -> None:
     allowed = {
         workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in life.world.config["workflows"]
     }
-    for key in context.store.read.requests():
-        if key not in latest or not (attempts[key] or latest[key].state is AttemptState.RUNNING):
-            life.simulation.fail(f"{key} was asked for and was never run")
     excused = _waiting(life, latest)
+    for key in context.store.read.requests():
+        begun = key in latest and (attempts[key] or latest[key].state is AttemptState.RUNNING)
+        if not begun and key not in excused:
+            life.simulation.fail(f"{key} was asked for and was never run")
     for workflow, date, key, since in possible(life.world.config, life.world.arrivals):
         if since + SETTLED > life.true():
             continue
         run = latest.get(key)
-        if run is None and key in excused:
+        if key in excused and (run is None or run.state is not AttemptState.SUCCEEDED):
             continue
         if run is None:
             life.simulation.fail(
@@ -227,7 +235,9 @@ def possible(
             times = [arrivals[name][date][listing][0] for name in types if date in arrivals[name]]  # noqa: B023
             # what is there at the first poll ever is taken to have appeared when its day was over
             over = dt.datetime.combine(date, dt.time(), dt.UTC) + DAY
-            listed = [max(time, over + lag) if listing == 0 else time + lag for time in times]  # noqa: B023
+            # it has appeared when a poll has seen it, which may be days after it was there
+            seen = lag and lag + LONGEST_BETWEEN_TICKS  # noqa: B023
+            listed = [max(time, over + lag) if listing == 0 else time + seen for time in times]  # noqa: B023
             if not listed or (needs_all and len(listed) < len(types)):  # noqa: B023
                 return None
             return max(listed) if needs_all else min(listed)  # noqa: B023

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from autoflow.history import Request
 from autoflow.model.reader import RecordedAttempt, RunReader
 from autoflow.runs.runs import AttemptState, Run
 from tests.simulation.oracle import is_for, is_needed, ranges_of
@@ -33,10 +34,38 @@ def check_start(life: Life, read: RunReader, run: Run, now: dt.datetime) -> None
     is_asked = request is not None and all(each.ended is None or each.ended < request.asked for each in failed)
     if failed and not is_asked:
         _check_retry(life, run, failed, now)
+    if request is not None:
+        _check_requested(life, read, run, request.asked)
     if request is None and run.key not in life.world.asked:
         for trigger in life.world.config["available_dates_sensor"]["workflows"]:
             if trigger["workflow_name"] == run.workflow.name and trigger["parameters"]["p"] == run.parameters["p"]:
                 _check_order(life, read, trigger, run)
+
+
+def _check_requested(life: Life, read: RunReader, run: Run, asked: dt.datetime) -> None:
+    """See that all is done that was requested at the same time and that the run depends on."""
+    skipped = {(skip.workflow, skip.reference_date) for skip in read.skips().skips}
+    for other in read.requests().values():
+        if other.asked != asked or other.key == run.key or (other.workflow, other.reference_date) in skipped:
+            continue
+        for trigger in _triggers(life):
+            is_ours = (
+                trigger["workflow_name"] == run.workflow.name and trigger["parameters"]["p"] == run.parameters["p"]
+            )
+            if is_ours and _depends(life, trigger, run, other):
+                life.simulation.fail(f"{run} began before {other.workflow} {other.reference_date}, requested with it")
+
+
+def _depends(life: Life, trigger: Mapping[str, Any], run: Run, other: Request) -> bool:
+    is_same = other.workflow == run.workflow.name and other.parameters["p"] == run.parameters["p"]
+    if "after" in trigger and is_same and other.reference_date < run.reference_date:
+        return True
+    return any(
+        other.workflow == need["workflow"]
+        and other.parameters["p"] in [each["parameters"]["p"] for each in _triggers(life) if is_needed(need, each)]
+        and any(start <= other.reference_date < end for start, end in ranges_of(need["dates"], run.reference_date))
+        for need in trigger.get("needs", ())
+    )
 
 
 def _check_retry(life: Life, run: Run, failed: list[RecordedAttempt], now: dt.datetime) -> None:

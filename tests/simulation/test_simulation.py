@@ -22,6 +22,12 @@ CHEAPEST = (
 )
 """Planted faults that are found within a simulated day."""
 
+KEPT = {
+    163: "keep removed a notebook of another run that a run in progress was to read",
+    119: "a run whose end a full disk kept from the record counted as settled, and those after it overtook it",
+}
+"""Seeds that found a fault of AutoFlow's which no other test showed, with the fault."""
+
 PLANT = """
 import sys
 from tests.simulation.mutations import FOUND_BY, MUTATIONS
@@ -47,6 +53,12 @@ def test_what_has_to_hold_holds_through_a_month(group: int) -> None:
     assert lived.returncode == 0, lived.stdout + lived.stderr
     assert f"{GROUP} seeds of" in lived.stdout
     assert " 0 failed" in lived.stdout
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_a_seed_that_found_a_fault_is_lived_again(seed: int) -> None:
+    lived = in_another_process("-m", "tests.simulation", "--seed", str(seed))
+    assert lived.returncode == 0, f"{KEPT[seed]}:\n{lived.stdout}{lived.stderr}"
 
 
 @pytest.mark.parametrize("mutation", CHEAPEST)

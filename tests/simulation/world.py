@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from tests.simulation.additions import SECRET, VALUE, draw_additions
+
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 START = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 DAYS = 30
@@ -70,6 +72,11 @@ class World:
         self.secrets = self.root / "secrets"
         self.secrets.mkdir()
         self.config = _draw_workflows(self.random)
+        # draws of their own, so that a seed draws what it drew before there were these
+        more = Random(f"{self.seed} more")
+        draw_additions(more, self.config)
+        if more.random() < 0.6:
+            self.put_secret()
         self.write_definitions(self.config)
         for name in ("a", "b", "c"):
             (self.inputs / f"{name}.ipynb").write_text(json.dumps(NOTEBOOK))
@@ -91,6 +98,9 @@ class World:
 
     def write_definitions(self, config: dict[str, Any]) -> None:
         (self.inputs / "workflows.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def put_secret(self) -> None:
+        (self.secrets / SECRET).write_text(VALUE)
 
     def write_token(self, ends: dt.datetime) -> None:
         claims = {"sub": "simulation", "exp": int(ends.timestamp())}
