@@ -24,6 +24,7 @@ import yaml
 from autoflow import cli
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.log_writer import LogHandler, flush_log
+from autoflow.signal_guard import IGNORED, STOPPING
 from tests.answers import answer_of
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,20 @@ def _log_that_ends_with_its_test() -> Iterator[None]:
             # it would go on to draw, in the middle of other tests
             thread.join(60)
             assert not thread.is_alive(), "a LogWriter was not closed"
+
+
+@pytest.fixture(autouse=True)
+def _signals_that_end_with_their_test() -> Iterator[None]:
+    """Take back the handlers that a command has set in this process.
+
+    Until a program that is started has replaced the process that starts it, the kernel says of it that it catches what
+    this process does: a test that waits for that would send a signal too early.
+    """
+    before = {number: signal.getsignal(number) for number in (*STOPPING, *IGNORED, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture
