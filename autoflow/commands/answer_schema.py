@@ -273,10 +273,10 @@ CONTENTS: dict[str, Schema] = {
             _object({"name": TEXT, "verdict": {"enum": ["ok", "note", "warning", "fault"]}, "text": TEXT})
         )
     },
-    "backup": {"file": TEXT, "bytes": COUNT, **MANIFEST, **FACTS, "workflows": FLAG},
+    "backup": {"file": TEXT, "bytes": COUNT, **MANIFEST, "record": _object(FACTS), "workflows": FLAG},
     "restore": {
         "backup": _or_null(_object(MANIFEST)),
-        **FACTS,
+        "record": _object(FACTS),
         "missing": _said(COUNT, "outputs that it names and that are not there"),
         "kept": _said(_list(TEXT), "names of what was replaced"),
     },

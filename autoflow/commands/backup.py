@@ -94,7 +94,7 @@ def _say(
 ) -> None:
     size = file.stat().st_size
     if options.json:
-        described = {"file": str(file), "bytes": size, **manifest.__dict__, **facts.__dict__}
+        described = {"file": str(file), "bytes": size, **manifest.__dict__, "record": facts.__dict__}
         print_json(options, {**described, "workflows": has_workflows})
         return
     what = f"{counted(facts.runs, 'run')}, {counted(facts.attempts, 'attempt')}"

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 def _as_json(backup: Backup, plan: Restored, kept: list[Path]) -> dict[str, Any]:
     manifest = backup.manifest.__dict__ if backup.manifest else None
-    return {"backup": manifest, **plan.record.__dict__, "missing": plan.missing, "kept": kept}
+    return {"backup": manifest, "record": plan.record.__dict__, "missing": plan.missing, "kept": kept}
 
 
 def _check_places(settings: Settings, *, record_only: bool) -> None:

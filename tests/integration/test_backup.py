@@ -281,7 +281,7 @@ def test_in_a_directory_a_backup_is_named_after_the_deployment_and_the_time(
     outcome = typed("backup", str(tmp_path / "inputs"), "--json")
     described = answer_of(outcome.answer)
     assert Path(described["file"]).name.startswith("autoflow-Ghana-prod-20")
-    assert (described["runs"], described["name"], described["workflows"]) == (2, "Ghana / prod", True)
+    assert (described["record"]["runs"], described["name"], described["workflows"]) == (2, "Ghana / prod", True)
 
 
 def test_a_backup_goes_through_a_pipe(deployment: Deployment, backup: Path) -> None:
