@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 
-from autoflow.roles import roles_text
+from autoflow.claims import roles_text
 
 STYLER, FRAME = "'Styler' object has no attribute", "'(DataFrame|Series)' object has no attribute"
 KEYWORD = "unexpected keyword argument"

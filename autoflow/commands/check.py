@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +18,7 @@ from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError, ExitCode, Problem
 from autoflow.parser import check_tools, load_definitions
-from autoflow.settings import Settings, inputs_named, job_environment, load_settings, read_secrets, read_token
+from autoflow.settings import Settings, inputs_named, load_settings, read_secrets, read_token
 from autoflow.wording import counted
 
 SETTINGS = "settings"
@@ -116,19 +115,14 @@ def _others(definitions: Definitions, settings: Settings) -> Iterator[Problem]:
 
 async def _try_all(templates: list[Path], settings: Settings) -> dict[Path, str]:
     """Render each template in a child, and return what is wrong with those that do not render."""
-    from autoflow.jobs import Jobs
+    from autoflow.commands.children import children_of
 
     complaints = {}
-    # an instance of its own: what a running daemon has started is not to be touched
-    with tempfile.TemporaryDirectory(prefix="autoflow-check-") as directory:
-        jobs = Jobs(Path(directory) / "jobs", f"check-{os.getpid()}", job_environment(os.environ, settings))
-        try:
-            for template in templates:
-                with jobs.workspace() as workspace:
-                    request = {"template": str(template)}
-                    reply = await jobs.call("template", request, workspace, timeout=TRIAL_TIMEOUT)
-                if reply.cause != "done":
-                    complaints[template] = str(reply.error.get("message") or reply.how)
-        finally:
-            jobs.close()
+    with children_of("check", settings) as jobs:
+        for template in templates:
+            with jobs.workspace() as workspace:
+                request = {"template": str(template)}
+                reply = await jobs.call("template", request, workspace, timeout=TRIAL_TIMEOUT)
+            if reply.cause != "done":
+                complaints[template] = str(reply.error.get("message") or reply.how)
     return complaints

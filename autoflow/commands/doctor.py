@@ -8,16 +8,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
 from autoflow.commands import findings
+from autoflow.commands.children import children_of
 from autoflow.commands.findings import Finding
 from autoflow.commands.terminal import on_terminal, print_json, print_line, width
 from autoflow.errors import AutoflowError, ExitCode
@@ -25,7 +24,7 @@ from autoflow.jobs import Jobs
 from autoflow.redaction import Redactor
 from autoflow.resources import config_file
 from autoflow.sensor import FlowapiAnswer, examine_flowapi
-from autoflow.settings import Settings, Token, current_secrets, job_environment, load_settings, read_token
+from autoflow.settings import Settings, Token, current_secrets, load_settings, read_token
 
 PATIENCE = 60.0
 """Seconds that looking at what is installed may take."""
@@ -118,13 +117,8 @@ def _of_all(settings: Settings) -> Iterator[Finding]:
 
 async def _ask_children(settings: Settings, token: Token | None) -> Asked:
     """Let children look, with the environment that notebooks have."""
-    # an instance of its own: what a running daemon has started is not to be touched
-    with tempfile.TemporaryDirectory(prefix="autoflow-doctor-") as directory:
-        jobs = Jobs(Path(directory) / "jobs", f"doctor-{os.getpid()}", job_environment(os.environ, settings))
-        try:
-            return Asked(*await asyncio.gather(_installation(jobs), _flowapi(jobs, settings, token)))
-        finally:
-            jobs.close()
+    with children_of("doctor", settings) as jobs:
+        return Asked(*await asyncio.gather(_installation(jobs), _flowapi(jobs, settings, token)))
 
 
 async def _installation(jobs: Jobs) -> Mapping[str, Any] | AutoflowError:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from autoflow.channels import channels_of, complaints
 from autoflow.clock import utc_now
+from autoflow.commands.children import children_of
 from autoflow.commands.reading import definitions_of
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.definitions import Definitions
@@ -22,7 +20,7 @@ from autoflow.errors import AutoflowError, ExitCode, Problem
 from autoflow.jobs import Jobs
 from autoflow.messages import send, signature_of, why_not
 from autoflow.model import Message, Queued
-from autoflow.settings import Settings, job_environment
+from autoflow.settings import Settings
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -50,13 +48,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 
 async def _try_all(channels: tuple[str, ...], settings: Settings, definitions: Definitions) -> list[dict[str, Any]]:
-    # an instance of its own: what a running daemon has started is not to be touched
-    with tempfile.TemporaryDirectory(prefix="autoflow-notify-") as directory:
-        jobs = Jobs(Path(directory) / "jobs", f"notify-{os.getpid()}", job_environment(os.environ, settings))
-        try:
-            return list(await asyncio.gather(*(_try(channel, jobs, settings, definitions) for channel in channels)))
-        finally:
-            jobs.close()
+    with children_of("notify", settings) as jobs:
+        return list(await asyncio.gather(*(_try(channel, jobs, settings, definitions) for channel in channels)))
 
 
 async def _try(channel: str, jobs: Jobs, settings: Settings, definitions: Definitions) -> dict[str, Any]:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-from pathlib import Path
 
 from autoflow.clock import utc_now
+from autoflow.commands.children import children_of
 from autoflow.dates import ListedDates, listed_at
-from autoflow.jobs import Jobs
 from autoflow.model import RunReader
 from autoflow.sensor import ask_flowapi
-from autoflow.settings import job_environment, load_settings, read_token
+from autoflow.settings import load_settings, read_token
 
 
 def listed_dates(reader: RunReader) -> ListedDates:
@@ -34,10 +32,5 @@ async def _ask() -> ListedDates:
     # what reads the record alone has no need of FlowAPI's address
     settings, now = load_settings(os.environ), utc_now()
     token = read_token(settings, now)
-    # an instance of its own: what a running AutoFlow has started is not to be touched
-    with tempfile.TemporaryDirectory(prefix="autoflow-poll-") as directory:
-        jobs = Jobs(Path(directory) / "jobs", f"poll-{os.getpid()}", job_environment(os.environ, settings))
-        try:
-            return listed_at(await ask_flowapi(jobs, settings, token), now)
-        finally:
-            jobs.close()
+    with children_of("poll", settings) as jobs:
+        return listed_at(await ask_flowapi(jobs, settings, token), now)

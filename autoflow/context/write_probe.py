@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import tempfile
 from pathlib import Path
+
+from autoflow.threads import Probe
 
 FRESH = 1.0
 """Seconds for which what was found is good: requests for `/health` cause no more writes than that."""
@@ -22,24 +23,19 @@ NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
 
 
 class WriteProbe:
-    """Writes to directories, one probe at a time: a share that hangs takes one thread and no more."""
+    """Writes to directories, one probe at a time."""
 
     def __init__(self, *directories: Path) -> None:
         self._directories = tuple(dict.fromkeys(directories))
-        self._probing: asyncio.Future[list[str]] | None = None
-        self._began = 0.0
+        self._probe = Probe(lambda: unwritable(*self._directories))
 
     async def complaints(self) -> list[str]:
         """Say of each directory that cannot be written to, and why."""
-        now = asyncio.get_running_loop().time()
-        if self._probing is None or (self._probing.done() and now - self._began > FRESH):
-            self._probing = asyncio.ensure_future(asyncio.to_thread(unwritable, *self._directories))
-            self._began = now
-        done, _ = await asyncio.wait({self._probing}, timeout=PATIENCE)
-        if not done:
+        found = await self._probe.found(fresh=FRESH, patience=PATIENCE)
+        if found is None:
             names = " or ".join(map(str, self._directories))
             return [f"{names} does not answer: to write there takes more than {PATIENCE:g} s"]
-        return self._probing.result()
+        return found
 
 
 def unwritable(*directories: Path) -> list[str]:

@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import hashlib
-import json
 import os
 import re
 import tomllib
@@ -22,11 +19,11 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from autoflow.bounded_file import LARGEST_CONFIG, LARGEST_SECRET, read_bounded
+from autoflow.claims import claims_of, roles_text
 from autoflow.dates import LONGEST_DAYS, parse_duration
 from autoflow.errors import ExitCode, SettingsError, TokenError, is_not_mounted, may_pass
 from autoflow.redaction import SHORTEST_SECRET
 from autoflow.resources import config_file
-from autoflow.roles import roles_text
 from autoflow.settings.address import Address, parse_address
 from autoflow.settings.places import Places
 from autoflow.wording import shortened, shown
@@ -282,7 +279,7 @@ def read_token(settings: Settings, now: dt.datetime) -> Token:
         )
     value, source = found
     where = f"{TOKEN_NAME} (from {source})"
-    claims = _claims(value)
+    claims = claims_of(value)
     if claims is None:
         raise TokenError(f"{where}: cannot be decoded as a token; copy all of it from FlowAuth")
     if not claims.get("sub"):
@@ -325,7 +322,7 @@ def read_secrets(settings: Settings, names: Iterable[str]) -> dict[str, str]:
 def token_expiry(settings: Settings) -> dt.datetime | None:
     """Read when the token ends or has ended; None when there is none that says so."""
     value = current_token(settings)
-    return _moment((_claims(value) or {}).get("exp")) if value else None
+    return _moment((claims_of(value) or {}).get("exp")) if value else None
 
 
 def _find_token(settings: Settings) -> tuple[str, str] | None:
@@ -360,20 +357,6 @@ def _read_secret(files: Iterable[Path], name: str) -> tuple[str, str] | None:
         if value:
             return value, str(path)
     return None
-
-
-def _claims(token: str) -> dict[str, Any] | None:
-    # b64decode passes over what is no base64, such as a line break in the middle
-    parts = re.fullmatch(r"([\w-]+)\.([\w-]+)\.[\w-]+", token, re.ASCII)
-    if parts is None:
-        return None
-    try:
-        header, claims = (
-            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts.groups()
-        )
-    except (binascii.Error, ValueError):
-        return None
-    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
 
 
 def _moment(timestamp: Any) -> dt.datetime | None:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from autoflow.threads import Probe
 
 FRESH = 10.0
 """Seconds for which what was found is good."""
@@ -28,22 +29,14 @@ class Room:
 
 
 class DiskProbe:
-    """Asks file systems for their room, one question at a time: a share that hangs takes one thread and no more."""
+    """Asks file systems for their room, one question at a time."""
 
     def __init__(self, places: Mapping[str, Path], record: Path) -> None:
-        self._places = dict(places)
-        self._record = record
-        self._asking: asyncio.Future[tuple[dict[str, Room], int | None]] | None = None
-        self._began = 0.0
+        self._probe = Probe(lambda: _look(places, record))
 
     async def look(self) -> tuple[dict[str, Room], int | None]:
         """Return the room of each place, by its name, and the bytes of the record; less where there is no answer."""
-        now = asyncio.get_running_loop().time()
-        if self._asking is None or (self._asking.done() and now - self._began > FRESH):
-            self._asking = asyncio.ensure_future(asyncio.to_thread(_look, self._places, self._record))
-            self._began = now
-        done, _ = await asyncio.wait({self._asking}, timeout=PATIENCE)
-        return self._asking.result() if done else ({}, None)
+        return await self._probe.found(fresh=FRESH, patience=PATIENCE) or ({}, None)
 
 
 def _look(places: Mapping[str, Path], record: Path) -> tuple[dict[str, Room], int | None]:

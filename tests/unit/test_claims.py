@@ -11,8 +11,8 @@ import json
 
 import pytest
 
+from autoflow.claims import LARGEST, roles_of, roles_text
 from autoflow.demo_flowapi.tokens import Keys, make_token
-from autoflow.roles import LARGEST, roles_of, roles_text
 
 
 def token_with(claims: object) -> str:

@@ -1,12 +1,16 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""The roles that a token of FlowAuth was made with: who makes another one has to choose them again."""
+"""What FlowAPI's token says of itself: its claims, and the roles that it was made with in FlowAuth.
+
+Who makes another token has to choose the same roles again.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from typing import Any
 
@@ -19,14 +23,28 @@ GZIP = 31
 """The ``wbits`` with which zlib unpacks gzip."""
 
 
+def claims_of(token: str) -> dict[str, Any] | None:
+    """Read the claims of a token, without its key; None when it is none, or not all of one."""
+    # b64decode passes over what is no base64, such as a line break in the middle
+    parts = re.fullmatch(r"([\w-]+)\.([\w-]+)\.[\w-]+", token, re.ASCII)
+    if parts is None:
+        return None
+    try:
+        header, claims = (
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts.groups()
+        )
+    except (ValueError, RecursionError):
+        return None
+    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
+
+
 def roles_of(token: str) -> tuple[str, ...]:
     """Return the names of a token's roles; none where they cannot be read, as in tokens of other releases."""
     try:
-        claims = _json_of(token.split(".")[1])
-        packed = base64.b64decode(claims["user_claims"])
+        packed = base64.b64decode((claims_of(token) or {})["user_claims"])
         roles = json.loads(zlib.decompressobj(GZIP).decompress(packed, LARGEST))
         return tuple(shortened(name) for name in roles) if isinstance(roles, dict) else ()
-    except (IndexError, KeyError, TypeError, ValueError, RecursionError, zlib.error):
+    except (KeyError, TypeError, ValueError, RecursionError, zlib.error):
         return ()
 
 
@@ -36,7 +54,3 @@ def roles_text(token: str) -> str:
     if not roles:
         return ""
     return f" ({'role' if len(roles) == 1 else 'roles'} {shortened(', '.join(roles))})"
-
-
-def _json_of(part: str) -> Any:
-    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
