@@ -439,6 +439,11 @@ class Definitions(SensorKeys):
         """Whether any run waits for another."""
         return any(trigger.after or trigger.needs for trigger in self.triggers)
 
+    @property
+    def secrets(self) -> list[str]:
+        """Names of the secrets of all workflows, in order."""
+        return sorted({name for workflow in self.workflows.values() for name in workflow.secrets})
+
     def data_rule(self, trigger: Trigger) -> DataRule:
         """Return the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""
         return DataRule(trigger.cdr_types or self.cdr_types, trigger.require or self.require, trigger.lag)

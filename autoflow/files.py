@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
 
@@ -42,6 +44,34 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def part_of(final: Path) -> Iterator[Path]:
+    """Give an empty file beside another, which only its owner may read; it is gone at the end unless it was moved.
+
+    Raises
+    ------
+    OSError
+        When there can be none.
+    """
+    # few programs need it
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, final: Path) -> None:
+    """Give a complete file the name of another; it survives a power cut as a whole or not at all."""
+    sync(part)
+    part.replace(final)
+    sync(final.parent)
 
 
 def give_to_owner_of(place: Path, *paths: Path) -> None:

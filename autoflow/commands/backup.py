@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import re
 import shlex
 import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 from autoflow import __version__
 from autoflow.clock import utc_now
 from autoflow.commands.archive import Manifest, is_backup, write_backup
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.errors import AutoflowError, ExitCode, may_pass
-from autoflow.files import sync
-from autoflow.model import RecordFacts, copy_record, facts_of, open_for_reading, schema_of
+from autoflow.files import part_of, put_in_place
+from autoflow.model import RecordFacts, copy_record, open_for_reading, schema_of
 from autoflow.settings import Settings
 from autoflow.wording import counted
 
@@ -41,7 +39,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         copy_record(settings.db_path, record)
         manifest = Manifest(__version__, schema_of(record), now.isoformat(timespec="seconds"), settings.name)
         with closing(open_for_reading(record, settings.places)) as reader:
-            facts = facts_of(reader)
+            facts = reader.facts()
         workflows = _workflows(settings)
         try:
             if piped:
@@ -76,17 +74,10 @@ def _workflows(settings: Settings) -> bytes | None:
 
 def _write(file: Path, record: Path, workflows: bytes | None, manifest: Manifest) -> None:
     """Write a file that is complete or not there."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-    growing = Path(name)
-    try:
-        target: IO[bytes]
-        with os.fdopen(descriptor, "wb") as target:
+    with part_of(file) as growing:
+        with growing.open("wb") as target:
             write_backup(target, record, workflows, manifest)
-        sync(growing)
-        growing.replace(file)
-        sync(file.parent)
-    finally:
-        growing.unlink(missing_ok=True)
+        put_in_place(growing, file)
 
 
 def _say(

@@ -78,10 +78,8 @@ def _of_definitions(file: Path) -> tuple[Definitions | None, tuple[Problem, ...]
 
 def _secret_problems(settings: Settings, definitions: Definitions | None) -> Iterator[Problem]:
     """Look at the token, and at the secrets of notebooks where it is known which they are."""
-    workflows = definitions.workflows.values() if definitions else ()
-    names = sorted({name for workflow in workflows for name in workflow.secrets})
     checks: list[Callable[[], object]] = [lambda: read_token(settings, utc_now())]
-    checks += [partial(read_secrets, settings, [name]) for name in names]
+    checks += [partial(read_secrets, settings, [name]) for name in (definitions.secrets if definitions else ())]
     for check in checks:
         try:
             check()

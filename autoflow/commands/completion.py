@@ -90,17 +90,13 @@ def _defined() -> dict[str, Any]:
 
 
 def _runs(**_: Any) -> Mapping[str, str]:
-    from autoflow.model import open_for_reading
+    from autoflow.commands.reading import record
 
     try:
-        settings = load_settings(os.environ, asks_flowapi=False)
-        reader = open_for_reading(settings.db_path, settings.places)
+        with record(load_settings(os.environ, asks_flowapi=False)) as reader:
+            found = reader.attempts(limit=MOST_RUNS)
     except (AutoflowError, OSError):
         return {}
-    try:
-        found = reader.attempts(limit=MOST_RUNS)
-    finally:
-        reader.close()
     return {
         str(each.run): f"{each.workflow} {each.reference_date} {parameters_text(each.parameters)}: {each.state}"
         for each in reversed(found)

@@ -11,9 +11,10 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from autoflow.channels import channels_of, complaints
 from autoflow.context import unwritable
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError
-from autoflow.model import facts_of, open_for_reading, schema_of
+from autoflow.model import open_for_reading, schema_of
 from autoflow.parser import check_tools, load_definitions
 from autoflow.sensor import FlowapiAnswer
 from autoflow.settings import Settings, Token, read_secrets
@@ -88,8 +89,8 @@ def of_definitions(settings: Settings) -> tuple[Definitions | None, list[Finding
         more = f"; `autoflow check` shows all {len(error.problems)} mistakes" if len(error.problems) > 1 else ""
         return None, [Finding("workflows", "fault", first + more)]
     found = f"{counted(len(definitions.workflows), 'workflow')}, {counted(len(definitions.triggers), 'trigger')}"
-    missing = [text for name in sorted(_secrets_of(definitions)) if (text := _missing_secret(settings, name))]
-    findings = [Finding("workflows", "fault", text) for text in missing]
+    looks = [partial(read_secrets, settings, [name]) for name in definitions.secrets]
+    findings = [Finding("workflows", "fault", text) for look in looks if (text := _complaint(look))]
     if problems:
         text = f"{file}: {found}, {counted(len(problems), 'warning')}; `autoflow check` shows them"
         return definitions, [Finding("workflows", "warning", text), *findings]
@@ -129,7 +130,7 @@ def of_record(settings: Settings) -> Iterator[Finding]:
     try:
         schema = schema_of(path)
         with closing(open_for_reading(path, settings.places)) as reader:
-            facts = facts_of(reader)
+            facts = reader.facts()
             (found,) = reader.connection.execute("PRAGMA quick_check(1)").fetchone()
     except (AutoflowError, sqlite3.Error) as error:
         yield Finding("record", "fault", str(error))
@@ -140,7 +141,7 @@ def of_record(settings: Settings) -> Iterator[Finding]:
         return
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     what = f"{counted(facts.runs, 'run')}, {counted(facts.attempts, 'attempt')}"
-    newest = f", the newest of {moment(dt.datetime.fromisoformat(facts.newest))}" if facts.newest else ""
+    newest = f", the newest of {moment(facts.newest)}" if facts.newest else ""
     yield Finding("record", "ok", f"{path}: schema {schema}, {size}, {what}{newest}")
 
 
@@ -196,7 +197,7 @@ def of_flowapi(settings: Settings, answer: FlowapiAnswer, now: dt.datetime) -> I
 def of_reports(installation: Mapping[str, Any], definitions: Definitions | None) -> Iterator[Finding]:
     """Say what makes reports, and which scripts they cannot be in."""
     programs = [line for line in installation.get("programs", {}).values() if line]
-    complaint = _complaint_of_tools(definitions) if definitions else None
+    complaint = _complaint(partial(check_tools, definitions)) if definitions else None
     if complaint:
         yield Finding("reports", "fault", complaint)
     elif programs:
@@ -233,21 +234,10 @@ def of_notifications(definitions: Definitions, settings: Settings) -> Iterator[F
         yield Finding("messages", "warning", text)
 
 
-def _secrets_of(definitions: Definitions) -> set[str]:
-    return {name for workflow in definitions.workflows.values() for name in workflow.secrets}
-
-
-def _missing_secret(settings: Settings, name: str) -> str | None:
+def _complaint(look: Callable[[], object]) -> str | None:
+    """Return what a check says that finds something wrong."""
     try:
-        read_secrets(settings, [name])
-    except AutoflowError as error:
-        return str(error)
-    return None
-
-
-def _complaint_of_tools(definitions: Definitions) -> str | None:
-    try:
-        check_tools(definitions)
+        look()
     except AutoflowError as error:
         return str(error)
     return None

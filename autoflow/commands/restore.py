@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from autoflow.clock import utc_now
 from autoflow.commands.archive import Backup, read_backup
 from autoflow.commands.terminal import confirm, print_json, print_line
 from autoflow.errors import AutoflowError, ExitCode, SettingsError, StoreError, is_not_mounted, may_pass
-from autoflow.files import give_to_owner_of, sync
-from autoflow.model import RecordFacts, copy_record, facts_of, open_for_reading, replace_record
+from autoflow.files import give_to_owner_of, part_of, put_in_place
+from autoflow.model import RecordFacts, copy_record, open_for_reading, replace_record
 from autoflow.settings import Settings
 from autoflow.wording import counted, moment, shown
 
@@ -93,17 +93,14 @@ def _check_places(settings: Settings, *, record_only: bool) -> None:
 def _beside(settings: Settings) -> Iterator[Path]:
     """Give a place for a file on the file system of the record."""
     real = settings.db_path.resolve()
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".part", dir=real.parent)
-    except OSError as error:
-        raise StoreError(f"{real.parent}: cannot be written ({error.strerror})", passing=may_pass(error)) from error
-    os.close(descriptor)
-    new = Path(name)
-    try:
+    with ExitStack() as stack:
+        try:
+            new = stack.enter_context(part_of(real))
+        except OSError as error:
+            raise StoreError(f"{real.parent}: cannot be written ({error.strerror})", passing=may_pass(error)) from error
+        # what sqlite has beside it when it is killed
+        stack.callback(new.with_name(f"{new.name}-journal").unlink, missing_ok=True)
         yield new
-    finally:
-        for suffix in ("", "-journal"):
-            new.with_name(new.name + suffix).unlink(missing_ok=True)
 
 
 def _copy(backup: Backup, file: Path, new: Path) -> None:
@@ -117,7 +114,7 @@ def _copy(backup: Backup, file: Path, new: Path) -> None:
 
 def _planned(backup: Backup, new: Path, settings: Settings, *, record_only: bool) -> Restored:
     with closing(open_for_reading(new, settings.places)) as reader:
-        facts = facts_of(reader)
+        facts = reader.facts()
         missing = sum(not os.path.lexists(path) for path in reader.outputs())
     there = settings.db_path.exists() and settings.db_path.stat().st_size > 0
     if record_only or backup.workflows is None:
@@ -133,8 +130,12 @@ def _planned(backup: Backup, new: Path, settings: Settings, *, record_only: bool
 def _announced(plan: Restored, backup: Backup, settings: Settings) -> Iterator[str]:
     """Say what the backup has, and what it would replace."""
     manifest, record = backup.manifest, plan.record
-    about = f"backup of {_time(manifest.created)}, by AutoFlow {manifest.autoflow}" if manifest else "a record alone"
-    newest = f", the newest of {_time(record.newest)}" if record.newest else ""
+    about = (
+        f"backup of {moment(dt.datetime.fromisoformat(manifest.created))}, by AutoFlow {manifest.autoflow}"
+        if manifest
+        else "a record alone"
+    )
+    newest = f", the newest of {moment(record.newest)}" if record.newest else ""
     yield f"{about}: {counted(record.runs, 'run')}, {counted(record.attempts, 'attempt')}{newest}"
     if manifest and manifest.name != settings.name:
         yield f"it is of the deployment {shown(manifest.name)}, and this one is {shown(settings.name)}"
@@ -145,10 +146,6 @@ def _announced(plan: Restored, backup: Backup, settings: Settings) -> Iterator[s
         yield f"it replaces {settings.db_path}"
     if plan.replaces_workflows:
         yield f"it replaces {settings.workflows_file}, which is another"
-
-
-def _time(text: str) -> str:
-    return moment(dt.datetime.fromisoformat(text))
 
 
 def _put_in_place(plan: Restored, new: Path, settings: Settings, now: dt.datetime) -> list[Path]:
@@ -170,15 +167,13 @@ def _put_in_place(plan: Restored, new: Path, settings: Settings, now: dt.datetim
 
 
 def _write_workflows(file: Path, content: bytes, aside: Path) -> list[Path]:
-    growing = file.with_name(f".{file.name}.restore-part")
-    growing.write_bytes(content)
-    sync(growing)
     kept = []
-    if file.exists():
-        growing.chmod(file.stat().st_mode & 0o777)
-        aside.write_bytes(file.read_bytes())
-        kept.append(aside)
-    give_to_owner_of(file if kept else file.parent, growing, *kept)
-    growing.replace(file)
-    sync(file.parent)
+    with part_of(file) as growing:
+        growing.write_bytes(content)
+        growing.chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
+        if file.exists():
+            aside.write_bytes(file.read_bytes())
+            kept.append(aside)
+        give_to_owner_of(file if kept else file.parent, growing, *kept)
+        put_in_place(growing, file)
     return kept

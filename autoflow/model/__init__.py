@@ -8,13 +8,14 @@ people were told. `RunStore` writes, `RunReader` reads, `copy_record` and `repla
 else is data.
 """
 
-from autoflow.model.backup import RecordFacts, copy_record, facts_of, replace_record, schema_of
+from autoflow.model.backup import copy_record, replace_record, schema_of
 from autoflow.model.messages import Message, Queued
 from autoflow.model.reader import (
     FailedRun,
     KnownCause,
     RecordedAttempt,
     RecordedNotebook,
+    RecordFacts,
     RunReader,
     RunReports,
     Silence,
@@ -45,7 +46,6 @@ __all__ = [
     "TakenOver",
     "WantedAttempts",
     "copy_record",
-    "facts_of",
     "open_for_reading",
     "replace_record",
     "schema_of",

@@ -9,35 +9,16 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow.errors import StoreError, may_pass
 from autoflow.files import give_to_owner_of, sync
-from autoflow.model.reader import RunReader, open_read_only
+from autoflow.model.reader import open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.tables import check_owner
 
 BESIDE = ("-wal", "-shm", "-journal")
 """Files that sqlite has beside a database; those of another one would be taken for changes to it."""
-
-
-@dataclass(frozen=True)
-class RecordFacts:
-    """What is in a record."""
-
-    runs: int
-    attempts: int
-    newest: str | None
-    """When its newest attempt started, ISO."""
-
-
-def facts_of(reader: RunReader) -> RecordFacts:
-    """Say how much is in a record."""
-    one = reader.connection.execute(
-        "SELECT (SELECT count(*) FROM runs), count(*), max(started) FROM attempts"
-    ).fetchone()
-    return RecordFacts(*one)
 
 
 def schema_of(path: Path) -> int:

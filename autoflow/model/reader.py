@@ -160,6 +160,16 @@ class WantedAttempts:
         return ["1", *given], list(given.values())
 
 
+@dataclass(frozen=True)
+class RecordFacts:
+    """What is in a record."""
+
+    runs: int
+    attempts: int
+    newest: dt.datetime | None
+    """When its newest attempt started."""
+
+
 class RunReader:
     """Questions to the record, over a connection that is the writer's own or reads only."""
 
@@ -608,6 +618,12 @@ class RunReader:
             (*key, label),
         )
         return [report for (text,) in rows if (report := self._places.report(text))]
+
+    def facts(self) -> RecordFacts:
+        """Say how much there is."""
+        counting = "SELECT (SELECT count(*) FROM runs), count(*), max(started) FROM attempts"
+        runs, attempts, newest = self._connection.execute(counting).fetchone()
+        return RecordFacts(runs, attempts, _moment(newest) if newest else None)
 
     def outputs(self) -> Iterator[Path]:
         """Read where all executed notebooks and reports that are recorded should be, each once."""
