@@ -39,6 +39,9 @@ NOTEBOOK_METADATA: dict[str, type] = {
 CELL_METADATA: dict[str, type] = {"name": str, "format": str, "collapsed": bool, "jupyter": dict, "deletable": bool}
 """Types that the format demands."""
 
+JSON_DATA = re.compile(r"application/(.*\+)?json$")
+"""Kinds of data in attachments that need not be text."""
+
 
 @dataclass(frozen=True)
 class NotebookFile:
@@ -186,7 +189,20 @@ def _mended_cell(cell: Any, number: int) -> dict[str, Any]:
         isinstance(each, dict) for each in (attachments or {}).values()
     ):
         raise ValueError(f"has a cell {number} whose attachments are {shown(attachments)}, expected a mapping")
+    for name, contents in (attachments or {}).items():
+        for kind_of_data, data in contents.items():
+            if not JSON_DATA.match(kind_of_data) and not _is_text(data):
+                raise ValueError(
+                    f"has a cell {number} whose attachment {shown(name)} has {shown(data)} as {shown(kind_of_data)},"
+                    " expected text"
+                )
     return {**mended, "attachments": attachments} if attachments else mended
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text, or the lines of one."""
+    lines = value if isinstance(value, list) else [value]
+    return all(isinstance(line, str) for line in lines)
 
 
 def _of_known_types(metadata: dict[str, Any], types: Mapping[str, type]) -> dict[str, Any]:

@@ -113,6 +113,10 @@ CODE = {"cell_type": "code", "metadata": {}, "source": "", "outputs": [], "execu
         ({**CODE, "metadata": {"tags": 3}}, "has a cell 2 whose tags are 3, expected a list of texts"),
         ({**CODE, "metadata": {"tags": ["a", None]}}, "has a cell 2 whose tags are"),
         ({"cell_type": "raw", "source": "", "attachments": 3}, "has a cell 2 whose attachments are 3"),
+        (
+            {"cell_type": "markdown", "source": "", "attachments": {"a.png": {"image/png": None}}},
+            "has a cell 2 whose attachment 'a.png' has nothing as 'image/png', expected text",
+        ),
         ({**CODE, "source": "\ud800"}, "it contains half of a surrogate pair"),
     ],
 )
@@ -125,6 +129,9 @@ MENDED = {
     "tags that are null": notebook(cells=[{**CODE, "metadata": {"tags": None}}]),
     "one tag that is no list": notebook(cells=[{**CODE, "metadata": {"tags": "parameters"}}]),
     "tags that are there twice": notebook(cells=[{**CODE, "metadata": {"tags": ["a", "a"]}}]),
+    "attachments of data that are no text": notebook(
+        cells=[{"cell_type": "markdown", "source": "", "attachments": {"a": {"application/x+json": {"x": None}}}}]
+    ),
     "attachments that are null": notebook(cells=[{"cell_type": "markdown", "source": "", "attachments": None}]),
     "no metadata of a cell": notebook(cells=[{"cell_type": "code", "source": "x = 1"}]),
     "metadata that are null": notebook(cells=[{**CODE, "metadata": None}]),
