@@ -26,7 +26,17 @@ from autoflow.processes import has_children, kill_descendants, leave_no_core
 from autoflow.redaction import Redactor
 from autoflow.wording import counted
 
-KINDS = ("available_dates", "flowapi_answer", "installation", "message", "notebook", "page", "report", "template")
+KINDS = (
+    "available_dates",
+    "flowapi_answer",
+    "installation",
+    "message",
+    "notebook",
+    "page",
+    "qa_outcomes",
+    "report",
+    "template",
+)
 
 
 def main() -> None:

@@ -78,22 +78,17 @@ def answer(request: Mapping[str, Any]) -> tuple[dict[str, list[str]], Mapping[st
         As by `work`.
     """
     url = f"{request['url']}{PATH}"
-    try:
-        with _client(request["ssl_certificate"]) as client, client.stream("GET", url) as response:
-            body = _body(response)
-    except NoAnswerError:
-        raise
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise NoAnswerError(f"it cannot be reached: {_reason(error, url)}") from error
+    with open_client(request["ssl_certificate"]) as client:
+        response, body = get(client, url)
     if response.status_code != httpx.codes.OK:
-        raise NoAnswerError(_refusal(response, body, url))
+        raise NoAnswerError(refusal_of(response, body, url))
     try:
         return _dates(json.loads(body)["available_dates"]), response.headers
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        if _is_page(response, body):
-            raise NoAnswerError(f"it responded with a web page{_title(body)}; {NOT_FLOWAPI}") from error
+        if is_page(response, body):
+            raise NoAnswerError(f"it responded with a web page{title_of(body)}; {NOT_FLOWAPI}") from error
         what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
-        raise NoAnswerError(f"its response is not a list of dates by CDR type ({_one_line(what)})") from error
+        raise NoAnswerError(f"its response is not a list of dates by CDR type ({one_line(what)})") from error
 
 
 PATH = "/api/0/available_dates"
@@ -121,7 +116,7 @@ UNREACHABLE = (
 NOT_FLOWAPI = "is FLOWAPI_URL the address of a login page or another server?"
 
 
-def _client(certificate: str | None) -> httpx.Client:
+def open_client(certificate: str | None) -> httpx.Client:
     """Make a client as flowclient does."""
     try:
         context: ssl.SSLContext | bool = ssl.create_default_context(cafile=certificate) if certificate else True
@@ -138,10 +133,27 @@ def _client(certificate: str | None) -> httpx.Client:
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         # httpx reads the proxies of the environment
-        raise NoAnswerError(proxies.complaint() or f"the request failed: {_one_line(str(error))}") from error
+        raise NoAnswerError(proxies.complaint() or f"the request failed: {one_line(str(error))}") from error
 
 
-def _body(answer: httpx.Response) -> bytes:
+def get(client: httpx.Client, url: str) -> tuple[httpx.Response, bytes]:
+    """Ask for one thing, and return what was answered, whatever its status.
+
+    Raises
+    ------
+    NoAnswerError
+        When FlowAPI cannot be reached.
+    """
+    try:
+        with client.stream("GET", url) as response:
+            return response, body_of(response)
+    except NoAnswerError:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise NoAnswerError(f"it cannot be reached: {_reason(error, url)}") from error
+
+
+def body_of(answer: httpx.Response) -> bytes:
     """Read what was answered, within bounds, and unpack it."""
     packed = bytearray()
     for chunk in answer.iter_raw():
@@ -152,7 +164,7 @@ def _body(answer: httpx.Response) -> bytes:
     if encoding in ("", "identity"):
         return bytes(packed)
     if encoding not in UNPACKING:
-        raise NoAnswerError(f"its response has an unexpected encoding ({_one_line(encoding)})")
+        raise NoAnswerError(f"its response has an unexpected encoding ({one_line(encoding)})")
     try:
         body = zlib.decompressobj(UNPACKING[encoding]).decompress(packed, LARGEST_ANSWER + 1)
     except zlib.error:
@@ -181,23 +193,23 @@ def _dates(answer: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def _refusal(answer: httpx.Response, body: bytes, url: str) -> str:
-    """Say what an answer means that is not a list of dates."""
+def refusal_of(answer: httpx.Response, body: bytes, url: str, scope: str = "get_available_dates") -> str:
+    """Say what an answer means that is not what was asked for, with the scope that it takes."""
     status = answer.status_code
     said = f"it responded with status {status}: {_message(answer, body)}"
     through = proxies.proxy_of(url)
     if 300 <= status < 400:
         place = re.match(r"\w+://[^/?#]*", answer.headers.get("Location", ""))
-        where = f" to {_one_line(place[0].rpartition('@')[2])}" if place else ""
+        where = f" to {one_line(place[0].rpartition('@')[2])}" if place else ""
         hint = f"it redirects{where}, which is not followed; {NOT_FLOWAPI}"
     elif status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED or (through and status in (502, 503, 504)):
         hint = f"that may come from the proxy of {through or 'the environment'}"
-    elif status == httpx.codes.FORBIDDEN and not _is_page(answer, body):
+    elif status == httpx.codes.FORBIDDEN and not is_page(answer, body):
         hint = with_roles(
-            "the token lacks the scope get_available_dates{roles}: ask FlowAuth's administrator to give it to the role"
+            f"the token lacks the scope {scope}{{roles}}: ask FlowAuth's administrator to give it to the role"
             " that notebooks use, and create a new token with it"
         )
-    elif _is_page(answer, body):
+    elif is_page(answer, body):
         hint = {
             400: "does FLOWAPI_URL begin with http:// instead of https://?",
             404: _not_found(url),
@@ -221,7 +233,7 @@ def _not_found(url: str) -> str:
 
 def _reason(error: Exception, url: str) -> str:
     """Say why there was no answer, and what may be wrong with FLOWAPI_URL or a proxy."""
-    said = _one_line(str(error)) or type(error).__name__
+    said = one_line(str(error)) or type(error).__name__
     through = proxies.proxy_of(url)
     if through and "CERTIFICATE_VERIFY_FAILED" not in said:
         return (
@@ -240,22 +252,22 @@ def _reason(error: Exception, url: str) -> str:
 def _message(answer: httpx.Response, body: bytes) -> str:
     """Find what FlowAPI has to say about a refusal."""
     try:
-        return _one_line(str(json.loads(body)["msg"]))
+        return one_line(str(json.loads(body)["msg"]))
     except (KeyError, TypeError, ValueError, RecursionError):
-        return _one_line(answer.reason_phrase) + _title(body) or "without a word"
+        return one_line(answer.reason_phrase) + title_of(body) or "without a word"
 
 
-def _is_page(answer: httpx.Response, body: bytes) -> bool:
+def is_page(answer: httpx.Response, body: bytes) -> bool:
     return "html" in answer.headers.get("Content-Type", "") or body[:200].lstrip().lower().startswith(
         (b"<!doc", b"<htm")
     )
 
 
-def _title(body: bytes) -> str:
+def title_of(body: bytes) -> str:
     found = re.search(rb"<title[^>]*>([^<]{1,200})", body[:20_000], re.IGNORECASE)
-    return f" ({_one_line(found[1].decode(errors='replace'))!r})" if found else ""
+    return f" ({one_line(found[1].decode(errors='replace'))!r})" if found else ""
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST_WORD else f"{line[: LONGEST_WORD - 1]}…"

@@ -23,6 +23,7 @@ from autoflow.model.retention import NotebookFiles
 from autoflow.model.tables import OldRow, TakenOver, count_rows
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
+from autoflow.quality import Outcomes
 from autoflow.runs import AttemptState, Failure, RunKey
 from autoflow.settings import Places
 from autoflow.wording import own_parameters
@@ -176,6 +177,7 @@ class RunReader:
     def __init__(self, connection: sqlite3.Connection, places: Places) -> None:
         self._connection = connection
         self._places = places
+        self._outcomes = ("", Outcomes())
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -401,6 +403,25 @@ class RunReader:
             for day in range(days):
                 dates[start + dt.timedelta(days=day)] = moment
         return by_type
+
+    def known_outcomes(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Read the digests of what is known of QA outcomes, by CDR type, check and year."""
+        known: dict[str, dict[str, dict[str, str]]] = {}
+        rows = self._connection.execute("SELECT cdr_type, name, year, digest FROM qa_outcomes")
+        for cdr_type, name, year, text in rows:
+            known.setdefault(cdr_type, {}).setdefault(name, {})[year] = text
+        return known
+
+    def outcomes(self) -> Outcomes:
+        """Read what FlowAPI said last of the outcomes of QA checks; the same object until that is something else."""
+        changes = self._meta("qa_changes") or ""
+        if self._outcomes[0] != changes:
+            blocks: dict[tuple[str, str], dict[str, str]] = {}
+            rows = self._connection.execute("SELECT cdr_type, name, year, outcomes FROM qa_outcomes ORDER BY 1, 2, 3")
+            for cdr_type, name, year, block in rows:
+                blocks.setdefault((cdr_type, name), {})[year] = block
+            self._outcomes = changes, Outcomes(blocks)
+        return self._outcomes[1]
 
     def last_poll(self) -> dt.datetime | None:
         """Read when FlowAPI last listed its dates; None when it never has."""

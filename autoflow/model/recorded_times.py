@@ -15,6 +15,7 @@ TIMES = {
     "requests": ("asked",),
     "skips": ("since",),
     "listed_dates": ("appeared",),
+    "overrides": ("since",),
     "causes": ("since", "told"),
     "outbox": ("made",),
 }

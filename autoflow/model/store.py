@@ -34,6 +34,7 @@ from autoflow.model.tables import (
 )
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
+from autoflow.quality import digest
 from autoflow.runs import AttemptState, Failure, Run, RunKey
 from autoflow.settings import Places
 
@@ -411,6 +412,34 @@ class RunStore:
             cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted.items())
             cursor.execute("DELETE FROM meta WHERE key = 'silence'")
         return ListedDates(by_type, now, since)
+
+    def record_outcomes(self, changed: Mapping[str, Mapping[str, Mapping[str, str | None]]]) -> None:
+        """Remember outcomes of QA checks.
+
+        Parameters
+        ----------
+        changed
+            By CDR type, check and year the blocks that are new or others than before; None for one that is gone.
+        """
+        rows = [
+            (cdr_type, check, year, block)
+            for cdr_type, checks in changed.items()
+            for check, years in checks.items()
+            for year, block in years.items()
+        ]
+        if not rows:
+            return
+        with self._transaction() as cursor:
+            cursor.executemany(
+                "DELETE FROM qa_outcomes WHERE cdr_type = ? AND name = ? AND year = ?", [row[:3] for row in rows]
+            )
+            cursor.executemany(
+                "INSERT INTO qa_outcomes (cdr_type, name, year, digest, outcomes) VALUES (?, ?, ?, ?, ?)",
+                [(cdr_type, check, year, digest(block), block) for cdr_type, check, year, block in rows if block],
+            )
+            cursor.execute(
+                "INSERT INTO meta VALUES ('qa_changes', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1"
+            )
 
     def tell(
         self,

@@ -321,6 +321,35 @@ def _index_runs(cursor: sqlite3.Cursor) -> None:
         )
 
 
+def _add_quality(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for outcomes of QA checks, by years, which a poll compares, and for what people decide of dates."""
+    cursor.execute(
+        """
+        CREATE TABLE qa_outcomes (
+            cdr_type TEXT NOT NULL,
+            name TEXT NOT NULL,
+            year TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            outcomes TEXT NOT NULL,
+            PRIMARY KEY (cdr_type, name, year)
+        )
+        """
+    )
+    # what people have decided of dates of data, whatever the checks say
+    cursor.execute(
+        """
+        CREATE TABLE overrides (
+            workflow TEXT NOT NULL,
+            date TEXT NOT NULL,
+            accepted INTEGER NOT NULL,  -- 0: held
+            reason TEXT NOT NULL,
+            since TEXT NOT NULL,
+            PRIMARY KEY (workflow, date)
+        ) WITHOUT ROWID
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -328,6 +357,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _make_paths_relative,
     _add_warnings,
     _tell_runs_from_attempts,
+    _add_quality,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

@@ -4,14 +4,17 @@
 """One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
 from autoflow.sensor.executor import Batch, Executor, concurrency_of, preload_of
-from autoflow.sensor.flowapi import FlowapiAnswer, ask_flowapi, examine_flowapi
+from autoflow.sensor.flowapi import FlowapiAnswer, QaAnswer, QaQuestion, ask_flowapi, ask_qa, examine_flowapi
 from autoflow.sensor.sensor import poll, take_asked, tick
 
 __all__ = [
     "Batch",
     "Executor",
     "FlowapiAnswer",
+    "QaAnswer",
+    "QaQuestion",
     "ask_flowapi",
+    "ask_qa",
     "concurrency_of",
     "examine_flowapi",
     "poll",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +59,58 @@ async def examine_flowapi(jobs: Jobs, settings: Settings, token: Token) -> Flowa
     return FlowapiAnswer(found["by_type"], found["seconds"], time, found["proxy"])
 
 
-async def _answer(jobs: Jobs, settings: Settings, token: Token, kind: str) -> Any:
+@dataclass(frozen=True)
+class QaQuestion:
+    """What is asked of FlowAPI's QA checks."""
+
+    wanted: Mapping[str, Sequence[str]]
+    """Names of checks by CDR type."""
+    first: dt.date
+    last: dt.date
+    known: Mapping[str, Mapping[str, Mapping[str, str]]]
+    """Digests of what is known, by CDR type, check and year."""
+
+
+@dataclass(frozen=True)
+class QaAnswer:
+    """What FlowAPI says of QA checks."""
+
+    listed: Mapping[str, Sequence[str]]
+    """Names of the checks that have outcomes, by CDR type."""
+    changed: Mapping[str, Mapping[str, Mapping[str, str | None]]]
+    """Blocks of outcomes that are others than those that are known, by CDR type, check and year."""
+    off: str | None
+    """Why there are none to be had at all, with this FlowAPI or this token."""
+
+
+async def ask_qa(jobs: Jobs, settings: Settings, token: Token, question: QaQuestion) -> QaAnswer:
+    """Ask FlowAPI for the outcomes of QA checks.
+
+    Raises
+    ------
+    FlowapiError
+        When it does not give them.
+    """
+    asked = {
+        "wanted": {cdr_type: list(checks) for cdr_type, checks in question.wanted.items()},
+        "first": question.first.isoformat(),
+        "last": question.last.isoformat(),
+        "known": question.known,
+    }
+    return QaAnswer(**await _answer(jobs, settings, token, "qa_outcomes", asked))
+
+
+WANTED = {"qa_outcomes": "QA outcomes"}
+"""What each kind of question is for; the others are for dates."""
+
+
+async def _answer(
+    jobs: Jobs, settings: Settings, token: Token, kind: str, asked: Mapping[str, Any] | None = None
+) -> Any:
     with jobs.workspace() as workspace:
         reply = await jobs.call(
             kind,
-            {"url": settings.flowapi_url, "ssl_certificate": str(settings.ssl_certificate or "")},
+            {"url": settings.flowapi_url, "ssl_certificate": str(settings.ssl_certificate or ""), **(asked or {})},
             workspace,
             timeout=settings.poll_timeout,
             secrets={"FLOWAPI_TOKEN": token.value},
@@ -72,5 +119,6 @@ async def _answer(jobs: Jobs, settings: Settings, token: Token, kind: str) -> An
         raise FlowapiError(f"FlowAPI at {settings.flowapi_url} did not answer within {settings.poll_timeout:g} s")
     if reply.cause != "done":
         what = reply.error.get("message") or f"{reply.how}. {reply.log}"
-        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} returned no available dates: {what}")
+        wanted = WANTED.get(kind, "available dates")
+        raise FlowapiError(f"FlowAPI at {settings.flowapi_url} returned no {wanted}: {what}")
     return reply.value
