@@ -304,8 +304,8 @@ class Trigger:
     earliest_date: Date | None = None
     """The first reference date."""
     date_stencil: Stencil = REFERENCE_DATE_ONLY
-    """Dates that must have data for a run: dates, offsets in days from the reference date, and pairs `[start, end)` of
-    either."""
+    """Dates that must have data for a run: dates, offsets in days from the reference date, first days around it
+    (`week`, `month`, `quarter`, `year`, `month-1`), and pairs `[start, end)` of these."""
     latest_date: Date | None = None
     """The last reference date."""
     dates: str | None = None

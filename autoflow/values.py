@@ -16,7 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from autoflow.dates import LONGEST_DAYS, CdrType, DateStencil, Interval, as_date, parse_duration, parse_intervals
+from autoflow.dates import (
+    FIRST_DAY,
+    LONGEST_DAYS,
+    CdrType,
+    DateStencil,
+    Interval,
+    as_date,
+    parse_duration,
+    parse_intervals,
+)
 from autoflow.wording import shown
 
 NO_LIMIT = "none"
@@ -182,8 +191,10 @@ Amount = Annotated[
 """How much is kept: the newest so many, what is no older, or everything."""
 Date = Annotated[dt.date, Written(_date, DATE)]
 Dates = Annotated[tuple[Interval, ...], Written(parse_intervals, _pairs_of(DATE))]
+NAMED_DAY = {"type": "string", "pattern": f"^{FIRST_DAY}$", "examples": ["month", "month-1", "week", "year"]}
 Stencil = Annotated[
-    DateStencil, Written(DateStencil.parse, {**_pairs_of({"anyOf": [{"type": "integer"}, DATE]}), "minItems": 1})
+    DateStencil,
+    Written(DateStencil.parse, {**_pairs_of({"anyOf": [{"type": "integer"}, DATE, NAMED_DAY]}), "minItems": 1}),
 ]
 Lag = Annotated[
     dt.timedelta,

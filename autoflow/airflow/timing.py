@@ -14,6 +14,7 @@ from typing import Any
 from croniter import croniter
 
 from autoflow.airflow.values import Length, Moment, Unknown
+from autoflow.dates import DateStencil
 from autoflow.schedule import check_dates, check_timezone
 
 PRESETS = {
@@ -40,6 +41,8 @@ class Timing:
     dates: str | None = None
     days: int = 1
     """Days of data that a run needs, from its reference date on."""
+    unit: str | None = None
+    """What a run needs instead, where its dates are the first days of it: a month, a quarter or a year."""
     timezone: str | None = None
     earliest: dt.date | None = None
     latest: dt.date | None = None
@@ -160,7 +163,14 @@ def _set_dates(timing: Timing, dates: str) -> None:
     days = [walls.get_next().toordinal() for _ in range(MANY)]
     gaps = {second - first for first, second in pairwise(days)}
     timing.days = max(gaps)
-    if len(gaps) > 1:
+    timing.unit = next((unit for unit in ("month", "quarter", "year") if _are_first_days(days, unit)), None)
+    if len(gaps) > 1 and not timing.unit:
         timing.notes.append(
             f"from one of its dates to the next it is {min(gaps)} to {max(gaps)} days: the stencil has the longest"
         )
+
+
+def _are_first_days(days: list[int], unit: str) -> bool:
+    """Whether some days are the first days of one month, quarter or year after the other."""
+    stencil, dates = DateStencil.parse([[unit, f"{unit}+1"]]), map(dt.date.fromordinal, days)
+    return all(stencil.intervals(first) == [(first, following)] for first, following in pairwise(dates))

@@ -323,8 +323,16 @@ def _sensor_lines(workflow: _Workflow) -> Iterator[str]:
     lags = [each.arguments.get("delta") for each in workflow.dag.tasks if "TimeDelta" in each.operator]
     if lags and (lag := _duration(lags[0])):
         yield f"      lag: {lag}"
-    first = min([0, *workflow.offsets])
-    if (first, timing.days) != (0, 1):
+    yield from _stencil_lines(min([0, *workflow.offsets]), timing)
+
+
+def _stencil_lines(first: int, timing: Timing) -> Iterator[str]:
+    """Say which days a run needs, from the first that its templates name on."""
+    if timing.unit:
+        # its reference date is the first day
+        yield from _comment([f"a run waits for data of the {timing.unit} that begins with its reference date"], 6)
+        yield f"      date_stencil: [[{first if first else timing.unit}, {timing.unit}+1]]"
+    elif (first, timing.days) != (0, 1):
         yield from _comment(["a run waits for data of these days, counted from its reference date"], 6)
         yield f"      date_stencil: [[{first}, {timing.days}]]"
 

@@ -131,4 +131,4 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
 
 
 def _element(trigger: Trigger, number: int) -> list[str | int]:
-    return [end if isinstance(end, int) else end.isoformat() for end in trigger.date_stencil.pairs[number]]
+    return [end if isinstance(end, int) else str(end) for end in trigger.date_stencil.pairs[number]]

@@ -13,16 +13,20 @@ from autoflow.dates.date_stencil import (
     DateStencil,
     EmptyIntervalError,
     Interval,
+    Moving,
     StencilError,
     as_date,
+    holds_always,
     parse_intervals,
 )
 from autoflow.dates.days import Days, Stretch, days_before
 from autoflow.dates.durations import LONGEST_DAYS, duration_text, parse_duration
+from autoflow.dates.first_days import FIRST_DAY, FirstDay
 from autoflow.dates.listed_dates import CdrType, DataRule, ListedDates, Require, listed_at, read_dates_file
 
 __all__ = [
     "EVERY_DAY",
+    "FIRST_DAY",
     "LONGEST_DAYS",
     "REFERENCE_DATE_ONLY",
     "AvailableDates",
@@ -31,14 +35,17 @@ __all__ = [
     "DateStencil",
     "Days",
     "EmptyIntervalError",
+    "FirstDay",
     "Interval",
     "ListedDates",
+    "Moving",
     "Require",
     "StencilError",
     "Stretch",
     "as_date",
     "days_before",
     "duration_text",
+    "holds_always",
     "listed_at",
     "parse_duration",
     "parse_intervals",

@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from autoflow.dates.days import Days
+from autoflow.dates.days import Days, Stretch
+from autoflow.dates.first_days import CYCLE_YEARS, LEAST_DAYS, UNITS, FirstDay, starts_of
 from autoflow.wording import closest, shown
 
-Element = dt.date | int
+Moving = int | FirstDay
+"""An offset in days from the reference date, or a first day of a week, month, quarter or year around it."""
+Element = dt.date | Moving
 Pair = tuple[Element, Element]
 Interval = tuple[dt.date, dt.date]
 """Half-open: [start, end)."""
@@ -25,6 +30,7 @@ ENDS = ("start", "end")
 
 LAST_DAY = Days.of([dt.date.max.toordinal()])
 EVERY_DAY = Days(((dt.date.min.toordinal(), dt.date.max.toordinal() + 1),))
+ANY_DAY = dt.date(2000, 1, 1)
 
 
 class EmptyIntervalError(ValueError):
@@ -66,7 +72,7 @@ class AvailableDates:
 
 @dataclass(frozen=True)
 class DateStencil:
-    """A list of half-open pairs, each end an absolute date or an offset in days from the reference date."""
+    """A list of half-open pairs: of absolute dates, offsets in days and first days around a reference date."""
 
     pairs: tuple[Pair, ...]
 
@@ -77,8 +83,8 @@ class DateStencil:
         Parameters
         ----------
         raw
-            A list of dates (or ISO strings), integer offsets in days, and pairs of either; a single d
-            stands for [d, d + 1).
+            A list of dates (or ISO strings), integer offsets in days, names of first days such as ``month-1``, and
+            pairs of these; a single d stands for that one day, [d, d + 1).
 
         Raises
         ------
@@ -86,7 +92,7 @@ class DateStencil:
             Naming each wrong element, what was found and what was expected.
         """
         if not _is_list(raw) or not raw:
-            example = "expected a list of dates, offsets in days and pairs of them, such as [[-7, 0], 0]"
+            example = "expected a list of dates, offsets in days, names such as month, and pairs, such as [[-7, 0], 0]"
             raise StencilError([((), f"found {shown(raw)}, {example}")])
         pairs: list[Pair] = []
         complaints: list[Complaint] = []
@@ -137,30 +143,111 @@ class DateStencil:
         }
         return [dt.date.fromordinal(day) for day in sorted(days)]
 
-    def complete(self, available: Days) -> Days:
-        """Return the reference dates for which all dates of the stencil are there."""
-        complete = EVERY_DAY
+    def complete(self, available: Days, among: Days = EVERY_DAY) -> Days:
+        """Return the reference dates for which all dates of the stencil are there.
+
+        Parameters
+        ----------
+        among
+            The reference dates that matter: others may be left out.
+        """
+        complete = among
         moving = []
-        for start, end in self.pairs:
+        for pair in self.pairs:
+            start, end = pair
             if isinstance(start, int) and isinstance(end, int):
                 moving.append((start, end))
-                continue
-            # the stretch that an absolute end has to be in, and the one that it leaves the other end
-            fixed = start.toordinal() if isinstance(start, dt.date) else end.toordinal() - 1  # type: ignore[union-attr]
-            stretch = available.stretch_at(fixed)
-            if stretch is None:
-                return Days()
-            if isinstance(start, dt.date) and isinstance(end, dt.date):
-                if stretch[1] < end.toordinal():
-                    return Days()
-            elif isinstance(end, int):
-                complete &= Days(((fixed + 1 - end, stretch[1] + 1 - end),))
-            elif isinstance(start, int):
-                complete &= Days(((stretch[0] - start, fixed + 1 - start),))
+            elif isinstance(start, FirstDay) or isinstance(end, FirstDay):
+                complete = _complete_around(pair, available, complete)
+            else:
+                complete &= _complete_from_date(pair, available)
         # a month written day by day is one window
-        for start, end in Days.joined(moving).stretches:
-            complete &= available.windows(start, end)
+        for first, last in Days.joined(moving).stretches:
+            complete &= available.windows(first, last)
         return complete
+
+
+def holds_always(pair: Pair) -> bool:
+    """Whether a pair, which may be written, holds a day for every reference date."""
+    start, end = pair
+    if isinstance(start, FirstDay) and isinstance(end, FirstDay):
+        return start.unit == end.unit
+    return type(start) is type(end)
+
+
+def _complete_from_date(pair: Pair, available: Days) -> Days:
+    """Return the reference dates for which all days are there of a pair with an absolute date, and no first day."""
+    start, end = pair
+    # the stretch that an absolute end has to be in, and the one that it leaves the other end
+    fixed = start.toordinal() if isinstance(start, dt.date) else end.toordinal() - 1  # type: ignore[union-attr]
+    stretch = available.stretch_at(fixed)
+    if stretch is None:
+        return Days()
+    if isinstance(end, int):
+        return Days(((fixed + 1 - end, stretch[1] + 1 - end),))
+    if isinstance(start, int):
+        return Days(((stretch[0] - start, fixed + 1 - start),))
+    return EVERY_DAY if stretch[1] >= end.toordinal() else Days()  # type: ignore[union-attr]
+
+
+def _complete_around(pair: Pair, available: Days, among: Days) -> Days:
+    """Return those of some reference dates for which all days are there of a pair with a first day.
+
+    Both ends move on with the reference date, or stand still: those of one stretch of days are a stretch themselves.
+    """
+    start, end = pair
+    least = _least_days(pair)
+    found = Days.joined(
+        (_first_from(start, first), _first_from(end, last + 1))
+        for first, last in available.stretches
+        if last - first >= least
+    )
+    found &= among
+    if holds_always(pair) or not found:
+        return found
+    first, last = found.stretches[0][0], found.stretches[-1][1] - 1
+    return found & _holding_days(pair, dt.date.fromordinal(first).year, dt.date.fromordinal(last).year)
+
+
+def _least_days(pair: Pair) -> int:
+    """Return how many days a pair holds at the least, where it holds any."""
+    start, end = pair
+    if isinstance(start, FirstDay) and isinstance(end, FirstDay) and start.unit == end.unit and end.days == 0:
+        return (end.offset - start.offset) * LEAST_DAYS[start.unit]
+    return 1
+
+
+def _first_from(element: Element, day: int) -> int:
+    """Return the first reference date for which an element is a day or a later one."""
+    if isinstance(element, dt.date):
+        return EVERY_DAY.stretches[0][0] if element.toordinal() >= day else EVERY_DAY.stretches[-1][1]
+    return day - element if isinstance(element, int) else element.first_from(day)
+
+
+@lru_cache(maxsize=256)
+def _holding_days(pair: Pair, first_year: int, last_year: int) -> Days:
+    """Return the days of some years for which a pair holds a day."""
+    start, end = pair
+    first, last = dt.date(first_year, 1, 1).toordinal(), dt.date(last_year, 12, 31).toordinal() + 1
+    if isinstance(start, dt.date):
+        return Days.joined([(max(first, _first_from(end, start.toordinal() + 1)), last)])
+    if isinstance(end, dt.date):
+        return Days.joined([(first, min(last, _first_from(start, end.toordinal())))])
+    units = {each.unit for each in pair if isinstance(each, FirstDay)}
+    begins = sorted({first, *(day for unit in units for day in starts_of(unit, first, last))})
+    return Days.joined(
+        _holding_stretch(start, end, stretch) for stretch in zip(begins, [*begins[1:], last], strict=True)
+    )
+
+
+def _holding_stretch(start: Moving, end: Moving, days: Stretch) -> Stretch:
+    """Return those of some days for which a pair holds a day; first days do not move within them."""
+    first, last = days
+    if isinstance(start, int):
+        return first, min(last, first + end - start)
+    if isinstance(end, int):
+        return max(first, first + start - end + 1), last
+    return days if first + start < first + end else (first, first)
 
 
 def parse_intervals(raw: Any) -> tuple[Interval, ...]:
@@ -185,8 +272,8 @@ def parse_intervals(raw: Any) -> tuple[Interval, ...]:
         if isinstance(start, dt.date) and isinstance(end, dt.date):
             intervals.append((start, end))
         else:
-            found = shown(element) if isinstance(element, int) else _words((start, end))
-            complaints.append(((number,), f"found {found}, expected dates (YYYY-MM-DD) and no offsets"))
+            found = _words((start, end)) if _is_list(element) else shown(element)
+            complaints.append(((number,), f"found {found}, expected dates (YYYY-MM-DD) and no offsets or names"))
     if complaints:
         raise StencilError(complaints)
     return tuple(intervals)
@@ -212,11 +299,24 @@ def _ordinal(element: Element, reference_date: dt.date) -> int:
     return element.toordinal() if isinstance(element, dt.date) else reference_date.toordinal() + element
 
 
+def _is_never(start: Element, end: Element) -> bool:
+    """Whether a pair holds no day for any reference date."""
+    if holds_always((start, end)):
+        # whatever the reference date is: so ends of one kind compare for all
+        return _ordinal(start, ANY_DAY) >= _ordinal(end, ANY_DAY)
+    if isinstance(start, dt.date) or isinstance(end, dt.date):
+        return False
+    # most hold one within some decades
+    return not any(_holding_days((start, end), ANY_DAY.year, ANY_DAY.year + years - 1) for years in (28, CYCLE_YEARS))
+
+
 def _pair(raw: Any, position: tuple[int, ...]) -> Pair:
     if not _is_list(raw):
         element = _element(raw, position)
         if isinstance(element, int):
             return element, element + 1
+        if isinstance(element, FirstDay):
+            return element, replace(element, days=1)
         if element == dt.date.max:
             raise StencilError([(position, f"{element} is the last day of the calendar")])
         return element, element + dt.timedelta(days=1)
@@ -232,11 +332,10 @@ def _pair(raw: Any, position: tuple[int, ...]) -> Pair:
     if complaints:
         raise StencilError(complaints)
     start, end = ends
-    if (isinstance(start, int) and isinstance(end, int) and start >= end) or (
-        isinstance(start, dt.date) and isinstance(end, dt.date) and start >= end
-    ):
+    if _is_never(start, end):
+        always = " for any reference date" if not holds_always((start, end)) else ""
         hint = "the end is not part of it" if start == end else "the start must come first"
-        raise StencilError([(position, f"{_words((start, end))} holds no day; {hint}")])
+        raise StencilError([(position, f"{_words((start, end))} holds no day{always}; {hint}")])
     return start, end
 
 
@@ -245,11 +344,22 @@ def _element(raw: Any, position: tuple[int, ...]) -> Element:
         return raw
     if (date := as_date(raw)) is not None:
         return date
-    hint = ""
-    if isinstance(raw, str) and closest(raw, ["reference_date"]):
-        hint = "; the reference date itself is 0, the day before it -1"
-    expected = "expected a date (YYYY-MM-DD) or a whole number of days"
-    raise StencilError([(position, f"found {shown(raw)}, {expected}{hint}")])
+    if isinstance(raw, str) and (first_day := FirstDay.read(raw.strip())) is not None:
+        return first_day
+    expected = "expected a date (YYYY-MM-DD), a whole number of days, or a first day such as month or month-1"
+    raise StencilError([(position, f"found {shown(raw)}, {expected}{_element_hint(raw)}")])
+
+
+def _element_hint(raw: Any) -> str:
+    """Say what may be meant by an element that cannot be read."""
+    match = re.fullmatch(r"\s*([A-Za-z_]+)\s*(?:([+-])\s*(\d+))?\s*", raw) if isinstance(raw, str) else None
+    if match is None:
+        return ""
+    word, sign, number = match.groups()
+    meant = closest(word, [*UNITS, "reference_date", "today", "day"])
+    if meant in UNITS:
+        return f"; did you mean {meant}{sign}{number}?" if sign else f"; did you mean {meant}?"
+    return "; the reference date itself is 0, the day before it -1" if meant else ""
 
 
 def _is_list(raw: Any) -> bool:

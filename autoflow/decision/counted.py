@@ -46,8 +46,8 @@ def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime
     """Find, for each trigger, the dates that it is for and that count."""
     ready, waiting = ready_days(definitions, listed, now), []
     for (trigger, available), days in zip(_counting(definitions, listed, now), ready, strict=True):
-        # with an absolute date in it, a stencil may hold no day for some reference dates: there are no runs for these
-        possible = available.days & trigger.date_stencil.complete(EVERY_DAY)
+        # with ends of two kinds, a stencil may hold no day for some reference dates: there are no runs for these
+        possible = trigger.date_stencil.complete(EVERY_DAY, available.days)
         waiting.append(reference_days(trigger, possible) - days)
     return CountedDays(ready, waiting)
 

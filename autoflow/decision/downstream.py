@@ -70,7 +70,7 @@ def dependents(definitions: Definitions, runs: Sequence[Days], among: Sequence[D
     found, news = [Days()] * len(among), list(runs)
     while any(news):
         news = [
-            ((_following(trigger, days_of_news) | _needing(definitions, trigger, news)) & days) - seen
+            ((_following(trigger, days_of_news) | _needing(definitions, trigger, news, days)) & days) - seen
             for trigger, days_of_news, days, seen in zip(definitions.triggers, news, among, found, strict=True)
         ]
         found = [one | other for one, other in zip(found, news, strict=True)]
@@ -93,8 +93,9 @@ def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[Run
     held: dict[RunKey, dt.date] = {}
     for number, trigger in enumerate(definitions.triggers):
         key_of = key_maker(trigger)
-        waiting = _following(trigger, unfinished[number]) | _needing(definitions, trigger, needed)
-        for date in map(dt.date.fromordinal, waiting & unfinished[number]):
+        own = unfinished[number]
+        waiting = _following(trigger, own) | _needing(definitions, trigger, needed, own)
+        for date in map(dt.date.fromordinal, waiting & own):
             # one that has failed meanwhile did begin
             if states[key_of(date)] is RunState.DUE:
                 held[key_of(date)] = date
@@ -108,11 +109,11 @@ def _following(trigger: Trigger, days: Days) -> Days:
     return EVERY_DAY & Days.joined([(days.stretches[0][0] + 1, EVERY_DAY.stretches[-1][1])])
 
 
-def _needing(definitions: Definitions, trigger: Trigger, runs: Sequence[Days]) -> Days:
-    """Find the days whose runs need some runs of other triggers."""
+def _needing(definitions: Definitions, trigger: Trigger, runs: Sequence[Days], among: Days) -> Days:
+    """Find those of some days whose runs need some runs of other triggers."""
     found = Days()
     for need in trigger.needs:
         theirs = (days for other, days in zip(definitions.triggers, runs, strict=True) if is_needed(need, other))
         # those whose stencil is complete without them do not need them
-        found |= EVERY_DAY - need.dates.complete(EVERY_DAY - reduce(or_, theirs, Days()))
+        found |= among - need.dates.complete(EVERY_DAY - reduce(or_, theirs, Days()), among)
     return found

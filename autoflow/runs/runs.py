@@ -15,7 +15,7 @@ from hashlib import md5
 from itertools import chain, repeat
 from typing import Any
 
-from autoflow.dates import EmptyIntervalError
+from autoflow.dates import EmptyIntervalError, Moving, holds_always
 from autoflow.definitions import Trigger, Workflow
 from autoflow.wording import parameters_text
 
@@ -182,11 +182,11 @@ def keys_of_days(trigger: Trigger, days: range) -> Iterator[RunKey | None]:
     """
     template, name, ends = _template(trigger), trigger.workflow_name, _ends(trigger)
     columns = [repeat(_iso(end)) if fixed else _texts(days, end) for fixed, end in chain.from_iterable(ends)]
-    if all(columns) and all(start[0] == end[0] for start, end in ends):
+    if all(columns) and all(map(holds_always, trigger.date_stencil.pairs)):
         for values in zip(*columns, _texts(days, 0), strict=False):
             yield name, _md5(template % values)
         return
-    # a pair of a date and an offset may hold no day
+    # a pair of two kinds of ends may hold no day
     key_of = key_maker(trigger)
     for day in days:
         try:
@@ -195,7 +195,7 @@ def keys_of_days(trigger: Trigger, days: range) -> Iterator[RunKey | None]:
             yield None
 
 
-def _texts(days: range, offset: int) -> Sequence[str]:
+def _texts(days: range, offset: Moving) -> Sequence[str]:
     """Write the dates that are so far from some days; nothing when they are not all in the calendar."""
     if not days or days[0] + offset < 1 or days[-1] + offset > dt.date.max.toordinal():
         return ()
@@ -228,9 +228,12 @@ def _template(trigger: Trigger) -> str:
     return f'{{{before}"date_ranges": [{ranges}], {between}"reference_date": "%s"{after}}}'
 
 
-def _ends(trigger: Trigger) -> list[tuple[tuple[bool, int], ...]]:
-    """Return both ends of each of the stencil's pairs: whether it is a date, which does not move, and its number."""
+def _ends(trigger: Trigger) -> list[tuple[tuple[bool, Any], ...]]:
+    """Return both ends of each of the stencil's pairs: whether it is a date, which does not move, and its number.
+
+    That of an end which moves is added to the number of the reference date.
+    """
     return [
-        tuple((False, end) if isinstance(end, int) else (True, end.toordinal()) for end in pair)
+        tuple((True, end.toordinal()) if isinstance(end, dt.date) else (False, end) for end in pair)
         for pair in trigger.date_stencil.pairs
     ]

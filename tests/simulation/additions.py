@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What some deployments have beside: pools, secrets, intermediate files, notebooks of other runs or of few dates."""
+"""What some deployments have beside: pools, secrets, calendar windows, notebooks of other runs or of few dates."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ Config = Mapping[str, Any]
 
 SECRET, VALUE = "UPLOAD_KEY", "a secret of notebook c"
 MONDAYS = "* * mon"
+
+CALENDAR_STENCILS = [["month", 1]], [["week-1", "week"], 0], [["month-1", "month"]], ["month"], [["month", 0]]
+"""Some hold no day for some dates."""
 
 
 class UnfitError(AssertionError):
@@ -46,6 +49,9 @@ def draw_additions(draw: Random, config: Config) -> None:
             parameters["needed"] = f"{name}.a"
         if "c" in notebooks:
             _draw_of_c(draw, notebooks, in_order=in_order)
+    for trigger in sensor["workflows"]:
+        if draw.random() < 0.2:
+            trigger["date_stencil"] = draw.choice(CALENDAR_STENCILS)
 
 
 def _draw_of_c(draw: Random, notebooks: dict[str, Any], *, in_order: bool) -> None:

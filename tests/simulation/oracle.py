@@ -273,11 +273,21 @@ def ranges_of(stencil: list[Any], date: dt.date) -> list[tuple[dt.date, dt.date]
 
 def _range(element: Any, date: dt.date) -> tuple[dt.date, dt.date]:
     def day(end: Any) -> dt.date:
+        if isinstance(end, str):
+            return _first_day(end, date)
         return end if isinstance(end, dt.date) else date + end * DAY
 
     if isinstance(element, list):
         return day(element[0]), day(element[1])
     return day(element), day(element) + DAY
+
+
+def _first_day(name: str, date: dt.date) -> dt.date:
+    """Give the first day of a week or month, or of the one before."""
+    start = date - date.weekday() * DAY if name.startswith("week") else date.replace(day=1)
+    if not name.endswith("-1"):
+        return start
+    return start - 7 * DAY if name.startswith("week") else (start - DAY).replace(day=1)
 
 
 def is_for(trigger: Mapping[str, Any], date: dt.date) -> bool:

@@ -16,6 +16,7 @@ import yaml
 
 from autoflow import cli
 from autoflow.airflow import read_dags, workflows_yml
+from autoflow.dates import DateStencil
 from autoflow.definitions import Definitions, Retries
 from autoflow.errors import AutoflowError
 from autoflow.parser import load_definitions
@@ -162,7 +163,7 @@ def test_what_comes_after_what_is_kept(
         ('schedule="@daily"', "0 0 * * *", None, 1),
         ('schedule_interval="30 6 * * *"', "30 6 * * *", None, 1),
         ('schedule="0 6 * * 1"', "0 6 * * *", "* * 1", 7),
-        ('schedule="@monthly"', "0 0 * * *", "1 * *", 31),
+        ('schedule="0 0 15 * *"', "0 0 * * *", "15 * *", 31),
         ("schedule=timedelta(days=1)", "0 * * * *", None, 1),
         ("schedule=timedelta(weeks=1), start_date=pendulum.datetime(2023, 3, 1)", "0 * * * *", "* * wed", 7),
         ("schedule=relativedelta(months=3), start_date=datetime(2023, 2, 1)", "0 * * * *", "1 2,5,8,11 *", 92),
@@ -175,6 +176,24 @@ def test_intervals_become_reference_dates_and_the_days_that_they_need(
     definitions, _ = imported(in_dag(arguments))
     (trigger,) = definitions.triggers
     assert (definitions.schedule, trigger.dates, trigger.date_stencil.pairs) == (schedule, dates, ((0, days),))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "dates", "unit"),
+    [
+        ('"@monthly"', "1 * *", "month"),
+        ('"@quarterly"', "1 1,4,7,10 *", "quarter"),
+        ('"0 5 1 */3 *"', "1 */3 *", "quarter"),
+        ('"@yearly"', "1 1 *", "year"),
+    ],
+)
+def test_months_quarters_and_years_keep_their_lengths(
+    schedule: str, dates: str, unit: str, imported: Callable[[str], Imported]
+) -> None:
+    definitions, text = imported(in_dag(f"schedule={schedule}"))
+    (trigger,) = definitions.triggers
+    assert (trigger.dates, trigger.date_stencil) == (dates, DateStencil.parse([[unit, f"{unit}+1"]]))
+    assert "the stencil has the longest" not in text
 
 
 def test_bounds_and_the_time_zone_are_those_of_the_dag(imported: Callable[[str], Imported]) -> None:

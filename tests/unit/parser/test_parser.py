@@ -179,8 +179,8 @@ def test_limits_are_read(inputs: Path) -> None:
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {refrence_date: 2016-01-01}",
          ["no notebook of 'flows' uses this parameter; did you mean 'reference_date'? AutoFlow provides it"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      date_stencil: [[refrence_date, 1]]",
-         ["date_stencil[0][0]: found 'refrence_date', expected a date (YYYY-MM-DD) or a whole number of days; the"
-          " reference date itself is 0"]),
+         ["date_stencil[0][0]: found 'refrence_date', expected a date (YYYY-MM-DD), a whole number of days, or a first"
+          " day such as month or month-1; the reference date itself is 0"]),
         ("- workflow_name: flows", "- workflow_name: flows\n      parameters: {unit: admin2}",
          ["no notebook of 'flows' uses this parameter"]),
         ("- workflow_name: flows", f"- workflow_name: flows\n      parameters: {{unit: [{WEB_TOKEN}]}}",

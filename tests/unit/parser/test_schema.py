@@ -47,7 +47,7 @@ available_dates_sensor:
     - workflow_name: w
       parameters: {x: [1, {y: 2}]}
       earliest_date: "2016-01-01"
-      date_stencil: [0, [-7, "2016-01-01"]]
+      date_stencil: [0, [-7, "2016-01-01"], [month-1, month], year + 1]
       latest_date: "2016-12-31"
       dates: "* * sun"
       exclude: ["2016-03-06", ["2016-12-24", "2017-01-01"]]
