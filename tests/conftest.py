@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,9 @@ from autoflow import cli
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.log_writer import LogHandler, flush_log
 from autoflow.signal_guard import IGNORED, STOPPING
+from autoflow.warm_process import start_warm_process
 from tests.answers import answer_of
+from tests.warm_parents import WarmParents
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"
@@ -40,6 +44,15 @@ def pytest_configure() -> None:
     # before pytest-xdist starts its workers, and before pytest imports tests
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """Let the collection of garbage, which an idle daemon does, pass over what pytest and imports have made.
+
+    It would take a tenth of a second each time, in whatever callback of a loop it comes.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +89,27 @@ def _signals_that_end_with_their_test() -> Iterator[None]:
     for number, handler in before.items():
         if handler is not None and signal.getsignal(number) is not handler:
             signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def warm_parents() -> Iterator[WarmParents]:
+    """Forks warm parents that have made their imports."""
+    with closing(WarmParents()) as warm_parents:
+        yield warm_parents
+
+
+@pytest.fixture(autouse=True)
+def _warm_parents_at_once(warm_parents: WarmParents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give what runs in this process such warm parents; who starts AutoFlow as a process has real ones."""
+    for module in ("jobs.jobs", "warm_process"):
+        monkeypatch.setattr(f"autoflow.{module}.start_warm_process", warm_parents.start_warm_process)
+
+
+@pytest.fixture
+def warm_parent_from_nothing(monkeypatch: pytest.MonkeyPatch, _warm_parents_at_once: None) -> None:
+    """Start warm parents as AutoFlow does."""
+    for module in ("jobs.jobs", "warm_process"):
+        monkeypatch.setattr(f"autoflow.{module}.start_warm_process", start_warm_process)
 
 
 @pytest.fixture
@@ -150,25 +184,28 @@ class Outcome:
         return answer_of(self.answer, code=self.code)
 
 
+Typed = Callable[..., Outcome]
+"""Does what a command line says, and variables of the environment that are given by name, in this process."""
+
+
 @pytest.fixture
 def deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:
     return make_deployment(tmp_path, flowapi)
 
 
 @pytest.fixture
-def typed(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
+def typed(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Type a command, in this process: it is quicker."""
 
-    def type_(*arguments: str) -> Outcome:
-        for name, value in deployment.environment.items():
-            monkeypatch.setenv(name, value)
+    def type_(*arguments: str, **environment: str) -> Outcome:
         capsys.readouterr()
-        try:
-            code = cli.main(arguments)
-        except SystemExit as error:
-            code = int(str(error.code))
+        with monkeypatch.context() as patch:
+            for name, value in {**deployment.environment, **environment}.items():
+                patch.setenv(name, value)
+            try:
+                code = cli.main(arguments)
+            except SystemExit as error:
+                code = int(str(error.code))
         # a thread writes the log: what this command has said is not for the next one to find
         flush_log()
         written = capsys.readouterr()

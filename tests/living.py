@@ -46,7 +46,6 @@ class Life:
         self._loop = loop
         self._log = log
         self._overtaken: tuple[str, int] = ("", 0)
-        self._hanging = False
         loop.busy = self._is_busy
 
     def messages(self) -> list[str]:
@@ -69,7 +68,6 @@ class Life:
         Notebooks hang once they are executed: time that jumps before that is over the limits for starting one.
         """
         self._overtaken = kind, most
-        self._hanging = kind != "notebook"
         try:
             yield
         finally:
@@ -77,11 +75,11 @@ class Life:
 
     def _is_busy(self) -> bool:
         under_way, (kind, most) = self.context.jobs.under_way, self._overtaken
-        if kind and not self._hanging:
+        most = min(under_way.count(kind), most)
+        if kind == "notebook":
             told = self.context.settings.outputs_dir.glob(".autoflow/*/job-*/progress.json")
-            self._hanging = len(list(told)) >= most
-            return not self._hanging
-        return len(under_way) > min(under_way.count(kind), most)
+            most = min(most, len(list(told)))
+        return len(under_way) > most
 
     def run(self, steps: Coroutine[Any, Any, None]) -> None:
         """Run something on the loop whose time is held."""

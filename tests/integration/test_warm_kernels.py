@@ -92,6 +92,7 @@ def family() -> list[psutil.Process]:
 IS_FORK = "print(b'autoflow.child' in open('/proc/self/cmdline', 'rb').read())"
 
 
+@pytest.mark.usefixtures("warm_parent_from_nothing")
 def test_a_kernel_is_forked_where_it_can_be(trial: Trial) -> None:
     assert trial.say(IS_FORK) == "True\n"
     assert trial.say(IS_FORK, warm=False) == "False\n"
@@ -126,6 +127,7 @@ def test_a_defect_of_the_warm_parent_ends_no_other_job_and_is_told(
     assert "a job could not be forked and is started in a new process: AttributeError" in caplog.text
 
 
+@pytest.mark.usefixtures("warm_parent_from_nothing")
 def test_what_a_notebook_sees_of_its_process_is_the_same(trial: Trial) -> None:
     look = """
 import gc, os, signal, sys, threading

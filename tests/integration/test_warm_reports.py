@@ -245,6 +245,7 @@ def test_where_memory_runs_out_the_process_that_forks_goes_first_and_a_conversio
     assert asyncio.run(scores()) == {True: "1000", False: usual}
 
 
+@pytest.mark.usefixtures("warm_parent_from_nothing")
 def test_it_ends_with_the_warm_parent_also_when_that_is_killed(trial: Trial) -> None:
     trial.be("sleep 600")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 from tests.system.test_shared_data import printed, write_notebook
 
 WORKFLOWS = """
@@ -26,7 +26,9 @@ available_dates_sensor:
 """
 
 
-def test_a_notebook_is_executed_in_another_virtual_environment(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_notebook_is_executed_in_another_virtual_environment(
+    deployment: Deployment, typed: Typed, tmp_path: Path
+) -> None:
     """The environment sees ipykernel of this one, and has a distribution of its own."""
     place = tmp_path / "other"
     venv.create(place, with_pip=False)
@@ -43,7 +45,7 @@ def test_a_notebook_is_executed_in_another_virtual_environment(deployment: Deplo
     code = "import sys\nfrom importlib.metadata import version\nprint(sys.prefix, version('own'))"
     write_notebook(deployment.inputs / "tells.ipynb", "", code)
 
-    outcome = deployment.run(JUPYTER_PATH=str(tmp_path / "jupyter"))
+    outcome = typed(JUPYTER_PATH=str(tmp_path / "jupyter"))
     assert outcome.code == 0, outcome.log
     (executed,) = deployment.made("notebooks/*")
     assert printed(executed) == f"{place} 1.0\n"

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from tests.clock import until
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 from tests.receivers import Hook, MailServer
 
 SECRET = "/services/geheim-T0"
@@ -59,22 +59,22 @@ def test_a_message_that_a_crash_kept_from_being_sent_is_sent_by_the_next_start(
     assert found_in_outputs(deployment, b"geheim") == []
 
 
-def test_run_once_tells_at_its_end_and_not_again(deployment: Deployment, hook: Hook) -> None:
+def test_run_once_tells_at_its_end_and_not_again(deployment: Deployment, typed: Typed, hook: Hook) -> None:
     deployment.write_simple("raises_on_one_date")
-    assert deployment.run("--run-once").code == 1
+    assert typed("--run-once").code == 1
     assert hook.events() == ["failed"]
-    assert deployment.run("--run-once").code == 1
+    assert typed("--run-once").code == 1
     assert hook.events() == ["failed"]
 
 
 @pytest.mark.parametrize("arguments", [["--run-once"], []])
 def test_people_hear_once_that_autoflow_does_not_start_without_a_usable_token(
-    deployment: Deployment, hook: Hook, arguments: list[str]
+    deployment: Deployment, typed: Typed, hook: Hook, arguments: list[str]
 ) -> None:
     deployment.write_simple("glues")
     deployment.environment["FLOWAPI_TOKEN"] = "geheim-but-no-token"
     for _ in range(2):
-        outcome = deployment.run(*arguments)
+        outcome = typed(*arguments)
         assert outcome.code == 2
         assert outcome.log.count("autoflow: FLOWAPI_TOKEN (from the environment): cannot be decoded") == 1
     assert hook.events() == ["token"]
@@ -109,7 +109,7 @@ def test_notebooks_and_their_kernels_see_no_address_of_messages(deployment: Depl
     assert "SMTP" not in executed
 
 
-def test_notify_says_how_each_channel_went(deployment: Deployment, hook: Hook) -> None:
+def test_notify_says_how_each_channel_went(deployment: Deployment, typed: Typed, hook: Hook) -> None:
     deployment.write_simple("glues")
     path = deployment.inputs / "workflows.yml"
     path.write_text(path.read_text() + "notify: {email: me@example.org}\n")
@@ -118,7 +118,7 @@ def test_notify_says_how_each_channel_went(deployment: Deployment, hook: Hook) -
             "AUTOFLOW_SMTP_URL": f"smtp://localhost:{server.port}?from=a@example.org",
             "AUTOFLOW_HEARTBEAT_URL": f"{hook.url}/ping",
         }
-        outcome = deployment.run("notify", "--test", **environment)
+        outcome = typed("notify", "--test", **environment)
         assert outcome.code == 0, outcome.log
         assert [line.split(" (")[0] for line in outcome.log.splitlines()] == [
             "email: taken",
@@ -128,7 +128,7 @@ def test_notify_says_how_each_channel_went(deployment: Deployment, hook: Hook) -
         assert server.taken[0]["Subject"] == "[AutoFlow] a test"
         assert sorted(hook.asked) == ["GET /ping", f"POST {SECRET}"]
         hook.fault = "500"
-        outcome = deployment.run("notify", "--test", "--json", **environment)
+        outcome = typed("notify", "--test", "--json", **environment)
     assert outcome.code == 1
     channels = {each["channel"]: each for each in outcome.json()["channels"]}
     assert channels["email"]["taken"]
@@ -136,22 +136,22 @@ def test_notify_says_how_each_channel_went(deployment: Deployment, hook: Hook) -
     assert "geheim" not in outcome.log
 
 
-def test_check_and_notify_say_what_is_missing(deployment: Deployment) -> None:
+def test_check_and_notify_say_what_is_missing(deployment: Deployment, typed: Typed) -> None:
     deployment.write_simple("glues")
     path = deployment.inputs / "workflows.yml"
-    outcome = deployment.run("notify", "--test")
+    outcome = typed("notify", "--test")
     assert (outcome.code, "no notification channel is set; set AUTOFLOW_WEBHOOK_URL" in outcome.log) == (2, True)
     path.write_text(path.read_text() + "notify: {email: me@example.org, events: [failed], no_new_date: 3d}\n")
-    outcome = deployment.run("check")
+    outcome = typed("check")
     assert outcome.code == 0
     assert "notify.email: e-mail needs a mail server; set AUTOFLOW_SMTP_URL" in outcome.log
     assert "notify.no_new_date: no notifications are sent, because 'late' is not in notify.events" in outcome.log
     path.write_text(path.read_text().replace("events: [failed]", "events: [faild]").replace("me@", "me at "))
-    outcome = deployment.run("check")
+    outcome = typed("check")
     assert outcome.code == 2
     assert "notify.events[0]: found 'faild'; did you mean 'failed'?" in outcome.log
     assert "notify.email: found 'me at example.org', expected an e-mail address such as me@example.org" in outcome.log
-    outcome = deployment.run("--check", AUTOFLOW_APPRISE_URLS="json://geheim", AUTOFLOW_SMTP_URL="http://geheim")
+    outcome = typed("--check", AUTOFLOW_APPRISE_URLS="json://geheim", AUTOFLOW_SMTP_URL="http://geheim")
     assert outcome.code == 2
     assert "AUTOFLOW_SMTP_URL: is not the address of a mail server; expected one such as smtp://" in outcome.log
     assert "geheim" not in outcome.log

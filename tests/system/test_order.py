@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 from tests.system.test_shared_data import printed, write_notebook
 
 WORKFLOWS = """
@@ -37,26 +37,26 @@ if date == "2016-01-02" and not os.path.exists("HEALED"):
 """
 
 
-def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: Deployment) -> None:
+def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: Deployment, typed: Typed) -> None:
     deployment.write(WORKFLOWS)
     healed = deployment.inputs / "healed"
     write_notebook(deployment.inputs / "makes.ipynb", "date = before = ''", MAKES.replace("HEALED", str(healed)))
     write_notebook(deployment.inputs / "sums.ipynb", "paths = []", "print(len(paths), *paths)")
 
-    planned = deployment.run("plan", "--json").json()["runs"]
+    planned = typed("plan", "--json").json()["runs"]
     assert [run["workflow"] for run in planned] == ["aggregate", "aggregate"]
     # 2016-01-01 of the report needs a date before, which there is none of
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 1
     assert deployment.made("notebooks/*__report_*") == []
-    why = deployment.run("why", "report", "2016-01-02").log
+    why = typed("why", "report", "2016-01-02").log
     assert "it waits for 1 run: aggregate 2016-01-02 (`autoflow why` explains each)" in why
-    calendar = deployment.run("calendar", "--json").json()["triggers"]
+    calendar = typed("calendar", "--json").json()["triggers"]
     states = {row["workflow"]: row["states"]["2016-01-02"] for row in calendar}
     assert states == {"report": "waiting", "aggregate": "failed"}
 
     healed.touch()
-    assert deployment.run().code == 0
+    assert typed().code == 0
     # in the same tick, as soon as what it waits for has succeeded
     (wrote,) = deployment.made("notebooks/makes__report_2016-01-02_*")
     assert "made 2016-01-02 after None" in printed(wrote)
@@ -67,9 +67,9 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     )
     assert printed(summed) == f"2 {first} {second}\n"
 
-    offered = deployment.run("rerun", "1", "--json").log
+    offered = typed("rerun", "1", "--json").log
     assert "1 run depends on this; --downstream runs what depends on it again, too" in offered
-    outcome = deployment.run("rerun", "1", "--downstream", "--yes")
+    outcome = typed("rerun", "1", "--downstream", "--yes")
     assert outcome.code == 0
     # run 1 was of the newest date; what reads it is made after it
     again = deployment.made("notebooks/makes__aggregate_2016-01-02_*")[-1]
@@ -105,7 +105,7 @@ assert date == "2016-01-01" or os.path.exists("HEALED"), "not healed"
 """
 
 
-def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deployment) -> None:
+def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deployment, typed: Typed) -> None:
     deployment.write(SOME_DATES)
     healed = deployment.inputs / "healed"
     write_notebook(deployment.inputs / "says.ipynb", "date = ''", "print('says', date)")
@@ -113,7 +113,7 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
         deployment.inputs / "writes.ipynb", "date = baseline = monthly = ''", WRITES.replace("HEALED", str(healed))
     )
 
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 1
     assert "left out, by when: " in outcome.log
     monthly, baseline = deployment.made("notebooks/says__*")
@@ -122,13 +122,13 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
     monthly = next(path for path in (monthly, baseline) if printed(second) == f"read None {path}\n")
 
     healed.touch()
-    outcome = deployment.run(
+    outcome = typed(
         "try", "report", "2016-01-02", "--notebook", "write", "--json", "--outputs", str(deployment.outputs / "tried")
     )
     tried = outcome.json()
     assert [each["label"] for each in tried["notebooks"]] == ["write"]
     assert printed(Path(tried["notebooks"][0]["notebook"])) == printed(second)
-    repaired = deployment.run("repair", "2", "--yes")
+    repaired = typed("repair", "2", "--yes")
     assert repaired.code == 0
     planned = repaired.log[: repaired.log.index("requested 1 run")]
     assert "write" in planned

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 from tests.system.test_shared_data import write_notebook
 
 WORKFLOWS = """
@@ -42,14 +42,16 @@ time.sleep(0.2)
 """
 
 
-def test_a_pool_bounds_the_notebooks_of_all_workflows_and_keeps_no_others_waiting(deployment: Deployment) -> None:
+def test_a_pool_bounds_the_notebooks_of_all_workflows_and_keeps_no_others_waiting(
+    deployment: Deployment, typed: Typed
+) -> None:
     deployment.write(WORKFLOWS)
     spans = deployment.inputs / "spans"
     spans.mkdir()
     write_notebook(deployment.inputs / "queries.ipynb", "", QUERIES.replace("SPANS", str(spans)))
     write_notebook(deployment.inputs / "does_nothing.ipynb", "", "")
 
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 0, outcome.log
     measured = [tuple(map(float, span.read_text().split())) for span in spans.glob("span-*")]
     assert len(measured) == 6

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from autoflow.demo_flowapi import FlowapiStandin
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 from tests.system.test_daemon_process import until
 
 ASKS = """
@@ -42,7 +42,7 @@ def recorded_failure(deployment: Deployment) -> Any:
     [("401", "the token has expired: create a new one in FlowAuth"), ("403", "the token lacks a scope")],
 )
 def test_the_record_says_what_to_do_about_a_call_that_flowapi_refuses(
-    deployment: Deployment, flowapi: FlowapiStandin, fault: str, words: str
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin, fault: str, words: str
 ) -> None:
     cells = [
         nbformat.v4.new_code_cell("flowapi_url = directory = ''", metadata={"tags": ["parameters"]}),
@@ -76,8 +76,8 @@ available_dates_sensor:
     assert failure["exception"].startswith("FlowclientConnectionError")
     assert f"Hint: {words}" in failure["message"]
     assert words in log
-    shown = deployment.run("show", "1")
+    shown = typed("show", "1")
     # lines are broken to the width of a terminal
     assert words in " ".join(shown.log.split())
-    assert words in " ".join(deployment.run("why", "w", "2016-01-01").log.split())
+    assert words in " ".join(typed("why", "w", "2016-01-01").log.split())
     assert deployment.environment["FLOWAPI_TOKEN"] not in f"{log}{failure}{shown.log}"

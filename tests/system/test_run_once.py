@@ -1,7 +1,10 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""`autoflow --run-once` as a person runs it: a process, real kernels, a real HTTP server, real files."""
+"""`autoflow --run-once` as a person runs it: real kernels, a real HTTP server, real files.
+
+As a process of its own where that can make a difference.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from autoflow.app import _run_once
 from autoflow.demo_flowapi import FlowapiStandin
+from autoflow.errors import ExitCode
+from autoflow.parser import read_definitions
 from autoflow.runs.runs import parameters_hash
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
+from tests.living import living
 
 CHAIN = """
 workflows:
@@ -73,7 +80,7 @@ def test_notebooks_run_in_order_and_pass_values_on_and_a_second_run_does_nothing
     assert len(deployment.made("notebooks/*")) == 2
 
 
-def test_a_failure_is_told_and_kept_and_stops_only_what_depends_on_it(deployment: Deployment) -> None:
+def test_a_failure_is_told_and_kept_and_stops_only_what_depends_on_it(deployment: Deployment, typed: Typed) -> None:
     deployment.write(
         """
 workflows:
@@ -91,7 +98,7 @@ available_dates_sensor:
         "glues",
     )
     # the notebook that depends reads what the other does not glue, and so fails where it is started
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 1
     (kept,) = deployment.made("notebooks/raises_on_one_date__w_2016-01-02_*.ipynb")
     assert "notebook fails, cell 2: ValueError: no such place" in outcome.log
@@ -110,7 +117,7 @@ available_dates_sensor:
     assert "Traceback" not in outcome.log
 
 
-def test_a_report_is_made_under_its_notebooks_name(deployment: Deployment) -> None:
+def test_a_report_is_made_under_its_notebooks_name(deployment: Deployment, typed: Typed) -> None:
     deployment.write(
         """
 workflows:
@@ -123,7 +130,7 @@ available_dates_sensor:
 """,
         "reports",
     )
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 0, outcome.log
     (report,) = deployment.made("reports/*.pdf")
     (notebook,) = deployment.made("notebooks/*")
@@ -136,7 +143,7 @@ available_dates_sensor:
     assert len(images.splitlines()) > 2
 
 
-def test_a_notebook_reaches_flowapi_with_the_token_of_its_environment(deployment: Deployment) -> None:
+def test_a_notebook_reaches_flowapi_with_the_token_of_its_environment(deployment: Deployment, typed: Typed) -> None:
     deployment.write(
         """
 workflows:
@@ -148,7 +155,7 @@ available_dates_sensor:
 """,
         "asks_flowapi",
     )
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 0, outcome.log
     assert text_of(deployment.made("notebooks/*")[0]) == "['calls', 'mds', 'sms', 'topups']\n"
 
@@ -168,11 +175,11 @@ def test_the_token_reaches_no_file_and_no_log(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("fault", ["401", "403", "500", "truncated", "nonsense"])
 def test_a_flowapi_that_answers_badly_is_exit_code_3(
-    deployment: Deployment, flowapi: FlowapiStandin, fault: str
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin, fault: str
 ) -> None:
     deployment.write(CHAIN, "glues", "reads")
     flowapi.set_fault(fault)
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 3, outcome.log
     assert f"FlowAPI at {flowapi.url} returned no available dates" in outcome.log
     assert "Traceback" not in outcome.log
@@ -180,26 +187,28 @@ def test_a_flowapi_that_answers_badly_is_exit_code_3(
 
 
 def test_a_flowapi_that_hangs_is_left_alone_in_time(
-    deployment: Deployment, flowapi: FlowapiStandin, tmp_path: Path
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin, tmp_path: Path
 ) -> None:
     deployment.write(CHAIN, "glues", "reads")
     config = tmp_path / "config.toml"
-    config.write_text('flowapi_url = "$FLOWAPI_URL"\n[daemon]\npoll_timeout = "3s"\n')
+    config.write_text('flowapi_url = "$FLOWAPI_URL"\n[daemon]\npoll_timeout = "1s"\n')
     flowapi.set_fault("hang")
-    outcome = deployment.run("--run-once", AUTOFLOW_CONFIG=str(config))
+    outcome = typed("--run-once", AUTOFLOW_CONFIG=str(config))
     assert outcome.code == 3
-    assert "did not answer within 3 s" in outcome.log
+    assert "did not answer within 1 s" in outcome.log
 
 
-def test_a_flowapi_that_is_not_there_is_exit_code_3(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+def test_a_flowapi_that_is_not_there_is_exit_code_3(
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin
+) -> None:
     deployment.write(CHAIN, "glues", "reads")
     flowapi.stop()
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 3
     assert "Connection refused" in outcome.log
 
 
-def test_what_the_predecessor_did_is_not_done_again(deployment: Deployment) -> None:
+def test_what_the_predecessor_did_is_not_done_again(deployment: Deployment, typed: Typed) -> None:
     deployment.write_simple("glues")
     done = parameters_hash(
         {"reference_date": dt.date(2016, 1, 1), "date_ranges": [(dt.date(2016, 1, 1), dt.date(2016, 1, 2))]}
@@ -213,13 +222,13 @@ def test_what_the_predecessor_did_is_not_done_again(deployment: Deployment) -> N
     connection.execute("INSERT INTO workflow_runs VALUES (1, 'w', ?, 'success', '2021-05-01 00:00:00.000000')", [done])
     connection.commit()
     connection.close()
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 0, outcome.log
     assert [path.name.split("_")[3] for path in deployment.made("notebooks/*")] == ["2016-01-02"]
 
 
 def test_values_that_only_pythons_json_can_write_reach_the_notebook_and_a_rerun(
-    deployment: Deployment, flowapi: FlowapiStandin
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin
 ) -> None:
     flowapi.set_days(1)
     deployment.write_simple("glues")
@@ -228,8 +237,8 @@ def test_values_that_only_pythons_json_can_write_reach_the_notebook_and_a_rerun(
     file.write_text(
         text.replace("workflow_name: w", "workflow_name: w, parameters: {unit: {10: .inf, 2: [.nan, yes]}}")
     )
-    assert deployment.run("--run-once").code == 0
-    again = deployment.run("rerun", "1", "--yes")
+    assert typed("--run-once").code == 0
+    again = typed("rerun", "1", "--yes")
     assert "w 2016-01-01 (unit=a mapping) started, attempt 2" in again.log
     # the predecessor's hash, for which the keys are in the order of numbers
     (first, second) = deployment.made("notebooks/*104aabb53a9470b8d7cd749346bd2b47*")
@@ -237,39 +246,43 @@ def test_values_that_only_pythons_json_can_write_reach_the_notebook_and_a_rerun(
         assert """{\\"10\\": float('inf'), \\"2\\": [float('nan'), True]}""" in path.read_text()
 
 
-def test_a_wanted_type_without_dates_is_warned_about(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+def test_a_wanted_type_without_dates_is_warned_about(
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin
+) -> None:
     flowapi.dates = {"calls": [], "sms": ["2016-01-01"]}
     deployment.write_simple("glues", sensor="  cdr_types: [calls, sms, mds]\n")
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 0
     assert "WARNING FlowAPI lists no dates for CDR type calls" in outcome.log
     assert "WARNING FlowAPI lists no dates for CDR type mds" in outcome.log
     assert len(deployment.made("notebooks/*")) == 1
 
 
-def test_a_type_that_only_a_trigger_names_is_warned_about(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+def test_a_type_that_only_a_trigger_names_is_warned_about(
+    deployment: Deployment, typed: Typed, flowapi: FlowapiStandin
+) -> None:
     flowapi.dates = {"calls": ["2016-01-01"], "sms": []}
     deployment.write_simple("glues", sensor="  cdr_types: [calls]\n")
     file = deployment.inputs / "workflows.yml"
     text = file.read_text()
     assert "[{workflow_name: w}]" in text
     file.write_text(text.replace("w}]", "w}, {workflow_name: w, cdr_types: [mds, sms], date_stencil: [-1]}]"))
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 0
     assert "WARNING FlowAPI lists no dates for CDR type mds" in outcome.log
     assert "WARNING FlowAPI lists no dates for CDR type sms" in outcome.log
     assert "calls" not in outcome.log
 
 
-def test_identical_triggers_run_once(deployment: Deployment) -> None:
+def test_identical_triggers_run_once(deployment: Deployment, typed: Typed) -> None:
     deployment.write(CHAIN + "    - workflow_name: chain\n      earliest_date: 2016-01-02\n", "glues", "reads")
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 0
     assert "asks for the same runs as the trigger in line 10" in outcome.log
     assert len(deployment.made("notebooks/glues*")) == 1
 
 
-def test_notebooks_of_the_same_name_do_not_overwrite_each_other(deployment: Deployment) -> None:
+def test_notebooks_of_the_same_name_do_not_overwrite_each_other(deployment: Deployment, typed: Typed) -> None:
     task = "{filename: glues.ipynb, parameters: {reference_date: reference_date}}"
     deployment.write(
         f"""
@@ -278,7 +291,7 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w, earlie
 """,
         "glues",
     )
-    assert deployment.run().code == 0
+    assert typed().code == 0
     assert len(deployment.made("notebooks/*.ipynb")) == 3
 
 
@@ -308,9 +321,9 @@ available_dates_sensor:
 """
 
 
-def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deployment: Deployment) -> None:
+def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deployment: Deployment, typed: Typed) -> None:
     deployment.write(ONE_REPORT, "reports")
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 0, outcome.log
     # of two dates, as `keep` asks
     (pdf,) = deployment.made("reports/*.pdf")
@@ -343,27 +356,36 @@ def test_reports_have_a_manifest_and_the_newest_is_always_found_and_kept(deploym
     with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as connection, connection:
         connection.execute("UPDATE attempts SET state = 'failed' WHERE run = 2")
     deployment.write(ONE_REPORT.replace("    keep: {reports: 1}\n", ""), "reports")
-    assert deployment.run().code == 0
+    assert typed().code == 0
     assert pdf.exists()
     again = json.loads((latest / "w__r.json").read_text())
     assert again["replaces"] == [pdf.name]
     assert (latest / "w__r.pdf").resolve() == (named / "2016-01-02" / "r.pdf").resolve() != pdf
 
 
-def test_a_notebook_that_shows_the_token_in_disguise_is_not_kept(deployment: Deployment) -> None:
+def test_a_notebook_that_shows_the_token_in_disguise_is_not_kept(deployment: Deployment, typed: Typed) -> None:
     deployment.write_simple("encodes_token")
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 1
     assert "notebook encodes_token, cell 2: TokenFound: FlowAPI's token is in what cell 2 shows" in outcome.log
     assert deployment.made("notebooks/*") == []
 
 
-def test_who_is_over_a_time_out_has_failed_and_gets_no_report(deployment: Deployment) -> None:
+def test_who_is_over_a_time_out_has_failed_and_gets_no_report(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=3000))
     deployment.write(OVER_TIME, "swallows_interrupts")
-    outcome = deployment.run("--run-once")
-    assert outcome.code == 1, outcome.log
-    assert "notebook n, cell 2: Timeout: took longer than the notebook's timeout of 12 s" in outcome.log
-    assert "took longer than the run's timeout of 12 s" in outcome.log
+    with living(deployment, caplog) as life:
+        definitions = read_definitions(life.context.settings.workflows_file)
+
+        async def once() -> None:
+            with life.overtaking("notebook", 2):
+                assert await _run_once(life.context, definitions) == ExitCode.RUN_FAILED
+
+        life.run(once())
+        assert life.count("notebook n, cell 2: Timeout: took longer than the notebook's timeout of 12 s") > 0
+        assert life.count("took longer than the run's timeout of 12 s") > 0
     assert deployment.made("reports/*.pdf") == []
     # what was executed until then is kept to look at, where the notebook was late and not the whole run
     (kept,) = deployment.made("notebooks/*")

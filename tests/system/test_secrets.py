@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 from tests.system.test_shared_data import printed, write_notebook
 
 WORKFLOWS = """
@@ -91,11 +91,11 @@ available_dates_sensor:
 """
 
 
-def test_a_file_that_a_secret_names_is_removed(deployment: Deployment) -> None:
+def test_a_file_that_a_secret_names_is_removed(deployment: Deployment, typed: Typed) -> None:
     deployment.write(NAMED)
     code = "import os\nfrom pathlib import Path\nPath(run_dir, 'x' + os.environ['ADMIN_SECRET']).write_text('')"
     write_notebook(deployment.inputs / "names.ipynb", "run_dir = ''", code)
-    outcome = deployment.run(ADMIN_SECRET="aPlainSecret-17")
+    outcome = typed(ADMIN_SECRET="aPlainSecret-17")
     assert outcome.code == 1
     assert "the secret ADMIN_SECRET is in the name or the target of a file in run_dir" in outcome.log
     assert [path for path in deployment.outputs.rglob("*") if "aPlainSecret" in path.name] == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 
 WORKFLOWS = """
 workflows:
@@ -72,7 +72,7 @@ def content(directory: Path) -> dict[str, str]:
     return {str(path.relative_to(directory)): path.read_text() for path in found}
 
 
-def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deployment) -> None:
+def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deployment, typed: Typed) -> None:
     deployment.write(WORKFLOWS)
     write_notebook(deployment.inputs / "writes.ipynb", "date = run_dir = shared_dir = ''", WRITES)
     write_notebook(deployment.inputs / "reads.ipynb", "before = dagrun_data_dir = notebook_dir = ''", READS)
@@ -80,7 +80,7 @@ def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deploymen
     (deployment.inputs / "texts" / "2016-01-01.md").write_text("A holiday.")
     shared = deployment.outputs / "shared" / "aggregates"
 
-    assert deployment.run().code == 1
+    assert typed().code == 1
     first, second = deployment.made("notebooks/writes__*")
     assert "shared: [] run: []" in printed(first)
     # the second date sees what the first wrote, and what it wrote itself is seen by nobody as it has failed
@@ -98,20 +98,20 @@ def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deploymen
     assert parts == ["part of 2016-01-01", "part of 2016-01-02"]
 
     (deployment.inputs / "healed").touch()
-    assert deployment.run("repair", "2", "--yes").code == 0
+    assert typed("repair", "2", "--yes").code == 0
     # the notebook that wrote was not executed again
     assert len(deployment.made("notebooks/writes__*")) == 2
     of_both = {**of_first, "log": "2016-01-01\n2016-01-02\n", "2016-01-02/flows.csv": "of 2016-01-02"}
     assert content(shared) == of_both
 
-    assert deployment.run("rerun", "1", "--yes").code == 0
+    assert typed("rerun", "1", "--yes").code == 0
     *_, again = deployment.made("notebooks/writes__*_2016-01-01_*")
     assert "shared: ['2016-01-02', 'log'] run: []" in printed(again)
     after = {**of_both, "log": "2016-01-01\n2016-01-02\n2016-01-01\n"}
     assert content(shared) == after
 
     deployment.write(WORKFLOWS.replace("    notebooks:", "    keep: {run_dirs: 1, shared: 1}\n    notebooks:", 1))
-    assert deployment.run().code == 0
+    assert typed().code == 0
     # the first date wrote the log last
     assert content(shared) == {"2016-01-02/flows.csv": after["2016-01-02/flows.csv"]}
     (kept,) = deployment.made("runs/aggregates/*")
@@ -128,7 +128,7 @@ assert "{end}" != "fails"
 """
 
 
-def test_a_file_with_the_token_is_removed_and_the_run_fails(deployment: Deployment) -> None:
+def test_a_file_with_the_token_is_removed_and_the_run_fails(deployment: Deployment, typed: Typed) -> None:
     deployment.write("""
 workflows:
   - name: into run_dir
@@ -148,7 +148,7 @@ available_dates_sensor:
         code = LEAKS.format(place=name, end="succeeds")
         write_notebook(deployment.inputs / f"{name}.ipynb", f"{name} = ''", code)
     write_notebook(deployment.inputs / "fails.ipynb", "run_dir = ''", LEAKS.format(place="run_dir", end="fails"))
-    outcome = deployment.run()
+    outcome = typed()
     assert outcome.code == 1
     for name in ("run_dir", "shared_dir"):
         assert f"FlowAPI's token is in client.txt in {name}; the file has been removed" in outcome.log

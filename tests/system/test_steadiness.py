@@ -19,7 +19,7 @@ import pytest
 
 from autoflow.demo_flowapi import FlowapiStandin
 from tests.clock import PATIENCE, until
-from tests.conftest import ROOT, Deployment
+from tests.conftest import ROOT, Deployment, Typed
 from tests.system.test_daemon_process import processes_of, running_a_cell, states
 from tests.system.test_start import mounted
 
@@ -211,7 +211,7 @@ def test_a_disk_that_becomes_full_is_told_in_words_and_waited_for(
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
-def test_the_ends_of_the_calendar_break_nothing(deployment: Deployment, flowapi: FlowapiStandin) -> None:
+def test_the_ends_of_the_calendar_break_nothing(deployment: Deployment, typed: Typed, flowapi: FlowapiStandin) -> None:
     flowapi.dates = {"calls": ["0001-01-01", "9999-12-31"], "sms": ["0001-01-01"]}
     deployment.write(
         """
@@ -232,7 +232,7 @@ available_dates_sensor:
         *(["calendar", *more] for more in ([], ["--by", "year"], ["--from", "9999-12-01"])),
         ["calendar", "--csv", "--from", "0001-01-01", "--to", "0001-02-01"],
     ):
-        outcome = deployment.run(*arguments)
+        outcome = typed(*arguments)
         assert outcome.code == 0, outcome.log
         assert "out of range" not in outcome.log
     assert deployment.made("reports/index.html")
