@@ -53,11 +53,13 @@ INTERRUPTED = 130
 LIVES = ("once", "serve", "health")
 """Commands that start with as few imports as they can."""
 
-WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "completion", "cluster", "worker")
+WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "completion")
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {
-    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), "steering"),
+    **dict.fromkeys(
+        ("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold"), "steering"
+    ),
     # a module cannot have the name of a statement
     "try": "trial",
 }

@@ -32,8 +32,8 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_looking(commands)
     _add_trying(commands)
     _add_steering(commands)
+    _add_trusting(commands)
     _add_preparing(commands)
-    _add_cluster(commands)
 
 
 def _add_running(commands: Any) -> None:
@@ -165,6 +165,24 @@ def _add_steering(commands: Any) -> None:
     unskip.add_argument("last", type=_date, nargs="?", metavar="TO")
 
 
+def _add_trusting(commands: Any) -> None:
+    quality = _command(commands, "quality", "list FlowAPI's QA checks and their outcomes")
+    quality.add_argument(
+        "--suggest", action="store_true", help="print limits that the dates so far keep, as YAML for workflows.yml"
+    )
+    for name, words in (
+        ("accept", "let a date of data count for a workflow, whatever QA checks say"),
+        ("hold", "keep a date of data from counting for a workflow"),
+        ("unhold", "leave a date of data to QA checks again, after accept or hold"),
+    ):
+        override = _command(commands, name, words, asks=True)
+        override.add_argument("workflow", metavar="WORKFLOW")
+        override.add_argument("first", type=_date, metavar="DATE", help="date of the data")
+        override.add_argument("last", type=_date, nargs="?", metavar="TO", help="last date, for several")
+        if name != "unhold":
+            override.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
+
+
 def _add_preparing(commands: Any) -> None:
     words = "import the runs that succeeded in the Prefect-based AutoFlow"
     take_over = _command(commands, "import-record", words, asks=True)
@@ -237,30 +255,6 @@ def _add_demo(commands: Any) -> None:
         metavar="SCOPE",
         help="leave this out of the token, such as admin2:flows:modal_location; can be repeated",
     )
-
-
-def _add_cluster(commands: Any) -> None:
-    cluster = _command(commands, "cluster", "prepare workers: make certificates, or be the scheduler")
-    cluster.add_argument("what", choices=("certificates", "scheduler"), metavar="certificates|scheduler")
-    cluster.add_argument("directory", type=Path, metavar="DIR", help="directory of the certificates")
-    _add_host(cluster)
-    cluster.add_argument("--port", type=_number_to(65535, 1), default=8786, help="of the scheduler (default: 8786)")
-
-    worker = _command(commands, "worker", "execute notebooks for an AutoFlow on another machine", answers=False)
-    worker.add_argument("address", metavar="ADDRESS", help="of the scheduler, such as tls://host:8786")
-    worker.add_argument("certificates", type=Path, metavar="DIR", help="directory of the certificates")
-    worker.add_argument(
-        "--directory",
-        type=Path,
-        metavar="DIR",
-        help="for files of this worker alone; default: $STATE_DIRECTORY, else below ~/.local/state",
-    )
-    worker.add_argument("--slots", type=_count, metavar="N", help="notebooks at a time (default: number of cores)")
-    _add_host(worker)
-
-
-def _add_host(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", metavar="ADDRESS", help="IP address to listen on; default: that of the network")
 
 
 class Formatter(argparse.HelpFormatter):

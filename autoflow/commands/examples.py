@@ -58,6 +58,13 @@ EXAMPLES = {
     "cancel": (("autoflow cancel 12 --reason 'wrong input'", ""),),
     "skip": (("autoflow skip flows 2016-01-05 2016-01-07 --reason 'no data'", "three dates"),),
     "unskip": (("autoflow unskip flows 2016-01-05", ""),),
+    "accept": (("autoflow accept flows 2016-01-05 --reason 'a holiday'", "a date that QA checks hold"),),
+    "hold": (("autoflow hold flows 2016-01-05 --reason 'the operator sends it again'", ""),),
+    "unhold": (("autoflow unhold flows 2016-01-05", ""),),
+    "quality": (
+        ("autoflow quality", "checks, and their newest outcomes"),
+        ("autoflow quality --suggest", "limits that the dates so far keep, as YAML"),
+    ),
     "import-record": (
         ("autoflow import-record postgresql://me@db.example.org/autoflow", ""),
         ("autoflow import-record runs.csv --yes", ""),
@@ -87,16 +94,6 @@ EXAMPLES = {
     "demo-flowapi": (
         ("autoflow demo-flowapi --token-file token", "on port 9090, until Ctrl-C"),
         ("autoflow demo-flowapi --fault 500", "a FlowAPI that fails"),
-    ),
-    "cluster": (
-        (
-            "autoflow cluster certificates ~/certificates",
-            "an authority, and certificates for daemon, scheduler, workers",
-        ),
-        ("autoflow cluster scheduler ~/certificates --host 192.0.2.10", "what workers and AutoFlow connect to"),
-    ),
-    "worker": (
-        ("autoflow worker tls://192.0.2.10:8786 ~/certificates --host 192.0.2.11", "as many notebooks as cores"),
     ),
 }
 

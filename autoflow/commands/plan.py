@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import Decision, counted_days, decide, undone_days
+from autoflow.decision import Decision, counted_days, decide, held_days, held_runs, undone_days
 from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
@@ -46,6 +47,8 @@ class Plan:
     listed: ListedDates
     lagging: dt.datetime | None
     """When the first of the listed dates begins to count that waits for the lag of a trigger."""
+    held: Mapping[str, Sequence[dt.date]]
+    """Dates that nothing but held data keeps from running, by workflow."""
     silence: Silence | None
     running: Sequence[RecordedAttempt]
     tick: dt.datetime | None
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     now = today if options.at is None else dt.datetime.combine(options.at, dt.time.max, dt.UTC)
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=True) as reader:
-        plan = _plan(definitions, reader, _listed(options, reader, now), now)
+        plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now)
     if options.json:
         print_json(options, _as_json(plan))
     else:
@@ -89,11 +92,25 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
         at_a_time=concurrency_of(definitions).runs,
         listed=listed,
         lagging=min((time for time in counting if time is not None), default=None),
+        held=_held(definitions, reader, listed, now),
         silence=reader.silence(),
         running=reader.attempts(states=[AttemptState.RUNNING]),
         tick=next_tick(schedule, now) if schedule and now < LATEST else None,
         removals=[path for removal in Sweeper(reader).decide(definitions.workflows, now) for path in removal.files],
     )
+
+
+def _held(
+    definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime
+) -> dict[str, Sequence[dt.date]]:
+    days = held_days(definitions, listed, now)
+    if not any(days):
+        return {}
+    held: dict[str, set[int]] = {}
+    left = asyncio.run(Ledger(reader).unsettled(definitions, days))
+    for trigger, runs in zip(definitions.triggers, held_runs(definitions, left, reader.history()), strict=True):
+        held.setdefault(trigger.workflow_name, set()).update(runs)
+    return {name: [dt.date.fromordinal(day) for day in sorted(those)] for name, those in held.items() if those}
 
 
 def _row(run: Run, reason: str, expected: float | None) -> dict[str, Any]:
@@ -118,6 +135,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "at_a_time": plan.at_a_time,
         "next_retry": plan.decision.retry_at,
         "next_to_count": plan.lagging,
+        "held": {workflow: len(dates) for workflow, dates in plan.held.items()},
         "given_up": len(plan.decision.given_up),
         "removals": [str(path) for path in plan.removals],
     }
@@ -132,6 +150,11 @@ def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
         print_line()
     if plan.lagging is not None:
         print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(plan.lagging)}")
+    for workflow, dates in plan.held.items():
+        why = f"`autoflow why {shlex.quote(workflow)} {dates[0]}` explains"
+        print_line(
+            f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held, since data cannot be trusted; {why}"
+        )
     for line in [*_summary(plan), *_under_way(plan.running, today)]:
         print_line(line)
     if options.dates:
@@ -146,8 +169,12 @@ def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
         print_line(f"then {files} will be removed (keep in workflows.yml); --json lists them")
 
 
-def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) -> ListedDates:
-    listed = read_dates_file(options.dates, now) if options.dates else listed_dates(reader)
+def _listed(options: argparse.Namespace, reader: RunReader, definitions: Definitions, now: dt.datetime) -> ListedDates:
+    if options.dates:
+        known = reader.listed_dates()
+        listed = replace(read_dates_file(options.dates, now), outcomes=known.outcomes, overrides=known.overrides)
+    else:
+        listed = listed_dates(reader, definitions)
     return listed if options.at is None else listed.until(options.at, now)
 
 

@@ -23,6 +23,7 @@ STYLES = {
     "given up": "bold white on red",
     "running": "bold blue",
     "waiting": "yellow",
+    "held": "bold yellow",
     "due": "cyan",
     "interrupted": "magenta",
     "cancelled": "magenta",

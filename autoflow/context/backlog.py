@@ -19,3 +19,5 @@ class Backlog:
     """Runs to be executed now, in order."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers are there, and lack others that their stencils want, by workflow."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """How many dates of triggers nothing but held data keeps from running, by workflow."""

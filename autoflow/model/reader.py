@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from autoflow.dates import ListedDates
+from autoflow.dates import ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
@@ -388,7 +388,13 @@ class RunReader:
         """Read the dates that the last good poll found, each with the time when it was first listed."""
         gone, polled, since = self.gone_types(), self._meta("last_poll"), self._meta("first_poll")
         by_type = {name: {} if name in gone else dates for name, dates in self.appearances().items()}
-        return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
+        return ListedDates(
+            by_type,
+            _moment(polled) if polled else None,
+            _moment(since) if since else None,
+            self.outcomes(),
+            self.overrides(),
+        )
 
     def gone_types(self) -> frozenset[str]:
         """Read which CDR types had dates once, and none at the last good poll."""
@@ -420,8 +426,17 @@ class RunReader:
             rows = self._connection.execute("SELECT cdr_type, name, year, outcomes FROM qa_outcomes ORDER BY 1, 2, 3")
             for cdr_type, name, year, block in rows:
                 blocks.setdefault((cdr_type, name), {})[year] = block
-            self._outcomes = changes, Outcomes(blocks)
+            self._outcomes = changes, self._outcomes[1].followed_by(blocks)
         return self._outcomes[1]
+
+    def overrides(self) -> dict[tuple[str, dt.date], Override]:
+        """Read what people have decided of dates of data, by workflow and date."""
+        rows = self._connection.execute("SELECT workflow, date, accepted, reason, since FROM overrides ORDER BY 1, 2")
+        found = (
+            Override(workflow, dt.date.fromisoformat(date), bool(accepted), reason, _moment(since))
+            for workflow, date, accepted, reason, since in rows
+        )
+        return {(each.workflow, each.date): each for each in found}
 
     def last_poll(self) -> dt.datetime | None:
         """Read when FlowAPI last listed its dates; None when it never has."""

@@ -32,6 +32,8 @@ class RunState(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"
     """Its stencil is not complete."""
+    HELD = "held"
+    """QA checks, or people, keep data from counting that it needs; nothing else does."""
     DUE = "due"
     NOT_AVAILABLE = "not available"
     EXCLUDED = "excluded"

@@ -19,10 +19,11 @@ from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import ListedDates
 from autoflow.decision import judge_failures, triggers_by_run
-from autoflow.definitions import Concurrency, Definitions
+from autoflow.definitions import Concurrency, Definitions, Trigger
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
 from autoflow.runs import AttemptState, Run
+from autoflow.sensor.quality import quality_of
 from autoflow.settings import read_token
 from autoflow.wording import counted
 from autoflow.workflows import Capacity, Origin, execute
@@ -141,8 +142,7 @@ class Executor:
         self._context.jobs.withhold(
             name for workflow in work.definitions.workflows.values() for name in workflow.secrets
         )
-        for door in {self._context.jobs, self._context.notebooks}:
-            door.keep_warm(preload_of(work.definitions))
+        self._context.jobs.keep_warm(preload_of(work.definitions))
         if not self.busy and self.waiting and not self.stop.is_set():
             self._before = self.states.copy()
             self._life = asyncio.create_task(self._live())
@@ -157,8 +157,7 @@ class Executor:
         """Keep at hand what runs need for as long as there are any."""
         while not self.stop.is_set() and self._startable():
             watched = self._watcher.kept() if self._watcher else nullcontext()
-            preload = preload_of(self._work.definitions)
-            async with self._context.jobs.warmth(preload), self._context.notebooks.warmth(preload), watched:
+            async with self._context.jobs.warmth(preload_of(self._work.definitions)), watched:
                 await self._until_idle()
         self.news.set()
 
@@ -237,10 +236,17 @@ class Executor:
                 return
             context.backlog.due = [each for each in self.waiting if each is not run]
             trigger = next(triggers_by_run(work.definitions)(run.key, run.reference_date), None)
-            rule = work.definitions.data_rule(trigger) if trigger else work.definitions
-            origin = Origin(work.listed.listed(rule.cdr_types), trigger.needs if trigger else ())
+            origin = self._origin(run, trigger)
             making = execute(context, run, token, self._capacity, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
+
+    def _origin(self, run: Run, trigger: Trigger | None) -> Origin:
+        """Say by what a run was decided."""
+        listed, definitions = self._work.listed, self._work.definitions
+        if trigger is None:
+            return Origin(listed.listed(definitions.cdr_types))
+        rule = definitions.data_rule(trigger)
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed))
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""

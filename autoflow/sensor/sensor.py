@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, reduce
 from operator import or_
 
 from autoflow.context import Context, recorded
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import Decision, counted_days, decide, decide_requested, undone_days
+from autoflow.decision import Decision, counted_days, decide, decide_requested, held_days, held_runs, undone_days
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.fitting import WHAT_TO_DO
 from autoflow.runs import AttemptState, Run
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.flowapi import ask_flowapi
+from autoflow.sensor.quality import poll_quality
 from autoflow.settings import Token, read_token
 from autoflow.threads import to_end
 from autoflow.wording import counted, moment
@@ -54,6 +56,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     listed = await poll(context, definitions, token, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting
+    context.backlog.held = await _held(context, definitions, listed)
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
@@ -79,6 +82,18 @@ async def _decide(context: Context, definitions: Definitions, listed: ListedDate
         if changes == context.store.changes:
             return decision
     return decision_made()
+
+
+async def _held(context: Context, definitions: Definitions, listed: ListedDates) -> Mapping[str, int]:
+    """Count the dates of triggers that nothing but held data keeps from running, by workflow."""
+    held = held_days(definitions, listed, context.now())
+    if not any(held):
+        return {}
+    unsettled, number = await context.ledger.unsettled(definitions, held), Counter[str]()
+    runs = held_runs(definitions, unsettled, context.store.read.history())
+    for trigger, days in zip(definitions.triggers, runs, strict=True):
+        number[trigger.workflow_name] += len(days)
+    return number
 
 
 def _again(
@@ -163,7 +178,7 @@ async def poll(context: Context, definitions: Definitions, token: Token, stop: a
     listed = await recorded(context.conditions, stop, partial(context.store.record_poll, by_type, context.now()))
     warn_of_types(context, definitions, by_type, listed)
     logger.debug("FlowAPI lists %d dates", len(reduce(or_, listed.days.values(), Days())))
-    return listed
+    return await poll_quality(context, definitions, token, listed, stop)
 
 
 def warn_of_types(

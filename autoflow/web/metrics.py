@@ -99,7 +99,7 @@ class Metrics:
         due = Counter(run.workflow.name for run in backlog.due if run.key not in keys)
         dates = GaugeMetricFamily(
             "autoflow_dates",
-            "Dates of triggers that failed and are retried, that are given up, that are due, and that wait for data.",
+            "Dates of triggers that failed and are retried, are given up, are due, wait for data, and are held.",
             labels=["workflow", "state"],
         )
         for name in names:
@@ -108,6 +108,7 @@ class Metrics:
                 (RunState.GIVEN_UP, failing[name, RunState.GIVEN_UP]),
                 (RunState.DUE, due[name]),
                 (RunState.WAITING, backlog.waiting.get(name, 0)),
+                (RunState.HELD, backlog.held.get(name, 0)),
             ):
                 dates.add_metric([name, state.value], number)
         yield dates

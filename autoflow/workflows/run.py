@@ -465,7 +465,7 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
         return Failure(str(error), notebook.label)
     execution.secrets.update(secrets)
     with context.jobs.workspace() as workspace:
-        reply = await context.notebooks.call(
+        reply = await context.jobs.call(
             "notebook",
             _request(execution, notebook, final, secrets),
             workspace,
@@ -518,6 +518,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 executed=execution.executed,
                 sources=execution.sources,
                 availability=execution.origin.availability,
+                quality=execution.origin.quality,
                 read=execution.read,
                 others=execution.others,
                 written=await execution.directories.written(),
