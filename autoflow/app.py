@@ -17,6 +17,7 @@ from typing import Any
 from autoflow import sensor
 from autoflow.channels import channels_of
 from autoflow.clock import utc_now
+from autoflow.cluster import Cluster, require_dask
 from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering, WriteProbe
 from autoflow.daemon import (
     RECORD_PATIENCE,
@@ -77,7 +78,6 @@ def open_context(
         try:
             presence.watch(work_dir)
             outputs = Outputs(settings.notebooks_dir, settings.reports_dir, settings.instance, presence.check)
-            outputs.sweep()
             context = Context(
                 settings=settings,
                 store=store,
@@ -89,6 +89,7 @@ def open_context(
                 conditions=conditions,
                 steering=Steering(store),
                 backlog=backlog,
+                workers=_workers(settings, conditions, jobs),
             )
             _clean_up(context)
             yield context
@@ -100,9 +101,18 @@ def open_context(
         store.close()
 
 
+def _workers(settings: Settings, conditions: Conditions, jobs: Jobs) -> Cluster | None:
+    """Make the door to workers, if notebooks run there."""
+    if settings.workers is None:
+        return None
+    require_dask()
+    return Cluster(settings, settings.workers, conditions, jobs)
+
+
 def _clean_up(context: Context) -> None:
     """Put right what a crash left."""
     store = context.store
+    context.outputs.sweep()
     for attempt in store.recover(context.now()):
         logger.warning(
             "run %d: %s %s was interrupted when AutoFlow or its machine stopped; it will be retried",

@@ -53,7 +53,7 @@ INTERRUPTED = 130
 LIVES = ("once", "serve", "health")
 """Commands that start with as few imports as they can."""
 
-WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "completion")
+WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "completion", "cluster", "worker")
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {

@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from autoflow.child.process import die_with_parent, keep_orphans
+from autoflow.child.process import die_with_parent, keep_orphans, live_by_lease
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.processes import has_children, kill_descendants, leave_no_core
 from autoflow.redaction import Redactor
@@ -77,6 +77,8 @@ def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
     """Do what the request file asks for, with what a forked process has brought along, and leave the reply file."""
     request: dict[str, Any] = json.loads((workspace / "request.json").read_text())
     keep_orphans()
+    if lease := request.get("lease"):
+        live_by_lease(Path(lease))
     redactor = Redactor.of(*(os.environ.get(name) for name in ("FLOWAPI_TOKEN", *request.get("secrets", ()))))
     reply: dict[str, Any]
     try:

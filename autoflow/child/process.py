@@ -9,12 +9,21 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from autoflow.clock import boot_seconds
+from autoflow.processes import kill_marked
+from autoflow.warm_process import MARKER
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+LEASE_LOOK, LONGEST_UNREADABLE = 0.5, 10.0
+"""Seconds between looks at a lease, and that one which cannot be read is taken to last."""
 
 OOM_SCORE = 500
 """Half of what there is: memory that a notebook takes counts double (proc(5))."""
@@ -33,6 +42,24 @@ def die_with_parent(parent: int) -> None:
 def keep_orphans() -> None:
     """Become the parent of orphaned descendants, so that daemons that a notebook starts are found."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def live_by_lease(file: Path) -> None:
+    """End this process and all that it has started once the time in a file has passed, which the worker puts off.
+
+    That is in a thread here since the worker may be stopped, or hang.
+    """
+    threading.Thread(target=_watch_lease, args=(file,), name="lease", daemon=True).start()
+
+
+def _watch_lease(file: Path) -> None:
+    over = boot_seconds() + LONGEST_UNREADABLE
+    while boot_seconds() < over:
+        time.sleep(LEASE_LOOK)
+        with suppress(OSError, ValueError):
+            over = float(file.read_text())
+    kill_marked(MARKER, os.environ[MARKER], {os.getpid()})
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def be_killed_first() -> None:

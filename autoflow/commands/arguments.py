@@ -34,6 +34,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_steering(commands)
     _add_trusting(commands)
     _add_preparing(commands)
+    _add_cluster(commands)
 
 
 def _add_running(commands: Any) -> None:
@@ -255,6 +256,30 @@ def _add_demo(commands: Any) -> None:
         metavar="SCOPE",
         help="leave this out of the token, such as admin2:flows:modal_location; can be repeated",
     )
+
+
+def _add_cluster(commands: Any) -> None:
+    cluster = _command(commands, "cluster", "prepare workers: make certificates, or be the scheduler")
+    cluster.add_argument("what", choices=("certificates", "scheduler"), metavar="certificates|scheduler")
+    cluster.add_argument("directory", type=Path, metavar="DIR", help="directory of the certificates")
+    _add_host(cluster)
+    cluster.add_argument("--port", type=_number_to(65535, 1), default=8786, help="of the scheduler (default: 8786)")
+
+    worker = _command(commands, "worker", "execute notebooks for an AutoFlow on another machine", answers=False)
+    worker.add_argument("address", metavar="ADDRESS", help="of the scheduler, such as tls://host:8786")
+    worker.add_argument("certificates", type=Path, metavar="DIR", help="directory of the certificates")
+    worker.add_argument(
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="for files of this worker alone; default: $STATE_DIRECTORY, else below ~/.local/state",
+    )
+    worker.add_argument("--slots", type=_count, metavar="N", help="notebooks at a time (default: number of cores)")
+    _add_host(worker)
+
+
+def _add_host(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", metavar="ADDRESS", help="IP address to listen on; default: that of the network")
 
 
 class Formatter(argparse.HelpFormatter):

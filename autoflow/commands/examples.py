@@ -95,6 +95,16 @@ EXAMPLES = {
         ("autoflow demo-flowapi --token-file token", "on port 9090, until Ctrl-C"),
         ("autoflow demo-flowapi --fault 500", "a FlowAPI that fails"),
     ),
+    "cluster": (
+        (
+            "autoflow cluster certificates ~/certificates",
+            "an authority, and certificates for daemon, scheduler, workers",
+        ),
+        ("autoflow cluster scheduler ~/certificates --host 192.0.2.10", "what workers and AutoFlow connect to"),
+    ),
+    "worker": (
+        ("autoflow worker tls://192.0.2.10:8786 ~/certificates --host 192.0.2.11", "as many notebooks as cores"),
+    ),
 }
 
 

@@ -16,7 +16,7 @@ from autoflow.context.conditions import Conditions
 from autoflow.context.ledger import Ledger
 from autoflow.context.outputs import Outputs
 from autoflow.context.steering import Steering
-from autoflow.jobs import Jobs
+from autoflow.jobs import Door, Jobs
 from autoflow.model import RunReader, RunStore
 from autoflow.progress import Progress
 from autoflow.settings import Settings
@@ -37,6 +37,8 @@ class Context:
     conditions: Conditions
     steering: Steering
     backlog: Backlog
+    workers: Door | None = None
+    """Where notebooks are executed; None: by `jobs`, as all else."""
     beside: RunReader | None = None
     """The record that a try is made beside."""
     now: Callable[[], dt.datetime] = utc_now
@@ -45,6 +47,11 @@ class Context:
     """Which code this process was started with."""
     longest_nap: float = 60.0
     """Seconds that the idle daemon sleeps at a stretch."""
+
+    @property
+    def notebooks(self) -> Door:
+        """What executes notebooks."""
+        return self.workers or self.jobs
 
     @property
     def past(self) -> RunReader:

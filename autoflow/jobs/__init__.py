@@ -3,9 +3,10 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """The door to all blocking work: one child process for each job, and nothing left of it afterwards."""
 
-from autoflow.jobs.jobs import Jobs, Reply
+from autoflow.jobs.jobs import Door, Jobs, Reply
 
 __all__ = [
+    "Door",
     "Jobs",
     "Reply",
 ]

@@ -19,11 +19,11 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from autoflow.code_version import code_on_disk
 from autoflow.jobs.fork_client import ForkClient, NotWarmError, Process
@@ -64,6 +64,27 @@ class Reply:
     how: str
     log: str
     """The end of what the child printed."""
+
+
+class Door(Protocol):
+    """What does jobs, on this machine or on others; `Jobs` says what each method is for."""
+
+    def warmth(self, preload: Sequence[str] | None) -> AbstractAsyncContextManager[None]: ...
+
+    def keep_warm(self, preload: Sequence[str] | None) -> None: ...
+
+    async def call(
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        workspace: Path,
+        *,
+        timeout: float | None,  # noqa: ASYNC109
+        secrets: Mapping[str, str] | None = None,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Reply:
+        """Do one job; six parameters, as `Jobs.call` has them."""
+        ...
 
 
 class Jobs:

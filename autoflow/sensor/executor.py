@@ -142,7 +142,8 @@ class Executor:
         self._context.jobs.withhold(
             name for workflow in work.definitions.workflows.values() for name in workflow.secrets
         )
-        self._context.jobs.keep_warm(preload_of(work.definitions))
+        for door in {self._context.jobs, self._context.notebooks}:
+            door.keep_warm(preload_of(work.definitions))
         if not self.busy and self.waiting and not self.stop.is_set():
             self._before = self.states.copy()
             self._life = asyncio.create_task(self._live())
@@ -157,7 +158,8 @@ class Executor:
         """Keep at hand what runs need for as long as there are any."""
         while not self.stop.is_set() and self._startable():
             watched = self._watcher.kept() if self._watcher else nullcontext()
-            async with self._context.jobs.warmth(preload_of(self._work.definitions)), watched:
+            preload = preload_of(self._work.definitions)
+            async with self._context.jobs.warmth(preload), self._context.notebooks.warmth(preload), watched:
                 await self._until_idle()
         self.news.set()
 

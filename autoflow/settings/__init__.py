@@ -3,7 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """config.toml and the environment as frozen settings: the token, where outputs are, what children find."""
 
-from autoflow.settings.environment import job_environment, make_caches
+from autoflow.settings.environment import job_environment, make_caches, worker_environment
 from autoflow.settings.places import Places
 from autoflow.settings.settings import (
     Settings,
@@ -18,6 +18,7 @@ from autoflow.settings.settings import (
     token_expiry,
 )
 from autoflow.settings.variables import VARIABLES, Variable
+from autoflow.settings.workers import Workers, parse_workers_address
 
 __all__ = [
     "VARIABLES",
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "Token",
     "Variable",
+    "Workers",
     "check_directories",
     "current_secrets",
     "current_token",
@@ -32,7 +34,9 @@ __all__ = [
     "job_environment",
     "load_settings",
     "make_caches",
+    "parse_workers_address",
     "read_secrets",
     "read_token",
     "token_expiry",
+    "worker_environment",
 ]

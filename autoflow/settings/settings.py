@@ -26,6 +26,15 @@ from autoflow.redaction import SHORTEST_SECRET
 from autoflow.resources import config_file
 from autoflow.settings.address import Address, parse_address
 from autoflow.settings.places import Places
+from autoflow.settings.workers import (
+    LEASE,
+    LONGEST_LEASE,
+    SHORTEST_LEASE,
+    Workers,
+    parse_certificates,
+    parse_fallback,
+    parse_workers_address,
+)
 from autoflow.wording import shortened, shown
 
 T = TypeVar("T")
@@ -91,6 +100,8 @@ class Settings:
     """Where the page is served; None: not served."""
     name: str = ""
     """What people call this deployment; may be empty."""
+    workers: Workers | None = None
+    """Where notebooks run; None: on this machine."""
 
     @property
     def workflows_file(self) -> Path:
@@ -188,6 +199,7 @@ def load_settings(
         apprise_urls=reader.secret("messages.apprise_urls", "AUTOFLOW_APPRISE_URLS", secret_directories, _apprise),
         http=reader.read("daemon.http", parse_address),
         name=reader.read("name", _name) or reader.variable("AUTOFLOW_NAME", _name) or "",
+        workers=_workers(reader),
     )
     reader.raise_mistakes()
     return settings
@@ -488,6 +500,27 @@ class _Reader:
         """Name the variable that a value comes from, where it is one, since that is what people set."""
         named = re.fullmatch(r"\$\{?(\w+)\}?", str(self._found(key)))
         return named.group(1) if named else f"{self._path}: {key}"
+
+
+def _workers(reader: _Reader) -> Workers | None:
+    address = reader.variable("AUTOFLOW_WORKERS", parse_workers_address)
+    certificates = reader.variable("AUTOFLOW_WORKERS_CERTIFICATES", parse_certificates)
+    falls_back = reader.variable("AUTOFLOW_WORKERS_FALLBACK", parse_fallback) or False
+    lease = reader.variable("AUTOFLOW_WORKERS_LEASE", _lease) or LEASE
+    if address is not None and certificates is None:
+        reader.variable("AUTOFLOW_WORKERS", _without_certificates)
+    return Workers(address, certificates, falls_back, lease) if address and certificates else None
+
+
+def _without_certificates(_: str) -> str:
+    raise ValueError("needs AUTOFLOW_WORKERS_CERTIFICATES, the directory of ca.pem, daemon.pem and daemon-key.pem")
+
+
+def _lease(text: str) -> float:
+    seconds = parse_duration(text)
+    if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE:
+        raise ValueError(f"found {shown(text)}, expected between {SHORTEST_LEASE:g}s and {LONGEST_LEASE / 3600:g}h")
+    return seconds
 
 
 def _name(text: str) -> str:

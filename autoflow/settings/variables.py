@@ -76,6 +76,25 @@ VARIABLES = (
         " default nowhere.",
     ),
     Variable(
+        "AUTOFLOW_WORKERS",
+        "Where the scheduler of a cluster is that notebooks run on: `tls://host:8786`; by default they run on this"
+        " machine.",
+    ),
+    Variable(
+        "AUTOFLOW_WORKERS_CERTIFICATES",
+        "The directory of the certificates for that, which `autoflow cluster certificates` makes.",
+    ),
+    Variable(
+        "AUTOFLOW_WORKERS_FALLBACK",
+        "`here` lets notebooks run on this machine while there is no worker; by default they wait.",
+    ),
+    Variable(
+        "AUTOFLOW_WORKERS_LEASE",
+        "How long a worker goes on with a notebook while the network is down; what takes longer ends it there, and it"
+        " runs on another.",
+        "60s",
+    ),
+    Variable(
         "AUTOFLOW_CONFIG",
         "A copy of `config/config.toml` to read instead; it names the variables above, and has a few settings more.",
     ),

@@ -465,7 +465,7 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
         return Failure(str(error), notebook.label)
     execution.secrets.update(secrets)
     with context.jobs.workspace() as workspace:
-        reply = await context.jobs.call(
+        reply = await context.notebooks.call(
             "notebook",
             _request(execution, notebook, final, secrets),
             workspace,

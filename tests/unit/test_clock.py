@@ -28,7 +28,7 @@ CLOCKS = {
 }  # fmt: skip
 
 ELSEWHERE = {
-    "clock.py": {"now"},
+    "clock.py": {"clock_gettime", "now"},
     # what waits for a daemon's answer, or for a run to end, is a command, which has no loop
     "system/control.py": {"monotonic"},
     "commands/steering.py": {"monotonic", "sleep"},
@@ -42,7 +42,7 @@ ELSEWHERE = {
 }
 """Where something else is asked, and why it may be."""
 
-EDGES = {"app.py", "context/context.py", "model/record_lock.py"}
+EDGES = {"app.py", "cluster/worker.py", "context/context.py", "model/record_lock.py"}
 """Where the wall clock is read that AutoFlow starts with, beside the commands."""
 
 

@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "child/notebook/notebook.py": {"execute_managed_notebook"},
     "child/warm_parent.py": {"_take"},
     "cli.py": {"live"},
+    "cluster/door.py": {"call"},
     "jobs/jobs.py": {"call", "_call"},
     "model/reader.py": {"attempts"},
     "model/store.py": {"finish_notebook"},

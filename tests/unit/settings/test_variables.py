@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoflow.dates import parse_duration
-from autoflow.settings import VARIABLES, load_settings
+from autoflow.settings import VARIABLES, Workers, load_settings
 
 MINIMUM = {"AUTOFLOW_INPUTS_DIR": "/in", "AUTOFLOW_OUTPUTS_DIR": "/out", "FLOWAPI_URL": "https://flowapi.example.org"}
 
@@ -38,6 +38,7 @@ def test_those_that_are_required_are_said_to_be(tmp_path: Path) -> None:
 
 def test_defaults_are_those_that_hold(tmp_path: Path) -> None:
     settings = load_settings(MINIMUM, docker_secrets=tmp_path)
+    lease = Workers("tls://host:8786", tmp_path).lease
     told = {variable.name: variable.default for variable in VARIABLES if variable.default}
     assert told.pop("AUTOFLOW_LOG_LEVEL") == settings.log_level
     assert told.pop("AUTOFLOW_TOKEN_WARNING_DAYS") == ",".join(map(str, settings.token_warning_days))
@@ -45,4 +46,5 @@ def test_defaults_are_those_that_hold(tmp_path: Path) -> None:
         "AUTOFLOW_POLL_TIMEOUT": settings.poll_timeout,
         "AUTOFLOW_GRACE": settings.grace,
         "AUTOFLOW_INTERRUPT_GRACE": settings.interrupt_grace,
+        "AUTOFLOW_WORKERS_LEASE": lease,
     }

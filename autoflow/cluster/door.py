@@ -1,0 +1,434 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The daemon's side: notebooks go out to workers, each to one at a time, whatever breaks on the way.
+
+Dask places a job on a worker, and no more than that: it can neither stop a job nor do it at most once. So a worker
+asks before it begins (`_offered`), and the daemon lets one worker have the job; the worker goes on for as long as its
+lease is renewed (`_renew`); and a job moves to another worker only once nothing of it can be left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoflow.cluster.lease import MARGIN, Lease
+from autoflow.cluster.link import PATIENCE, Link
+from autoflow.cluster.parcel import Packer, Parcel
+from autoflow.cluster.protocol import differences, topic_of, versions_here
+from autoflow.context import Conditions
+from autoflow.errors import SettingsError
+from autoflow.jobs import Jobs, Reply
+from autoflow.settings import Settings, Workers
+from autoflow.threads import to_end
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+MOST_MOVES = 2
+"""How often a notebook moves to another worker within one attempt."""
+
+TICK = 1.0
+"""Seconds between looks at the jobs."""
+
+RENEWALS = 12
+"""How often a lease is renewed before it would be over."""
+
+VERSIONS = "versions of workers"
+"""Name of the condition that they differ."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Job:
+    """A notebook that is to run on a worker."""
+
+    name: str
+    parcel: Parcel
+    order: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    on_progress: Callable[[Mapping[str, Any]], None] | None
+    outcome: asyncio.Future[Mapping[str, Any] | str]
+    """What the worker answered, or why there will be no answer."""
+    shunned: Collection[str] = ()
+    """Addresses of workers that have lost it."""
+    future: Future[Any] | None = None
+    """Dask's; it only places the job."""
+    nonce: str = ""
+    """Which offer has been taken."""
+    worker: str = ""
+    """The address of the worker that made it."""
+    worker_name: str = ""
+    life: str = ""
+    lease: Lease | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+    def settle(self, outcome: Mapping[str, Any] | str) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+
+class Cluster:
+    """The door to workers, with the same `call` as `Jobs`; connected when the first notebook is to run.
+
+    Parameters
+    ----------
+    settings
+        With `Settings.workers`.
+    conditions
+        Where it says that no worker can be had.
+    here
+        Executes notebooks on this machine where that is the choice.
+    """
+
+    def __init__(self, settings: Settings, workers: Workers, conditions: Conditions, here: Jobs) -> None:
+        self._settings = settings
+        self._workers = workers
+        self._conditions = conditions
+        self._here = here
+        self._link = Link(workers, f"autoflow-{settings.instance}", conditions)
+        self._packer = Packer(settings)
+        self._epoch = os.urandom(8).hex()
+        self._topic = topic_of(settings.instance, self._epoch)
+        self._claims_file = settings.work_dir / f"{settings.instance}.claims.json"
+        self._jobs: dict[str, _Job] = {}
+        self._count = 0
+        self._preload: Sequence[str] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._free_from = 0.0
+        self._doing: set[asyncio.Future[None]] = set()
+
+    def keep_warm(self, preload: Sequence[str] | None) -> None:
+        """Say what workers import ahead of notebooks."""
+        self._preload = preload
+
+    @asynccontextmanager
+    async def warmth(self, preload: Sequence[str] | None) -> AsyncIterator[None]:
+        """Be connected for as long as there are notebooks to run."""
+        self.keep_warm(preload)
+        try:
+            yield
+        finally:
+            if self._keeping:
+                self._doing.add(self._keeping)
+                self._keeping = None
+            for task in self._doing:
+                task.cancel()
+            await asyncio.gather(*self._doing, return_exceptions=True)
+            await self._link.close()
+
+    async def call(
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        workspace: Path,
+        *,
+        timeout: float | None,  # noqa: ASYNC109  # the worker keeps it
+        secrets: Mapping[str, str] | None = None,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Reply:
+        """Do as `Jobs.call`, on a worker; six parameters, as there."""
+        await self._open()
+        lost: list[str] = []
+        shunned: list[str] = []
+        while len(lost) <= MOST_MOVES:
+            if self._workers.falls_back and not self._link.seen:
+                return await self._here.call(
+                    kind, request, workspace, timeout=timeout, secrets=secrets, on_progress=on_progress
+                )
+            job = await self._new_job(request, timeout, secrets or {}, on_progress)
+            job.shunned = shunned
+            outcome = await self._done(job)
+            if not isinstance(outcome, str):
+                return await to_end(_taken, outcome, workspace)
+            if job.nonce:
+                lost.append(outcome)
+                shunned.append(job.worker)
+                logger.warning("notebook %s: %s", Path(request["notebook"]).name, outcome)
+        return Reply("died", {}, {}, f"it was lost {len(lost)} times: {'; '.join(lost)}", "")
+
+    async def _new_job(
+        self,
+        request: Mapping[str, Any],
+        limit: float | None,
+        secrets: Mapping[str, str],
+        on_progress: Callable[[Mapping[str, Any]], None] | None,
+    ) -> _Job:
+        self._count += 1
+        parcel = await to_end(self._packer.pack, {**request, "keep_kernel": False})
+        order = {"timeout": limit, "preload": self._preload, "lease": self._workers.lease}
+        name = f"{self._settings.instance}-{self._epoch}-{self._count}"
+        outcome = asyncio.get_running_loop().create_future()
+        return _Job(name, parcel, order, secrets, on_progress, outcome)
+
+    async def _done(self, job: _Job) -> Mapping[str, Any] | str:
+        """Have a job placed, and wait until it has ended for good."""
+        self._jobs[job.name] = job
+        try:
+            self._submit(job)
+            return await job.outcome
+        except asyncio.CancelledError:
+            await self._stop(job)
+            raise
+        finally:
+            del self._jobs[job.name]
+            if job.nonce:
+                self._note_claims()
+            _release(job)
+
+    def _submit(self, job: _Job) -> None:
+        """Let dask place a job; one that cannot be placed now is submitted when that has changed."""
+        from autoflow.cluster.worker import do_job
+
+        _release(job)
+        if asyncio.get_running_loop().time() >= self._free_from:
+            daemon = self._settings.instance, self._epoch
+            key = f"{job.name}-{os.urandom(4).hex()}"
+            job.future = self._link.submit(do_job, job.name, *daemon, self._topic, key=key, shunned=job.shunned)
+
+    async def _stop(self, job: _Job) -> None:
+        """End a job that was cancelled, and return when nothing of it is left; a second cancellation ends it hard."""
+        if not job.nonce:
+            return
+        stopping = asyncio.ensure_future(self._stopped(job, hard=False))
+        while not stopping.done():
+            try:
+                await asyncio.wait({stopping})
+            except asyncio.CancelledError:
+                stopping.cancel()
+                stopping = asyncio.ensure_future(self._stopped(job, hard=True))
+
+    async def _stopped(self, job: _Job, *, hard: bool) -> None:
+        while job.lease and not job.lease.is_over(asyncio.get_running_loop().time()):
+            with suppress(OSError, TimeoutError):
+                limit = PATIENCE + self._settings.interrupt_grace
+                await self._link.ask(job.worker, "stop", limit, job=job.name, nonce=job.nonce, hard=hard)
+                return
+            await asyncio.sleep(TICK)
+
+    # what goes on beside the jobs
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self._keeping is None:
+                await self._connect()
+                self._keeping = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Stay connected, have all jobs placed, and renew their leases."""
+        loop = asyncio.get_running_loop()
+        pause = self._workers.lease / RENEWALS
+        renewed, connecting = loop.time(), None
+        while True:
+            await asyncio.sleep(min(TICK, pause))
+            try:
+                if not self._link.is_up and (connecting is None or connecting.done()):
+                    connecting = self._begin(self._connect())
+                self._place_again()
+                if loop.time() >= renewed + pause:
+                    renewed = loop.time()
+                    self._begin(self._link.look())
+                    self._renew()
+                self._give_up(loop.time())
+            except Exception:
+                logger.exception("the cluster: internal error")
+
+    async def _connect(self) -> None:
+        for job in self._jobs.values():
+            job.future = None
+        if await self._link.connect(self._topic, self._heard):
+            await self._fence()
+            self._place_again()
+
+    async def _fence(self) -> None:
+        """End what earlier lives have started; where a worker that has some of that cannot be asked, wait it out."""
+        before = await to_end(_read_claims, self._claims_file)
+        before -= {job.worker_name for job in self._jobs.values()}
+        names = await asyncio.gather(
+            *(
+                self._link.answer(address, "fence", instance=self._settings.instance, epoch=self._epoch)
+                for address in self._link.seen
+            )
+        )
+        left = before - {name for name in names if isinstance(name, str)}
+        if left and not self._free_from:
+            logger.warning(
+                "workers: %s may still run notebooks of the AutoFlow before; new ones wait for %.0f s",
+                ", ".join(sorted(left)),
+                self._workers.lease,
+            )
+            self._free_from = asyncio.get_running_loop().time() + self._workers.lease + MARGIN
+
+    def _place_again(self) -> None:
+        """Submit what dask has lost, or could not be submitted."""
+        for job in self._jobs.values():
+            if not job.nonce and (job.future is None or job.future.status != "pending"):
+                self._submit(job)
+
+    def _renew(self) -> None:
+        """Let workers go on with what they do, each by itself: one that does not answer delays no other."""
+        jobs: dict[str, list[_Job]] = {}
+        for job in self._jobs.values():
+            if job.lease:
+                jobs.setdefault(job.worker, []).append(job)
+        for address, of_worker in jobs.items():
+            self._begin(self._renew_at(address, of_worker))
+
+    async def _renew_at(self, address: str, jobs: Iterable[_Job]) -> None:
+        asked = {job.name: {"nonce": job.nonce, "stamp": job.lease.stamp} for job in jobs if job.lease}
+        lease = self._workers.lease
+        answers = await self._link.answer(address, "renew", limit=lease / RENEWALS, jobs=asked, lease=lease)
+        if not isinstance(answers, Mapping):
+            await self._seek_successor(jobs)
+            return
+        heard = asyncio.get_running_loop().time()
+        for job in jobs:
+            answer = answers.get(job.name, {"unknown": True})
+            if answer.get("unknown"):
+                job.settle(f"worker {job.worker_name} no longer has the notebook")
+                continue
+            job.lease = Lease(self._workers.lease, answer["stamp"], heard)
+            if job.on_progress and answer["progress"] and answer["progress"] != job.progress:
+                job.progress = answer["progress"]
+                job.on_progress(job.progress)
+            if answer["ended"]:
+                self._begin(self._fetch(job))
+            elif not answer["begun"]:
+                self._begin(self._hand_over(job))
+
+    async def _seek_successor(self, jobs: Iterable[_Job]) -> None:
+        """See whether a worker that does not answer has been started again: two never live in one directory."""
+        for job in jobs:
+            for address, each in self._link.seen.items():
+                if each["id"] == job.worker_name and address != job.worker:
+                    who = await self._link.answer(address, "life", limit=self._workers.lease / RENEWALS)
+                    if isinstance(who, Mapping) and who["name"] == job.worker_name and who["life"] != job.life:
+                        job.settle(f"worker {job.worker_name} was started again")
+
+    def _give_up(self, now: float) -> None:
+        """Let those jobs go that no worker can be doing any more, or that none can be found for."""
+        for job in self._jobs.values():
+            if job.lease and job.lease.is_over(now):
+                job.settle(f"worker {job.worker_name} was not heard of for {self._workers.lease:.0f} s")
+            elif not job.lease and self._workers.falls_back and not self._link.seen:
+                job.settle("there is no worker")
+
+    # what workers say
+
+    def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, said = event
+        job = self._jobs.get(said.get("job", ""))
+        if said["is"] == "offer":
+            self._begin(self._offered(job, said))
+        elif job and job.nonce == said["nonce"]:
+            self._begin(self._fetch(job))
+
+    async def _offered(self, job: _Job | None, said: Mapping[str, Any]) -> None:
+        """Give a job to the worker that offers to do it, unless another has it."""
+        address, nonce, heard = said["worker"], said["nonce"], asyncio.get_running_loop().time()
+        if job is None or job.nonce or job.outcome.done():
+            await self._link.answer(address, "refuse", job=said["job"], nonce=nonce)
+            return
+        job.nonce, job.worker, job.worker_name, job.life = nonce, address, said["name"], said["life"]
+        job.lease = Lease(self._workers.lease, said["stamp"], heard)
+        self._note_claims()
+        self._compare(said)
+        await self._hand_over(job)
+
+    async def _hand_over(self, job: _Job) -> None:
+        """Let a worker begin; whether it has, the next renewal tells where no answer arrives."""
+        lacking = await self._go(job)
+        if lacking:
+            files = {content: path for path, content in job.parcel.files.items()}
+            contents = await to_end(_contents, files, lacking)
+            await self._link.answer(job.worker, "put", limit=self._workers.lease, contents=contents)
+            await self._go(job)
+
+    async def _go(self, job: _Job) -> Sequence[str]:
+        """Give a worker its order, and return the hashes of files that have to be sent before it can begin."""
+        answer = await self._link.answer(
+            job.worker,
+            "go",
+            job=job.name,
+            nonce=job.nonce,
+            parcel=job.parcel.as_json(),
+            order=dict(job.order),
+            secrets=dict(job.secrets),
+        )
+        return answer["missing"] if isinstance(answer, Mapping) else ()
+
+    async def _fetch(self, job: _Job) -> None:
+        """Take over what a worker has made."""
+        answer = await self._link.answer(job.worker, "fetch", limit=self._workers.lease, job=job.name, nonce=job.nonce)
+        if isinstance(answer, Mapping) and not answer.get("unknown"):
+            job.settle(answer)
+
+    def _compare(self, said: Mapping[str, Any]) -> None:
+        if different := differences(versions_here(), said["versions"]):
+            self._conditions.begin(
+                VERSIONS, f"workers: {said['name']} has other versions: {different}", logging.WARNING
+            )
+
+    def _begin(self, work: Awaitable[None]) -> asyncio.Future[None]:
+        task = asyncio.ensure_future(work)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
+        return task
+
+    def _note_claims(self) -> None:
+        """Keep the names of workers that have jobs, for the life after this one."""
+        names = sorted({job.worker_name for job in self._jobs.values() if job.nonce})
+        part = self._claims_file.with_suffix(".part")
+        # on a full disk, a kill now and a worker that is cut off then would have to come together
+        with suppress(OSError):
+            part.write_text(json.dumps(names))
+            part.replace(self._claims_file)
+
+
+def _read_claims(path: Path) -> set[str]:
+    try:
+        return set(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return set()
+
+
+def _contents(files: Mapping[str, str], wanted: Iterable[str]) -> dict[str, bytes]:
+    return {content: Path(files[content]).read_bytes() for content in wanted}
+
+
+def _taken(answer: Mapping[str, Any], workspace: Path) -> Reply:
+    """Put what a worker has made where `Jobs.call` would have left it."""
+    if answer.get("notebook") is not None:
+        (workspace / "notebook.ipynb").write_bytes(answer["notebook"])
+    return Reply(
+        answer["cause"], answer.get("value", {}), answer.get("error", {}), answer.get("how", ""), answer.get("log", "")
+    )
+
+
+def _release(job: _Job) -> None:
+    if job.future is not None:
+        future, job.future = job.future, None
+        future.release()
+
+
+def require_dask() -> None:
+    """See that what a cluster needs is installed.
+
+    Raises
+    ------
+    SettingsError
+    """
+    from importlib.util import find_spec
+
+    if find_spec("distributed") is None:
+        raise SettingsError("AUTOFLOW_WORKERS: needs more packages; install 'flowkit-autoflow[cluster]'")

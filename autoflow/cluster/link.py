@@ -1,0 +1,181 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The connection of a daemon to a cluster: dask's client to the scheduler, and direct ones to each worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from autoflow.cluster.protocol import RESOURCE
+from autoflow.context import Conditions
+from autoflow.settings import Workers
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+    from distributed.core import ConnectionPool
+    from distributed.security import Security
+
+PATIENCE, CONNECTING = 10.0, 5.0
+"""Seconds until an answer, and until a connection to the scheduler, is no longer waited for."""
+
+UNREACHED = "workers"
+"""Name of the condition that notebooks find no worker."""
+
+logger = logging.getLogger(__name__)
+
+
+class Link:
+    """Reaches the scheduler and the workers, and says so when it does not.
+
+    Parameters
+    ----------
+    workers
+        Where the scheduler is.
+    name
+        What dask's logs call this client.
+    conditions
+        Where it says that no worker can be had.
+    """
+
+    def __init__(self, workers: Workers, name: str, conditions: Conditions) -> None:
+        self._workers = workers
+        self._name = name
+        self._conditions = conditions
+        self._client: Client | None = None
+        self._pool: ConnectionPool | None = None
+        self.seen: Mapping[str, Any] = {}
+        """What the scheduler says of each worker that can execute notebooks, by its address."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the scheduler is connected."""
+        return self._client is not None and self._client.status == "running"
+
+    async def connect(self, topic: str, hear: Callable[[tuple[float, Mapping[str, Any]]], None]) -> bool:
+        """Connect to the scheduler, with a client that is new: one that reconnects hears of nothing more."""
+        from distributed import Client
+        from distributed.core import ConnectionPool
+
+        await self._drop_client()
+        _silence_dask()
+        security = self._security()
+        if self._pool is None:
+            self._pool = ConnectionPool(connection_args=security.get_connection_args("client"))
+            await self._pool.start()
+        client = Client(
+            self._workers.address,
+            security=security,
+            asynchronous=True,
+            timeout=CONNECTING,
+            set_as_default=False,
+            name=self._name,
+        )
+        self._client = client
+        try:
+            await client
+        except (OSError, TimeoutError) as error:
+            await self._drop_client()
+            self._unreached(f"workers: {self._workers.address} cannot be reached ({_first_line(error)})")
+            return False
+        client.subscribe_topic(topic, hear)
+        await self.look()
+        return True
+
+    async def close(self) -> None:
+        """Leave the cluster."""
+        await self._drop_client()
+        if self._pool:
+            pool, self._pool = self._pool, None
+            await pool.close()
+
+    async def _drop_client(self) -> None:
+        if self._client is not None:
+            client, self._client = self._client, None
+            with suppress(Exception):
+                await client.close(timeout=1)
+            # else its destructor would try again
+            client.status = "closed"
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: str, key: str, shunned: Collection[str]
+    ) -> Future[Any] | None:
+        """Let dask place a task, where there is a scheduler; on a worker that is shunned only if there is no other."""
+        if self._client is None or not self.is_up:
+            return None
+        placing: dict[str, Any] = {"resources": {RESOURCE: 1}}
+        if shunned and (others := [address for address in self.seen if address not in shunned]):
+            placing |= {"workers": others, "allow_other_workers": True}
+        return self._client.submit(function, *arguments, key=key, retries=0, pure=False, **placing)
+
+    async def look(self) -> None:
+        """Look which workers there are."""
+        if self._client is None or self._client.scheduler is None:
+            return
+        try:
+            async with asyncio.timeout(PATIENCE):
+                identity = await self._client.scheduler.identity()
+        except (OSError, TimeoutError) as error:
+            self._unreached(f"workers: {self._workers.address} does not answer ({_first_line(error)})")
+            return
+        workers = identity["workers"]
+        self.seen = {address: each for address, each in workers.items() if each["resources"].get(RESOURCE)}
+        if self.seen:
+            self._conditions.end(UNREACHED, "workers: notebooks can run on workers again")
+        elif workers:
+            self._unreached(f"workers: those of {self._workers.address} are of another version of AutoFlow")
+        else:
+            self._unreached(f"workers: none is connected to {self._workers.address}; `autoflow worker` starts one")
+
+    def _unreached(self, why: str) -> None:
+        self.seen = {}
+        what = "notebooks run here meanwhile" if self._workers.falls_back else "notebooks wait"
+        self._conditions.begin(UNREACHED, f"{why}; {what}")
+
+    async def answer(self, address: str, operation: str, limit: float = PATIENCE, **named: Any) -> Any:
+        """Ask a worker; None when it does not answer within some seconds."""
+        try:
+            return await self.ask(address, operation, limit, **named)
+        except (OSError, TimeoutError) as error:
+            logger.debug("worker %s does not answer (%s: %s)", address, operation, error)
+            return None
+
+    async def ask(self, address: str, operation: str, limit: float, **named: Any) -> Any:
+        """Ask a worker for one of its operations; see `autoflow.cluster.worker`.
+
+        Raises
+        ------
+        OSError, TimeoutError
+        """
+        if self._pool is None:
+            raise OSError("not connected")
+        async with asyncio.timeout(limit):
+            return await getattr(self._pool(address), f"autoflow_{operation}")(**named)
+
+    def _security(self) -> Security:
+        from distributed.security import Security
+
+        directory = self._workers.certificates
+        return Security(
+            require_encryption=True,
+            tls_ca_file=str(directory / "ca.pem"),
+            tls_client_cert=str(directory / "daemon.pem"),
+            tls_client_key=str(directory / "daemon-key.pem"),
+        )
+
+
+def _silence_dask() -> None:
+    """Take dask's own lines from standard error: what is wrong is said here, in a log that shows no secrets."""
+    for name in ("distributed", "distributed.client"):
+        log = logging.getLogger(name)
+        log.handlers.clear()
+        log.propagate = True
+        log.setLevel(logging.CRITICAL)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0]

@@ -1,0 +1,221 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""A job as it travels: its request, the files that it reads by their content, and the paths that differ there.
+
+A worker puts the files below a directory of its own, each under the path that it has on the daemon's machine:
+to take that directory's name out of a text is to translate it back.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from autoflow.files import file_hash
+from autoflow.settings import Settings
+
+LARGEST = 50_000_000
+"""Bytes of a directory of inputs that travels; a larger one has to be where workers find it."""
+
+LEFT_OUT = ("__pycache__", "node_modules")
+"""Directories of inputs that no notebook reads, beside those whose names begin with a dot."""
+
+
+class ParcelError(ValueError):
+    """A job that a worker cannot do, and why."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A job, in JSON values."""
+
+    request: Mapping[str, Any]
+    files: Mapping[str, str]
+    """Hashes of the files that travel, by their absolute paths on the daemon's machine."""
+    inputs: str
+    """The directory of inputs on the daemon's machine."""
+    too_large: bool
+    """Whether the inputs do not travel."""
+    outputs: tuple[str, ...]
+    """The directories of outputs there."""
+    unsent: tuple[str, ...]
+    """Paths below those directories that a notebook is given and that do not travel."""
+    marker: str
+    """A file in the outputs ..."""
+    mark: str
+    """... and what it holds: who reads it there shares the storage of the daemon."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Packer:
+    """Packs requests; hashes a file again only after it has changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._inputs = settings.inputs_dir
+        outputs = (settings.outputs_dir, settings.notebooks_dir, settings.reports_dir)
+        self._outputs = tuple(dict.fromkeys(map(str, outputs)))
+        self._hashes: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._marker = settings.work_dir / f"{settings.instance}.shared"
+        self._mark = secrets.token_hex(16)
+        self._marker.write_text(self._mark)
+
+    def pack(self, request: Mapping[str, Any]) -> Parcel:
+        """Say what a worker needs for a request.
+
+        Raises
+        ------
+        OSError
+            When a file cannot be read.
+        """
+        inputs = list(_files_below(self._inputs))
+        too_large = sum(status.st_size for _, status in inputs) > LARGEST
+        files = {} if too_large else {path: self._hash(path, status) for path, status in inputs}
+        notebook = request["notebook"]
+        files[notebook] = self._hash(notebook, Path(notebook).stat())
+        unsent = []
+        for path in _texts([request["parameters"], request["environment"]]):
+            if not _is_below(path, self._outputs):
+                continue
+            if Path(path).is_file():
+                files[path] = self._hash(path, Path(path).stat())
+            else:
+                unsent.append(path)
+        return Parcel(
+            request=request,
+            files=files,
+            inputs=str(self._inputs),
+            too_large=too_large,
+            outputs=self._outputs,
+            unsent=tuple(unsent),
+            marker=str(self._marker),
+            mark=self._mark,
+        )
+
+    def _hash(self, path: str, status: os.stat_result) -> str:
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+        known = self._hashes.get(path)
+        if known is None or known[0] != seen:
+            known = self._hashes[path] = seen, file_hash(Path(path))
+        return known[1]
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A job as a worker does it."""
+
+    request: Mapping[str, Any]
+    root: str
+    """What stands before the daemon's paths here; empty where storage is shared."""
+
+    def translated(self, value: Any) -> Any:
+        """Put the daemon's paths into JSON values."""
+        return _changed(value, lambda text: text.replace(self.root, "")) if self.root else value
+
+
+def missing(parcel: Parcel, store: Path) -> list[str]:
+    """List the hashes of the files that have to be sent."""
+    wanted = {} if _shares_all(parcel) else parcel.files
+    return sorted({each for each in wanted.values() if not (store / each).exists()})
+
+
+def unpack(parcel: Parcel, root: Path, store: Path) -> Unpacked:
+    """Lay out what a job reads.
+
+    Raises
+    ------
+    ParcelError
+        When it needs storage that is shared with the daemon.
+    OSError
+    """
+    if _shares_all(parcel):
+        return Unpacked(parcel.request, "")
+    shares_outputs = _shares_outputs(parcel)
+    if parcel.too_large:
+        raise ParcelError(
+            f"{parcel.inputs} holds more than {LARGEST // 1_000_000} MB, which does not travel, and is not there on"
+            " this worker with the same notebooks; mount the inputs there under the same path"
+        )
+    if parcel.unsent and not shares_outputs:
+        raise ParcelError(
+            f"the notebook is given {parcel.unsent[0]}, which this worker does not have; `run_dir` and `shared_dir`"
+            " need the outputs directory mounted on each worker under the same path"
+        )
+    ours = (parcel.inputs,) if shares_outputs else (parcel.inputs, *parcel.outputs)
+    for path, content in parcel.files.items():
+        if _is_below(path, ours):
+            target = Path(f"{root}{path}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(store / content, target)
+    request = _changed(parcel.request, lambda text: f"{root}{text}" if _is_below(text, ours) else text)
+    return Unpacked({**request, "final": parcel.request["final"]}, str(root))
+
+
+def keep(store: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Keep files that were sent, under their hashes."""
+    for name, content in contents:
+        part = store / f"{name}.{secrets.token_hex(4)}"
+        part.write_bytes(content)
+        if file_hash(part) != name:
+            part.unlink()
+            raise ParcelError("a file was changed while it travelled")
+        part.replace(store / name)
+
+
+def _shares_outputs(parcel: Parcel) -> bool:
+    try:
+        return Path(parcel.marker).read_text() == parcel.mark
+    except OSError:
+        return False
+
+
+def _shares_all(parcel: Parcel) -> bool:
+    """Whether inputs and outputs are here under the same paths."""
+    if not _shares_outputs(parcel):
+        return False
+    notebook = parcel.request["notebook"]
+    try:
+        return file_hash(Path(notebook)) == parcel.files[notebook]
+    except OSError:
+        return False
+
+
+def _files_below(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """List the regular files of a tree of inputs, links followed once."""
+    for place, directories, names in os.walk(directory, followlinks=False):
+        directories[:] = sorted(name for name in directories if not name.startswith(".") and name not in LEFT_OUT)
+        for name in sorted(names):
+            path = Path(place, name)
+            if not name.startswith(".") and path.is_file():
+                yield str(path), path.stat()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _changed(each, change) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_changed(each, change) for each in value]
+    return value
+
+
+def _is_below(path: str, directories: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in directories)

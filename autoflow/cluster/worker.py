@@ -1,0 +1,324 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What a worker does: it offers to do a job, does it once the daemon says so, and ends what nobody asks for any more.
+
+``autoflow worker`` lets dask import this module in its worker, and calls `dask_setup` there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from distributed import Worker, get_worker
+
+from autoflow.clock import boot_seconds
+from autoflow.cluster.lease import deadline
+from autoflow.cluster.parcel import Parcel, ParcelError, keep, missing, unpack
+from autoflow.cluster.programs import DIRECTORY
+from autoflow.cluster.protocol import versions_here
+from autoflow.jobs import Jobs, Reply
+from autoflow.settings import worker_environment
+from autoflow.threads import to_end
+
+OTHER_VERSION = 78
+"""The exit status of a worker that would have to be installed anew."""
+
+EXTENSION = "autoflow"
+"""Where dask's worker has what belongs to AutoFlow."""
+
+OFFER_PATIENCE = 60.0
+"""Seconds that a worker waits for the daemon's answer to its offer."""
+
+INTERRUPT_GRACE = "AUTOFLOW_INTERRUPT_GRACE"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Claim:
+    """A job that this worker has offered to do."""
+
+    job: str
+    nonce: str
+    daemon: tuple[str, str]
+    """The daemon's installation, and which of its lives."""
+    accepted: asyncio.Future[bool]
+    parcel: Parcel | None = None
+    order: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stamp: float = 0.0
+    """This machine's clock when the job was offered."""
+    over: float = float("inf")
+    """When the lease is over, on that clock."""
+    lease_file: Path | None = None
+    doing: asyncio.Task[Reply] | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] | None = None
+    """What the daemon is to fetch."""
+    fetched: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Workbench:
+    """The jobs of one worker, between dask, the daemon and `Jobs`.
+
+    Parameters
+    ----------
+    worker
+        Dask's worker.
+    directory
+        Where it keeps what it needs; one worker has it for itself.
+    """
+
+    def __init__(self, worker: Worker, directory: Path, life: str) -> None:
+        self._worker = worker
+        self._life = life
+        self._store = directory / "files"
+        self._claims: dict[str, _Claim] = {}
+        self._stack = AsyncExitStack()
+        grace = float(os.environ.get(INTERRUPT_GRACE, "10"))
+        self._jobs = Jobs(
+            directory / "jobs", f"worker-{directory.name}", worker_environment(os.environ, directory), grace
+        )
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Be ready for jobs."""
+        # what an earlier life kept may be of inputs that are no more
+        shutil.rmtree(self._store, ignore_errors=True)
+        self._store.mkdir()
+        await self._stack.enter_async_context(self._jobs.warmth((), at_once=True))
+        self._watching = asyncio.create_task(self._watch())
+        for name in ("go", "put", "refuse", "renew", "stop", "fence", "fetch", "life"):
+            self._worker.handlers[f"autoflow_{name}"] = getattr(self, name)
+
+    async def close(self) -> None:
+        """End everything."""
+        if self._watching:
+            self._watching.cancel()
+        await asyncio.gather(*(self._end(claim, hard=True) for claim in list(self._claims.values())))
+        await self._stack.aclose()
+        self._jobs.close()
+
+    async def do(self, job: str, daemon: tuple[str, str], topic: str) -> None:
+        """Offer to do a job, and wait until it is done and fetched, or the offer is refused."""
+        nonce = os.urandom(8).hex()
+        claim = _Claim(job, nonce, daemon, asyncio.get_running_loop().create_future(), stamp=boot_seconds())
+        if job in self._claims:
+            return
+        self._claims[job] = claim
+        try:
+            offer = {"job": job, "nonce": nonce, "stamp": claim.stamp, "worker": self._worker.address}
+            who = {"name": str(self._worker.name), "life": self._life, "versions": versions_here()}
+            self._worker.log_event(topic, {"is": "offer", **offer, **who})
+            async with asyncio.timeout(OFFER_PATIENCE):
+                accepted = await claim.accepted
+            if accepted:
+                await self._carry_out(claim, topic)
+        except TimeoutError:
+            logger.warning("nobody answered the offer to do %s", job)
+        finally:
+            self._claims.pop(job, None)
+
+    async def _carry_out(self, claim: _Claim, topic: str) -> None:
+        with self._jobs.workspace() as workspace:
+            claim.lease_file = workspace / "lease"
+            _write_lease(claim)
+            claim.doing = asyncio.create_task(self._execute(claim, workspace))
+            try:
+                await asyncio.wait({claim.doing})
+            finally:
+                # nothing of it is left once it is forgotten
+                await self._end(claim, hard=True)
+            if claim.doing.cancelled():
+                return
+            if (error := claim.doing.exception()) is not None:
+                logger.error("%s: %s", claim.job, error)
+            claim.secrets = {}
+            self._worker.log_event(topic, {"is": "end", "job": claim.job, "nonce": claim.nonce})
+            left = max(claim.over - boot_seconds(), 0.0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await claim.fetched.wait()
+
+    async def _execute(self, claim: _Claim, workspace: Path) -> Reply:
+        """Do a job, and leave what the daemon fetches."""
+        parcel, order = claim.parcel, claim.order
+        if parcel is None:
+            raise AssertionError
+        root = workspace / "files"
+        try:
+            job = await to_end(unpack, parcel, root, self._store)
+        except (ParcelError, OSError) as error:
+            claim.answer = {"cause": "failed", "error": {"exception": "Worker", "message": str(error)}}
+            raise
+        self._jobs.keep_warm(order["preload"])
+        reply = await self._jobs.call(
+            "notebook",
+            {**job.request, "lease": str(claim.lease_file)},
+            workspace,
+            timeout=order["timeout"],
+            secrets=claim.secrets,
+            on_progress=partial(setattr, claim, "progress"),
+        )
+        made = workspace / "notebook.ipynb"
+        text = await to_end(made.read_text, "utf-8", "surrogateescape") if made.exists() else None
+        notebook = job.translated(text)
+        claim.answer = {
+            **job.translated(asdict(reply)),
+            "notebook": None if notebook is None else notebook.encode("utf-8", "surrogateescape"),
+        }
+        return reply
+
+    async def _watch(self) -> None:
+        """End jobs whose lease is over."""
+        while True:
+            await asyncio.sleep(1.0)
+            now = boot_seconds()
+            for claim in list(self._claims.values()):
+                if now > claim.over:
+                    logger.warning("%s: its daemon was not heard of, and the job is ended", claim.job)
+                    await self._end(claim, hard=True)
+
+    async def _end(self, claim: _Claim, *, hard: bool) -> None:
+        """End a job, and wait until nothing of it is left."""
+        if not claim.accepted.done():
+            claim.accepted.set_result(False)
+        doing = claim.doing
+        if doing is None:
+            return
+        while not doing.done():
+            doing.cancel()
+            # two in one turn of the loop may count as one
+            await asyncio.sleep(0)
+            if hard:
+                doing.cancel()
+            await asyncio.wait({doing})
+        if doing.cancelled():
+            claim.fetched.set()
+
+    # what the daemon calls
+
+    async def go(self, job: str, nonce: str, parcel: Any, order: Any, secrets: Any) -> dict[str, Any]:
+        """Take a job that was offered, unless files are missing, which the daemon puts here before it asks again."""
+        claim = self._claimed(job, nonce)
+        if claim is None or claim.accepted.done():
+            return {"missing": []}
+        if claim.parcel is None:
+            # an order may arrive late: not when it arrives counts, but what the daemon had heard when it was sent
+            claim.over = min(claim.over, deadline(claim.stamp, order["lease"]))
+        claim.parcel, claim.order, claim.secrets = Parcel(**parcel), order, secrets
+        lacking = await to_end(missing, claim.parcel, self._store)
+        if not lacking and not claim.accepted.done() and boot_seconds() < claim.over:
+            claim.accepted.set_result(True)
+        return {"missing": lacking}
+
+    async def put(self, contents: Mapping[str, bytes]) -> None:
+        """Keep files that jobs will read."""
+        await to_end(keep, self._store, list(contents.items()))
+
+    async def refuse(self, job: str, nonce: str) -> None:
+        """Forget a job: another worker has it."""
+        claim = self._claimed(job, nonce)
+        if claim and not claim.accepted.done():
+            claim.accepted.set_result(False)
+
+    async def renew(self, jobs: Mapping[str, Any], lease: float) -> dict[str, Any]:
+        """Let jobs go on, each from the stamp that the daemon heard last, and say how they are."""
+        answers: dict[str, Any] = {}
+        now = boot_seconds()
+        for job, asked in jobs.items():
+            claim = self._claimed(job, asked["nonce"])
+            if claim is None or now > claim.over:
+                answers[job] = {"unknown": True}
+                continue
+            renewed = deadline(asked["stamp"], lease)
+            claim.over = renewed if claim.parcel is None else max(claim.over, renewed)
+            _write_lease(claim)
+            answers[job] = {
+                "stamp": now,
+                "progress": dict(claim.progress),
+                "begun": claim.accepted.done(),
+                "ended": claim.answer is not None,
+            }
+        return answers
+
+    async def stop(self, job: str, nonce: str, hard: bool) -> None:
+        """End a job; the answer says that nothing of it is left."""
+        if claim := self._claimed(job, nonce):
+            await self._end(claim, hard=hard)
+
+    async def fence(self, instance: str, epoch: str) -> str:
+        """End what earlier lives of a daemon have started; the answer says that nothing of it is left."""
+        old = [claim for claim in self._claims.values() if claim.daemon[0] == instance and claim.daemon[1] != epoch]
+        await asyncio.gather(*(self._end(claim, hard=True) for claim in old))
+        return str(self._worker.name)
+
+    async def fetch(self, job: str, nonce: str) -> Mapping[str, Any]:
+        """Give the daemon what was made; it is gone here afterwards."""
+        claim = self._claimed(job, nonce)
+        if claim is None or claim.answer is None:
+            return {"unknown": True}
+        claim.fetched.set()
+        return claim.answer
+
+    async def life(self) -> dict[str, str]:
+        """Say who this is: two lives with one name had one directory, one after the other."""
+        return {"name": str(self._worker.name), "life": self._life}
+
+    def _claimed(self, job: str, nonce: str) -> _Claim | None:
+        claim = self._claims.get(job)
+        return claim if claim and claim.nonce == nonce else None
+
+
+def _write_lease(claim: _Claim) -> None:
+    """Tell the child until when it may live: it ends by itself, also when this process is stopped or hangs."""
+    if claim.lease_file and claim.lease_file.parent.exists():
+        part = claim.lease_file.with_suffix(".part")
+        part.write_text(str(claim.over))
+        part.replace(claim.lease_file)
+
+
+async def do_job(job: str, instance: str, epoch: str, topic: str) -> None:
+    """Be dask's task; it never raises, since dask would log what it was called with."""
+    bench: Workbench = get_worker().extensions[EXTENSION]
+    try:
+        await bench.do(job, (instance, epoch), topic)
+    except Exception:
+        logger.exception("%s: internal error", job)
+
+
+async def dask_setup(worker: Worker) -> None:
+    """Make a worker of dask's one of AutoFlow's."""
+    await _refuse_other_dask(worker)
+    directory = Path(os.environ[DIRECTORY])
+    worker.extensions[EXTENSION] = bench = Workbench(worker, directory, os.urandom(8).hex())
+    await bench.open()
+
+
+async def _refuse_other_dask(worker: Worker) -> None:
+    """End this process where the scheduler has another version: with some, each task would end it."""
+    there, here = (await worker.scheduler.versions())["packages"].get("distributed"), version("distributed")
+    if there != here:
+        logger.critical(
+            "the scheduler has version %s of distributed, and this worker %s; install the same on both",
+            there,
+            here,
+        )
+        # systemd does not start it again
+        os._exit(OTHER_VERSION)
+
+
+async def dask_teardown(worker: Worker) -> None:
+    """End everything before the worker ends."""
+    await worker.extensions[EXTENSION].close()

@@ -1,0 +1,34 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""``autoflow worker``: execute notebooks for an AutoFlow on another machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from autoflow.cluster import DIRECTORY, WORKER, become, lock_directory, require_dask, worker_command
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.settings import Settings, parse_workers_address
+
+
+def run(options: argparse.Namespace, _: Settings | None) -> ExitCode:
+    """Become dask's worker, which imports `autoflow.cluster.worker`."""
+    require_dask()
+    try:
+        address = parse_workers_address(options.address)
+    except ValueError as error:
+        raise AutoflowError(str(error)) from None
+    directory = Path(options.directory or os.environ.get("STATE_DIRECTORY") or _home()).absolute()
+    slots = options.slots or os.cpu_count() or 1
+    command = worker_command(address, options.certificates.absolute(), directory, options.host, slots)
+    lock_directory(directory)
+    become(command, {**os.environ, **WORKER, DIRECTORY: str(directory)})
+    return ExitCode.OK
+
+
+def _home() -> Path:
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "autoflow-worker"

@@ -1,0 +1,408 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Notebooks on workers, with a real scheduler and two real workers: each runs once at a time, whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from autoflow.clock import utc_now
+from autoflow.cluster import Cluster, make_certificates
+from autoflow.context import Conditions
+from autoflow.jobs import Jobs, Reply
+from autoflow.settings import Settings, load_settings
+from tests.clock import PATIENCE, until
+
+TOKEN = "a-token-that-no-scheduler-sees"
+LEASE = 5.0
+
+WORKS = """
+import os, time
+from pathlib import Path
+trace = Path({trace!r})
+with trace.open("a") as file:
+    file.write(f"begin {{os.getpid()}}\\n")
+while not Path({release!r}).exists():
+    time.sleep(0.05)
+    trace.with_suffix(".alive").write_text(str(os.getpid()))
+with trace.open("a") as file:
+    file.write(f"end {{os.getpid()}}\\n")
+"""
+"""A notebook that says when it begins and ends, and ends when it may."""
+
+
+@dataclass
+class Programs:
+    """A scheduler and workers, which are started again as systemd would."""
+
+    directory: Path
+    port: int
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"tls://127.0.0.1:{self.port}"
+
+    @property
+    def certificates(self) -> Path:
+        return self.directory / "certificates"
+
+    def start(self, name: str) -> None:
+        host = ("--host", "127.0.0.1")
+        if name == "scheduler":
+            typed = ["cluster", "scheduler", str(self.certificates), *host, "--port", str(self.port)]
+        else:
+            place = ("--directory", str(self.directory / name), "--slots", "1")
+            typed = ["worker", self.address, str(self.certificates), *host, *place]
+        with (self.directory / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-m", "autoflow", *typed]
+            self.running[name] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def kill(self, name: str, signal_number: int = signal.SIGKILL) -> None:
+        self.running[name].send_signal(signal_number)
+        if signal_number == signal.SIGKILL:
+            self.running[name].wait()
+
+    def logs(self) -> str:
+        return "".join(log.read_text() for log in self.directory.glob("*.log"))
+
+    def all_up(self) -> None:
+        for name in ("scheduler", "one", "two"):
+            if name not in self.running or self.running[name].poll() is not None:
+                self.start(name)
+
+    def worker_of(self, pid: int) -> str:
+        """Find the worker that has started a process."""
+        for name, program in self.running.items():
+            if program.poll() is None and pid in [
+                child.pid for child in psutil.Process(program.pid).children(recursive=True)
+            ]:
+                return name
+        raise AssertionError(pid, self.logs())
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    directory = tmp_path_factory.mktemp("cluster")
+    make_certificates(directory / "certificates", utc_now())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    programs = Programs(directory, port)
+    yield programs
+    for program in programs.running.values():
+        program.send_signal(signal.SIGCONT)
+        program.kill()
+        program.wait()
+
+
+@dataclass
+class Deployment:
+    """An AutoFlow whose notebooks run on workers."""
+
+    root: Path
+    settings: Settings
+    conditions: Conditions
+
+    def write(self, name: str, *cells: str) -> Path:
+        path = self.settings.inputs_dir / name
+        cells_of = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells_of, metadata=kernel), path)
+        return path
+
+    def works(self) -> Path:
+        return self.write("works.ipynb", WORKS.format(trace=str(self.trace), release=str(self.release)))
+
+    @property
+    def trace(self) -> Path:
+        return self.root / "trace"
+
+    @property
+    def release(self) -> Path:
+        return self.root / "release"
+
+    def began(self) -> list[int]:
+        lines = self.trace.read_text().splitlines() if self.trace.exists() else []
+        return [int(line.partition(" ")[2]) for line in lines if line.startswith("begin")]
+
+    @asynccontextmanager
+    async def cluster(self) -> AsyncIterator[Cluster]:
+        assert self.settings.workers is not None
+        here = Jobs(self.root / "here", self.settings.instance, os.environ)
+        cluster = Cluster(self.settings, self.settings.workers, self.conditions, here)
+        try:
+            async with cluster.warmth(()):
+                yield cluster
+        finally:
+            here.close()
+
+    async def execute(self, cluster: Cluster, notebook: Path, **request: Any) -> tuple[Reply, dict[str, Any]]:
+        workspace = self.root / f"workspace-{len(list(self.root.glob('workspace-*')))}"
+        workspace.mkdir()
+        asked = {"notebook": str(notebook), "parameters": {}, "environment": {}, "final": "/final.ipynb", **request}
+        limit = asked.pop("timeout", None)
+        secrets = {"FLOWAPI_TOKEN": TOKEN}
+        reply = await cluster.call("notebook", asked, workspace, timeout=limit, secrets=secrets)
+        made = workspace / "notebook.ipynb"
+        return reply, json.loads(made.read_text()) if made.exists() else {}
+
+
+@pytest.fixture
+def make(tmp_path: Path, programs: Programs) -> Callable[..., Deployment]:
+    def made(**variables: str) -> Deployment:
+        programs.all_up()
+        inputs, outputs = tmp_path / "inputs", tmp_path / "outputs"
+        for directory in (inputs, outputs / ".autoflow", outputs / "notebooks"):
+            directory.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "AUTOFLOW_INPUTS_DIR": str(inputs),
+            "AUTOFLOW_OUTPUTS_DIR": str(outputs),
+            "FLOWAPI_URL": "http://127.0.0.1:9",
+            "AUTOFLOW_WORKERS": programs.address,
+            "AUTOFLOW_WORKERS_CERTIFICATES": str(programs.certificates),
+            "AUTOFLOW_WORKERS_LEASE": f"{LEASE:.0f}s",
+            "AUTOFLOW_INTERRUPT_GRACE": "2s",
+            **variables,
+        }
+        return Deployment(tmp_path, load_settings(environment), Conditions(utc_now))
+
+    return made
+
+
+async def seen(condition: Callable[[], Any]) -> None:
+    """Wait for what other processes do, while the loop goes on."""
+    await asyncio.to_thread(until, condition)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has asked about after its end does not."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def printed(executed: dict[str, Any]) -> str:
+    return "".join("".join(output.get("text", "")) for cell in executed["cells"] for output in cell.get("outputs", ()))
+
+
+def run(work: Any) -> None:
+    async def within() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await work
+
+    asyncio.run(within())
+
+
+def test_a_notebook_runs_on_a_worker_that_has_none_of_its_files(make: Callable[..., Deployment]) -> None:
+    """Modules beside it and notebooks before it travel, and what is made names no path of the worker."""
+    deployment = make()
+    (deployment.settings.inputs_dir / "beside.py").write_text("VALUE = 'from beside'\n")
+    before = deployment.write("before.ipynb", "1")
+    executed = deployment.settings.notebooks_dir / "before__1.ipynb"
+    before.rename(executed)
+    notebook = deployment.write(
+        "reads.ipynb",
+        "import beside, os\nfrom pathlib import Path",
+        "print(beside.VALUE, Path(before).is_file(), before, os.getcwd(), len(os.environ['FLOWAPI_TOKEN']))",
+    )
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            next((deployment.settings.work_dir).glob("*.shared")).unlink()
+            reply, made = await deployment.execute(cluster, notebook, parameters={"before": str(executed)})
+        assert reply.cause == "done", reply
+        inputs = deployment.settings.inputs_dir
+        assert printed(made).splitlines()[-1] == f"from beside True {executed} {inputs} {len(TOKEN)}"
+
+    run(life())
+
+
+def test_directories_of_runs_need_storage_that_is_shared(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+    directory = deployment.settings.outputs_dir / "runs" / "1"
+    directory.mkdir(parents=True)
+    notebook = deployment.write("writes.ipynb", "open(run_dir + '/made', 'w').write('x')")
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            asked = partial(deployment.execute, cluster, notebook, parameters={"run_dir": str(directory)})
+            shared, _ = await asked()
+            next((deployment.settings.work_dir).glob("*.shared")).unlink()
+            refused, _ = await asked()
+        assert shared.cause == "done", shared
+        assert (directory / "made").read_text() == "x"
+        assert refused.cause == "failed"
+        assert "need the outputs directory mounted on each worker" in refused.error["message"]
+
+    run(life())
+
+
+def test_a_notebook_over_its_time_out_ends_on_the_worker(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            reply, _ = await deployment.execute(cluster, deployment.works(), timeout=3.0)
+        assert reply.cause == "timeout"
+        assert not any(map(is_alive, deployment.began()))
+
+    run(life())
+
+
+def test_what_is_cancelled_ends_on_the_worker(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works()))
+            await seen(deployment.began)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not is_alive(deployment.began()[0])
+
+    run(life())
+
+
+@pytest.mark.parametrize("fault", ["killed", "stopped"])
+def test_a_notebook_moves_once_its_worker_cannot_be_doing_it(
+    make: Callable[..., Deployment], programs: Programs, fault: str
+) -> None:
+    """A worker that is stopped cannot end what it has started: that ends by itself."""
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works()))
+            await seen(deployment.began)
+            first = deployment.began()[0]
+            worker = programs.worker_of(first)
+            programs.kill(worker, signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
+            # one that is started again in its directory shows that nothing of it is left; else the lease has to end
+            programs.all_up()
+            await seen(lambda: len(deployment.began()) == 2)
+            assert not is_alive(first)
+            if fault == "stopped":
+                assert programs.worker_of(deployment.began()[1]) != worker
+            deployment.release.touch()
+            reply, _ = await task
+            programs.kill(worker, signal.SIGCONT)
+        assert reply.cause == "done", reply
+        assert deployment.trace.read_text().splitlines()[-1] == f"end {deployment.began()[1]}"
+
+    run(life())
+
+
+def test_a_notebook_survives_the_end_of_its_kernel_or_scheduler(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    """A kernel that is killed is told as on one machine; a new scheduler has the notebook run again, once."""
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works()))
+            await seen(deployment.began)
+            os.kill(deployment.began()[0], signal.SIGKILL)
+            reply, _ = await task
+            assert (reply.cause, reply.error["exception"]) == ("failed", "DeadKernelError"), reply
+
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works()))
+            await seen(lambda: len(deployment.began()) == 2)
+            for name in ("scheduler", "one", "two"):
+                # workers leave a scheduler that has gone, and are started again
+                programs.kill(name)
+            programs.all_up()
+            await seen(lambda: len(deployment.began()) == 3)
+            assert not is_alive(deployment.began()[1])
+            deployment.release.touch()
+            reply, _ = await task
+        assert reply.cause == "done", reply
+
+    run(life())
+
+
+def test_a_daemon_ends_what_its_life_before_has_started(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as before:
+            task = asyncio.create_task(deployment.execute(before, deployment.works()))
+            await seen(deployment.began)
+            [old] = deployment.began()
+            async with deployment.cluster() as after:
+                # where the new one has connected, nothing of before is left
+                reply, _ = await deployment.execute(after, deployment.write("quick.ipynb", "1"))
+                assert not is_alive(old)
+                assert reply.cause == "done", reply
+            task.cancel()
+            await asyncio.wait({task})
+        assert f"end {old}" not in deployment.trace.read_text()
+
+    run(life())
+
+
+def test_the_token_is_nowhere_in_the_scheduler(make: Callable[..., Deployment], programs: Programs) -> None:
+    deployment = make()
+    notebook = deployment.write("asks.ipynb", "import os\nassert len(os.environ['FLOWAPI_TOKEN']) == 30")
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            reply, _ = await deployment.execute(cluster, notebook)
+        assert reply.cause == "done", reply
+
+    run(life())
+    scheduler = programs.running["scheduler"].pid
+    assert TOKEN.encode() not in memory_of(scheduler)
+    assert b"distributed.scheduler" in memory_of(scheduler)
+    assert TOKEN not in programs.logs()
+    kept = [path for path in programs.directory.rglob("*") if path.is_file()]
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+
+
+def memory_of(pid: int) -> bytes:
+    found = []
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, rights, *_ = line.split()
+            start, end = (int(each, 16) for each in place.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(start)
+                found.append(memory.read(end - start))
+    return b"".join(found)
+
+
+def test_without_workers_notebooks_run_here_where_that_is_the_choice(
+    make: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"tls://127.0.0.1:{nobody.getsockname()[1]}"
+        deployment = make(AUTOFLOW_WORKERS=address, AUTOFLOW_WORKERS_FALLBACK="here")
+
+        async def life() -> None:
+            async with deployment.cluster() as cluster:
+                reply, made = await deployment.execute(cluster, deployment.write("here.ipynb", "print(6 * 7)"))
+            assert reply.cause == "done", reply
+            assert printed(made) == "42\n"
+
+        run(life())
+    [said] = deployment.conditions.present()
+    assert address in said
+    assert said.endswith("notebooks run here meanwhile")

@@ -1,0 +1,127 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What travels to a worker, and what its paths are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoflow.cluster import parcel
+from autoflow.cluster.parcel import Packer, Parcel, ParcelError, keep, missing, unpack
+from autoflow.settings import Settings, load_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    for name in ("inputs/.git", "inputs/__pycache__", "outputs/.autoflow", "outputs/notebooks"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "inputs/a.ipynb").write_text("{}")
+    return load_settings(
+        {
+            "AUTOFLOW_INPUTS_DIR": str(tmp_path / "inputs"),
+            "AUTOFLOW_OUTPUTS_DIR": str(tmp_path / "outputs"),
+            "FLOWAPI_URL": "http://127.0.0.1:9",
+        }
+    )
+
+
+def packed(settings: Settings, **parameters: Any) -> Parcel:
+    request = {
+        "notebook": str(settings.inputs_dir / "a.ipynb"),
+        "parameters": parameters,
+        "environment": {},
+        "final": str(settings.notebooks_dir / "a__1.ipynb"),
+    }
+    there = Packer(settings).pack(request).as_json()
+    return Parcel(**json.loads(json.dumps(there)))
+
+
+def unshared(settings: Settings) -> None:
+    next(settings.work_dir.glob("*.shared")).unlink()
+
+
+def arrived(sent: Parcel, directory: Path) -> parcel.Unpacked:
+    store = directory / "store"
+    store.mkdir(parents=True, exist_ok=True)
+    files = {content: path for path, content in sent.files.items()}
+    keep(store, [(content, Path(files[content]).read_bytes()) for content in missing(sent, store)])
+    assert missing(sent, store) == []
+    return unpack(sent, directory / "root", store)
+
+
+def test_what_a_notebook_reads_travels_and_paths_are_translated_both_ways(settings: Settings, tmp_path: Path) -> None:
+    (settings.inputs_dir / "data").mkdir()
+    (settings.inputs_dir / "data/places.csv").write_text("a,b")
+    (settings.inputs_dir / ".git/config").write_text("secret")
+    (settings.inputs_dir / "__pycache__/a.pyc").write_text("x")
+    before = settings.notebooks_dir / "before.ipynb"
+    before.write_text("[]")
+    sent = packed(settings, previous=str(before), others=[str(before), None], text="/elsewhere", number=1)
+    unshared(settings)
+    job = arrived(sent, tmp_path / "there")
+    root = tmp_path / "there/root"
+    assert job.request["notebook"] == f"{root}{settings.inputs_dir}/a.ipynb"
+    assert job.request["parameters"]["others"] == [f"{root}{before}", None]
+    assert job.request["parameters"]["text"] == "/elsewhere"
+    assert job.request["final"] == str(settings.notebooks_dir / "a__1.ipynb")
+    assert Path(job.request["parameters"]["previous"]).read_text() == "[]"
+    assert sorted(path.name for path in root.rglob("*") if path.is_file()) == ["a.ipynb", "before.ipynb", "places.csv"]
+    assert job.translated({"error": f"in {job.request['notebook']}"}) == {"error": f"in {settings.inputs_dir}/a.ipynb"}
+
+
+def test_nothing_travels_where_storage_is_shared(settings: Settings, tmp_path: Path) -> None:
+    sent = packed(settings, run_dir=str(settings.outputs_dir / "runs"))
+    job = arrived(sent, tmp_path / "there")
+    assert job.request == sent.request
+    assert job.translated("/tmp/x") == "/tmp/x"
+
+
+def test_inputs_travel_where_the_worker_has_older_ones(settings: Settings, tmp_path: Path) -> None:
+    sent = packed(settings)
+    (settings.inputs_dir / "a.ipynb").write_text('{"older": 1}')
+    there = tmp_path / "there/store"
+    there.mkdir(parents=True)
+    assert missing(sent, there) == sorted(set(sent.files.values()))
+
+
+def test_a_directory_of_a_run_does_not_travel(settings: Settings, tmp_path: Path) -> None:
+    sent = packed(settings, run_dir=str(settings.outputs_dir / "runs"))
+    unshared(settings)
+    with pytest.raises(ParcelError, match=r"is given .*/outputs/runs, which this worker does not have"):
+        arrived(sent, tmp_path / "there")
+
+
+def test_inputs_that_are_too_large_have_to_be_there(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parcel, "LARGEST", 1)
+    sent = packed(settings)
+    assert arrived(sent, tmp_path / "shared").request == sent.request
+    unshared(settings)
+    with pytest.raises(ParcelError, match="which does not travel"):
+        arrived(sent, tmp_path / "there")
+
+
+def test_a_file_that_changes_on_its_way_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParcelError, match="changed while it travelled"):
+        keep(tmp_path, [("0" * 64, b"something")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_has_changed_is_hashed_again(settings: Settings) -> None:
+    packer = Packer(settings)
+    request = {
+        "notebook": str(settings.inputs_dir / "a.ipynb"),
+        "parameters": {},
+        "environment": {},
+        "final": "",
+    }
+    before = packer.pack(request).files[request["notebook"]]
+    assert packer.pack(request).files[request["notebook"]] == before
+    (settings.inputs_dir / "a.ipynb").write_text('{"changed": 1}')
+    assert packer.pack(request).files[request["notebook"]] != before
