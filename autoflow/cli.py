@@ -57,9 +57,7 @@ WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "c
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {
-    **dict.fromkeys(
-        ("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold"), "steering"
-    ),
+    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), "steering"),
     # a module cannot have the name of a statement
     "try": "trial",
 }
