@@ -85,7 +85,7 @@ loop do
   if ready.delete(callers)
     begin
       lines << callers.recv_io(Socket)
-    rescue EOFError, SystemCallError
+    rescue EOFError, SocketError, SystemCallError
       exit!(0)
     end
   end

@@ -11,6 +11,8 @@ import re
 import resource
 import string
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from nbformat import NotebookNode, v4
 from PIL import Image
 from pypdf import PdfReader
 
+from autoflow.child.asciidoctor import WarmAsciidoctor
 from autoflow.child.report import conversion, report
 from autoflow.child.report.html_content import visible_text
 from autoflow.child.report.report import ReportError
@@ -79,6 +82,27 @@ class Pages:
 
     def _tool(self, *command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pages_by_forks() -> Iterator[None]:
+    """Have pages made by forks of one process, as the reports of a tick are: each report would load the program else.
+
+    That they are the same is for test_warm_reports.py to see.
+    """
+    warm, work = WarmAsciidoctor.start(), report.work
+    assert warm
+
+    def work_by_forks(request: dict[str, Any], workspace: Path) -> dict[str, Any]:
+        line = warm.line()
+        with closing(line) if line else nullcontext():
+            return work(request, workspace, line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "work", work_by_forks)
+        yield
+    warm.let_go()
+    warm._process.wait()
 
 
 def convert(directory: Path, *cells: NotebookNode, template: str | None = None, **known: Any) -> Pages:
@@ -460,6 +484,7 @@ def test_a_broken_template_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_tool_is_told_with_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WarmAsciidoctor, "line", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         ReportError, match="asciidoctor-pdf not found; install with: apt-get install ruby-asciidoctor-pdf"

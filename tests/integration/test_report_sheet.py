@@ -21,7 +21,7 @@ from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_TEXT
 
 from autoflow.child.report.report import ReportError
 from tests.browser import CHROMIUM, browser
-from tests.integration.test_report import Pages, convert, markdown, plot, shown
+from tests.integration.test_report import Pages, _pages_by_forks, convert, markdown, plot, shown  # noqa: F401
 
 SHEET = {
     "workflow": "Flows above normal",

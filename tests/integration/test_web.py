@@ -45,7 +45,7 @@ from autoflow.web.page_cache import DaemonState, PageCache
 from autoflow.web.server import MOST_CONNECTIONS, SLOWEST, Web
 from tests.browser import CHROMIUM, browser
 from tests.clock import PATIENCE, HeldLoop, run_held, until
-from tests.conftest import NOTEBOOKS, Deployment, make_deployment
+from tests.conftest import NOTEBOOKS, Deployment, Typed, make_deployment
 from tests.receivers import free_port
 
 HOSTILE = "<script>alert('workflow')</script>"
@@ -742,9 +742,9 @@ def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: Flow
 
 
 @pytest.mark.parametrize("address", ["nonsense", "1.2.3:80", "127.0.0.1", "127.0.0.1:0", "example.org:80", "::1:80"])
-def test_an_address_that_is_none_is_a_mistake_of_the_settings(deployment: Deployment, address: str) -> None:
+def test_an_address_that_is_none_is_a_mistake_of_the_settings(deployment: Deployment, typed: Typed, address: str) -> None:
     deployment.write_simple("glues")
-    outcome = deployment.run(AUTOFLOW_HTTP=address)
+    outcome = typed(AUTOFLOW_HTTP=address)
     assert outcome.code == 2
     assert "AUTOFLOW_HTTP: found" in outcome.log
     assert "Traceback" not in outcome.log
@@ -794,17 +794,17 @@ def test_an_address_of_another_machine_is_said_to_be(deployment: Deployment) -> 
     assert (outcome.code, "is not an address of this machine" in outcome.log) == (75, True), outcome.log
 
 
-def test_a_run_once_writes_the_page_beside_the_reports(deployment: Deployment) -> None:
+def test_a_run_once_writes_the_page_beside_the_reports(deployment: Deployment, typed: Typed) -> None:
     deployment.write_simple("raises")
-    assert deployment.run("--run-once").code == 1
+    assert typed("--run-once").code == 1
     page = (deployment.outputs / "reports" / "index.html").read_text()
     assert "Unresolved failures" in page
     assert deployment.environment["FLOWAPI_TOKEN"] not in page
 
 
-def test_a_page_that_can_not_be_written_fails_nothing(deployment: Deployment) -> None:
+def test_a_page_that_can_not_be_written_fails_nothing(deployment: Deployment, typed: Typed) -> None:
     deployment.write_simple("glues")
     (deployment.outputs / "reports" / "index.html").mkdir(parents=True)
-    outcome = deployment.run("--run-once")
+    outcome = typed("--run-once")
     assert outcome.code == 0
     assert outcome.log.count("index.html cannot be written") == 1

@@ -36,7 +36,7 @@ def daemon(deployment: Deployment) -> Iterator[Callable[..., subprocess.Popen[st
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        processes.append(deployment.start(*arguments, AUTOFLOW_GRACE="1s"))
+        processes.append(deployment.start(*arguments, AUTOFLOW_GRACE="1s", AUTOFLOW_INTERRUPT_GRACE="1s"))
         until(lambda: deployment.made(".autoflow/*.sock") != [])
         return processes[-1]
 
@@ -67,7 +67,7 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
     deployment.write(CHAIN, "glues", "raises_on_one_date")
     # this is the date that the second notebook does not like
     flowapi.dates = {"calls": ["2016-01-02"]}
-    assert deployment.run("--run-once").code == 1
+    assert typed("--run-once").code == 1
     assert runs(typed) == [("2016-01-02", "failed")]
     why = typed("why", "chain", "2016-01-02").log
     assert "chain 2016-01-02: failed" in why
@@ -102,7 +102,7 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
 
     source = deployment.inputs / "raises_on_one_date.ipynb"
     source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
-    repaired = deployment.run("repair", "1", "--yes")
+    repaired = typed("repair", "1", "--yes")
     assert repaired.code == 0, repaired.log
     details = as_json(typed("show", "1", "--json"))
     assert [(each["label"], each["state"], each["reused_from"]) for each in details["notebooks"]] == [
@@ -210,9 +210,9 @@ available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}
     )
     template = deployment.inputs / "mine.tpl"
     template.write_text("{% extends 'asciidoc_extended.tpl' %}{{ no")
-    assert deployment.run("--run-once").code == 1
+    assert typed("--run-once").code == 1
     template.write_text("{% extends 'asciidoc_extended.tpl' %}")
-    repaired = deployment.run("repair", "1", "--yes")
+    repaired = typed("repair", "1", "--yes")
     assert repaired.code == 0, repaired.log
     assert "a         failed  used again" in repaired.log
     assert len(deployment.made("notebooks/*")) == 1
@@ -314,7 +314,7 @@ def test_a_new_deployment_is_planned_and_one_date_run_alone_before_there_is_a_re
     assert (refused.code, "add --yes" in refused.log) == (2, True)
     assert not deployment.outputs.exists()
 
-    done = deployment.run("backfill", "w", "2016-01-09", "2016-01-09", "--yes")
+    done = typed("backfill", "w", "2016-01-09", "2016-01-09", "--yes")
     assert done.code == 0, done.log
     assert [date for date, _ in runs(typed)] == ["2016-01-09"]
     assert [path.name.split("_")[3] for path in deployment.made("notebooks/*")] == ["2016-01-09"]
@@ -330,7 +330,7 @@ def test_a_plan_without_a_record_says_that_flowapi_does_not_answer(
     deployment.environment["FLOWAPI_URL"] = "http://127.0.0.1:1"
     outcome = typed("plan")
     assert (outcome.code, "cannot be reached" in outcome.log) == (3, True), outcome.log
-    outcome = deployment.run("once", "--json")
+    outcome = typed("once", "--json")
     (error,) = outcome.json()["errors"]
     assert (outcome.code, "cannot be reached" in error["message"]) == (3, True)
 
@@ -339,13 +339,13 @@ def test_a_plan_tells_which_old_files_go_and_removes_none(
     deployment: Deployment, typed: Callable[..., Outcome]
 ) -> None:
     deployment.write_simple("glues")
-    assert deployment.run("--run-once").code == 0
+    assert typed("--run-once").code == 0
     first, second = deployment.made("notebooks/*.ipynb")
     deployment.write_simple("glues", keep={"notebooks": 1})
     assert "then 1 old file will be removed (keep in workflows.yml)" in typed("plan").log
     assert as_json(typed("plan", "--json"))["removals"] == [str(first)]
     assert deployment.made("notebooks/*.ipynb") == [first, second]
-    assert deployment.run("--run-once").code == 0
+    assert typed("--run-once").code == 0
     assert deployment.made("notebooks/*.ipynb") == [second]
 
 
@@ -391,7 +391,7 @@ available_dates_sensor: {{schedule: null, workflows: [{{workflow_name: w}}]}}
 def test_init_makes_what_runs_and_overwrites_nothing(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
     assert typed("init", str(deployment.inputs)).code == 0
     assert "valid: 1 workflow, 1 trigger" in typed("check").log
-    outcome = deployment.run("once", "--json")
+    outcome = typed("once", "--json")
     made = outcome.json()
     assert (made["counts"], [each["run"] for each in made["attempts"]]) == ({"succeeded": 1}, [1])
     assert "Hello: this run is for 2016-01-02." in typed("show", "1", "--log").log
@@ -435,7 +435,7 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
     deployment.write(CADENCE, "glues")
     days = [f"2016-01-{day:02}" for day in range(1, 19)]
     flowapi.dates = {"calls": days, "mds": days, "sms": [day for day in days if day != "2016-01-16"]}
-    assert deployment.run("--run-once").code == 0
+    assert typed("--run-once").code == 0
     assert runs(typed) == [("2016-01-03", "succeeded")]
     assert typed("calendar").log.splitlines()[2].split() == ["weekly", "--#-------------w-"]
     waiting = as_json(typed("why", "weekly", "2016-01-17", "--json"))["triggers"][0]
@@ -446,12 +446,12 @@ def test_a_weekly_trigger_runs_its_dates_and_backfill_others_that_have_the_data(
     left = typed("backfill", "weekly", "2016-01-09", "2016-01-17").log
     assert "excluded  excluded in workflows.yml: 2016-01-10" in left
     assert "2016-01-16: FlowAPI lists data of calls for this date, and none of sms yet" in left
-    assert deployment.run("backfill", "weekly", "2016-01-10", "2016-01-10", "--yes").code == 0
+    assert typed("backfill", "weekly", "2016-01-10", "2016-01-10", "--yes").code == 0
     assert runs(typed)[0] == ("2016-01-10", "succeeded")
 
     # what is listed from now on waits for the lag
     flowapi.dates = {"calls": days, "sms": days}
-    assert "no runs were due" in deployment.run("--run-once").log
+    assert "no runs were due" in typed("--run-once").log
     why = typed("why", "weekly", "2016-01-17").log
     assert "FlowAPI lists 2016-01-16, which counts from" in why
     assert "waiting for the lag of a trigger" in typed("plan").log

@@ -57,7 +57,7 @@ def test_tries_beside_a_daemon_leave_no_trace_and_are_compared(
         place = tmp_path / "changed"
         # the second trigger has this value already, and another one for the rest
         command = ("try", "words", "2016-01-05", "--set", "word=bye", "--outputs", str(place), "--json")
-        changed = tried(deployment.run(*command))
+        changed = tried(typed(*command))
         assert daemon.poll() is None
     finally:
         daemon.terminate()
@@ -90,7 +90,7 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     """A failure is mended: the notebook alone is executed, and the record stays as it was."""
     deployment.write(WORDS, "glues", "raises_on_one_date")
     flowapi.dates = {"calls": ["2016-01-02"]}
-    assert deployment.run("--run-once").code == 1
+    assert typed("--run-once").code == 1
     (first,) = deployment.made("notebooks/glues*")
     command = ("try", "words", "2016-01-02", "--notebook", "second", "--json", "--outputs", str(tmp_path / "try"))
     source = deployment.inputs / "raises_on_one_date.ipynb"
@@ -103,13 +103,13 @@ def test_one_notebook_is_tried_with_what_a_recorded_run_has_made(
     assert (done["notebooks"][0]["notebook"], done["notebooks"][0]["reused_from"]) == (str(first), 1)
     assert [(each["label"], each["reused_from"]) for each in done["notebooks"]] == [("first", 1), ("second", None)]
     # with another word the first one has to be executed, too
-    changed = tried(deployment.run(*command, "--set", "word=ahoy"))
+    changed = tried(typed(*command, "--set", "word=ahoy"))
     assert glued(changed["notebooks"][0]["notebook"]) == "ahoy"
     assert [run["state"] for run in typed("runs", "--json").json()["attempts"]] == ["failed"]
 
 
 def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(
-    deployment: Deployment, flowapi: FlowapiStandin, tmp_path: Path
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     text = "workflows: [{name: w, notebooks: {writes: {filename: writes.ipynb, parameters: {"
     parameters = "date: reference_date, run_dir: run_dir, shared_dir: shared_dir}}}}]\n"
@@ -118,7 +118,7 @@ def test_a_try_reads_what_runs_share_and_adds_nothing_to_it(
     )
     write_notebook(deployment.inputs / "writes.ipynb", "date = run_dir = shared_dir = None", WRITES)
     flowapi.dates = {"calls": ["2016-01-01"]}
-    assert deployment.run("--run-once").code == 0
+    assert typed("--run-once").code == 0
     made = tried(deployment.run("try", "w", "2016-01-03", "--json", TMPDIR=str(tmp_path)))
     (said,) = [text for _, text in printed(Path(made["notebooks"][0]["notebook"])) if "shared:" in text]
     assert said.startswith("shared: ['2016-01-01', 'log'] run: []\n")
