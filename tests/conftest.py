@@ -34,6 +34,8 @@ from tests.warm_parents import WarmParents
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 
+STARTS_WARM_PARENTS = ("autoflow.jobs.jobs.start_warm_process", "autoflow.warm_process.start_warm_process")
+
 # how long an example takes says more of the machine than of AutoFlow
 hypothesis.settings.register_profile("autoflow", deadline=None)
 hypothesis.settings.load_profile("autoflow")
@@ -98,18 +100,20 @@ def warm_parents() -> Iterator[WarmParents]:
         yield warm_parents
 
 
-@pytest.fixture(autouse=True)
-def _warm_parents_at_once(warm_parents: WarmParents, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _warm_parents_at_once(warm_parents: WarmParents) -> Iterator[None]:
     """Give what runs in this process such warm parents; who starts AutoFlow as a process has real ones."""
-    for module in ("jobs.jobs", "warm_process"):
-        monkeypatch.setattr(f"autoflow.{module}.start_warm_process", warm_parents.start_warm_process)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in STARTS_WARM_PARENTS:
+            patch.setattr(name, warm_parents.start_warm_process)
+        yield
 
 
 @pytest.fixture
-def warm_parent_from_nothing(monkeypatch: pytest.MonkeyPatch, _warm_parents_at_once: None) -> None:
+def warm_parent_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start warm parents as AutoFlow does."""
-    for module in ("jobs.jobs", "warm_process"):
-        monkeypatch.setattr(f"autoflow.{module}.start_warm_process", start_warm_process)
+    for name in STARTS_WARM_PARENTS:
+        monkeypatch.setattr(name, start_warm_process)
 
 
 @pytest.fixture

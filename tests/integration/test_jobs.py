@@ -53,7 +53,7 @@ def warm(request: pytest.FixtureRequest) -> bool:
 
 
 def execute(
-    jobs: Jobs, name: str, timeout: float | None = 60.0, *, warm: bool = False, **options: Any
+    jobs: Jobs, name: str, timeout: float | None = 60.0, *, warm: bool = True, **options: Any
 ) -> tuple[Reply, dict[str, Any]]:
     """Execute a notebook of tests/notebooks, and give the reply and the executed notebook."""
 
@@ -79,8 +79,8 @@ def outputs_of(executed: dict[str, Any]) -> list[dict[str, Any]]:
     return [output for cell in executed["cells"] for output in cell.get("outputs", ())]
 
 
-def test_an_error_in_a_cell_is_described_as_the_analyst_counts(jobs: Jobs, warm: bool) -> None:
-    reply, executed = execute(jobs, "raises", warm=warm)
+def test_an_error_in_a_cell_is_described_as_the_analyst_counts(jobs: Jobs) -> None:
+    reply, executed = execute(jobs, "raises")
     assert reply.cause == "failed"
     assert (reply.error["exception"], reply.error["message"], reply.error["cell"]) == ("ValueError", "no such place", 3)
     assert "\x1b" not in reply.error["traceback"]
@@ -88,11 +88,11 @@ def test_an_error_in_a_cell_is_described_as_the_analyst_counts(jobs: Jobs, warm:
     assert not any("after" in str(output.get("text")) for output in outputs_of(executed))
 
 
-def test_a_kernel_that_is_killed_is_told_from_one_that_exits(jobs: Jobs, warm: bool) -> None:
-    reply, _ = execute(jobs, "kills_kernel", warm=warm)
+def test_a_kernel_that_is_killed_is_told_from_one_that_exits(jobs: Jobs) -> None:
+    reply, _ = execute(jobs, "kills_kernel")
     assert reply.cause == "failed"
     assert "killed by signal 9, most likely because memory ran out" in reply.error["message"]
-    reply, _ = execute(jobs, "exits", warm=warm)
+    reply, _ = execute(jobs, "exits")
     assert "the kernel exited in the middle of a cell, with exit code 7" in reply.error["message"]
 
 
@@ -121,10 +121,8 @@ def _saying(code: str, name: str, directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["sleeps", "computes"])
-def test_a_notebook_that_takes_too_long_is_interrupted_and_kept(
-    jobs: Jobs, name: str, tmp_path: Path, warm: bool
-) -> None:
-    reply, executed = execute_over_time(jobs, name, tmp_path, warm=warm)
+def test_a_notebook_that_takes_too_long_is_interrupted_and_kept(jobs: Jobs, name: str, tmp_path: Path) -> None:
+    reply, executed = execute_over_time(jobs, name, tmp_path, warm=True)
     assert reply.cause == "timeout"
     assert reply.error["exception"] == "KeyboardInterrupt"
     assert any(output.get("ename") == "KeyboardInterrupt" for output in outputs_of(executed))
@@ -135,8 +133,8 @@ def test_a_kernel_that_hears_nothing_is_killed(jobs: Jobs, tmp_path: Path, warm:
     assert (reply.cause, reply.error) == ("timeout", {})
 
 
-def test_a_question_is_an_error_and_no_wait(jobs: Jobs, warm: bool) -> None:
-    reply, _ = execute(jobs, "asks_input", warm=warm)
+def test_a_question_is_an_error_and_no_wait(jobs: Jobs) -> None:
+    reply, _ = execute(jobs, "asks_input")
     assert reply.cause == "failed"
     assert "does not support input requests" in reply.error["message"]
 
@@ -167,18 +165,23 @@ def test_daemons_that_a_notebook_starts_end_with_it(jobs: Jobs, warm: bool) -> N
     assert [p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "3141"]] == []
 
 
-def test_progress_is_passed_on(jobs: Jobs, warm: bool) -> None:
+def test_progress_is_passed_on(jobs: Jobs) -> None:
     seen: list[Any] = []
-    execute(jobs, "glues", on_progress=seen.append, warm=warm)
+    execute(jobs, "glues", on_progress=seen.append)
     assert seen
     assert seen[-1]["of"] == 3
 
 
 def test_secrets_are_for_their_own_child_and_leave_it_redacted(jobs: Jobs, warm: bool) -> None:
-    reply, executed = execute(jobs, "prints_token", secrets={"FLOWAPI_TOKEN": "very-secret-token"}, warm=warm)
+    seen: list[Any] = []
+    secrets = {"FLOWAPI_TOKEN": "very-secret-token"}
+    reply, executed = execute(jobs, "prints_token", secrets=secrets, on_progress=seen.append, warm=warm)
+    assert (reply.cause, reply.error["exception"], reply.error["cell"]) == ("failed", "ValueError", 3)
     assert reply.error["message"] == "[redacted]"
     assert "very-secret-token" not in json.dumps(executed)
     assert "[redacted]" in json.dumps(executed)
+    # whichever way it was started
+    assert seen[-1]["of"] == 4
 
 
 @pytest.mark.parametrize("said", ["it is {token}", "it is {token_reversed}"])
@@ -194,7 +197,7 @@ def test_the_log_of_a_child_that_died_is_redacted(jobs: Jobs, said: str) -> None
     assert not {LONG_TOKEN, LONG_TOKEN[::-1]} & set(reply.log.split())
 
 
-@pytest.mark.parametrize("name", ["sleeps", "holds_gil"])
+@pytest.mark.parametrize(("name", "warm"), [("sleeps", True), ("holds_gil", True), ("holds_gil", False)])
 def test_cancelling_leaves_no_process(jobs: Jobs, name: str, tmp_path: Path, warm: bool) -> None:
     overtime = Overtime(jobs, tmp_path)
     request = {"notebook": str(_saying(overtime.here(name), name, tmp_path)), "parameters": {}, "final": "/f"}

@@ -742,7 +742,9 @@ def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: Flow
 
 
 @pytest.mark.parametrize("address", ["nonsense", "1.2.3:80", "127.0.0.1", "127.0.0.1:0", "example.org:80", "::1:80"])
-def test_an_address_that_is_none_is_a_mistake_of_the_settings(deployment: Deployment, typed: Typed, address: str) -> None:
+def test_an_address_that_is_none_is_a_mistake_of_the_settings(
+    deployment: Deployment, typed: Typed, address: str
+) -> None:
     deployment.write_simple("glues")
     outcome = typed(AUTOFLOW_HTTP=address)
     assert outcome.code == 2
