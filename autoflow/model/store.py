@@ -38,6 +38,9 @@ from autoflow.quality import digest
 from autoflow.runs import AttemptState, Failure, Run, RunKey
 from autoflow.settings import Places
 
+PATIENCE = 5.0
+"""Seconds for which another process may hold the record while it is opened."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -571,7 +574,7 @@ def open_for_reading(path: Path, places: Places | None = None, *, missing_is_emp
 def _open(path: Path, places: Places) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
         # before anything is changed in it
         check_owner(connection, path)
         # FULL: a run recorded as a success must still be one after a power cut

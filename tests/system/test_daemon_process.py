@@ -10,17 +10,19 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from autoflow.commands import health
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.settings.settings import load_settings
+from autoflow.system import ask
 from autoflow.warm_process import MARKER
-from tests.answers import answer_of
 from tests.clock import PATIENCE, until
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 
 
 def processes_of(deployment: Deployment) -> list[psutil.Process]:
@@ -153,13 +155,13 @@ def test_kill_9_in_the_middle_loses_no_date_and_doubles_none(
 
 @pytest.mark.parametrize("arguments", [(), ("--run-once",)])
 def test_a_second_autoflow_is_refused_and_told_who_is_there(
-    deployment: Deployment, started: list[subprocess.Popen[str]], arguments: tuple[str, ...]
+    deployment: Deployment, typed: Typed, started: list[subprocess.Popen[str]], arguments: tuple[str, ...]
 ) -> None:
     deployment.write_simple("glues")
     daemon = deployment.start()
     started.append(daemon)
     until((deployment.outputs / "autoflow.db").exists)
-    until(lambda: deployment.run("--health").code == 0)
+    until(lambda: typed("--health").code == 0)
     second = deployment.run(*arguments)
     # it may be about to end
     assert second.code == 75
@@ -177,21 +179,24 @@ def test_what_run_once_has_started_early_ends_with_it_whatever_it_ends_for(deplo
 
 
 def test_a_daemon_answers_how_it_is_and_a_stopped_one_does_not(
-    deployment: Deployment, started: list[subprocess.Popen[str]]
+    deployment: Deployment, typed: Typed, started: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment.write_simple("glues")
     daemon = deployment.start()
     started.append(daemon)
-    until(lambda: deployment.run("--health").code == 0)
-    how = answer_of(deployment.run("health", "--json").log, code=0)
+    until(lambda: typed("--health").code == 0)
+    how = typed("health", "--json").json()
     assert (how["pid"], how["healthy"], how["doing"].startswith("next tick at")) == (daemon.pid, True, True)
     # a tenth of what it holds when it is idle, which only children need
     assert "libcrypto" not in Path(f"/proc/{daemon.pid}/maps").read_text()
     os.kill(daemon.pid, signal.SIGSTOP)
-    assert deployment.run("--health").code == 1
+    with monkeypatch.context() as patch:
+        # it answers nobody, however long one waits
+        patch.setattr(health, "ask", partial(ask, patience=0.2))
+        assert typed("--health").code == 1
     os.kill(daemon.pid, signal.SIGCONT)
     daemon.terminate()
     daemon.communicate(timeout=PATIENCE)
-    stopped = deployment.run("--health")
+    stopped = typed("--health")
     assert stopped.code == 1
     assert "no answer from a daemon" in stopped.log

@@ -14,14 +14,15 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from autoflow.demo_flowapi.tokens import Keys, make_token
 from autoflow.errors import ExitCode
-from tests.conftest import ROOT, Deployment
+from autoflow.model import store
+from tests.conftest import ROOT, Deployment, Typed
 
 AGAIN, MISTAKE = int(ExitCode.TRY_AGAIN), int(ExitCode.USER_MISTAKE)
 
@@ -106,7 +107,10 @@ def a_busy_record(deployment: Deployment) -> Iterator[None]:
         busy.execute("PRAGMA locking_mode = EXCLUSIVE")
         busy.execute("BEGIN EXCLUSIVE")
         busy.execute("CREATE TABLE t (a)")
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            # sqlite waits on a clock of its own
+            patch.setattr(store, "PATIENCE", 0.1)
+            yield
 
 
 @contextmanager
@@ -138,6 +142,13 @@ def mounted(directory: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(directory)], check=True)
 
 
+def refused(*_: object) -> None:
+    raise OSError
+
+
+State = Callable[[Deployment], AbstractContextManager[None]]
+
+
 @pytest.mark.parametrize("arguments", [(), ("--run-once",)])
 @pytest.mark.parametrize(
     ("state", "code", "words"),
@@ -158,11 +169,21 @@ def mounted(directory: Path, options: str) -> Iterator[None]:
     ],
 )
 def test_what_may_pass_by_itself_is_told_from_a_mistake(
-    deployment: Deployment, state: Callable[[Deployment], ExitStack], code: int, words: str, arguments: tuple[str, ...]
+    deployment: Deployment,
+    typed: Typed,
+    monkeypatch: pytest.MonkeyPatch,
+    state: State,
+    code: int,
+    words: str,
+    arguments: tuple[str, ...],
 ) -> None:
     deployment.write_simple("glues")
+    # what is started early would end with the process, and can be done without
+    monkeypatch.setattr("autoflow.warm_process.start_warm_process", refused)
+    # of each code one state is tried with a process of its own
+    run = deployment.run if state in (no_inputs, other_inputs) else typed
     with state(deployment):
-        outcome = deployment.run(*arguments)
+        outcome = run(*arguments)
     assert outcome.code == code, outcome.log
     assert re.search(words, outcome.log), outcome.log
     assert "Traceback" not in outcome.log
