@@ -57,7 +57,9 @@ WITHOUT_SETTINGS = ("schema", "init", "import-dag", "demo-flowapi", "doctor", "c
 ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {
-    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), "steering"),
+    **dict.fromkeys(
+        ("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold"), "steering"
+    ),
     # a module cannot have the name of a statement
     "try": "trial",
 }

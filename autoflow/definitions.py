@@ -16,6 +16,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from autoflow.dates import REFERENCE_DATE_ONLY, DataRule, Require
+from autoflow.quality import Check
 from autoflow.values import (
     MAY_BE_EMPTY,
     ONE_OR_SEVERAL,
@@ -31,12 +32,15 @@ from autoflow.values import (
     Flag,
     Lag,
     Limit,
+    Limits,
     Line,
     ModuleName,
     Name,
+    Percent,
     Stencil,
     VariableName,
     WebAddress,
+    WhenMissing,
     Within,
 )
 
@@ -281,6 +285,27 @@ class WorkflowEntry(Sheet, WorkflowKeys):
 
 
 @dataclass(frozen=True)
+class QualityCheck(Check):
+    """What outcomes of one of FlowAPI's QA checks have to be like, for a date to be available."""
+
+    check: Name
+    """The name of the check, as `autoflow quality` lists it, such as `count_duplicated` or `latest_timestamp`. One with
+    a dot, such as `median_duration.calls`, is for the CDR type after the dot alone."""
+    at_most: Limits | None = None
+    """The largest good outcome: a number, a percentage of the date's `count_added_rows` such as `0.1%`, or a time of
+    the day in quotes such as `"06:00"`."""
+    at_least: Limits | None = None
+    """The smallest good outcome, written in the same ways: `latest_timestamp` of at least `"18:00"` is that of a day
+    that is not truncated."""
+    within: Percent | None = None
+    """How far an outcome may be from the median of the same weekday in the last 8 weeks, such as `30%`. Where fewer
+    than 3 of these have an outcome, any is good."""
+    on_missing: WhenMissing = "wait"
+    """What becomes of a date while it has no outcome: `wait` for it, `wait 2d` and then go on without it, `pass` at
+    once, or `hold` the date, which tells people of it at once."""
+
+
+@dataclass(frozen=True)
 class Need:
     """Runs of another workflow that must have succeeded."""
 
@@ -320,6 +345,9 @@ class Trigger:
     """Whether any of the types is enough, or all must have a date, instead of what the sensor says."""
     lag: Lag = dt.timedelta()
     """How long after it appeared a date becomes available: days (`2`), or a duration (`36h`)."""
+    quality: Annotated[tuple[QualityCheck, ...], ONE_OR_SEVERAL] | None = None
+    """What FlowAPI's QA checks have to say of a date for it to be available, instead of what the sensor says; `[]`:
+    nothing. See "Quality of data"."""
     after: Literal["previous"] | None = None
     """`previous`: the runs go in order of their dates, each when the one before has succeeded. Dates that `exclude`,
     `dates` or `skip` leave out are passed over."""
@@ -348,7 +376,7 @@ class ConcurrencyEntry:
     """Notebooks at a time."""
 
 
-Event = Literal["failed", "recovered", "given_up", "late", "token", "trouble"]
+Event = Literal["failed", "recovered", "given_up", "late", "held", "token", "trouble"]
 """What people are told of."""
 
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -362,9 +390,10 @@ class Notify:
     """An address, or a list of them, to write to over the server of `AUTOFLOW_SMTP_URL`."""
     events: tuple[Event, ...] = EVENTS
     """A list of: `failed` (runs that fail in the same cell with the same exception are one cause), `recovered` (all of
-    them have succeeded since, or are skipped), `given_up` (a run is out of retries), `late` (the two below), `token`
-    (it expires soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble` (for ten minutes, FlowAPI has not
-    responded, `workflows.yml` has been invalid, the record not writable or the like)."""
+    them have succeeded since, or are skipped), `given_up` (a run is out of retries), `late` (the two below), `held` (a
+    QA check holds dates of data), `token` (it expires soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble`
+    (for ten minutes, FlowAPI has not responded, `workflows.yml` has been invalid, the record not writable or the
+    like)."""
     no_new_date: Duration | None = None
     """Notify when no new date has appeared for this long."""
     not_done_after: Duration | None = None
@@ -388,6 +417,9 @@ class SensorKeys:
     """`any` of the types is enough, or `all`: a date is available only when every one of `cdr_types` has data for it.
     `all` is recommended, with the types that your queries read (`event_types: null` reads calls and SMS): with `any`, a
     date with SMS alone gives an incomplete report, and FlowMachine keeps that result after the calls arrive."""
+    quality: Annotated[tuple[QualityCheck, ...], ONE_OR_SEVERAL] = ()
+    """What FlowAPI's QA checks have to say of a date for it to be available: a list of checks, each with `at_most`,
+    `at_least` or `within`. A date that fails is held. See "Quality of data"."""
     order: Literal["oldest", "newest"] = "oldest"
     """Which due runs come first."""
     warm: Flag = True
@@ -446,4 +478,10 @@ class Definitions(SensorKeys):
 
     def data_rule(self, trigger: Trigger) -> DataRule:
         """Return the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""
-        return DataRule(trigger.cdr_types or self.cdr_types, trigger.require or self.require, trigger.lag)
+        return DataRule(
+            trigger.cdr_types or self.cdr_types,
+            trigger.require or self.require,
+            trigger.lag,
+            self.quality if trigger.quality is None else trigger.quality,
+            trigger.workflow_name,
+        )

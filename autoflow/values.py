@@ -26,11 +26,14 @@ from autoflow.dates import (
     parse_duration,
     parse_intervals,
 )
+from autoflow.quality import Bound, OnMissing
 from autoflow.wording import shown
 
 NO_LIMIT = "none"
 
 LONGEST_LAG = dt.timedelta(days=LONGEST_DAYS)
+
+LONGEST_DAY, LARGEST_NUMBER = 24 * 3600, 10**15
 
 MOST_AT_A_TIME, MOST_ATTEMPTS, MOST_KEPT = 1_000, 1_000_000, 1_000_000
 
@@ -132,6 +135,64 @@ def _lag(raw: Any) -> dt.timedelta:
     )
 
 
+def read_bound(raw: Any) -> Bound:
+    """Read a limit of outcomes of QA checks.
+
+    Raises
+    ------
+    ValueError
+        With what was found and what was expected.
+    """
+    number = _number(raw)
+    if number is not None:
+        return Bound(number)
+    if isinstance(raw, str):
+        if (percent := _percent_in(raw)) is not None:
+            return Bound(percent, "percent")
+        if match := re.fullmatch(r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?", raw.strip()):
+            hours, minutes, seconds = (int(part or 0) for part in match.groups())
+            if hours * 3600 + minutes * 60 + seconds <= LONGEST_DAY:
+                return Bound(float(hours * 3600 + minutes * 60 + seconds), "time")
+    raise ValueError(
+        f"found {shown(raw)}, expected a number, a percentage of count_added_rows such as 0.1%, or a time of the day in"
+        ' quotes such as "18:00"'
+    )
+
+
+def _number(raw: Any) -> float | None:
+    is_number = isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) <= LARGEST_NUMBER
+    return float(raw) if is_number else None
+
+
+def _percent_in(text: str) -> float | None:
+    match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d{1,10})?)\s*%\s*", text)
+    return float(match[1]) if match else None
+
+
+def _percent(raw: Any) -> float:
+    percent = _percent_in(raw) if isinstance(raw, str) else None
+    if not percent:
+        hint = f"; did you mean {raw}%?" if _number(raw) else ""
+        raise ValueError(f"found {shown(raw)}, expected a percentage greater than 0 such as 30%{hint}")
+    return percent
+
+
+def _on_missing(raw: Any) -> OnMissing:
+    match raw.split() if isinstance(raw, str) else []:
+        case ["wait"]:
+            return "wait"
+        case ["pass"]:
+            return "pass"
+        case ["hold"]:
+            return "hold"
+        case ["wait", *length]:
+            with suppress(ValueError, OverflowError):
+                wait = dt.timedelta(seconds=parse_duration(" ".join(length)))
+                if wait <= LONGEST_LAG:
+                    return wait
+    raise ValueError(f"found {shown(raw)}, expected pass, hold, wait, or wait with a duration such as wait 2d")
+
+
 def _matching(pattern: str, expected: str) -> Written:
     """Return the kind of text that matches a pattern; editors are told only that it is text."""
 
@@ -168,6 +229,7 @@ def _file_pattern(raw: Any) -> str:
 
 DURATION = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
 DATE = {"type": "string", "format": "date"}
+PERCENT = r"^\s*\d{1,6}(\.\d{1,10})?\s*%\s*$"
 
 Flag = Annotated[bool, Within({"strict": True})]
 Name = Annotated[str, Within({"min_length": 1})]
@@ -199,6 +261,23 @@ Stencil = Annotated[
 Lag = Annotated[
     dt.timedelta,
     Written(_lag, {"anyOf": [{"type": "integer", "minimum": 0, "maximum": LONGEST_LAG.days}, DURATION]}),
+]
+Limits = Annotated[
+    Bound,
+    Written(
+        read_bound,
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "pattern": PERCENT, "examples": ["0.1%"]},
+                {"type": "string", "pattern": r"^\d{1,2}:\d{2}(:\d{2})?$", "examples": ["18:00"]},
+            ]
+        },
+    ),
+]
+Percent = Annotated[float, Written(_percent, {"type": "string", "pattern": PERCENT, "examples": ["30%"]})]
+WhenMissing = Annotated[
+    OnMissing, Written(_on_missing, {"type": "string", "pattern": "^(pass|hold|wait.*)$", "examples": ["wait 2d"]})
 ]
 CdrTypes = Annotated[tuple[CdrType, ...], Within({"min_length": 1}), EachOnce()]
 EmailAddresses = Annotated[

@@ -33,6 +33,7 @@ LINKS = {
     "Files between notebooks and between runs": f"{WRITE}#files-between-notebooks-and-between-runs",
     "Secrets of notebooks": f"{WRITE}#secrets-of-notebooks",
     "Pools": "../how-to/pools.md",
+    "Quality of data": "../how-to/quality.md",
     "Notifications": "../how-to/notifications.md",
 }
 """Where to look for what texts refer to as ``see "Title"``; an editor that shows them has no links."""

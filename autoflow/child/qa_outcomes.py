@@ -24,6 +24,9 @@ PATH = "/api/0/qa/"
 
 SCOPE = "get_qa_checks"
 
+ALL = ["*"]
+"""What is wanted where all checks are that there are."""
+
 MOST_PAIRS, MOST_OUTCOMES = 500, 200_000
 """Pairs of CDR type and check, and dates of one of them."""
 
@@ -37,9 +40,9 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa
     Parameters
     ----------
     request
-        ``url`` and ``ssl_certificate`` as for `available_dates.work`; ``wanted``: names of checks by CDR type;
-        ``first`` and ``last``: the dates that are of interest, both included; ``known``: digests by CDR type, check
-        and year.
+        ``url`` and ``ssl_certificate`` as for `available_dates.work`; ``wanted``: names of checks, or `ALL`, by CDR
+        type; ``first`` and ``last``: the dates that are of interest, both included; ``known``: digests by CDR type,
+        check and year.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def work(request: Mapping[str, Any], workspace: Path) -> dict[str, Any]:  # noqa
         changed: dict[str, dict[str, dict[str, str | None]]] = {}
         for cdr_type, checks in request["wanted"].items():
             known = request["known"].get(cdr_type, {})
-            for check in checks:
+            for check in listed.get(cdr_type, ()) if checks == ALL else checks:
                 there = check in listed.get(cdr_type, ())
                 blocks = blocks_of(source.outcomes(client, cdr_type, check)) if there else {}
                 if news := _news(blocks, known.get(check, {})):

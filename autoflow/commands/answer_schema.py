@@ -49,7 +49,7 @@ def _said(schema: Schema, description: str) -> Schema:
 
 PARAMETERS = _or_null(_by_name(ANYTHING))
 RUN_STATES = (
-    *("succeeded", "failed", "running", "waiting", "due", "not available", "excluded", "skipped"),
+    *("succeeded", "failed", "running", "waiting", "held", "due", "not available", "excluded", "skipped"),
     "given up",
 )
 STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
@@ -148,6 +148,7 @@ EXPLANATION = _object(
         "require": {"enum": ["any", "all"]},
         "lacking": _said(_by_name(_list(TEXT)), "CDR types that dates lack"),
         "counts_from": _said(_by_name(TIME), "when listed dates begin to count"),
+        "holds": _said(_by_name(_list(_of("held_data"))), "why listed dates do not count"),
         "stencil": _list(
             _object(
                 {
@@ -159,6 +160,18 @@ EXPLANATION = _object(
             )
         ),
         "missing": _list(DATE),
+    }
+)
+
+HOLD = _object(
+    {
+        "cdr_type": _said(TEXT, "empty where somebody holds the date"),
+        "check": TEXT,
+        "outcome": _or_null(TEXT),
+        "limit": _said(TEXT, "what was expected, in words; empty where there is no outcome yet"),
+        "waits": _said(FLAG, "whether it only waits for an outcome"),
+        "until": _or_null(_said(TIME, "when it counts even without one")),
+        "reason": _or_null(_said(TEXT, "why somebody holds it")),
     }
 )
 
@@ -183,6 +196,7 @@ PLAN = {
     "at_a_time": COUNT,
     "next_retry": _or_null(TIME),
     "next_to_count": _or_null(TIME),
+    "held": _said(_by_name(COUNT), "dates that nothing but held data keeps from running, by workflow"),
     "given_up": COUNT,
     "removals": _said(_list(TEXT), "paths of files"),
 }
@@ -257,7 +271,24 @@ CONTENTS: dict[str, Schema] = {
         "only_in": _said(_by_name({"enum": ["old", "new"]}), "notebooks that are on one side alone"),
         "notebooks": _list(NOTEBOOK_CHANGES),
     },
-    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), STEERED),
+    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold"), STEERED),
+    "quality": {
+        "checks": _list(
+            _object(
+                {
+                    "cdr_type": TEXT,
+                    "check": TEXT,
+                    "dates": _said(COUNT, "that have an outcome"),
+                    "first": _or_null(DATE),
+                    "last": _or_null(DATE),
+                    "newest": _or_null(_said(TEXT, "the outcome of the last date, as FlowAPI gives it")),
+                    "held": _said(COUNT, "dates that a check of this name holds, for any trigger"),
+                }
+            )
+        ),
+        "off": _or_null(_said(TEXT, "why FlowAPI gives no outcomes")),
+        "suggestion": _or_null(_said(TEXT, "YAML for workflows.yml")),
+    },
     "import-record": {
         **dict.fromkeys(("new", "known", "failed", "running", "incomplete"), COUNT),
         "unknown_workflows": _list(TEXT),
@@ -319,6 +350,7 @@ def answer_schema() -> Schema:
             "problem": PROBLEM,
             "attempt": _object(ATTEMPT),
             "notebook": NOTEBOOK,
+            "held_data": HOLD,
             **{name: _object(content) for name, content in CONTENTS.items()},
         },
     }

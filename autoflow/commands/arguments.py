@@ -32,6 +32,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_looking(commands)
     _add_trying(commands)
     _add_steering(commands)
+    _add_trusting(commands)
     _add_preparing(commands)
     _add_cluster(commands)
 
@@ -163,6 +164,24 @@ def _add_steering(commands: Any) -> None:
     unskip.add_argument("workflow", metavar="WORKFLOW")
     unskip.add_argument("first", type=_date, metavar="DATE")
     unskip.add_argument("last", type=_date, nargs="?", metavar="TO")
+
+
+def _add_trusting(commands: Any) -> None:
+    quality = _command(commands, "quality", "list FlowAPI's QA checks and their outcomes")
+    quality.add_argument(
+        "--suggest", action="store_true", help="print limits that the dates so far keep, as YAML for workflows.yml"
+    )
+    for name, words in (
+        ("accept", "let a date of data count for a workflow, whatever QA checks say"),
+        ("hold", "keep a date of data from counting for a workflow"),
+        ("unhold", "leave a date of data to QA checks again, after accept or hold"),
+    ):
+        override = _command(commands, name, words, asks=True)
+        override.add_argument("workflow", metavar="WORKFLOW")
+        override.add_argument("first", type=_date, metavar="DATE", help="date of the data")
+        override.add_argument("last", type=_date, nargs="?", metavar="TO", help="last date, for several")
+        if name != "unhold":
+            override.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
 
 
 def _add_preparing(commands: Any) -> None:

@@ -58,6 +58,13 @@ EXAMPLES = {
     "cancel": (("autoflow cancel 12 --reason 'wrong input'", ""),),
     "skip": (("autoflow skip flows 2016-01-05 2016-01-07 --reason 'no data'", "three dates"),),
     "unskip": (("autoflow unskip flows 2016-01-05", ""),),
+    "accept": (("autoflow accept flows 2016-01-05 --reason 'a holiday'", "a date that QA checks hold"),),
+    "hold": (("autoflow hold flows 2016-01-05 --reason 'the operator sends it again'", ""),),
+    "unhold": (("autoflow unhold flows 2016-01-05", ""),),
+    "quality": (
+        ("autoflow quality", "checks, and their newest outcomes"),
+        ("autoflow quality --suggest", "limits that the dates so far keep, as YAML"),
+    ),
     "import-record": (
         ("autoflow import-record postgresql://me@db.example.org/autoflow", ""),
         ("autoflow import-record runs.csv --yes", ""),

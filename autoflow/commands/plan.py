@@ -8,20 +8,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
-from autoflow.commands.answer import Streamed
 from autoflow.commands.polling import listed_dates
 from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import Decision, counted_days, decide, undone_days
+from autoflow.decision import Decision, counted_days, decide, held_days, held_runs, undone_days
 from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
@@ -42,14 +41,14 @@ class Plan:
 
     now: dt.datetime
     decision: Decision
-    rows: Callable[[], Iterator[dict[str, Any]]]
-    """Makes what is to be said of the runs that would start, in order: there may be millions."""
-    lengths: Mapping[str, float | None]
-    """How many seconds a run takes, by workflow."""
+    rows: Sequence[dict[str, Any]]
+    """The runs that would start, in order."""
     at_a_time: int
     listed: ListedDates
     lagging: dt.datetime | None
     """When the first of the listed dates begins to count that waits for the lag of a trigger."""
+    held: Mapping[str, Sequence[dt.date]]
+    """Dates that nothing but held data keeps from running, by workflow."""
     silence: Silence | None
     running: Sequence[RecordedAttempt]
     tick: dt.datetime | None
@@ -59,11 +58,8 @@ class Plan:
     @property
     def expected(self) -> float | None:
         """How many seconds all of it takes; None where nothing is known of it."""
-        counts = self.decision.due.by_workflow()
-        seconds = {name: counts[name] * length for name, length in self.lengths.items() if length is not None}
-        known = sum(counts[name] for name in seconds)
-        runs = counts.total()
-        return sum(seconds.values()) / min(self.at_a_time, runs) * runs / known if known else None
+        known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"] is not None]
+        return sum(known) / min(self.at_a_time, len(self.rows)) * len(self.rows) / len(known) if known else None
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -72,7 +68,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     now = today if options.at is None else dt.datetime.combine(options.at, dt.time.max, dt.UTC)
     definitions = definitions_of(settings)
     with record(settings, missing_is_empty=True) as reader:
-        plan = _plan(definitions, reader, _listed(options, reader, now), now)
+        plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now)
     if options.json:
         print_json(options, _as_json(plan))
     else:
@@ -85,27 +81,36 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
     undone = undone_days(definitions, days, unsettled, running, run_history)
     decision = decide(definitions, undone, run_history, now)
-    lengths = {name: reader.durations(name) for name in decision.due.by_workflow()}
-
-    def rows() -> Iterator[dict[str, Any]]:
-        return (_row(run, why_due(run_history, run.key), lengths[run.workflow.name]) for run in decision.due)
-
+    lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
     rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
     counting = (listed.next_to_count(rule, now) for rule in rules)
     schedule = Schedule(definitions.schedule, definitions.timezone) if definitions.schedule else None
     return Plan(
         now=now,
         decision=decision,
-        rows=rows,
-        lengths=lengths,
+        rows=[_row(run, why_due(run_history, run.key), lengths[run.workflow.name]) for run in decision.due],
         at_a_time=concurrency_of(definitions).runs,
         listed=listed,
         lagging=min((time for time in counting if time is not None), default=None),
+        held=_held(definitions, reader, listed, now),
         silence=reader.silence(),
         running=reader.attempts(states=[AttemptState.RUNNING]),
         tick=next_tick(schedule, now) if schedule and now < LATEST else None,
         removals=[path for removal in Sweeper(reader).decide(definitions.workflows, now) for path in removal.files],
     )
+
+
+def _held(
+    definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime
+) -> dict[str, Sequence[dt.date]]:
+    days = held_days(definitions, listed, now)
+    if not any(days):
+        return {}
+    held: dict[str, set[int]] = {}
+    left = asyncio.run(Ledger(reader).unsettled(definitions, days))
+    for trigger, runs in zip(definitions.triggers, held_runs(definitions, left, reader.history()), strict=True):
+        held.setdefault(trigger.workflow_name, set()).update(runs)
+    return {name: [dt.date.fromordinal(day) for day in sorted(those)] for name, those in held.items() if those}
 
 
 def _row(run: Run, reason: str, expected: float | None) -> dict[str, Any]:
@@ -125,26 +130,31 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "polls_fail_since": plan.silence.since if plan.silence else None,
         "under_way": [attempt.run for attempt in plan.running],
         "next_tick": plan.tick,
-        "runs": Streamed(plan.rows()),
+        "runs": plan.rows,
         "expected_seconds": plan.expected,
         "at_a_time": plan.at_a_time,
         "next_retry": plan.decision.retry_at,
         "next_to_count": plan.lagging,
+        "held": {workflow: len(dates) for workflow, dates in plan.held.items()},
         "given_up": len(plan.decision.given_up),
         "removals": [str(path) for path in plan.removals],
     }
 
 
 def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
-    rows = islice(plan.rows(), None if options.all else MOST_ROWS)
+    rows = plan.rows if options.all else plan.rows[:MOST_ROWS]
     print_table([_shown(number, row) for number, row in enumerate(rows, 1)], right=("#", "expected"))
-    due = len(plan.decision.due)
-    if due > MOST_ROWS and not options.all:
-        print_line(f"... and {due - MOST_ROWS} more; --all shows them")
-    if due:
+    if len(rows) < len(plan.rows):
+        print_line(f"... and {len(plan.rows) - len(rows)} more; --all shows them")
+    if rows:
         print_line()
     if plan.lagging is not None:
         print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(plan.lagging)}")
+    for workflow, dates in plan.held.items():
+        why = f"`autoflow why {shlex.quote(workflow)} {dates[0]}` explains"
+        print_line(
+            f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held, since data cannot be trusted; {why}"
+        )
     for line in [*_summary(plan), *_under_way(plan.running, today)]:
         print_line(line)
     if options.dates:
@@ -159,8 +169,12 @@ def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
         print_line(f"then {files} will be removed (keep in workflows.yml); --json lists them")
 
 
-def _listed(options: argparse.Namespace, reader: RunReader, now: dt.datetime) -> ListedDates:
-    listed = read_dates_file(options.dates, now) if options.dates else listed_dates(reader)
+def _listed(options: argparse.Namespace, reader: RunReader, definitions: Definitions, now: dt.datetime) -> ListedDates:
+    if options.dates:
+        known = reader.listed_dates()
+        listed = replace(read_dates_file(options.dates, now), outcomes=known.outcomes, overrides=known.overrides)
+    else:
+        listed = listed_dates(reader, definitions)
     return listed if options.at is None else listed.until(options.at, now)
 
 
@@ -177,10 +191,10 @@ def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
 
 def _summary(plan: Plan) -> list[str]:
     lines, decision = [], plan.decision
-    if due := len(decision.due):
+    if plan.rows:
         expected = plan.expected
         length = f", about {seconds_text(expected)} with {plan.at_a_time} at a time" if expected is not None else ""
-        lines.append(f"{counted(due, 'run')}{length}")
+        lines.append(f"{counted(len(plan.rows), 'run')}{length}")
     else:
         lines.append("no runs are due")
     if decision.retry_at is not None:

@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""``rerun``, ``backfill``, ``repair``, ``cancel``, ``skip``, ``unskip``: show what would be done, ask, and do it."""
+"""``rerun``, ``backfill``, ``repair``, ``skip``, ``accept`` and the like: show what would be done, ask, and do it."""
 
 from __future__ import annotations
 
@@ -160,7 +160,9 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
     with record(settings, missing_is_empty=True) as reader:
-        facts = Facts.read(definitions, reader, listed_dates(reader), utc_now(), (options.first, options.last))
+        facts = Facts.read(
+            definitions, reader, listed_dates(reader, definitions), utc_now(), (options.first, options.last)
+        )
     for trigger in triggers:
         for days in range((options.last - options.first).days + 1):
             date = options.first + dt.timedelta(days=days)
@@ -282,7 +284,65 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     return Intent(order, tuple(rows), f"{do} {count} of {options.workflow}", tuple(left_out))
 
 
-INTENTS = {"rerun": rerun, "backfill": backfill, "repair": repair, "cancel": cancel, "skip": skip, "unskip": unskip}
+def accept(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Let dates of data count, whatever QA checks say."""
+    return _overriding(options, settings, "accept", options.reason)
+
+
+def hold(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Keep dates of data from counting."""
+    return _overriding(options, settings, "hold", options.reason)
+
+
+def unhold(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Leave dates of data to QA checks again."""
+    return _overriding(options, settings, "unhold", None)
+
+
+def _overriding(options: argparse.Namespace, settings: Settings, do: str, reason: str | None) -> Intent:
+    last = options.last or options.first
+    if options.first > last:
+        raise AutoflowError(f"{options.first} comes after {last}; DATE must not be later than TO")
+    check_length(options.first, last)
+    definitions = definitions_of(settings)
+    rules = [definitions.data_rule(trigger) for trigger in triggers_of(definitions, options.workflow)]
+    with record(settings, missing_is_empty=True) as reader:
+        listed = reader.listed_dates()
+    dates, rows, left_out, now = [], [], [], utc_now()
+    for days in range((last - options.first).days + 1):
+        date = options.first + dt.timedelta(days=days)
+        override = listed.overrides.get((options.workflow, date))
+        if override is None if do == "unhold" else override is not None and override.accepted == (do == "accept"):
+            left_out.append(f"{date}: {ALREADY[do]}")
+            continue
+        dates.append(date.isoformat())
+        holds = dict.fromkeys(str(hold) for rule in rules for hold in listed.why_held(date, rule, now))
+        rows.append({"reference_date": date, "workflow": options.workflow, "note": "; ".join(holds)})
+    count = counted(len(dates), "date")
+    order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
+    question = QUESTIONS[do].format(f"{count} of data", options.workflow)
+    return Intent(order, tuple(rows), question, tuple(left_out))
+
+
+ALREADY = {"accept": "already accepted", "hold": "already held", "unhold": "neither accepted nor held"}
+
+QUESTIONS = {
+    "accept": "let {} count for {}, whatever QA checks say",
+    "hold": "keep {} from counting for {}",
+    "unhold": "leave {} for {} to QA checks again",
+}
+
+INTENTS = {
+    "rerun": rerun,
+    "backfill": backfill,
+    "repair": repair,
+    "cancel": cancel,
+    "skip": skip,
+    "unskip": unskip,
+    "accept": accept,
+    "hold": hold,
+    "unhold": unhold,
+}
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
+from autoflow.dates import Hold, ListedDates
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.overview import Explanation, Facts, explain, list_age
+from autoflow.quality import DAYS, sparkline
 from autoflow.runs import AttemptState, RunState
 from autoflow.settings import Settings
 from autoflow.wording import moment, parameters_text, seconds_text, spans
 
-WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.FAILED}
+WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD, RunState.FAILED}
 """States of which it may matter what else is in progress, and how old the list of dates is."""
+
+
+MOST_LINES = 5
+"""Lines about the outcomes of checks."""
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -39,7 +46,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         for number, answer in enumerate(answers):
             if number:
                 print_line()
-            _print(answer, reader)
+            _print(answer, reader, facts.listed)
         if any(answer.state in WAITING for answer in answers):
             print_line()
             for line in [*_under_way(reader), *list_age(facts.listed.polled, reader.silence(), now)]:
@@ -55,16 +62,18 @@ def _under_way(reader: RunReader) -> list[str]:
     return [f"in progress: {oldest}"] if running else []
 
 
-def _print(answer: Explanation, reader: RunReader) -> None:
+def _print(answer: Explanation, reader: RunReader, listed: ListedDates) -> None:
     parameters = parameters_text(answer.trigger.parameters)
     title = f"{answer.trigger.workflow_name} {answer.reference_date}{f' ({parameters})' if parameters else ''}"
     print_styled([(f"{title}: ", "bold"), (answer.state.value, STYLES[answer.state])])
     newest = reader.attempt(answer.run) if answer.run is not None else None
-    for line in _lines(answer, newest, reader.notebooks(newest.id) if newest else []):
+    for line in _lines(answer, newest, reader.notebooks(newest.id) if newest else [], listed):
         print_line(f"  {line}")
 
 
-def _lines(answer: Explanation, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook]) -> Iterator[str]:
+def _lines(
+    answer: Explanation, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook], listed: ListedDates
+) -> Iterator[str]:
     if answer.state is RunState.SUCCEEDED and newest is not None:
         yield _done(newest)
         for notebook in notebooks:
@@ -77,6 +86,7 @@ def _lines(answer: Explanation, newest: RecordedAttempt | None, notebooks: list[
             yield f"notebook {notebook.label}: {notebook.state}"
         return
     yield answer.reason
+    yield from _about_holds(answer, listed)
     if answer.state in (RunState.FAILED, RunState.GIVEN_UP) and newest is not None:
         if newest.failure is not None:
             yield f"run {newest.run}: {newest.failure}"
@@ -88,6 +98,24 @@ def _lines(answer: Explanation, newest: RecordedAttempt | None, notebooks: list[
                 last = wanted.end - dt.timedelta(days=1)
                 days = str(wanted.start) if wanted.start == last else f"{wanted.start} to {last}"
                 yield f"stencil element [{pair[0]}, {pair[1]}) wants {days}; missing: {spans(wanted.missing)}"
+
+
+def _about_holds(answer: Explanation, listed: ListedDates) -> Iterator[str]:
+    """Draw what the checks said before, and say what a person can do."""
+    drawn = {
+        (hold.cdr_type, hold.check, date)
+        for date, holds in answer.holds.items()
+        for hold in holds
+        if hold.check and hold.limit
+    }
+    for cdr_type, check, date in sorted(drawn)[:MOST_LINES]:
+        line, low, high = sparkline(listed.outcomes.of(cdr_type, check), date.toordinal())
+        if line:
+            yield f"{cdr_type} {check}, {DAYS} days up to {date}: {line} ({low} to {high})"
+    held = [date for date, holds in answer.holds.items() if not all(hold.waits for hold in holds)]
+    if held:
+        workflow, date = shlex.quote(answer.trigger.workflow_name), held[0]
+        yield f"`autoflow accept {workflow} {date} --reason TEXT` lets the data of {date} count"
 
 
 def _done(newest: RecordedAttempt) -> str:
@@ -117,6 +145,7 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
         "require": answer.require,
         "lacking": {date.isoformat(): types for date, types in answer.lacking.items()},
         "counts_from": {date.isoformat(): time for date, time in answer.counts_from.items()},
+        "holds": {date.isoformat(): list(map(_hold_as_json, holds)) for date, holds in answer.holds.items()},
         "stencil": [
             {
                 "element": _element(answer.trigger, number),
@@ -127,6 +156,18 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
             for number, each in enumerate(answer.wanted)
         ],
         "missing": answer.missing,
+    }
+
+
+def _hold_as_json(hold: Hold) -> dict[str, Any]:
+    return {
+        "cdr_type": hold.cdr_type,
+        "check": hold.check,
+        "outcome": hold.outcome,
+        "limit": hold.limit,
+        "waits": hold.waits,
+        "until": hold.until,
+        "reason": hold.override.reason if hold.override else None,
     }
 
 

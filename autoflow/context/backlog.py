@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoflow.runs import Runs
+from autoflow.runs import Run
 
 
 @dataclass
 class Backlog:
     """The work that is left."""
 
-    due: Runs = field(default_factory=Runs)
+    due: Sequence[Run] = ()
     """Runs to be executed now, in order."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers are there, and lack others that their stencils want, by workflow."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """How many dates of triggers nothing but held data keeps from running, by workflow."""

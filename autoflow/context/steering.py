@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from autoflow.dates import Override
 from autoflow.definitions import Definitions, Workflow
 from autoflow.fitting import WHAT_TO_DO, changed_notebooks, misfit
 from autoflow.history import Skip
@@ -30,6 +31,8 @@ class Steering:
     - ``run``: make ``runs`` due, each a ``workflow`` and its ``parameters``; with ``repairs``, the number of
       the one run, whose newest attempt's executed notebooks are to be used again;
     - ``skip``: leave out ``dates`` of ``workflow``, for a ``reason``; ``unskip`` takes that back;
+    - ``accept`` and ``hold``: let ``dates`` of data count for ``workflow``, or not, for a ``reason``, whatever QA
+      checks say; ``unhold`` leaves them to these again;
     - ``cancel``: end the run with the number ``run``, and do not try it again, for a ``reason``.
     """
 
@@ -38,6 +41,15 @@ class Steering:
         self._tasks: dict[int, asyncio.Task[Any]] = {}
         self._attempts: dict[int, Attempt] = {}
         self._cancelled: dict[int, str] = {}
+        self._doing: Mapping[str, Callable[[Mapping[str, Any], dt.datetime], dict[str, Any]]] = {
+            "run": self._run,
+            "skip": self._skip,
+            "unskip": self._unskip,
+            "accept": self._override,
+            "hold": self._override,
+            "unhold": self._unhold,
+            "cancel": self._cancel,
+        }
         self.changed = asyncio.Event()
         """Set when an order may change what is to be run; who acts on that clears it."""
 
@@ -85,8 +97,7 @@ class Steering:
         try:
             if definitions is not None and order["do"] == "run" and (why := self._misfit(order, definitions)):
                 return {"error": why}
-            do = {"run": self._run, "skip": self._skip, "unskip": self._unskip, "cancel": self._cancel}[order["do"]]
-            answer = do(order, now)
+            answer = self._doing[order["do"]](order, now)
         except (KeyError, TypeError, ValueError) as error:
             return {"error": f"the order cannot be read ({type(error).__name__}: {error}); are both the same version?"}
         if "error" not in answer:
@@ -127,6 +138,20 @@ class Steering:
         dates = [dt.date.fromisoformat(date) for date in order["dates"]]
         done = self._store.unskip(order["workflow"], dates)
         logger.info("%s: no longer skipped: %s", order["workflow"], _first_few(order["dates"]))
+        return {"done": done}
+
+    def _override(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+        dates = [dt.date.fromisoformat(date) for date in order["dates"]]
+        workflow, reason, accepted = order["workflow"], str(order["reason"]), order["do"] == "accept"
+        self._store.override(Override(workflow, date, accepted, reason, now) for date in dates)
+        done = "accepted" if accepted else "held"
+        logger.info("%s: %s data of %s: %s", workflow, done, _first_few(order["dates"]), reason)
+        return {"done": len(dates)}
+
+    def _unhold(self, order: Mapping[str, Any], _: dt.datetime) -> dict[str, Any]:
+        dates = [dt.date.fromisoformat(date) for date in order["dates"]]
+        done = self._store.forget_overrides(order["workflow"], dates)
+        logger.info("%s: data of %s are left to QA checks again", order["workflow"], _first_few(order["dates"]))
         return {"done": done}
 
     def _cancel(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:

@@ -22,9 +22,20 @@ from autoflow.dates.date_stencil import (
 from autoflow.dates.days import Days, Stretch, days_before
 from autoflow.dates.durations import LONGEST_DAYS, duration_text, parse_duration
 from autoflow.dates.first_days import FIRST_DAY, FirstDay
-from autoflow.dates.listed_dates import CdrType, DataRule, ListedDates, Require, listed_at, read_dates_file
+from autoflow.dates.listed_dates import (
+    CDR_TYPES,
+    CdrType,
+    DataRule,
+    Hold,
+    ListedDates,
+    Override,
+    Require,
+    listed_at,
+    read_dates_file,
+)
 
 __all__ = [
+    "CDR_TYPES",
     "EVERY_DAY",
     "FIRST_DAY",
     "LONGEST_DAYS",
@@ -36,9 +47,11 @@ __all__ = [
     "Days",
     "EmptyIntervalError",
     "FirstDay",
+    "Hold",
     "Interval",
     "ListedDates",
     "Moving",
+    "Override",
     "Require",
     "StencilError",
     "Stretch",

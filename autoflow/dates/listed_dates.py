@@ -18,6 +18,8 @@ from autoflow.bounded_file import LARGEST_DATES, read_bounded
 from autoflow.dates.date_stencil import AvailableDates, as_date
 from autoflow.dates.days import Days, Stretch
 from autoflow.errors import AutoflowError
+from autoflow.quality import Breach, Check, Outcomes
+from autoflow.wording import moment as moment_text
 from autoflow.wording import shown
 
 CdrType = Literal["calls", "sms", "mds", "topups"]
@@ -41,6 +43,48 @@ class DataRule:
     """Whether any of the types is enough, or all must have a date."""
     lag: dt.timedelta = dt.timedelta()
     """How long after it appeared a date begins to count."""
+    quality: tuple[Check, ...] = ()
+    """What the outcomes of QA checks have to be like."""
+    workflow: str = ""
+    """The workflow, whose dates people may have accepted or held."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """What somebody has decided of a date of a workflow's data, whatever QA checks say."""
+
+    workflow: str
+    date: dt.date
+    accepted: bool
+    """False: it is held."""
+    reason: str
+    since: dt.datetime
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a date that is listed does not count."""
+
+    cdr_type: str = ""
+    check: str = ""
+    outcome: str | None = None
+    limit: str = ""
+    """What was expected, in words; empty when there is no outcome yet."""
+    waits: bool = False
+    """Whether it only waits for an outcome, as is usual for a new date."""
+    until: dt.datetime | None = None
+    """When it counts even without an outcome."""
+    override: Override | None = None
+    """Where somebody holds it."""
+
+    def __str__(self) -> str:
+        if self.override is not None:
+            return f"held since {moment_text(self.override.since)}: {self.override.reason}"
+        if not self.limit:
+            until = f", and waits for it until {moment_text(self.until)}" if self.until else ""
+            return f"{self.cdr_type} {self.check} has no outcome yet{until}"
+        outcome = "null" if self.outcome is None else self.outcome or "empty"
+        return f"{self.cdr_type} {self.check} is {outcome}, expected {self.limit}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +99,10 @@ class ListedDates:
     by_type: Mapping[str, Mapping[dt.date, dt.datetime]] = field(default_factory=dict)
     polled: dt.datetime | None = None
     watched_since: dt.datetime | None = None
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    """What QA checks say of dates."""
+    overrides: Mapping[tuple[str, dt.date], Override] = field(default_factory=dict)
+    """What people have decided, by workflow and date."""
 
     def wanted(self, cdr_types: Iterable[str] | None) -> tuple[str, ...]:
         """Name the CDR types that count; None means all that are listed."""
@@ -67,8 +115,58 @@ class ListedDates:
 
     def available(self, rule: DataRule, now: dt.datetime) -> AvailableDates:
         """Return the dates that count as having data."""
+        there = self._there(rule, now)
+        return AvailableDates(there - self._untrusted(rule, now) if rule.quality or self.overrides else there)
+
+    def held(self, rule: DataRule, now: dt.datetime) -> Days:
+        """Return the dates that would count, if QA checks, or people, did not keep them from it."""
+        untrusted = self._untrusted(rule, now) if rule.quality or self.overrides else None
+        return self._there(rule, now) & untrusted if untrusted else Days()
+
+    def _there(self, rule: DataRule, now: dt.datetime) -> Days:
         days = [self._counting(name, rule.lag, now) for name in self.wanted(rule.cdr_types)]
-        return AvailableDates(reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()]))
+        return reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()])
+
+    def _untrusted(self, rule: DataRule, now: dt.datetime) -> Days:
+        held, empty = Days(), Days()
+        for name in self.wanted(rule.cdr_types) if rule.quality else ():
+            days = self.days.get(name, empty)
+            for check in rule.quality:
+                if check.is_for(name):
+                    judged = self.outcomes.judged(check, name)
+                    held |= days & Days(judged.failed)
+                    missing = days - Days(judged.answered)
+                    if isinstance(check.on_missing, dt.timedelta):
+                        missing -= self._counting(name, check.on_missing, now)
+                    held |= missing if check.on_missing != "pass" else empty
+        if not self.overrides:
+            return held
+        decided = [each for each in self.overrides.values() if each.workflow == rule.workflow]
+        accepted = Days.of(each.date.toordinal() for each in decided if each.accepted)
+        return (held - accepted) | Days.of(each.date.toordinal() for each in decided if not each.accepted)
+
+    def why_held(self, date: dt.date, rule: DataRule, now: dt.datetime) -> list[Hold]:
+        """Say what keeps a listed date from counting, be it nothing."""
+        override = self.overrides.get((rule.workflow, date))
+        if override is not None:
+            return [] if override.accepted else [Hold(override=override)]
+        names = [name for name in self.wanted(rule.cdr_types) if date in self.by_type.get(name, {})]
+        pairs = [(check, name) for name in names for check in rule.quality if check.is_for(name)]
+        return [hold for check, name in pairs if (hold := self._hold(date, name, check, now)) is not None]
+
+    def _hold(self, date: dt.date, cdr_type: str, check: Check, now: dt.datetime) -> Hold | None:
+        found = self.outcomes.breach(check, cdr_type, date.toordinal())
+        if found is None or (found == "absent" and check.on_missing == "pass"):
+            return None
+        if isinstance(found, Breach):
+            return Hold(cdr_type, check.check, *found)
+        until = None
+        if isinstance(check.on_missing, dt.timedelta):
+            appeared = self._appeared(date, self.by_type[cdr_type][date])
+            until = appeared + min(check.on_missing, END - appeared)
+            if until <= now:
+                return None
+        return Hold(cdr_type, check.check, waits=check.on_missing != "hold", until=until)
 
     def listed(self, cdr_types: Iterable[str] | None) -> dict[str, list[str]]:
         """Return the ISO dates of each of the CDR types, whatever else they lack to count."""
@@ -104,14 +202,11 @@ class ListedDates:
 
     def as_of(self, moment: dt.datetime) -> ListedDates:
         """Leave out the dates that appeared after a moment."""
-        return ListedDates(
-            {
-                name: {date: appeared for date, appeared in dates.items() if appeared <= moment}
-                for name, dates in self.by_type.items()
-            },
-            self.polled,
-            self.watched_since,
-        )
+        by_type = {
+            name: {date: appeared for date, appeared in dates.items() if appeared <= moment}
+            for name, dates in self.by_type.items()
+        }
+        return replace(self, by_type=by_type)
 
     def until(self, last: dt.date, moment: dt.datetime) -> ListedDates:
         """Leave out the dates after a day, as if it were a moment of that day.
@@ -126,7 +221,7 @@ class ListedDates:
             }
             for name, dates in self.by_type.items()
         }
-        return ListedDates(by_type, self.polled, self.watched_since)
+        return replace(self, by_type=by_type)
 
     @cached_property
     def _listings(self) -> Mapping[str, Sequence[tuple[dt.datetime, Days]]]:

@@ -7,6 +7,7 @@ from autoflow.decision.attempts import is_asked_for
 from autoflow.decision.counted import counted_days
 from autoflow.decision.downstream import dependent_runs, held_requests
 from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days
+from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.order import Order
 from autoflow.decision.triggers import triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
@@ -21,10 +22,13 @@ __all__ = [
     "decide_requested",
     "dependent_runs",
     "first_retry",
+    "held_days",
     "held_requests",
+    "held_runs",
     "is_asked_for",
     "judge",
     "judge_failures",
+    "kept_by_holds",
     "triggers_by_run",
     "undone_days",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, ListedDates
+from autoflow.decision.held import held_days
 from autoflow.definitions import Definitions, Trigger
 from autoflow.schedule import reference_days
 
@@ -45,10 +46,11 @@ class CountedDays:
 def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> CountedDays:
     """Find, for each trigger, the dates that it is for and that count."""
     ready, waiting = ready_days(definitions, listed, now), []
-    for (trigger, available), days in zip(_counting(definitions, listed, now), ready, strict=True):
+    by_holds = held_days(definitions, listed, now)
+    for (trigger, available), days, held in zip(_counting(definitions, listed, now), ready, by_holds, strict=True):
         # with ends of two kinds, a stencil may hold no day for some reference dates: there are no runs for these
         possible = trigger.date_stencil.complete(EVERY_DAY, available.days)
-        waiting.append(reference_days(trigger, possible) - days)
+        waiting.append(reference_days(trigger, possible) - days - held)
     return CountedDays(ready, waiting)
 
 

@@ -48,7 +48,7 @@ def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunStat
     key, date
         The run, and its reference date.
     by_dates
-        What it is by dates and definitions alone: due, waiting, not available or excluded.
+        What it is by dates and definitions alone: due, waiting, held, not available or excluded.
     retries
         Those of its workflow.
     """

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoflow.dates import Days, ListedDates
+from autoflow.dates import Days, Hold, ListedDates
 from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
@@ -29,6 +29,9 @@ GATHER = dt.timedelta(minutes=5)
 
 PATIENCE = dt.timedelta(minutes=10)
 """How long a condition has to last before it is trouble."""
+
+MOST_HELD = 400
+"""The newest held dates of a trigger, which people are told of."""
 
 MOST_DATES = 12
 FIRST_LINES = 6
@@ -230,10 +233,12 @@ def not_done(definitions: Definitions, unsettled: Sequence[Days], run_history: R
 
 
 def _not_done(trigger: Trigger, retries: Retries, days: Days, run_history: RunHistory) -> Days:
+    if not run_history.failed and not run_history.skips.skips:
+        return days
     key_of = key_maker(trigger)
-    dates = map(dt.date.fromordinal, days & run_history.told.get(trigger.workflow_name, Days()))
+    dates = map(dt.date.fromordinal, days)
     states = ((date, judge(run_history, key_of(date), date, RunState.DUE, retries).state) for date in dates)
-    return days - Days.of(date.toordinal() for date, state in states if state in (RunState.SKIPPED, RunState.GIVEN_UP))
+    return Days.of(date.toordinal() for date, state in states if state not in (RunState.SKIPPED, RunState.GIVEN_UP))
 
 
 def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt.datetime, dt.date] | None:
@@ -312,7 +317,14 @@ def news(
                 more, memory = _giving_up(snapshot, workflow, group, known.get(_name("given_up", workflow)), told_now)
                 messages += more
                 remembered += memory
+        holds = held(snapshot)
+        if "held" in events:
+            for hold in holds:
+                more, memory = _holding(snapshot, hold, known.get(hold.name))
+                messages += more
+                remembered += memory
         present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends}
+        present |= {hold.name for hold in holds}
         over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]
         messages += [message for message in _endings(over, snapshot, succeeded) if message.event in events]
     return CauseChanges(
@@ -335,6 +347,53 @@ def _giving_up(
     reasons = list(dict.fromkeys(str(run.failure).splitlines()[0] for run in new))
     lines = (*reasons[:3], "", *_dates(new), _what_next(snapshot, new), *_commands(new))
     return [Message("given_up", f"{workflow}: given up: {_how_many(new)}", lines, workflow, _iso(new))], memory
+
+
+@dataclass
+class HeldData:
+    """Dates of data that a check holds, for whichever workflows."""
+
+    name: str
+    check: str
+    """With its CDR type."""
+    holds: dict[dt.date, Hold] = field(default_factory=dict)
+    workflows: dict[str, None] = field(default_factory=dict)
+
+
+def held(snapshot: Snapshot) -> list[HeldData]:
+    """Find the dates that QA checks hold; not those that people hold, nor new ones that wait for outcomes."""
+    found: dict[str, HeldData] = {}
+    definitions, listed = snapshot.definitions, snapshot.listed
+    for rule in dict.fromkeys(map(definitions.data_rule, definitions.triggers)):
+        days = listed.held(rule, snapshot.now) if rule.quality else Days()
+        for date in [dt.date.fromordinal(day) for day in days][-MOST_HELD:]:
+            for hold in listed.why_held(date, rule, snapshot.now):
+                if hold.check and not hold.waits:
+                    name = _name("held", hold.cdr_type, hold.check)
+                    group = found.setdefault(name, HeldData(name, f"{hold.cdr_type} {hold.check}"))
+                    group.holds[date] = hold
+                    group.workflows[rule.workflow] = None
+    return list(found.values())
+
+
+def _holding(snapshot: Snapshot, held: HeldData, old: KnownCause | None) -> tuple[list[Message], list[KnownCause]]:
+    """Tell of each date once that a check holds it."""
+    before, dates = old.runs if old else (), tuple(str(date) for date in sorted(held.holds))
+    if set(before) == set(dates):
+        return [], []
+    since = old.since if old else snapshot.now
+    memory = [KnownCause(held.name, "held", held.check, since, snapshot.now, None, dates)]
+    new = {date: held.holds[date] for date in sorted(held.holds) if str(date) not in before}
+    if not new:
+        return [], memory
+    first, workflow = min(new), next(iter(held.workflows))
+    what = f"{first} is held: {new[first]}" if len(new) == 1 else f"{len(new)} dates are held by {held.check}"
+    lines = [f"{date}: {hold}" for date, hold in list(new.items())[:MOST_DATES]] if len(new) > 1 else []
+    lines += [f"... and {len(new) - MOST_DATES} more"] if len(new) > MOST_DATES else []
+    lines.append(f"It does not count for {', '.join(held.workflows)}.")
+    lines.append(f"Details: autoflow why {_shell(workflow)} {first}")
+    lines.append(f"To let it count: autoflow accept {_shell(workflow)} {first} --reason TEXT")
+    return [Message("held", what, tuple(lines), dates=tuple(map(str, new)))], memory
 
 
 def _is_over(known: KnownCause, snapshot: Snapshot, runs: Iterable[FailedRun]) -> bool:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from autoflow.dates import Days, ListedDates
+from autoflow.dates import ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
@@ -227,19 +227,6 @@ class RunReader:
         for date, group in groupby(rows, key=itemgetter(0)):
             yield dt.date.fromisoformat(date).toordinal(), {(workflow, key) for _, workflow, key in group}
 
-    def settled_days(self, start: int, end: int) -> dict[str, Days]:
-        """Read for which dates, from ``start`` on and before ``end``, any run of each workflow is settled."""
-        dates = dt.date.fromordinal(start).isoformat(), dt.date.fromordinal(end - 1).isoformat()
-        rows = self._connection.execute(
-            "SELECT DISTINCT workflow, reference_date FROM runs WHERE state IN ('running', 'succeeded')"
-            " AND reference_date BETWEEN ? AND ?",
-            dates,
-        )
-        days: dict[str, list[int]] = {}
-        for workflow, date in rows:
-            days.setdefault(workflow, []).append(dt.date.fromisoformat(date).toordinal())
-        return {workflow: Days.of(ordinals) for workflow, ordinals in days.items()}
-
     def dateless_keys(self) -> set[RunKey]:
         """Read which runs succeeded in the predecessor's record, which has no dates."""
         rows = self._connection.execute(
@@ -282,17 +269,14 @@ class RunReader:
     def _failed(self, within: str, values: tuple[str, ...]) -> dict[RunKey, Failures]:
         rows = self._connection.execute(
             # years of failures that were made good are of no interest
-            "SELECT workflow, parameters_hash, reference_date, count(*), max(ended)"  # noqa: S608
-            " FROM runs JOIN attempts ON run = number"
+            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs JOIN attempts ON run = number"  # noqa: S608
             " WHERE runs.state IN ('failed', 'interrupted', 'cancelled')"
             f" AND attempts.state = 'failed' AND superseded IS NULL{within} GROUP BY number",
             values,
         )
         return {
-            (workflow, parameters_hash): Failures(
-                attempts, _moment(last), dt.date.fromisoformat(date) if date else None
-            )
-            for workflow, parameters_hash, date, attempts, last in rows
+            (workflow, parameters_hash): Failures(attempts, _moment(last))
+            for workflow, parameters_hash, attempts, last in rows
         }
 
     def repairs(self, key: RunKey) -> int | None:
@@ -404,7 +388,13 @@ class RunReader:
         """Read the dates that the last good poll found, each with the time when it was first listed."""
         gone, polled, since = self.gone_types(), self._meta("last_poll"), self._meta("first_poll")
         by_type = {name: {} if name in gone else dates for name, dates in self.appearances().items()}
-        return ListedDates(by_type, _moment(polled) if polled else None, _moment(since) if since else None)
+        return ListedDates(
+            by_type,
+            _moment(polled) if polled else None,
+            _moment(since) if since else None,
+            self.outcomes(),
+            self.overrides(),
+        )
 
     def gone_types(self) -> frozenset[str]:
         """Read which CDR types had dates once, and none at the last good poll."""
@@ -436,8 +426,17 @@ class RunReader:
             rows = self._connection.execute("SELECT cdr_type, name, year, outcomes FROM qa_outcomes ORDER BY 1, 2, 3")
             for cdr_type, name, year, block in rows:
                 blocks.setdefault((cdr_type, name), {})[year] = block
-            self._outcomes = changes, Outcomes(blocks)
+            self._outcomes = changes, self._outcomes[1].followed_by(blocks)
         return self._outcomes[1]
+
+    def overrides(self) -> dict[tuple[str, dt.date], Override]:
+        """Read what people have decided of dates of data, by workflow and date."""
+        rows = self._connection.execute("SELECT workflow, date, accepted, reason, since FROM overrides ORDER BY 1, 2")
+        found = (
+            Override(workflow, dt.date.fromisoformat(date), bool(accepted), reason, _moment(since))
+            for workflow, date, accepted, reason, since in rows
+        )
+        return {(each.workflow, each.date): each for each in found}
 
     def last_poll(self) -> dt.datetime | None:
         """Read when FlowAPI last listed its dates; None when it never has."""

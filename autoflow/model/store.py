@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from autoflow.dates import ListedDates
+from autoflow.dates import ListedDates, Override
 from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.history import Skip
 from autoflow.model.messages import Message
@@ -366,6 +366,27 @@ class RunStore:
                 for date in dates
             )
 
+    def override(self, overrides: Iterable[Override]) -> None:
+        """Record what somebody has decided of dates of data."""
+        with self._transaction() as cursor:
+            cursor.executemany(
+                "INSERT OR REPLACE INTO overrides (workflow, date, accepted, reason, since) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (each.workflow, each.date.isoformat(), each.accepted, each.reason, _text(each.since))
+                    for each in overrides
+                ],
+            )
+
+    def forget_overrides(self, workflow: str, dates: Iterable[dt.date]) -> int:
+        """Forget what was decided of dates, and return how many of them there were."""
+        with self._transaction() as cursor:
+            return sum(
+                cursor.execute(
+                    "DELETE FROM overrides WHERE workflow = ? AND date = ?", (workflow, date.isoformat())
+                ).rowcount
+                for date in dates
+            )
+
     def record_poll(self, answer: Mapping[str, Iterable[str]], now: dt.datetime) -> ListedDates:
         """Remember the dates that FlowAPI lists, and when each was first listed.
 
@@ -414,7 +435,7 @@ class RunStore:
                 noted["first_poll"] = _text(since)
             cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted.items())
             cursor.execute("DELETE FROM meta WHERE key = 'silence'")
-        return ListedDates(by_type, now, since)
+        return ListedDates(by_type, now, since, before.outcomes, before.overrides)
 
     def record_outcomes(self, changed: Mapping[str, Mapping[str, Mapping[str, str | None]]]) -> None:
         """Remember outcomes of QA checks.

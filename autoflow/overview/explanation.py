@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoflow.dates import AvailableDates, EmptyIntervalError, Require, duration_text
+from autoflow.dates import AvailableDates, EmptyIntervalError, Hold, Require, duration_text
 from autoflow.decision import is_asked_for
 from autoflow.definitions import Trigger
 from autoflow.history import Failures, Request, RunHistory, Skip
@@ -20,6 +20,9 @@ from autoflow.schedule import why_excluded
 from autoflow.wording import counted, length_text, moment, spans
 
 DAY = dt.timedelta(days=1)
+
+MOST_HOLDS = 5
+"""Held dates whose reasons are told."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Explanation:
     """The types that keep dates from counting, for those that are missing and the reference date."""
     counts_from: Mapping[dt.date, dt.datetime] = field(default_factory=dict)
     """When dates begin to count that are listed, and only wait for the trigger's lag to be over."""
+    holds: Mapping[dt.date, Sequence[Hold]] = field(default_factory=dict)
+    """Why dates that are listed do not count, for those that are missing and the reference date."""
     skip: Skip | None = None
     request: Request | None = None
     no_data: str = ""
@@ -85,7 +90,9 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
     run_history = facts.run_history
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
-    counts_from = {date: facts.listed.counts_from(date, rule) for date in uncounted}
+    held = facts.held_data(trigger)
+    holds = {date: facts.listed.why_held(date, rule, facts.now) for date in uncounted if date.toordinal() in held}
+    counts_from = {date: facts.listed.counts_from(date, rule) for date in uncounted if date not in holds}
     answer = Explanation(
         trigger,
         reference_date,
@@ -100,6 +107,7 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         require=rule.require,
         lacking={date: lacking for date in uncounted if (lacking := facts.listed.lacking(date, rule))},
         counts_from={date: time for date, time in counts_from.items() if time is not None},
+        holds=holds,
         skip=run_history.skips.of(key, reference_date),
         request=run_history.requests.get(key),
     )
@@ -153,12 +161,13 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
         elif answer.next_try is None:
             excluded = why_excluded(trigger, date)
             no_data = f" while there is no data for {spans(answer.missing) or date}"
-            yield f"it is not retried{f': {excluded}' if excluded else no_data}"
+            why = excluded or (answer.no_data if answer.holds else "")
+            yield f"it is not retried{f': {why}' if why else no_data}"
         elif answer.next_try > facts.now:
             yield f"retried at {moment(answer.next_try)}"
         else:
             yield "retried at the next tick"
-    elif state in (RunState.NOT_AVAILABLE, RunState.WAITING):
+    elif state in (RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD):
         if answer.no_data:
             yield answer.no_data
         if others := facts.waits_for(trigger, date):
@@ -178,9 +187,27 @@ def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:
 
 
 def _why_no_data(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
-    if answer.reference_date not in available:
+    missing = [date for date in answer.missing if date not in answer.holds]
+    if answer.reference_date not in available and answer.reference_date not in answer.holds:
         return _why_not_available(facts, answer, available)
-    return _why_waiting(answer, available) if answer.missing else ""
+    parts = _why_held_back(answer.holds)
+    return "; ".join([*parts, *([_why_waiting(answer, available, missing)] if missing else [])])
+
+
+def _why_held_back(holds: Mapping[dt.date, Sequence[Hold]]) -> list[str]:
+    """Say why dates do not count though they are listed."""
+    waiting = [date for date, those in holds.items() if all(hold.waits for hold in those)]
+    parts = [f"{date} is held: {', '.join(map(str, those))}" for date, those in holds.items() if date not in waiting]
+    if len(parts) > MOST_HOLDS:
+        parts = [*parts[:MOST_HOLDS], f"{len(parts) - MOST_HOLDS} more dates are held"]
+    if waiting:
+        checks = list(dict.fromkeys(f"{hold.cdr_type} {hold.check}" for date in waiting for hold in holds[date]))
+        more = f" and {len(checks) - 2} more" if len(checks) > 2 else ""
+        untils = [hold.until for date in waiting for hold in holds[date]]
+        until = f", and waits for them until {moment(max(filter(None, untils)))}" if all(untils) else ""
+        word = "do not count yet, and have" if len(waiting) > 1 else "does not count yet, and has"
+        parts.append(f"{spans(waiting)} {word} no outcomes of {', '.join(checks[:2])}{more}{until}")
+    return parts
 
 
 def _why_not_available(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
@@ -202,9 +229,9 @@ def _why_not_available(facts: Facts, answer: Explanation, available: AvailableDa
     return f"FlowAPI lists no data for this date{types}, though it does for later ones, up to {last}"
 
 
-def _why_waiting(answer: Explanation, available: AvailableDates) -> str:
-    absent = [date for date in answer.missing if date not in answer.counts_from]
-    listed = [date for date in answer.missing if date in answer.counts_from]
+def _why_waiting(answer: Explanation, available: AvailableDates, missing: Sequence[dt.date]) -> str:
+    absent = [date for date in missing if date not in answer.counts_from]
+    listed = [date for date in missing if date in answer.counts_from]
     parts = []
     if absent:
         many = len(absent) > 1

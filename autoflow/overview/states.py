@@ -17,7 +17,7 @@ from operator import or_
 from typing import Self
 
 from autoflow.dates import AvailableDates, DataRule, Days, ListedDates
-from autoflow.decision import SETTLED, Order, Verdict, held_requests, judge
+from autoflow.decision import SETTLED, Order, Verdict, held_requests, judge, kept_by_holds
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
 from autoflow.model import RunReader
@@ -37,6 +37,7 @@ SIGNS = {
     RunState.FAILED: "F",
     RunState.RUNNING: "R",
     RunState.DUE: "d",
+    RunState.HELD: "h",
     RunState.WAITING: "w",
     RunState.SUCCEEDED: "#",
     RunState.NOT_AVAILABLE: ".",
@@ -87,6 +88,10 @@ class Facts:
     def available(self, trigger: Trigger) -> AvailableDates:
         """Return the dates that count for a trigger."""
         return self.listed.available(self.definitions.data_rule(trigger), self.now)
+
+    def held_data(self, trigger: Trigger) -> Days:
+        """Return the listed dates that do not count for a trigger, since QA checks or people keep them from it."""
+        return self.listed.held(self.definitions.data_rule(trigger), self.now)
 
     def held(self, trigger: Trigger) -> Days:
         """Find the days whose runs wait for other runs."""
@@ -152,6 +157,7 @@ def verdicts(
     complete = frozenset((available.complete(trigger.date_stencil) & those) - facts.held(trigger))
     held, latest = facts.held_requests, run_history.latest
     wanted, there = frozenset(reference_days(trigger, those)), frozenset(available.days & those)
+    by_holds = frozenset(kept_by_holds(trigger, available, facts.held_data(trigger)) & those)
     for day, key in zip(days, keys_of_days(trigger, days), strict=True):
         if key is None:
             yield NO_RUN, None
@@ -163,6 +169,8 @@ def verdicts(
             continue
         if day not in wanted:
             by_dates = RunState.EXCLUDED
+        elif day in by_holds:
+            by_dates = RunState.HELD
         elif day not in there:
             by_dates = RunState.NOT_AVAILABLE
         else:

@@ -43,6 +43,7 @@ from autoflow.errors import DefinitionError, Problem
 from autoflow.notebooks import NotebookFile, installed_kernels, kernel_is_installed, looks_like_token, read_notebook
 from autoflow.parser.kernels import why_not_settable
 from autoflow.parser.order import order_problems
+from autoflow.parser.quality import quality_problems
 from autoflow.parser.schema import entry_in, validator
 from autoflow.parser.sheet import TEXTS, complaint, merged
 from autoflow.parser.yaml_reader import Document, KeyPath, read_yaml
@@ -147,7 +148,7 @@ def _as_written(document: Document, path: KeyPath) -> KeyPath:
     """Leave out the place in a list that only one entry, written without it, was put into."""
     for end, part in enumerate(path):
         if (
-            part in ("output", "email")
+            part in ("output", "email", "quality")
             and path[end + 1 : end + 2] == (0,)
             and (*path[: end + 1], 0) not in document.values
         ):
@@ -535,6 +536,13 @@ def _sensor_problems(document: Document, sensor: Mapping[str, Any]) -> Iterator[
     if isinstance(expression, str) and (message := _complaint(lambda: check_schedule(Schedule(expression), EARLIEST))):
         yield document.problem((*path, "schedule"), message)
     yield from _type_problems(document, path, sensor)
+    yield from quality_problems(document, path, sensor, _types_of(sensor))
+
+
+def _types_of(*raws: Mapping[str, Any]) -> list[str] | None:
+    """Return the CDR types that the first of some mappings names which names any."""
+    named = next((types for raw in raws if (types := _list(raw.get("cdr_types")))), None)
+    return [each for each in named if isinstance(each, str)] if named else None
 
 
 def _pool_problems(document: Document, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -573,6 +581,7 @@ def _data_problems(
 ) -> Iterator[Problem]:
     """Find what is wrong with the types that make a date available for a trigger."""
     yield from _type_problems(document, path, trigger)
+    yield from quality_problems(document, path, trigger, _types_of(trigger, sensor))
     named = trigger.get("cdr_types") or sensor.get("cdr_types")
     if (trigger.get("require") or sensor.get("require")) == "all" and not named:
         # what FlowAPI lists may lack the very type that is to be waited for

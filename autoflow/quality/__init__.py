@@ -3,6 +3,29 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """What FlowAPI's QA checks say of dates, and which dates can be trusted by it: pure functions of outcomes and rules."""
 
-from autoflow.quality.outcomes import Outcome, Outcomes, blocks_of, digest, read_block
+from autoflow.quality.check import ROWS, Bound, Breach, Check, OnMissing, breach, number_of
+from autoflow.quality.history import DAYS, recent, sparkline
+from autoflow.quality.judged import Judged, Outcomes
+from autoflow.quality.outcomes import Outcome, blocks_of, digest, read_block
+from autoflow.quality.suggestion import as_yaml, suggested
 
-__all__ = ["Outcome", "Outcomes", "blocks_of", "digest", "read_block"]
+__all__ = [
+    "DAYS",
+    "ROWS",
+    "Bound",
+    "Breach",
+    "Check",
+    "Judged",
+    "OnMissing",
+    "Outcome",
+    "Outcomes",
+    "as_yaml",
+    "blocks_of",
+    "breach",
+    "digest",
+    "number_of",
+    "read_block",
+    "recent",
+    "sparkline",
+    "suggested",
+]

@@ -9,7 +9,6 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 Outcome = str | None
 """What FlowAPI says of a date, as text; None is a null."""
@@ -34,26 +33,3 @@ def read_block(year: str, block: str) -> dict[int, Outcome]:
     return {
         dt.date(number, int(day[:2]), int(day[3:])).toordinal(): outcome for day, outcome in json.loads(block).items()
     }
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """The outcomes of all checks."""
-
-    blocks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    """By CDR type and check, then by year."""
-    _read: dict[tuple[str, str], dict[int, Outcome]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-
-    def of(self, cdr_type: str, check: str) -> Mapping[int, Outcome]:
-        """Return the outcomes of a check by day, as an ordinal."""
-        key = cdr_type, check
-        if key not in self._read:
-            years = self.blocks.get(key, {})
-            self._read[key] = {day: text for year in years for day, text in read_block(year, years[year]).items()}
-        return self._read[key]
-
-    def checks(self) -> list[tuple[str, str]]:
-        """List the pairs of CDR type and check that there are outcomes of."""
-        return sorted(self.blocks)

@@ -5,6 +5,7 @@
 
 from autoflow.sensor.executor import Batch, Executor, concurrency_of, preload_of
 from autoflow.sensor.flowapi import FlowapiAnswer, QaAnswer, QaQuestion, ask_flowapi, ask_qa, examine_flowapi
+from autoflow.sensor.quality import outcomes_in, question_of, wanted_checks
 from autoflow.sensor.sensor import poll, take_asked, tick
 
 __all__ = [
@@ -17,8 +18,11 @@ __all__ = [
     "ask_qa",
     "concurrency_of",
     "examine_flowapi",
+    "outcomes_in",
     "poll",
     "preload_of",
+    "question_of",
     "take_asked",
     "tick",
+    "wanted_checks",
 ]

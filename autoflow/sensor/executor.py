@@ -13,17 +13,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from typing import Protocol
 
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import ListedDates
 from autoflow.decision import judge_failures, triggers_by_run
-from autoflow.definitions import Concurrency, Definitions, Workflow
+from autoflow.definitions import Concurrency, Definitions, Trigger
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
-from autoflow.runs import AttemptState, Run, RunKey, Runs
+from autoflow.runs import AttemptState, Run
+from autoflow.sensor.quality import quality_of
 from autoflow.settings import read_token
 from autoflow.wording import counted
 from autoflow.workflows import Capacity, Origin, execute
@@ -36,13 +36,13 @@ class Work:
     """What a decision hands over."""
 
     definitions: Definitions
-    due: Runs
+    due: Sequence[Run]
     """Runs to be executed now, in order."""
     listed: ListedDates
     """The dates that were decided by, for the manifests of reports."""
     retry_at: dt.datetime | None = None
     """When the first of the failed runs that are not due yet will be."""
-    again: Callable[[], Awaitable[Runs]] | None = None
+    again: Callable[[], Awaitable[Sequence[Run]]] | None = None
     """Finds what is due once more when a run has succeeded; None where no run waits for another."""
 
 
@@ -97,7 +97,7 @@ class Executor:
         self.stop = stop
         self._context = context
         self._watcher = watcher
-        self._work = Work(Definitions({}, (), schedule=None), Runs(), ListedDates())
+        self._work = Work(Definitions({}, (), schedule=None), (), ListedDates())
         self._running: dict[asyncio.Task[AttemptState | None], Run] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -110,10 +110,11 @@ class Executor:
         """How far the runs in progress and those after them are; None when there are none."""
         if not self.busy:
             return None
+        waiting = Counter(run.workflow.name for run in self.waiting)
         return Batch(
             (self.states - self._before).total(),
             len(self._running),
-            self.waiting.by_workflow(),
+            waiting,
             concurrency_of(self._work.definitions).runs,
         )
 
@@ -128,17 +129,14 @@ class Executor:
         return list(self._running.values())
 
     @property
-    def _under_way(self) -> dict[RunKey, dt.date]:
-        return {run.key: run.reference_date for run in self._running.values()}
-
-    @property
-    def waiting(self) -> Runs:
+    def waiting(self) -> Sequence[Run]:
         """The runs that are due and have not started, in order."""
         return self._context.backlog.due
 
     def take_up(self, work: Work) -> None:
         """Let a decision take the place of the one before, and start what there is room for."""
-        self._context.backlog.due = work.due.without(self._under_way)
+        under_way = {run.key for run in self._running.values()}
+        self._context.backlog.due = [run for run in work.due if run.key not in under_way]
         self._work, self._held, self.retry_at = work, False, work.retry_at
         self._capacity.resize(concurrency_of(work.definitions).notebooks, work.definitions.pools)
         self._context.jobs.withhold(
@@ -182,8 +180,7 @@ class Executor:
                 for task in done:
                     self._take_note(task)
                 if done and self._work.again and not self.stop.is_set():
-                    due = await self._work.again()
-                    self._context.backlog.due = self.waiting.then(due.without(self._under_way))
+                    self._add(await self._work.again())
         finally:
             for task in self._running:
                 task.cancel()
@@ -199,6 +196,11 @@ class Executor:
         total = done.total() + running + len(self.waiting)
         self._context.progress.count(Counts(done.total(), total, running, failed))
 
+    def _add(self, due: Sequence[Run]) -> None:
+        """Have runs wait that have become due since the decision."""
+        known = {run.key for run in (*self._running.values(), *self.waiting)}
+        self._context.backlog.due = [*self.waiting, *(run for run in due if run.key not in known)]
+
     def _startable(self) -> Run | None:
         """Find the first run that there is room for."""
         running = self._running.values()
@@ -207,16 +209,16 @@ class Executor:
         if self._held or sum(not pools for pools in waits) >= room:
             return None
         under_way = Counter(run.workflow.name for run in running)
-
-        def has_room(workflow: Workflow) -> bool:
-            if workflow.concurrency is not None and under_way[workflow.name] >= workflow.concurrency:
-                return False
-            if any(self._capacity.pool(name).awaited for name in workflow.pools(at_start=True)):
-                return False
+        for run in self.waiting:
+            limit = run.workflow.concurrency
+            if limit is not None and under_way[run.workflow.name] >= limit:
+                continue
+            if any(self._capacity.pool(name).awaited for name in run.workflow.pools(at_start=True)):
+                continue
             # what only waits for a pool is in the way of those alone that need the pool too
-            return sum(not pools or not pools.isdisjoint(workflow.pools()) for pools in waits) < room
-
-        return self.waiting.first(has_room)
+            if sum(not pools or not pools.isdisjoint(run.workflow.pools()) for pools in waits) < room:
+                return run
+        return None
 
     def _start_due(self) -> None:
         """Start what there is room for, in order."""
@@ -234,12 +236,19 @@ class Executor:
                 # the next decision is a tick's, which sees to the token first
                 self._held, self.retry_at = True, context.now()
                 return
-            context.backlog.due = self.waiting.without({run.key: run.reference_date})
+            context.backlog.due = [each for each in self.waiting if each is not run]
             trigger = next(triggers_by_run(work.definitions)(run.key, run.reference_date), None)
-            rule = work.definitions.data_rule(trigger) if trigger else work.definitions
-            origin = Origin(work.listed.listed(rule.cdr_types), trigger.needs if trigger else ())
+            origin = self._origin(run, trigger)
             making = execute(context, run, token, self._capacity, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
+
+    def _origin(self, run: Run, trigger: Trigger | None) -> Origin:
+        """Say by what a run was decided."""
+        listed, definitions = self._work.listed, self._work.definitions
+        if trigger is None:
+            return Origin(listed.listed(definitions.cdr_types))
+        rule = definitions.data_rule(trigger)
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed))
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""
@@ -286,5 +295,5 @@ def preload_of(definitions: Definitions) -> Sequence[str] | None:
 
 def names_of(runs: Iterable[Run], most: int = 3) -> str:
     """Write the first few of some runs."""
-    names = [str(run) for run in islice(runs, most + 1)]
+    names = [str(run) for run in runs]
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -8,24 +8,30 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, reduce
 from operator import or_
 
 from autoflow.context import Context, recorded
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import Decision, counted_days, decide, decide_requested, undone_days
+from autoflow.decision import Decision, counted_days, decide, decide_requested, held_days, held_runs, undone_days
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.fitting import WHAT_TO_DO
-from autoflow.runs import AttemptState, Runs
+from autoflow.runs import AttemptState, Run
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.flowapi import ask_flowapi
+from autoflow.sensor.quality import poll_quality
 from autoflow.settings import Token, read_token
+from autoflow.threads import to_end
 from autoflow.wording import counted, moment
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
+
+FEW, ROUNDS = 2_000, 10
+"""Days that are decided about at once, and how often it is tried to do so in a thread where there are more."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +56,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     listed = await poll(context, definitions, token, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting
+    context.backlog.held = await _held(context, definitions, listed)
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
@@ -61,21 +68,42 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
 
 
 async def _decide(context: Context, definitions: Definitions, listed: ListedDates, *, patient: bool) -> Decision:
-    """Decide what is due; but for the ledger's look into the record, at one stroke."""
+    """Decide what is due: in a thread where there is much of it, and again when something was recorded meanwhile."""
     days = counted_days(definitions, listed, context.now())
-    unsettled = await context.ledger.unsettled(definitions, days.all)
-    read = context.store.read
-    run_history, running = read.history(), read.running() if definitions.has_order else {}
-    undone = undone_days(definitions, days, unsettled, running, run_history)
-    return decide(definitions, undone, run_history, context.now(), patient=patient)
+    for patience in reversed(range(ROUNDS)):
+        unsettled = await context.ledger.unsettled(definitions, days.all)
+        read, changes = context.store.read, context.store.changes
+        run_history, running = read.history(), read.running() if definitions.has_order else {}
+        undone = undone_days(definitions, days, unsettled, running, run_history)
+        decision_made = partial(decide, definitions, undone, run_history, context.now(), patient=patient)
+        if not patience or sum(map(len, unsettled)) <= FEW:
+            break
+        decision = await to_end(decision_made)
+        if changes == context.store.changes:
+            return decision
+    return decision_made()
 
 
-def _again(context: Context, definitions: Definitions, listed: ListedDates) -> Callable[[], Awaitable[Runs]] | None:
+async def _held(context: Context, definitions: Definitions, listed: ListedDates) -> Mapping[str, int]:
+    """Count the dates of triggers that nothing but held data keeps from running, by workflow."""
+    held = held_days(definitions, listed, context.now())
+    if not any(held):
+        return {}
+    unsettled, number = await context.ledger.unsettled(definitions, held), Counter[str]()
+    runs = held_runs(definitions, unsettled, context.store.read.history())
+    for trigger, days in zip(definitions.triggers, runs, strict=True):
+        number[trigger.workflow_name] += len(days)
+    return number
+
+
+def _again(
+    context: Context, definitions: Definitions, listed: ListedDates
+) -> Callable[[], Awaitable[Sequence[Run]]] | None:
     """Make the function that finds what is due once more when a run has succeeded that others may wait for."""
     if not definitions.has_order:
         return None
 
-    async def due() -> Runs:
+    async def due() -> Sequence[Run]:
         return (await _decide(context, definitions, listed, patient=True)).due
 
     return due
@@ -150,7 +178,7 @@ async def poll(context: Context, definitions: Definitions, token: Token, stop: a
     listed = await recorded(context.conditions, stop, partial(context.store.record_poll, by_type, context.now()))
     warn_of_types(context, definitions, by_type, listed)
     logger.debug("FlowAPI lists %d dates", len(reduce(or_, listed.days.values(), Days())))
-    return listed
+    return await poll_quality(context, definitions, token, listed, stop)
 
 
 def warn_of_types(

@@ -25,6 +25,8 @@ class Origin:
     """ISO dates of each CDR type that FlowAPI listed, for the manifests of reports."""
     needs: Sequence[Need] = ()
     """Those of its trigger."""
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    """What QA checks were asked of its data, and what people decided instead, for the manifests of reports."""
 
 
 def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:

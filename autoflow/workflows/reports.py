@@ -49,6 +49,8 @@ class ReportSource:
     """Hashes by label of the notebooks that were executed."""
     availability: Mapping[str, Sequence[str]]
     """ISO dates of each CDR type that FlowAPI listed."""
+    quality: Mapping[str, Any]
+    """What QA checks were asked of the data, and what people decided instead; empty where none were."""
     read: Mapping[str, Mapping[str, str]]
     """Hashes by label of the files that these say they read, by path."""
     others: Mapping[str, Any]
@@ -186,6 +188,7 @@ def manifest(context: Context, basis: ReportSource, now: dt.datetime) -> dict[st
         "parameters": dict(run.parameters),
         "parameters_hash": run.parameters_hash,
         "dates_used": used,
+        **({"quality": basis.quality} if basis.quality else {}),
         "availability_seen": {
             cdr_type: {
                 "dates": len(dates),

@@ -518,6 +518,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 executed=execution.executed,
                 sources=execution.sources,
                 availability=execution.origin.availability,
+                quality=execution.origin.quality,
                 read=execution.read,
                 others=execution.others,
                 written=await execution.directories.written(),

@@ -30,7 +30,7 @@ from tests.conftest import NOTEBOOKS, ROOT, Deployment, Outcome
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 Typed = Callable[..., Outcome]
 
-ELSEWHERE = {"once", "try", "notify", "doctor", "demo-flowapi"}
+ELSEWHERE = {"once", "try", "notify", "doctor", "demo-flowapi", "quality"}
 """Commands that take a kernel, a server or a child: tests of their own read their answers."""
 
 
@@ -97,6 +97,9 @@ def lines_of(recorded: Deployment, tmp_path: Path) -> list[tuple[int, list[str]]
         (2, "skip w 2016-01-05 --reason holiday"),
         (0, "skip w 2016-01-05 --reason holiday --yes"),
         (0, "unskip w 2016-01-05 --yes"),
+        (0, "hold w 2016-01-05 --reason odd --yes"),
+        (0, "accept w 2016-01-05 --reason checked --yes"),
+        (0, "unhold w 2016-01-05 --yes"),
         (2, f"import-record {csv}"),
         (0, f"import-record {csv} --yes"),
         (2, "notify"),

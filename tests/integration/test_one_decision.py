@@ -31,6 +31,7 @@ from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import status_page
 from autoflow.context.context import Context
 from autoflow.dates.date_stencil import EmptyIntervalError
+from autoflow.dates.listed_dates import ListedDates, Override
 from autoflow.definitions import Definitions
 from autoflow.history import Skip
 from autoflow.messages.causes import Snapshot, current, given_up
@@ -40,6 +41,7 @@ from autoflow.overview.explanation import Explanation, explain
 from autoflow.overview.states import Facts, calendar
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
+from autoflow.quality.outcomes import blocks_of
 from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, RunState, build_run
 from autoflow.schedule.cadence import why_excluded
 from autoflow.sensor.executor import Executor
@@ -70,6 +72,7 @@ WORKFLOWS = {
     ],
     "available_dates_sensor": {
         "schedule": "0 0 1 1 *",
+        "quality": {"check": "count_msisdns", "at_least": 10, "on_missing": "pass"},
         "workflows": [
             {"workflow_name": "gives_up", "parameters": {"unit": "admin2"}, "date_stencil": [[-1, 1]]},
             {
@@ -140,7 +143,13 @@ class World:
                 name: [day.isoformat() for day in dates] for name, dates in self.read.listed_dates().by_type.items()
             }
 
-        with patch("autoflow.sensor.sensor.ask_flowapi", listed):
+        async def judged(*_: object) -> ListedDates:
+            return self.read.listed_dates()
+
+        with (
+            patch("autoflow.sensor.sensor.ask_flowapi", listed),
+            patch("autoflow.sensor.sensor.poll_quality", judged),
+        ):
             return asyncio.run(ticked())
 
 
@@ -168,6 +177,12 @@ def world(seed: int) -> Iterator[World]:
             made = World(context, definitions, environment)
             moment = made.now - STEP * (len(happenings) + 1)
             context.store.record_poll({"calls": calls, "sms": sms}, moment)
+            outcomes = {day: chance.choice(["5", "50", "50", "50"]) for day in calls if chance.random() > 0.1}
+            context.store.record_outcomes({"calls": {"count_msisdns": blocks_of(outcomes)}})
+            overrides = [
+                Override("gives_up", chance.choice(DAYS), chance.random() < 0.6, "so", moment) for _ in range(3)
+            ]
+            context.store.override(overrides)
             for what, number, day in happenings:
                 moment += STEP
                 trigger = definitions.triggers[number]
@@ -228,6 +243,8 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
             if answer.state is RunState.DUE
             or (answer.state is RunState.FAILED and answer.next_try is not None and answer.next_try <= made.now)
         )
+        held = {key[0] for key, answer in by_key.items() if answer.state is RunState.HELD}
+        assert made.typed("plan")["held"].keys() == held
         # the metrics after it
         pages = PageCache(made.context, lambda: DaemonState(made.now, made.definitions))
         found = {
@@ -236,7 +253,7 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         assert found["autoflow_due_runs"] == len(started)
         assert found["autoflow_waiting_dates"] == Counter(states.values())[RunState.WAITING]
         for (name, state), number in dates_in(Metrics(made.context, pages)).items():
-            if state in (RunState.FAILED, RunState.GIVEN_UP, RunState.WAITING):
+            if state in (RunState.FAILED, RunState.GIVEN_UP, RunState.WAITING, RunState.HELD):
                 keys = [answer.key for answer in answers.values() if answer.state == state and answer.key is not None]
                 assert number == sum(key[0] == name for key in keys), (name, state)
         # what people are told of

@@ -98,6 +98,25 @@ def _point(each: Length, across: float, down: float, zone: ZoneInfo) -> Markup:
     return Markup('<a href="{}" aria-label="{}">{}</a>').format(each.link, words, inside)
 
 
+def history_line(numbers: Sequence[float], name: str) -> Markup:
+    """Draw the outcomes of a check day by day, the last one, which is held, as a triangle; nan is a day without."""
+    there = [each for each in numbers if each == each]
+    low, high = min(there, default=0.0), max(there, default=0.0)
+    wide, tall, step = 12 * len(numbers) + 16, 44, 12
+    places = [
+        (8 + at * step, 6 + (tall - 16) * (1 - (each - low) / (high - low if high > low else 1.0)))
+        for at, each in enumerate(numbers)
+        if each == each
+    ]
+    line = "L".join(f"{across} {down:.1f}" for across, down in places)
+    across, down = places[-1] if places else (0, 0)
+    mark = f"M{across - 6} {down + 5:.1f}h12l-6 -11z"
+    return Markup(
+        '<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
+        '<path class="edge" d="M{}"/><path class="slow" d="{}"/></svg>'
+    ).format(wide, tall, wide, tall, name, line, mark)
+
+
 def graph(dependencies: Mapping[str, Set[str]]) -> Markup:
     """Draw notebooks in columns: each stands right of all that it reads."""
     columns = _columns(dependencies)

@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from autoflow.child.page.drawing import history_line
 from autoflow.child.page.failures import traceback_parts
 from autoflow.child.page.grid import CLASSES, SIGNS
 from autoflow.child.page.shared import NotFoundError, PageRequest
 from autoflow.child.page.status_page import workflow_link
+from autoflow.dates import ListedDates
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import explain
+from autoflow.overview import Explanation, explain
+from autoflow.quality import recent
 from autoflow.runs import AttemptState
 from autoflow.wording import parameters_text, seconds_text, shown, spans
 
 MOST_ATTEMPTS = 50
+
+MOST_HISTORIES = 5
+"""Drawings of outcomes."""
 
 
 def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
@@ -96,9 +105,18 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
                     (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
                 ],
                 "notebooks": notebooks,
+                "histories": list(_histories(facts.listed, answer)),
             }
         )
     return "why.html", {"date": date, "answers": answers}
+
+
+def _histories(listed: ListedDates, answer: Explanation) -> Iterator[tuple[str, Markup]]:
+    """Draw the outcomes before each date that a check holds."""
+    pairs = [(date, hold) for date, holds in answer.holds.items() for hold in holds if hold.check and hold.limit]
+    for date, hold in pairs[:MOST_HISTORIES]:
+        name = f"{hold.cdr_type} {hold.check} until {date}"
+        yield name, history_line(recent(listed.outcomes.of(hold.cdr_type, hold.check), date.toordinal()), name)
 
 
 def _triggers(page: PageRequest) -> list[Trigger]:

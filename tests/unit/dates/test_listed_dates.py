@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.dates.listed_dates import DataRule, ListedDates, listed_at
+from autoflow.dates.listed_dates import DataRule, ListedDates, Override, listed_at
+from autoflow.quality.check import Bound, Check
+from autoflow.quality.judged import Outcomes
+from autoflow.quality.outcomes import blocks_of
 
 NOW = dt.datetime(2016, 1, 10, 12, tzinfo=dt.UTC)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -125,3 +130,63 @@ def test_what_counts_is_what_counts_from_now_or_before(
         if begins is not None and (begins <= NOW or not lag):
             expected.append(number)
     assert counting(listed, rule) == expected
+
+
+def judged(outcomes: dict[int, str | None], **more: Any) -> ListedDates:
+    """Take what a check says of some of the first five days."""
+    listed = listed_at({"calls": [f"{day(number)}" for number in range(1, 6)], "sms": [f"{day(1)}"]}, NOW)
+    blocks = blocks_of({f"{day(number)}": outcome for number, outcome in outcomes.items()})
+    return replace(listed, outcomes=Outcomes({("calls", "count"): blocks}), **more)
+
+
+def test_a_date_that_fails_a_check_is_held_and_says_why() -> None:
+    listed = judged({1: "9", 2: "5", 3: None, 4: "9", 5: "9"})
+    rule = DataRule(("calls",), quality=(Check("count", at_least=Bound(7)),))
+    assert counting(listed, rule, NOW) == [1, 4, 5]
+    assert [dt.date.fromordinal(each).day for each in listed.held(rule, NOW)] == [2, 3]
+    assert [str(hold) for hold in listed.why_held(day(2), rule, NOW)] == ["calls count is 5, expected at least 7"]
+    assert [str(hold) for hold in listed.why_held(day(3), rule, NOW)] == [
+        "calls count is null, expected a number at least 7"
+    ]
+    assert listed.why_held(day(1), rule, NOW) == []
+    # the other type has no outcomes at all: the date waits for them, whichever of the types is enough
+    both = replace(rule, cdr_types=("calls", "sms"))
+    assert counting(listed, both, NOW) == [4, 5]
+    assert [(hold.cdr_type, hold.waits) for hold in listed.why_held(day(1), both, NOW)] == [("sms", True)]
+
+
+@pytest.mark.parametrize(
+    ("on_missing", "now", "later"),
+    [("wait", [1], [1]), ("hold", [1], [1]), ("pass", [1, 3, 4, 5], [1, 3, 4, 5]), (2 * DAY, [1], [1, 3, 4, 5])],
+)
+def test_what_has_no_outcome_waits_passes_or_is_held(on_missing: Any, now: list[int], later: list[int]) -> None:
+    listed = judged({1: "9", 2: "5"}, watched_since=NOW - DAY)
+    rule = DataRule(("calls",), quality=(Check("count", at_least=Bound(7), on_missing=on_missing),))
+    assert counting(listed, rule, NOW) == now
+    assert counting(listed, rule, NOW + 2 * DAY) == later
+    for date in map(day, (3, 4)):
+        holds = listed.why_held(date, rule, NOW)
+        assert bool(holds) == (date.day not in now)
+        assert all(hold.waits == (on_missing != "hold") for hold in holds)
+        assert bool(listed.why_held(date, rule, NOW + 2 * DAY)) == (date.day not in later)
+
+
+def test_people_decide_otherwise_for_one_workflow() -> None:
+    overrides = {
+        ("w", day(number)): Override("w", day(number), accepted, "seen", NOW)
+        for number, accepted in ((2, True), (4, False), (9, False))
+    }
+    listed = judged({1: "9", 2: "5", 3: "5", 4: "9", 5: "9"}, overrides=overrides)
+    rule = DataRule(("calls",), quality=(Check("count", at_least=Bound(7)),), workflow="w")
+    assert counting(listed, rule, NOW) == [1, 2, 5]
+    assert counting(listed, replace(rule, workflow="other"), NOW) == [1, 4, 5]
+    # whatever is asked of the data; what is not listed is not held either
+    assert counting(listed, DataRule(("calls",), workflow="w"), NOW) == [1, 2, 3, 5]
+    assert [dt.date.fromordinal(each).day for each in listed.held(rule, NOW)] == [3, 4]
+    assert str(listed.why_held(day(4), rule, NOW)[0]).endswith("UTC: seen")
+
+
+def test_a_check_with_a_dot_is_for_one_type_alone() -> None:
+    listed = judged(dict.fromkeys(range(1, 6), "9"))
+    rule = DataRule(quality=(Check("median.mds", at_least=Bound(7)),))
+    assert counting(listed, rule, NOW) == [1, 2, 3, 4, 5]

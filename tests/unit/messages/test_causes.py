@@ -11,11 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from autoflow.dates.days import Days
-from autoflow.dates.listed_dates import listed_at
+from autoflow.dates.listed_dates import Override, listed_at
 from autoflow.definitions import Definitions, Notebook, Notify, Retries, Trigger, Workflow
 from autoflow.history import Failures, RunHistory, Skip, Skips
 from autoflow.messages.causes import CauseChanges, Snapshot, news, next_late
 from autoflow.model.reader import FailedRun, KnownCause
+from autoflow.quality.check import Bound, Check
+from autoflow.quality.judged import Outcomes
+from autoflow.quality.outcomes import blocks_of
 from autoflow.runs.runs import Failure, build_run
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -228,3 +231,31 @@ def test_a_number_that_was_not_counted_to_its_end_says_so() -> None:
     assert subjects(news(snapshot(failed(1), failed(2), most_failing=2), {}, nothing)) == [
         "flows: failed for 2 dates or more: ValueError in a"
     ]
+
+
+def test_dates_that_a_check_holds_are_told_once_each_and_together() -> None:
+    check = Check("count", at_least=Bound(7))
+    trigger = replace(TRIGGER, quality=(check,))
+    definitions = replace(DEFINITIONS, triggers=(trigger,))
+
+    def held(*outcomes: str, **overrides: Any) -> Snapshot:
+        dates = [f"2016-01-{number:02}" for number in range(1, len(outcomes) + 2)]
+        blocks = blocks_of(dict(zip(dates, outcomes, strict=False)))
+        listed = replace(listed_at({"calls": dates}, NOW), outcomes=Outcomes({("calls", "count"): blocks}), **overrides)
+        return snapshot(definitions=definitions, listed=listed)
+
+    found = news(held("9", "5"), {}, nothing)
+    assert subjects(found) == ["2016-01-02 is held: calls count is 5, expected at least 7"]
+    assert "autoflow accept flows 2016-01-02" in " ".join(found.messages[0].lines)
+    known = told(found)
+    assert subjects(news(held("9", "5"), known, nothing)) == []
+    more = news(held("9", "5", "4", None), known, nothing)
+    assert subjects(more) == ["2 dates are held by calls count"]
+    known = told(more, known)
+    # one that is accepted is told no more; one that is held by a person was told by him
+    accepted = {("flows", dt.date(2016, 1, 2)): Override("flows", dt.date(2016, 1, 2), True, "so", NOW)}
+    assert subjects(news(held("9", "5", "4", None, overrides=accepted), known, nothing)) == []
+    whole = news(held("9", "9", "9"), known, nothing)
+    assert (subjects(whole), len(whole.over)) == ([], 1)
+    quiet = replace(definitions, notify=Notify(events=("late",)))
+    assert subjects(news(replace(held("5"), definitions=quiet), {}, nothing)) == []

@@ -546,9 +546,9 @@ def test_a_trigger_goes_before_the_sensor(inputs: Path) -> None:
     assert load(inputs, text) == []
     definitions, _ = load_definitions(inputs / "workflows.yml")
     assert [definitions.data_rule(trigger) for trigger in definitions.triggers] == [
-        DataRule(("calls", "sms"), "all"),
-        DataRule(("mds",), "all"),
-        DataRule(("calls", "sms"), "any", dt.timedelta(days=2)),
+        DataRule(("calls", "sms"), "all", workflow="flows"),
+        DataRule(("mds",), "all", workflow="flows"),
+        DataRule(("calls", "sms"), "any", dt.timedelta(days=2), workflow="flows"),
     ]
 
 

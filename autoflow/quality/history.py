@@ -1,0 +1,41 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The outcomes before a day: as a line of text, and what may be asked of those to come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from autoflow.quality.check import number_of, seconds_of
+from autoflow.quality.outcomes import Outcome
+
+DAYS = 28
+"""Days that a line shows."""
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def recent(outcomes: Mapping[int, Outcome], day: int) -> list[float]:
+    """Return the numbers of the days up to one, or times as seconds of the day; nan for a day without."""
+    days = range(day - DAYS + 1, day + 1)
+    numbers = [number_of(outcomes.get(each)) for each in days]
+    if all(map(math.isnan, numbers)):
+        numbers = [seconds_of(outcomes.get(each), each) for each in days]
+    return numbers
+
+
+def sparkline(outcomes: Mapping[int, Outcome], day: int) -> tuple[str, str, str]:
+    """Draw the days up to one as blocks, from the smallest to the largest outcome, which are returned too.
+
+    The line is empty where there are no outcomes, and has a blank for a day without.
+    """
+    numbers = recent(outcomes, day)
+    there = [(number, outcomes.get(day - DAYS + 1 + at)) for at, number in enumerate(numbers) if not math.isnan(number)]
+    if not there:
+        return "", "", ""
+    (low, low_text), (high, high_text) = min(there), max(there)
+    steps = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
+    line = "".join(" " if math.isnan(each) else BLOCKS[round((each - low) * steps)] for each in numbers)
+    return line, str(low_text), str(high_text)

@@ -1,0 +1,138 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""The outcomes of FlowAPI's QA checks, asked for where a trigger goes by them, and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from autoflow.context import Context, recorded
+from autoflow.dates import DataRule, ListedDates
+from autoflow.definitions import Definitions
+from autoflow.errors import FlowapiError
+from autoflow.quality import ROWS, Check, Outcomes
+from autoflow.runs import Run
+from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
+from autoflow.settings import Token
+from autoflow.wording import closest
+
+OFF, MISSING = "quality", "quality checks"
+"""Names of conditions: there are no outcomes to be had, and a check that is asked for has none at all."""
+
+
+def wanted_checks(definitions: Definitions, listed: ListedDates) -> dict[str, list[str]]:
+    """Name the checks that triggers go by, for each CDR type that has dates; empty where none does."""
+    wanted: dict[str, dict[str, None]] = {}
+    for rule in dict.fromkeys(map(definitions.data_rule, definitions.triggers)):
+        for cdr_type in listed.wanted(rule.cdr_types) if rule.quality else ():
+            names = [check.check for check in rule.quality if check.is_for(cdr_type)]
+            names += [ROWS] if any(check.needs_rows for check in rule.quality) else []
+            if listed.by_type.get(cdr_type):
+                wanted.setdefault(cdr_type, {}).update(dict.fromkeys(names))
+    return {cdr_type: list(names) for cdr_type, names in wanted.items() if names}
+
+
+def question_of(
+    wanted: Mapping[str, Sequence[str]], listed: ListedDates, known: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> QaQuestion:
+    """Ask for the outcomes of all dates that are listed: FlowAPI takes as long for one of them."""
+    dates = [date for cdr_type in wanted for date in listed.by_type[cdr_type]]
+    return QaQuestion(wanted, min(dates, default=dt.date.min), max(dates, default=dt.date.max), known)
+
+
+async def poll_quality(
+    context: Context, definitions: Definitions, token: Token, listed: ListedDates, stop: asyncio.Event
+) -> ListedDates:
+    """Ask for outcomes where a trigger goes by them; where there are none to be had, those that are known still count.
+
+    Returns
+    -------
+    ListedDates
+        With the outcomes.
+    """
+    wanted = wanted_checks(definitions, listed)
+    if not wanted:
+        for name in (OFF, MISSING):
+            context.conditions.end(name, "no trigger goes by QA checks now")
+        return listed
+    try:
+        question = question_of(wanted, listed, context.store.read.known_outcomes())
+        answer = await ask_qa(context.jobs, context.settings, token, question)
+    except FlowapiError as error:
+        context.conditions.begin(OFF, f"{error}; dates are judged by the outcomes from before", logging.WARNING)
+        return listed
+    if answer.off is not None:
+        message = f"FlowAPI gives no outcomes of QA checks, which quality in workflows.yml goes by: {answer.off}"
+        context.conditions.begin(OFF, message, logging.WARNING)
+        return listed
+    context.conditions.end(OFF, "FlowAPI gives outcomes of QA checks")
+    tell_of_missing(context, wanted, answer)
+    await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed))
+    return context.store.read.listed_dates()
+
+
+def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> None:
+    """Let people know of checks that FlowAPI has no outcomes of at all."""
+    by_check: dict[str, list[str]] = {}
+    for cdr_type, checks in wanted.items():
+        for check in checks:
+            if check not in answer.listed.get(cdr_type, ()):
+                by_check.setdefault(check, []).append(cdr_type)
+    missing = [_missing(check, cdr_types, answer) for check, cdr_types in by_check.items()]
+    if missing:
+        message = f"FlowAPI has no outcomes of QA checks that quality in workflows.yml names: {'; '.join(missing)}"
+        context.conditions.begin(MISSING, message, logging.WARNING)
+    else:
+        context.conditions.end(MISSING, "FlowAPI has outcomes of all QA checks that are asked for")
+
+
+def _missing(check: str, cdr_types: Sequence[str], answer: QaAnswer) -> str:
+    listed = list(dict.fromkeys(name for each in cdr_types for name in answer.listed.get(each, ())))
+    meant = closest(check, listed)
+    there = f"did you mean {meant}?" if meant else f"it has {', '.join(listed)}" if listed else "it has none"
+    return f"{check} of {', '.join(cdr_types)} ({there})"
+
+
+def quality_of(run: Run, rule: DataRule, listed: ListedDates) -> dict[str, Any]:
+    """Say for a manifest what was asked of the data of a run, and what people have decided instead; mostly nothing."""
+    checks = [_as_written(check) for check in rule.quality]
+    accepted = [
+        {
+            "date": date.isoformat(),
+            "reason": override.reason,
+            "since": override.since.isoformat(),
+            "despite": [str(hold) for hold in replace(listed, overrides={}).why_held(date, rule, override.since)],
+        }
+        for (workflow, date), override in listed.overrides.items()
+        if workflow == run.workflow.name and override.accepted and _reads(run, date)
+    ]
+    return {"checks": checks, "accepted": accepted} if checks or accepted else {}
+
+
+def _as_written(check: Check) -> dict[str, str]:
+    limits = {"at_most": check.at_most, "at_least": check.at_least}
+    found = {"check": check.check, **{key: str(bound) for key, bound in limits.items() if bound is not None}}
+    return found if check.within is None else {**found, "within": f"{check.within:g}%"}
+
+
+def _reads(run: Run, date: dt.date) -> bool:
+    ranges = run.parameters.get("date_ranges", ())
+    return date == run.reference_date or any(start <= date.isoformat() < end for start, end in ranges)
+
+
+def outcomes_in(answer: QaAnswer) -> Outcomes:
+    """Take an answer to a question of somebody who knew nothing before."""
+    return Outcomes(
+        {
+            (cdr_type, check): {year: block for year, block in years.items() if block is not None}
+            for cdr_type, checks in answer.changed.items()
+            for check, years in checks.items()
+        }
+    )

@@ -1,0 +1,105 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""QA outcomes from FlowAPI to what a tick starts: against the stand-in, with all that is odd about them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from autoflow.app import open_context
+from autoflow.context.context import Context
+from autoflow.definitions import Definitions
+from autoflow.demo_flowapi import ALL_SCOPES, FlowapiStandin
+from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
+from autoflow.runs.runs import Run
+from autoflow.sensor.executor import Executor
+from autoflow.sensor.sensor import tick
+from autoflow.settings.settings import load_settings
+from tests.answers import answer_of
+from tests.conftest import Deployment, Typed
+
+QUALITY = [{"check": "latest_timestamp", "at_least": "18:00"}]
+CUT = ("calls", "latest_timestamp", "2016-01-02")
+
+
+@pytest.fixture
+def context(deployment: Deployment, flowapi: FlowapiStandin) -> Iterator[Context]:
+    deployment.write_simple("glues", sensor=f"  quality: {json.dumps(QUALITY)}\n  cdr_types: [calls, sms]\n")
+    # a token in a file can be replaced
+    (deployment.inputs / "FLOWAPI_TOKEN").write_text(deployment.environment.pop("FLOWAPI_TOKEN"))
+    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs)
+    with open_context(settings, deployment.environment, Progress()) as context:
+        yield context
+
+
+def due(context: Context, definitions: Definitions | None = None) -> list[str]:
+    """Tick, and give the dates that would be run if there were a slot."""
+
+    async def ticked() -> list[Run]:
+        stop = asyncio.Event()
+        stop.set()
+        executor = Executor(context, stop)
+        await tick(context, definitions or read_definitions(context.settings.workflows_file), executor)
+        return list(executor.waiting)
+
+    return [str(run.reference_date) for run in asyncio.run(ticked())]
+
+
+def test_a_truncated_date_is_held_until_it_is_whole_or_accepted(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    flowapi.set_days(3)
+    flowapi.flowmachine.outcomes[CUT] = "2016-01-02 11:59:57+00"
+    assert due(context) == ["2016-01-01", "2016-01-03"]
+    assert context.backlog.held == {"w": 1}
+    asked = [request for request in flowapi.requests if "/qa/" in request]
+    assert len(asked) == 3
+    assert all("start_date=2016-01-01&end_date=2016-01-03" in request for request in asked[1:])
+    (said,) = answer_of(typed("why", "w", "2016-01-02", "--json").answer, code=0)["triggers"]
+    assert said["state"] == "held"
+    (hold,) = said["holds"]["2016-01-02"]
+    assert (hold["outcome"], hold["limit"]) == ("2016-01-02 11:59:57+00", "at least 18:00")
+    assert "autoflow accept w 2016-01-02" in typed("why", "w", "2016-01-02").answer
+    order = {"do": "accept", "workflow": "w", "dates": ["2016-01-02"], "reason": "a holiday"}
+    assert context.steering.carry_out(order, context.now()) == {"done": 1}
+    assert due(context) == ["2016-01-01", "2016-01-02", "2016-01-03"]
+    assert context.steering.carry_out({**order, "do": "unhold"}, context.now()) == {"done": 1}
+    assert due(context) == ["2016-01-01", "2016-01-03"]
+    del flowapi.flowmachine.outcomes[CUT]
+    assert due(context) == ["2016-01-01", "2016-01-02", "2016-01-03"]
+    assert context.conditions.present() == []
+
+
+def test_what_is_not_to_be_had_is_told_once_and_what_is_known_still_counts(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    assert due(context) == ["2016-01-01", "2016-01-02"]
+    flowapi.set_days(4)
+    flowapi.flowmachine.checks_lag = 600.0
+    # listed before it has outcomes: that is no fault, and not told
+    assert due(context) == ["2016-01-01", "2016-01-02"]
+    assert context.backlog.held == {"w": 2}
+    assert context.conditions.present() == []
+    flowapi.flowmachine.checks_lag = 0.0
+    scopes = [scope for scope in ALL_SCOPES if scope != "get_qa_checks"]
+    (deployment.inputs / "FLOWAPI_TOKEN").write_text(flowapi.token(scopes=scopes))
+    for _ in range(2):
+        assert due(context) == ["2016-01-01", "2016-01-02"]
+    (told,) = context.conditions.present()
+    assert "the token lacks the scope get_qa_checks" in told
+    (deployment.inputs / "FLOWAPI_TOKEN").write_text(flowapi.token())
+    assert len(due(context)) == 4
+    assert context.conditions.present() == []
+
+
+def test_a_check_that_there_is_not_is_told_with_what_was_meant(context: Context, deployment: Deployment) -> None:
+    deployment.write_simple("glues", sensor="  quality: {check: count_msisdn, at_least: 1, on_missing: pass}\n")
+    assert due(context) == ["2016-01-01", "2016-01-02"]
+    (told,) = [each for each in context.conditions.present() if "QA" in each]
+    assert "count_msisdn of calls, mds, sms (did you mean count_msisdns?)" in told
