@@ -8,8 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
+from autoflow.dates import EVERY_DAY, Days
 from autoflow.runs import RunKey
 
 
@@ -19,6 +22,8 @@ class Failures:
 
     attempts: int
     last: dt.datetime
+    reference_date: dt.date | None = None
+    """None where it is not known, as of what the predecessor recorded."""
 
 
 class LastState(NamedTuple):
@@ -86,3 +91,17 @@ class RunHistory:
     failed: Mapping[RunKey, Failures] = field(default_factory=dict)
     requests: Mapping[RunKey, Request] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
+
+    @cached_property
+    def told(self) -> Mapping[str, Days]:
+        """The days of each workflow whose runs may be another thing than dates and successes alone make of them.
+
+        All other days are not looked at one by one: whatever else decides what becomes of a run belongs in here.
+        """
+        days: dict[str, list[int]] = {}
+        asked = ((request.workflow, request.reference_date) for request in self.requests.values())
+        skipped = ((skip.workflow, skip.reference_date) for skip in self.skips.skips)
+        failed = ((key[0], failures.reference_date) for key, failures in self.failed.items())
+        for name, date in chain(asked, skipped, failed):
+            days.setdefault(name, []).append(date.toordinal() if date else 0)
+        return {name: EVERY_DAY if 0 in each else Days.of(each) for name, each in days.items()}

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import chain, islice
 from typing import Any
 
 from autoflow.errors import AutoflowError, DefinitionError, Problem
 
 VERSION = 1
 """Raised when something that scripts may read is renamed or gone; what is new does not raise it."""
+
+
+NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 
 def answer(
@@ -38,6 +43,35 @@ def problems_of(error: AutoflowError) -> tuple[Problem, ...]:
 def problems_in(message: str) -> tuple[Problem, ...]:
     """Return the mistakes that a message tells, each in a line of its own."""
     return tuple(Problem("", 0, 0, "", line) for line in message.splitlines() if line)
+
+
+class Streamed(list[Any]):
+    """A list of an answer whose elements are made while it is written: there may be millions.
+
+    A list, since that is what `json` writes; it can be gone through once, and only that.
+    """
+
+    def __init__(self, elements: Iterable[Any]) -> None:
+        super().__init__()
+        rest = iter(elements)
+        self._first = list(islice(rest, 1))
+        self._rest = rest
+
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_plain, chain(self._first, self._rest))
+
+
+def in_pieces(value: Any, encoding: str | None = None) -> Iterator[str]:
+    """Write a value as `as_text` does, piece by piece, where some of it is streamed."""
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False, default=_iso).iterencode(value):
+        try:
+            piece.encode(encoding or "utf-8")
+            yield piece
+        except UnicodeEncodeError:
+            yield NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], piece)
 
 
 def as_text(value: Any, encoding: str | None = None) -> str:

@@ -9,12 +9,14 @@ import argparse
 import asyncio
 import datetime as dt
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
+from autoflow.commands.answer import Streamed
 from autoflow.commands.polling import listed_dates
 from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
@@ -41,8 +43,10 @@ class Plan:
 
     now: dt.datetime
     decision: Decision
-    rows: Sequence[dict[str, Any]]
-    """The runs that would start, in order."""
+    rows: Callable[[], Iterator[dict[str, Any]]]
+    """Makes what is to be said of the runs that would start, in order: there may be millions."""
+    lengths: Mapping[str, float | None]
+    """How many seconds a run takes, by workflow."""
     at_a_time: int
     listed: ListedDates
     lagging: dt.datetime | None
@@ -58,8 +62,11 @@ class Plan:
     @property
     def expected(self) -> float | None:
         """How many seconds all of it takes; None where nothing is known of it."""
-        known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"] is not None]
-        return sum(known) / min(self.at_a_time, len(self.rows)) * len(self.rows) / len(known) if known else None
+        counts = self.decision.due.by_workflow()
+        seconds = {name: counts[name] * length for name, length in self.lengths.items() if length is not None}
+        known = sum(counts[name] for name in seconds)
+        runs = counts.total()
+        return sum(seconds.values()) / min(self.at_a_time, runs) * runs / known if known else None
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -81,14 +88,19 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
     undone = undone_days(definitions, days, unsettled, running, run_history)
     decision = decide(definitions, undone, run_history, now)
-    lengths = {name: reader.durations(name) for name in {run.workflow.name for run in decision.due}}
+    lengths = {name: reader.durations(name) for name in decision.due.by_workflow()}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        return (_row(run, why_due(run_history, run.key), lengths[run.workflow.name]) for run in decision.due)
+
     rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
     counting = (listed.next_to_count(rule, now) for rule in rules)
     schedule = Schedule(definitions.schedule, definitions.timezone) if definitions.schedule else None
     return Plan(
         now=now,
         decision=decision,
-        rows=[_row(run, why_due(run_history, run.key), lengths[run.workflow.name]) for run in decision.due],
+        rows=rows,
+        lengths=lengths,
         at_a_time=concurrency_of(definitions).runs,
         listed=listed,
         lagging=min((time for time in counting if time is not None), default=None),
@@ -130,7 +142,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "polls_fail_since": plan.silence.since if plan.silence else None,
         "under_way": [attempt.run for attempt in plan.running],
         "next_tick": plan.tick,
-        "runs": plan.rows,
+        "runs": Streamed(plan.rows()),
         "expected_seconds": plan.expected,
         "at_a_time": plan.at_a_time,
         "next_retry": plan.decision.retry_at,
@@ -142,11 +154,12 @@ def _as_json(plan: Plan) -> dict[str, Any]:
 
 
 def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
-    rows = plan.rows if options.all else plan.rows[:MOST_ROWS]
+    rows = islice(plan.rows(), None if options.all else MOST_ROWS)
     print_table([_shown(number, row) for number, row in enumerate(rows, 1)], right=("#", "expected"))
-    if len(rows) < len(plan.rows):
-        print_line(f"... and {len(plan.rows) - len(rows)} more; --all shows them")
-    if rows:
+    due = len(plan.decision.due)
+    if due > MOST_ROWS and not options.all:
+        print_line(f"... and {due - MOST_ROWS} more; --all shows them")
+    if due:
         print_line()
     if plan.lagging is not None:
         print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(plan.lagging)}")
@@ -191,10 +204,10 @@ def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
 
 def _summary(plan: Plan) -> list[str]:
     lines, decision = [], plan.decision
-    if plan.rows:
+    if due := len(decision.due):
         expected = plan.expected
         length = f", about {seconds_text(expected)} with {plan.at_a_time} at a time" if expected is not None else ""
-        lines.append(f"{counted(len(plan.rows), 'run')}{length}")
+        lines.append(f"{counted(due, 'run')}{length}")
     else:
         lines.append("no runs are due")
     if decision.retry_at is not None:

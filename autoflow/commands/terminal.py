@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autoflow.commands.answer import answer, as_text
+from autoflow.commands.answer import Streamed, answer, as_text, in_pieces
 from autoflow.commands.tables import HEADING, table_lines
 from autoflow.errors import ExitCode, NotConfirmedError, Problem
 from autoflow.wording import printable
@@ -77,7 +77,12 @@ def print_json(
     errors: Iterable[Problem] = (),
 ) -> None:
     """Print what a command has found as JSON, for scripts."""
-    print(as_text(answer(options.command, code, content, errors), sys.stdout.encoding))  # noqa: T201
+    whole = answer(options.command, code, content, errors)
+    if any(isinstance(each, Streamed) for each in content.values()):
+        sys.stdout.writelines(in_pieces(whole, sys.stdout.encoding))
+        print()  # noqa: T201
+    else:
+        print(as_text(whole, sys.stdout.encoding))  # noqa: T201
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, right: Iterable[str] = ()) -> None:

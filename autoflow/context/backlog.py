@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from autoflow.runs import Run
+from autoflow.runs import Runs
 
 
 @dataclass
 class Backlog:
     """The work that is left."""
 
-    due: Sequence[Run] = ()
+    due: Runs = field(default_factory=Runs)
     """Runs to be executed now, in order."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers are there, and lack others that their stencils want, by workflow."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from itertools import chain
 
 from autoflow.dates import Days
 from autoflow.definitions import Definitions
@@ -51,13 +52,14 @@ class Ledger:
                 self._definitions = definitions
                 self._known = [Days()] * len(ready)
                 self._settled = [Days()] * len(ready)
-            most = max(AT_ONCE // max(len(ready), 1), 1)
-            dateless: Set[RunKey] | None = None
-            while any(unknown := [days - known for days, known in zip(ready, self._known, strict=True)]):
-                dateless = self._reader.dateless_keys() if dateless is None else dateless
-                # what a run changes meanwhile is forgotten, and looked up again in one of the next rounds
-                self._look_up(definitions, _first(unknown, most), dateless)
-                await asyncio.sleep(0)
+            if any(unknown := self._unknown(ready)):
+                dateless = self._reader.dateless_keys()
+                self._pass_over(definitions, unknown, dateless)
+                makers = [key_maker(trigger) for trigger in definitions.triggers]
+                while any(unknown := self._unknown(ready)):
+                    # what a run changes meanwhile is forgotten, and looked up again in one of the next rounds
+                    self._look_up(makers, _first(unknown, max(AT_ONCE // len(ready), 1)), dateless)
+                    await asyncio.sleep(0)
             return [days - settled for days, settled in zip(ready, self._settled, strict=True)]
 
     def forget(self, workflow: str, date: dt.date) -> None:
@@ -68,9 +70,22 @@ class Ledger:
                 self._known[number] -= day
                 self._settled[number] -= day
 
-    def _look_up(self, definitions: Definitions, unknown: Sequence[Days], dateless: Set[RunKey]) -> None:
+    def _unknown(self, ready: Sequence[Days]) -> list[Days]:
+        return [days - known for days, known in zip(ready, self._known, strict=True)]
+
+    def _pass_over(self, definitions: Definitions, unknown: Sequence[Days], dateless: Set[RunKey]) -> None:
+        """Note at one stroke the days that nothing is settled for, which are those of a new backlog."""
+        among = Days.joined(chain.from_iterable(days.stretches for days in unknown)).stretches
+        settled = self._reader.settled_days(among[0][0], among[-1][1])
+        anywhere = {name for name, _ in dateless}
+        for number, trigger in enumerate(definitions.triggers):
+            if trigger.workflow_name not in anywhere:
+                self._known[number] |= unknown[number] - settled.get(trigger.workflow_name, Days())
+
+    def _look_up(
+        self, makers: Sequence[Callable[[dt.date], RunKey]], unknown: Sequence[Days], dateless: Set[RunKey]
+    ) -> None:
         found: list[list[int]] = [[] for _ in unknown]
-        makers = [key_maker(trigger) for trigger in definitions.triggers]
         for stretch in Days.joined(stretch for days in unknown for stretch in days.stretches).stretches:
             # date by date, so that no more than one date's keys are held at a time
             settled = self._reader.settled_keys(*stretch)

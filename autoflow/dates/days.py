@@ -46,6 +46,10 @@ class Days:
         for start, end in self.stretches:
             yield from range(start, end)
 
+    def __reversed__(self) -> Iterator[int]:
+        for start, end in reversed(self.stretches):
+            yield from range(end - 1, start - 1, -1)
+
     def __len__(self) -> int:
         return sum(end - start for start, end in self.stretches)
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 from autoflow.dates import Days
 from autoflow.decision.counted import CountedDays
@@ -18,41 +19,24 @@ from autoflow.decision.verdict import Verdict, judge, judge_failures
 from autoflow.definitions import Definitions
 from autoflow.fitting import misfit
 from autoflow.history import RunHistory
-from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, recorded_run
+from autoflow.runs import Run, RunKey, Runs, RunState, Series, Stage, recorded_run
+
+Judged = TypeVar("Judged")
 
 
 @dataclass(frozen=True)
 class Decision:
     """What a tick found: runs to be executed now, in order, and when to look at failed ones again."""
 
-    due: tuple[Run, ...]
+    due: Runs
     retry_at: dt.datetime | None = None
     """When the first of the failed runs that are not due yet will be; None when there are none."""
-    given_up: tuple[Run, ...] = ()
+    given_up: Runs = field(default_factory=Runs)
     """Failed runs that have had all their attempts."""
     misfits: tuple[str, ...] = ()
     """Why some of the requested runs cannot be executed with workflows.yml as it is now."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers wait for others, by workflow."""
-
-
-@dataclass
-class _Found:
-    """What has been found of a decision so far."""
-
-    now: dt.datetime
-    patient: bool
-    due: dict[RunKey, Run] = field(default_factory=dict)
-    given_up: dict[RunKey, Run] = field(default_factory=dict)
-    retry_at: dt.datetime | None = None
-
-    def add(self, run: Run, verdict: Verdict) -> None:
-        if verdict.starts(self.now, patient=self.patient):
-            self.due.setdefault(run.key, run)
-        elif verdict.state is RunState.GIVEN_UP:
-            self.given_up[run.key] = run
-        elif verdict.retry_at is not None:
-            self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
 
 
 def undone_days(
@@ -107,31 +91,39 @@ def due_runs(
     definitions, run_history, now
         All that the decision depends on, with:
     unsettled
-        Days of each trigger that are ready and have not succeeded.
+        Days of each trigger that are ready and have not succeeded. Most of them are due with nothing more to be said:
+        these are not looked at one by one.
     patient
         Whether a failed run waits until its pause is over; attempts are counted either way.
     """
     asked = asked_runs(definitions, run_history, now, patient=patient)
-    found = _Found(now, patient, given_up={run.key: run for run in asked.given_up}, retry_at=asked.retry_at)
-    for trigger, days in zip(definitions.triggers, unsettled, strict=True):
-        workflow = definitions.workflows[trigger.workflow_name]
-        for day in days:
-            run = build_run(workflow, trigger, dt.date.fromordinal(day))
-            if run.key not in run_history.requests:
-                found.add(run, judge(run_history, run.key, run.reference_date, RunState.DUE, workflow.retries))
-    # sorting is stable: runs of one date keep the order of the triggers
-    in_order = sorted(found.due.values(), key=lambda run: run.reference_date, reverse=definitions.order == "newest")
-    in_order.sort(key=lambda run: -run.workflow.priority)
-    # requested runs are waited for
-    due, given_up = (*asked.due, *in_order), tuple(found.given_up.values())
-    return Decision(due, found.retry_at, given_up, asked.misfits, asked.waiting)
+    starting, hopeless, retries = list[Series](), list[Series](), [asked.retry_at]
+    for series in _series(definitions, unsettled):
+        judged = [
+            (day, verdict)
+            for day, key, verdict in _told(series, run_history, RunState.DUE)
+            if key not in run_history.requests
+        ]
+        due, given_up, retry_at = _sorted_out(judged, now, patient=patient)
+        plain = series.days - run_history.told.get(series.workflow.name, Days())
+        starting.append(series.on(plain | Days.of(due)))
+        hopeless.append(series.on(Days.of(given_up)))
+        retries.append(retry_at)
+    return Decision(
+        # requested runs are waited for
+        due=Runs.staged((*asked.due.stages, *_in_order(_each_once(starting), definitions.order))),
+        retry_at=min((time for time in retries if time is not None), default=None),
+        given_up=asked.given_up.then(Runs.staged([Stage(tuple(_each_once(hopeless)))])),
+        misfits=asked.misfits,
+        waiting=asked.waiting,
+    )
 
 
 def asked_runs(
     definitions: Definitions, run_history: RunHistory, now: dt.datetime, *, patient: bool = True
 ) -> Decision:
     """Decide which of the requested runs are to be executed now, in the order of the requests."""
-    found, misfits, held = _Found(now, patient), list[str](), held_requests(definitions, run_history)
+    judged, misfits, held = list[tuple[Run, Verdict]](), list[str](), held_requests(definitions, run_history)
     for key, request in run_history.requests.items():
         # a workflow that is gone may come back
         workflow = definitions.workflows.get(request.workflow)
@@ -144,43 +136,83 @@ def asked_runs(
         if why := misfit(definitions, request.workflow, request.parameters):
             misfits.append(f"{request.workflow} {request.reference_date}: {why}")
         else:
-            found.add(recorded_run(workflow, request.parameters, key[1]), verdict)
-    due, given_up = tuple(found.due.values()), tuple(found.given_up.values())
-    return Decision(due, found.retry_at, given_up, tuple(misfits), Counter(name for name, _ in held))
+            judged.append((recorded_run(workflow, request.parameters, key[1]), verdict))
+    due, given_up, retry_at = _sorted_out(judged, now, patient=patient)
+    waiting = Counter(name for name, _ in held)
+    return Decision(Runs.of(due), retry_at, Runs.of(given_up), tuple(misfits), waiting)
 
 
-def decide_requested(
-    definitions: Definitions, waiting: Sequence[Run], run_history: RunHistory, now: dt.datetime
-) -> Decision:
+def decide_requested(definitions: Definitions, waiting: Runs, run_history: RunHistory, now: dt.datetime) -> Decision:
     """Decide without dates what was requested, which goes first, and what is still due of the runs that wait."""
     asked = asked_runs(definitions, run_history, now)
-    return replace(asked, due=(*asked.due, *still_due(waiting, run_history)))
+    return replace(asked, due=asked.due.then(still_due(waiting, run_history)))
 
 
-def still_due(runs: Sequence[Run], run_history: RunHistory) -> list[Run]:
+def still_due(runs: Runs, run_history: RunHistory) -> Runs:
     """Leave out, of runs that are due by dates, those that were requested or skipped since."""
-    return [
-        run
-        for run in runs
-        if run.key not in run_history.requests
-        and judge(run_history, run.key, run.reference_date, RunState.DUE, run.workflow.retries).state
-        is not RunState.SKIPPED
-    ]
+
+    def left(series: Series) -> Days:
+        return series.days - Days.of(
+            day
+            for day, key, verdict in _told(series, run_history, RunState.DUE)
+            if key in run_history.requests or verdict.state is RunState.SKIPPED
+        )
+
+    return runs.only(left)
+
+
+def _series(definitions: Definitions, days: Sequence[Days]) -> Iterator[Series]:
+    """Yield the runs of each trigger for some days."""
+    for trigger, those in zip(definitions.triggers, days, strict=True):
+        yield Series(definitions.workflows[trigger.workflow_name], trigger, those)
+
+
+def _told(series: Series, run_history: RunHistory, by_dates: RunState) -> Iterator[tuple[int, RunKey, Verdict]]:
+    """Judge the runs that the record has more to say of than that they have not succeeded."""
+    workflow = series.workflow
+    for day, key in series.keys(run_history.told.get(workflow.name, Days())):
+        yield day, key, judge(run_history, key, dt.date.fromordinal(day), by_dates, workflow.retries)
+
+
+def _sorted_out(
+    judged: Iterable[tuple[Judged, Verdict]], now: dt.datetime, *, patient: bool
+) -> tuple[list[Judged], list[Judged], dt.datetime | None]:
+    """Tell what starts, what is given up, and when the first of the others may be tried again."""
+    starting, given_up, retries = list[Judged](), list[Judged](), list[dt.datetime]()
+    for each, verdict in judged:
+        if verdict.starts(now, patient=patient):
+            starting.append(each)
+        elif verdict.state is RunState.GIVEN_UP:
+            given_up.append(each)
+        elif verdict.retry_at is not None:
+            retries.append(verdict.retry_at)
+    return starting, given_up, min(retries, default=None)
+
+
+def _in_order(series: Sequence[Series], order: Literal["oldest", "newest"]) -> Iterator[Stage]:
+    """Order runs by priority and date; those of one date keep the order of the triggers."""
+    for priority in sorted({each.workflow.priority for each in series}, reverse=True):
+        yield Stage(tuple(each for each in series if each.workflow.priority == priority), order)
+
+
+def _each_once(series: Iterable[Series]) -> list[Series]:
+    """Leave out runs that a trigger before makes too, and triggers without any."""
+    before, left = dict[Hashable, list[Series]](), list[Series]()
+    for each in series:
+        others = before.setdefault(each.family, [])
+        if rest := each.days - each.days_in(others):
+            left.append(each.on(rest))
+            others.append(left[-1])
+    return left
 
 
 def _count_waiting(definitions: Definitions, waiting: Sequence[Days], run_history: RunHistory) -> Counter[str]:
     """Count the days of triggers that wait for others, and that nothing else is to be said of, by workflow."""
-    skipped = {skip.workflow for skip in run_history.skips.skips}
-    told_of = skipped.union(name for name, _ in (*run_history.failed, *run_history.requests))
     count = Counter[str]()
-    for trigger, days in zip(definitions.triggers, waiting, strict=True):
-        name = trigger.workflow_name
-        if name not in told_of:
-            count[name] += len(days)
-            continue
-        key_of, retries = key_maker(trigger), definitions.workflows[name].retries
-        for date in map(dt.date.fromordinal, days):
-            count[name] += judge(run_history, key_of(date), date, RunState.WAITING, retries).state is RunState.WAITING
+    for series in _series(definitions, waiting):
+        others = (verdict for _, _, verdict in _told(series, run_history, RunState.WAITING))
+        more = sum(verdict.state is not RunState.WAITING for verdict in others)
+        count[series.workflow.name] += len(series.days) - more
     return count
 
 

@@ -233,12 +233,10 @@ def not_done(definitions: Definitions, unsettled: Sequence[Days], run_history: R
 
 
 def _not_done(trigger: Trigger, retries: Retries, days: Days, run_history: RunHistory) -> Days:
-    if not run_history.failed and not run_history.skips.skips:
-        return days
     key_of = key_maker(trigger)
-    dates = map(dt.date.fromordinal, days)
+    dates = map(dt.date.fromordinal, days & run_history.told.get(trigger.workflow_name, Days()))
     states = ((date, judge(run_history, key_of(date), date, RunState.DUE, retries).state) for date in dates)
-    return Days.of(date.toordinal() for date, state in states if state not in (RunState.SKIPPED, RunState.GIVEN_UP))
+    return days - Days.of(date.toordinal() for date, state in states if state in (RunState.SKIPPED, RunState.GIVEN_UP))
 
 
 def newest_appearance(listed: ListedDates, definitions: Definitions) -> tuple[dt.datetime, dt.date] | None:

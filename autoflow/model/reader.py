@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from autoflow.dates import ListedDates, Override
+from autoflow.dates import Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
@@ -227,6 +227,19 @@ class RunReader:
         for date, group in groupby(rows, key=itemgetter(0)):
             yield dt.date.fromisoformat(date).toordinal(), {(workflow, key) for _, workflow, key in group}
 
+    def settled_days(self, start: int, end: int) -> dict[str, Days]:
+        """Read for which dates, from ``start`` on and before ``end``, any run of each workflow is settled."""
+        dates = dt.date.fromordinal(start).isoformat(), dt.date.fromordinal(end - 1).isoformat()
+        rows = self._connection.execute(
+            "SELECT DISTINCT workflow, reference_date FROM runs WHERE state IN ('running', 'succeeded')"
+            " AND reference_date BETWEEN ? AND ?",
+            dates,
+        )
+        days: dict[str, list[int]] = {}
+        for workflow, date in rows:
+            days.setdefault(workflow, []).append(dt.date.fromisoformat(date).toordinal())
+        return {workflow: Days.of(ordinals) for workflow, ordinals in days.items()}
+
     def dateless_keys(self) -> set[RunKey]:
         """Read which runs succeeded in the predecessor's record, which has no dates."""
         rows = self._connection.execute(
@@ -269,14 +282,17 @@ class RunReader:
     def _failed(self, within: str, values: tuple[str, ...]) -> dict[RunKey, Failures]:
         rows = self._connection.execute(
             # years of failures that were made good are of no interest
-            "SELECT workflow, parameters_hash, count(*), max(ended) FROM runs JOIN attempts ON run = number"  # noqa: S608
+            "SELECT workflow, parameters_hash, reference_date, count(*), max(ended)"  # noqa: S608
+            " FROM runs JOIN attempts ON run = number"
             " WHERE runs.state IN ('failed', 'interrupted', 'cancelled')"
             f" AND attempts.state = 'failed' AND superseded IS NULL{within} GROUP BY number",
             values,
         )
         return {
-            (workflow, parameters_hash): Failures(attempts, _moment(last))
-            for workflow, parameters_hash, attempts, last in rows
+            (workflow, parameters_hash): Failures(
+                attempts, _moment(last), dt.date.fromisoformat(date) if date else None
+            )
+            for workflow, parameters_hash, date, attempts, last in rows
         }
 
     def repairs(self, key: RunKey) -> int | None:

@@ -3,6 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """A run as data: a workflow with one set of parameters, its key, and the states that runs and attempts may have."""
 
+from autoflow.runs.in_order import Runs, Series, Stage
 from autoflow.runs.runs import (
     AttemptState,
     Failure,
@@ -22,6 +23,9 @@ __all__ = [
     "Run",
     "RunKey",
     "RunState",
+    "Runs",
+    "Series",
+    "Stage",
     "build_run",
     "key_maker",
     "keys_of_days",

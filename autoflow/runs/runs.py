@@ -147,13 +147,6 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
         From the function that is returned, as `build_run` does.
     """
     template, ends = _template(trigger), _ends(trigger)
-    texts: dict[int, str] = {}
-
-    known = texts.get
-
-    def text_of(ordinal: int) -> str:
-        text = texts[ordinal] = _iso(ordinal)
-        return text
 
     def key_of(reference_date: dt.date) -> RunKey:
         day = reference_date.toordinal()
@@ -164,12 +157,12 @@ def key_maker(trigger: Trigger) -> Callable[[dt.date], RunKey]:
                 last = end if fixed_end else day + end
                 if first >= last:
                     raise EmptyIntervalError
-                values += known(first) or text_of(first), known(last) or text_of(last)
+                values += _iso(first), _iso(last)
         except (ValueError, OverflowError):
             # the error's words are made where stencils are
             trigger.date_stencil.intervals(reference_date)
             raise
-        return trigger.workflow_name, _md5(template % (*values, known(day) or text_of(day)))
+        return trigger.workflow_name, _md5(template % (*values, _iso(day)))
 
     return key_of
 

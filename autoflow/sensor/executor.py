@@ -13,16 +13,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import ListedDates
 from autoflow.decision import judge_failures, triggers_by_run
-from autoflow.definitions import Concurrency, Definitions, Trigger
+from autoflow.definitions import Concurrency, Definitions, Trigger, Workflow
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
-from autoflow.runs import AttemptState, Run
+from autoflow.runs import AttemptState, Run, RunKey, Runs
 from autoflow.sensor.quality import quality_of
 from autoflow.settings import read_token
 from autoflow.wording import counted
@@ -36,13 +37,13 @@ class Work:
     """What a decision hands over."""
 
     definitions: Definitions
-    due: Sequence[Run]
+    due: Runs
     """Runs to be executed now, in order."""
     listed: ListedDates
     """The dates that were decided by, for the manifests of reports."""
     retry_at: dt.datetime | None = None
     """When the first of the failed runs that are not due yet will be."""
-    again: Callable[[], Awaitable[Sequence[Run]]] | None = None
+    again: Callable[[], Awaitable[Runs]] | None = None
     """Finds what is due once more when a run has succeeded; None where no run waits for another."""
 
 
@@ -97,7 +98,7 @@ class Executor:
         self.stop = stop
         self._context = context
         self._watcher = watcher
-        self._work = Work(Definitions({}, (), schedule=None), (), ListedDates())
+        self._work = Work(Definitions({}, (), schedule=None), Runs(), ListedDates())
         self._running: dict[asyncio.Task[AttemptState | None], Run] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -110,11 +111,10 @@ class Executor:
         """How far the runs in progress and those after them are; None when there are none."""
         if not self.busy:
             return None
-        waiting = Counter(run.workflow.name for run in self.waiting)
         return Batch(
             (self.states - self._before).total(),
             len(self._running),
-            waiting,
+            self.waiting.by_workflow(),
             concurrency_of(self._work.definitions).runs,
         )
 
@@ -129,14 +129,17 @@ class Executor:
         return list(self._running.values())
 
     @property
-    def waiting(self) -> Sequence[Run]:
+    def _under_way(self) -> dict[RunKey, dt.date]:
+        return {run.key: run.reference_date for run in self._running.values()}
+
+    @property
+    def waiting(self) -> Runs:
         """The runs that are due and have not started, in order."""
         return self._context.backlog.due
 
     def take_up(self, work: Work) -> None:
         """Let a decision take the place of the one before, and start what there is room for."""
-        under_way = {run.key for run in self._running.values()}
-        self._context.backlog.due = [run for run in work.due if run.key not in under_way]
+        self._context.backlog.due = work.due.without(self._under_way)
         self._work, self._held, self.retry_at = work, False, work.retry_at
         self._capacity.resize(concurrency_of(work.definitions).notebooks, work.definitions.pools)
         self._context.jobs.withhold(
@@ -180,7 +183,8 @@ class Executor:
                 for task in done:
                     self._take_note(task)
                 if done and self._work.again and not self.stop.is_set():
-                    self._add(await self._work.again())
+                    due = await self._work.again()
+                    self._context.backlog.due = self.waiting.then(due.without(self._under_way))
         finally:
             for task in self._running:
                 task.cancel()
@@ -196,11 +200,6 @@ class Executor:
         total = done.total() + running + len(self.waiting)
         self._context.progress.count(Counts(done.total(), total, running, failed))
 
-    def _add(self, due: Sequence[Run]) -> None:
-        """Have runs wait that have become due since the decision."""
-        known = {run.key for run in (*self._running.values(), *self.waiting)}
-        self._context.backlog.due = [*self.waiting, *(run for run in due if run.key not in known)]
-
     def _startable(self) -> Run | None:
         """Find the first run that there is room for."""
         running = self._running.values()
@@ -209,16 +208,16 @@ class Executor:
         if self._held or sum(not pools for pools in waits) >= room:
             return None
         under_way = Counter(run.workflow.name for run in running)
-        for run in self.waiting:
-            limit = run.workflow.concurrency
-            if limit is not None and under_way[run.workflow.name] >= limit:
-                continue
-            if any(self._capacity.pool(name).awaited for name in run.workflow.pools(at_start=True)):
-                continue
+
+        def has_room(workflow: Workflow) -> bool:
+            if workflow.concurrency is not None and under_way[workflow.name] >= workflow.concurrency:
+                return False
+            if any(self._capacity.pool(name).awaited for name in workflow.pools(at_start=True)):
+                return False
             # what only waits for a pool is in the way of those alone that need the pool too
-            if sum(not pools or not pools.isdisjoint(run.workflow.pools()) for pools in waits) < room:
-                return run
-        return None
+            return sum(not pools or not pools.isdisjoint(workflow.pools()) for pools in waits) < room
+
+        return self.waiting.first(has_room)
 
     def _start_due(self) -> None:
         """Start what there is room for, in order."""
@@ -236,7 +235,7 @@ class Executor:
                 # the next decision is a tick's, which sees to the token first
                 self._held, self.retry_at = True, context.now()
                 return
-            context.backlog.due = [each for each in self.waiting if each is not run]
+            context.backlog.due = self.waiting.without({run.key: run.reference_date})
             trigger = next(triggers_by_run(work.definitions)(run.key, run.reference_date), None)
             origin = self._origin(run, trigger)
             making = execute(context, run, token, self._capacity, self.stop, origin)
@@ -295,5 +294,5 @@ def preload_of(definitions: Definitions) -> Sequence[str] | None:
 
 def names_of(runs: Iterable[Run], most: int = 3) -> str:
     """Write the first few of some runs."""
-    names = [str(run) for run in runs]
+    names = [str(run) for run in islice(runs, most + 1)]
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, reduce
 from operator import or_
 
@@ -19,19 +19,15 @@ from autoflow.decision import Decision, counted_days, decide, decide_requested, 
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.fitting import WHAT_TO_DO
-from autoflow.runs import AttemptState, Run
+from autoflow.runs import AttemptState, Runs
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
 from autoflow.settings import Token, read_token
-from autoflow.threads import to_end
 from autoflow.wording import counted, moment
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
-
-FEW, ROUNDS = 2_000, 10
-"""Days that are decided about at once, and how often it is tried to do so in a thread where there are more."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,20 +64,13 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
 
 
 async def _decide(context: Context, definitions: Definitions, listed: ListedDates, *, patient: bool) -> Decision:
-    """Decide what is due: in a thread where there is much of it, and again when something was recorded meanwhile."""
+    """Decide what is due; but for the ledger's look into the record, at one stroke."""
     days = counted_days(definitions, listed, context.now())
-    for patience in reversed(range(ROUNDS)):
-        unsettled = await context.ledger.unsettled(definitions, days.all)
-        read, changes = context.store.read, context.store.changes
-        run_history, running = read.history(), read.running() if definitions.has_order else {}
-        undone = undone_days(definitions, days, unsettled, running, run_history)
-        decision_made = partial(decide, definitions, undone, run_history, context.now(), patient=patient)
-        if not patience or sum(map(len, unsettled)) <= FEW:
-            break
-        decision = await to_end(decision_made)
-        if changes == context.store.changes:
-            return decision
-    return decision_made()
+    unsettled = await context.ledger.unsettled(definitions, days.all)
+    read = context.store.read
+    run_history, running = read.history(), read.running() if definitions.has_order else {}
+    undone = undone_days(definitions, days, unsettled, running, run_history)
+    return decide(definitions, undone, run_history, context.now(), patient=patient)
 
 
 async def _held(context: Context, definitions: Definitions, listed: ListedDates) -> Mapping[str, int]:
@@ -96,14 +85,12 @@ async def _held(context: Context, definitions: Definitions, listed: ListedDates)
     return number
 
 
-def _again(
-    context: Context, definitions: Definitions, listed: ListedDates
-) -> Callable[[], Awaitable[Sequence[Run]]] | None:
+def _again(context: Context, definitions: Definitions, listed: ListedDates) -> Callable[[], Awaitable[Runs]] | None:
     """Make the function that finds what is due once more when a run has succeeded that others may wait for."""
     if not definitions.has_order:
         return None
 
-    async def due() -> Sequence[Run]:
+    async def due() -> Runs:
         return (await _decide(context, definitions, listed, patient=True)).due
 
     return due

@@ -48,7 +48,7 @@ class Metrics:
         self._disk = DiskProbe({**places, "record": settings.db_path.parent}, settings.db_path)
         self._rooms: dict[str, Room] = {}
         self._record_size: int | None = None
-        self._failing: tuple[object, Counter[tuple[str, RunState]], set[RunKey]] | None = None
+        self._failing: tuple[object, Counter[tuple[str, RunState]], dict[RunKey, dt.date]] | None = None
         self._counted: set[int] = set()
         self._upto = context.store.read.newest_attempt()
         self._states: Counter[AttemptState] = Counter(context.store.read.counts())
@@ -96,7 +96,7 @@ class Metrics:
         """Yield what there is of each workflow in the definitions, be it nothing."""
         backlog, names = self._context.backlog, list(self._pages.daemon_state.definitions.workflows)
         failing, keys = self._failing_dates()
-        due = Counter(run.workflow.name for run in backlog.due if run.key not in keys)
+        due = backlog.due.without(keys).by_workflow()
         dates = GaugeMetricFamily(
             "autoflow_dates",
             "Dates of triggers that failed and are retried, are given up, are due, wait for data, and are held.",
@@ -112,9 +112,7 @@ class Metrics:
             ):
                 dates.add_metric([name, state.value], number)
         yield dates
-        oldest: dict[str, dt.date] = {}
-        for run in backlog.due:
-            oldest[run.workflow.name] = min(oldest.get(run.workflow.name, run.reference_date), run.reference_date)
+        oldest = backlog.due.oldest()
         ages = {name: self._age(oldest.get(name), now) for name in {**dict.fromkeys(names), **oldest}}
         text = "Time since the oldest date that is due was first listed by FlowAPI"
         yield _plain("autoflow_oldest_due_age_seconds", f"{text}.", self._age(min(oldest.values(), default=None), now))
@@ -124,21 +122,21 @@ class Metrics:
         since = None if date is None else self._context.store.read.appeared(date)
         return (now - since).total_seconds() if since else 0.0
 
-    def _failing_dates(self) -> tuple[Counter[tuple[str, RunState]], set[RunKey]]:
+    def _failing_dates(self) -> tuple[Counter[tuple[str, RunState]], dict[RunKey, dt.date]]:
         """Count the runs that fail or are given up; they are the same until the record or the definitions change."""
         definitions, store = self._pages.daemon_state.definitions, self._context.store
         stamp = store.changes, definitions
         if self._failing is not None and self._failing[0] == stamp:
             return self._failing[1:]
         history, triggers_of = store.read.history(), triggers_by_run(definitions)
-        counts, keys = Counter[tuple[str, RunState]](), set[RunKey]()
+        counts, keys = Counter[tuple[str, RunState]](), dict[RunKey, dt.date]()
         for key, date in store.read.unsettled() if history.failed else ():
             if next(triggers_of(key, date), None) is None:
                 continue
             state = judge(history, key, date, RunState.DUE, definitions.workflows[key[0]].retries).state
             if state in (RunState.FAILED, RunState.GIVEN_UP):
                 counts[key[0], state] += 1
-                keys.add(key)
+                keys[key] = date
         self._failing = stamp, counts, keys
         return counts, keys
 

@@ -629,7 +629,7 @@ def test_what_is_asked_for_during_other_runs_and_fails_has_its_next_try(
                 await life.until(lambda: context.steering.running() == [1])
                 ask_for("2016-01-02")
                 await executor.idle()
-            assert (executor.states, executor.waiting) == ({"succeeded": 1, "failed": 1}, [])
+            assert (executor.states, [*executor.waiting]) == ({"succeeded": 1, "failed": 1}, [])
             (failures,) = context.store.read.history().failed.values()
             assert executor.retry_at == failures.last + HOUR
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,18 +70,31 @@ def test_what_ran_since_is_looked_up_again(store: RunStore) -> None:
 
 
 def test_only_new_dates_are_looked_up(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Days] = []
-    ask = store.read.settled_keys
-    monkeypatch.setattr(store.read, "settled_keys", lambda *stretch: asked.append(Days((stretch,))) or ask(*stretch))
+    asked: dict[str, list[Days]] = {"settled_days": [], "settled_keys": []}
+
+    def noting(name: str) -> Callable[[int, int], Any]:
+        ask = getattr(store.read, name)
+        return lambda *stretch: asked[name].append(Days((stretch,))) or ask(*stretch)
+
+    for name in asked:
+        monkeypatch.setattr(store.read, name, noting(name))
+    succeed(store, 0, 2, 4)
     ledger = Ledger(store.read)
     unsettled(ledger, 4)
     unsettled(ledger, 4)
     unsettled(ledger, 6)
-    assert [[day - FIRST for day in days] for days in asked] == [[0, 1, 2, 3], [4, 5]]
+    found = {name: [[day - FIRST for day in days] for days in stretches] for name, stretches in asked.items()}
+    # runs one by one, of dates alone that have any
+    assert found == {"settled_days": [[0, 1, 2, 3], [4, 5]], "settled_keys": [[2], [4]]}
 
 
-def test_a_run_that_ends_while_much_is_looked_up_is_not_taken_for_one_that_is_to_be_made(store: RunStore) -> None:
-    dates = 5_000
+def test_a_run_that_ends_while_much_is_looked_up_is_not_taken_for_one_that_is_to_be_made(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dates = 10
+    monkeypatch.setattr("autoflow.context.ledger.AT_ONCE", len(TRIGGERS))
+    # dates without any run that is settled are passed over at one stroke
+    succeed(store, 1, *range(dates))
     listed = listed_at({"calls": [dt.date.fromordinal(FIRST + day).isoformat() for day in range(dates)]}, NOW)
     ledger = Ledger(store.read)
 

@@ -21,6 +21,7 @@ from autoflow.definitions import Definitions, Retries, Trigger, Workflow
 from autoflow.history import Skip
 from autoflow.model.store import RunStore
 from autoflow.progress import Progress
+from autoflow.runs.in_order import Runs
 from autoflow.runs.runs import AttemptState, Failure, Run, RunState, build_run
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
@@ -104,7 +105,7 @@ def test_each_workflow_says_how_many_of_its_dates_fail_are_given_up_due_or_waiti
     make(context.store, 5, AttemptState.FAILED, name="gone")
     context.store.skip([Skip("flows", skipped.reference_date, "", "no data", NOW)])
     due = build_run(flows, Trigger("flows"), dt.date(2016, 1, 6))
-    context.backlog.due, context.backlog.waiting = [retried, due], {"flows": 3}
+    context.backlog.due, context.backlog.waiting = Runs.of([retried, due]), {"flows": 3}
     assert (dates(), dates(HOSTILE)) == ([1, 1, 1, 3], [1, 0, 0, 0])
     context.store.finish(context.store.begin(retried, NOW), AttemptState.SUCCEEDED, NOW)
     assert dates()[0] == 0
@@ -159,7 +160,7 @@ def test_the_oldest_date_that_is_due_has_an_age(context: Context) -> None:
     listed = dt.datetime.now(dt.UTC) - dt.timedelta(hours=5)
     context.store.record_poll({"calls": ["2016-01-01", "2016-01-02", "2016-01-03"]}, listed)
     dates = (dt.date(2016, 1, 3), dt.date(2016, 1, 2))
-    context.backlog.due = [Run(Workflow("w", ()), date, {}, str(date)) for date in dates]
+    context.backlog.due = Runs.of(Run(Workflow("w", ()), date, {}, str(date)) for date in dates)
     found = figures(metrics)
     assert found["autoflow_due_runs",] == 2
     assert found["autoflow_workflow_oldest_due_age_seconds", "w"] == pytest.approx(5 * 3600, abs=60)

@@ -25,6 +25,7 @@ from autoflow.model import retention, store
 from autoflow.model.reader import RunReader
 from autoflow.model.store import RunStore
 from autoflow.overview import explanation, states
+from autoflow.runs.in_order import Runs
 from autoflow.runs.runs import AttemptState, RunState
 from autoflow.shared_data import versions
 from autoflow.shared_data.versions import SharedDirectory
@@ -107,12 +108,12 @@ def _never_given_up(*arguments: Any) -> Any:
 def _without_priority(*arguments: Any, **named: Any) -> Any:
     definitions, decision = arguments[0], DUE_RUNS(*arguments, **named)
     in_order = sorted(decision.due, key=lambda run: run.reference_date, reverse=definitions.order == "newest")
-    return replace(decision, due=tuple(in_order))
+    return replace(decision, due=Runs.of(in_order))
 
 
 def _one_left_out(*arguments: Any, **named: Any) -> Any:
     decision = due.decide(*arguments, **named)
-    return replace(decision, due=decision.due[:-1])
+    return replace(decision, due=Runs.of([*decision.due][:-1]))
 
 
 def _build_half(self: SharedDirectory, target: Any, version: Any, unchanged: Any, changes: Any, written: Any) -> None:

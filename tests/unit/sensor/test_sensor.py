@@ -57,7 +57,7 @@ def test_dates_before_the_earliest_and_with_an_incomplete_stencil_are_not() -> N
 
 def test_triggers_take_turns_by_date() -> None:
     definitions = with_triggers(Trigger("w", {"unit": "admin3"}), Trigger("w", {"unit": "admin2"}))
-    runs = decide(definitions).due
+    runs = [*decide(definitions).due]
     assert [(run.reference_date.day, run.parameters["unit"]) for run in runs[:4]] == [
         (1, "admin3"),
         (1, "admin2"),
@@ -89,7 +89,7 @@ def test_what_is_settled_is_not_due() -> None:
 
 
 def test_a_failed_run_waits_for_its_pause_and_then_is_due_again() -> None:
-    run = decide(ONE).due[0]
+    run = next(iter(decide(ONE).due))
     for minutes, expected in ((9, [2, 3, 5]), (11, [1, 2, 3, 5])):
         last = NOW - dt.timedelta(minutes=minutes)
         failures = {run.key: Failures(1, last)}
@@ -101,7 +101,7 @@ def test_a_failed_run_waits_for_its_pause_and_then_is_due_again() -> None:
 
 def test_after_all_its_attempts_a_run_is_given_up() -> None:
     definitions = replace(ONE, workflows={"w": replace(WORKFLOW, retries=Retries(attempts=3))})
-    run = decide(definitions).due[0]
+    run = next(iter(decide(definitions).due))
     long_ago = NOW - dt.timedelta(days=30)
     decision = decide(definitions, {run.key: Failures(3, long_ago)}, patient=False)
     assert [run.reference_date.day for run in decision.due] == [2, 3, 5]
