@@ -91,6 +91,14 @@ class RunHistory:
     failed: Mapping[RunKey, Failures] = field(default_factory=dict)
     requests: Mapping[RunKey, Request] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
+    recorded: Mapping[str, Days] | None = None
+    """The days of each workflow that are those of ``latest``; None where that is not known."""
+
+    def known(self, workflow: str) -> Days:
+        """Return the days of a workflow whose runs the record may have something to say of."""
+        if self.recorded is None:
+            return EVERY_DAY
+        return self.recorded.get(workflow, Days()) | self.told.get(workflow, Days())
 
     @cached_property
     def told(self) -> Mapping[str, Days]:

@@ -12,9 +12,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 from autoflow.clock import utc_now
+from autoflow.commands.answer import Streamed
 from autoflow.commands.reading import (
     LONGEST_SPAN,
     check_length,
@@ -52,11 +54,12 @@ class Columns:
         days = (self.last - self.first).days + 1
         return {"day": days, "week": days // 7 + 2, "month": days // 30 + 2, "year": 0}[self.step]
 
-    def dates(self) -> Iterator[list[dt.date]]:
-        """Yield the dates of each column."""
+    @cached_property
+    def spans(self) -> Sequence[tuple[dt.date, dt.date]]:
+        """The first and the last date of each column."""
         days = range(self.first.toordinal(), self.last.toordinal() + 1)
-        for _, dates in groupby(map(dt.date.fromordinal, days), self._place):
-            yield list(dates)
+        columns = (list(dates) for _, dates in groupby(map(dt.date.fromordinal, days), self._place))
+        return [(dates[0], dates[-1]) for dates in columns]
 
     def _place(self, date: dt.date) -> tuple[int, ...]:
         if self.step == "week":
@@ -97,9 +100,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.csv:
         _print_csv(rows)
     elif options.json:
-        print_json(options, {"triggers": [_as_json(row) for row in rows]})
+        print_json(options, {"triggers": Streamed(_as_json(row) for row in rows)})
     else:
-        _print(facts.listed, list(rows), names, Columns(first, last, step))
+        _print(facts.listed, rows, names, Columns(first, last, step))
     return ExitCode.OK
 
 
@@ -120,13 +123,13 @@ def _names(definitions: Definitions, workflow: str | None, spare: int) -> list[s
     return names
 
 
-def _print(listed: ListedDates, rows: Sequence[Row], names: Sequence[str], columns: Columns) -> None:
+def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], columns: Columns) -> None:
     margin = max(map(len, names), default=0) + 2
-    for line in _axis([dates[0] for dates in columns.dates()], columns.step):
+    for line in _axis([first for first, _ in columns.spans], columns.step):
         print_line(" " * margin + line, "bright_black")
     total: Counter[RunState] = Counter()
     for name, row in zip(names, rows, strict=True):
-        total.update(row.states)
+        total.update(row.count())
         cells = [(name.ljust(margin), "")]
         cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, columns)]
         print_styled(cells, whole=False)
@@ -175,10 +178,8 @@ def _worst(row: Row, columns: Columns) -> Iterator[RunState]:
         yield from row.states
         return
     order = list(SIGNS)
-    for column in columns.dates():
-        begin = (column[0] - columns.first).days
-        present = set(row.states[begin : begin + len(column)])
-        yield min(present, key=order.index)
+    for first, last in columns.spans:
+        yield min(row.between(first, last).days, key=order.index)
 
 
 def _print_csv(rows: Iterator[Row]) -> None:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from autoflow.dates import Days, ListedDates, Override
+from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
@@ -251,7 +251,10 @@ class RunReader:
     def run_history(self, first: dt.date | None = None, last: dt.date | None = None) -> RunHistory:
         """Read what decides the state of runs, of all or of a span of reference dates (both ends in it)."""
         values = ((first or dt.date.min).isoformat(), (last or dt.date.max).isoformat())
-        counting = "SELECT workflow, parameters_hash, number, state FROM runs WHERE state NOT NULL AND reference_date"
+        counting = (
+            "SELECT workflow, reference_date, parameters_hash, number, state FROM runs"
+            " WHERE state NOT NULL AND reference_date"
+        )
         # all of it is read from an index; what the predecessor recorded has no date
         cursor = self._connection.cursor()
         # plain tuples are quicker, and there may be very many
@@ -260,12 +263,18 @@ class RunReader:
         latest: dict[RunKey, LastState] = {}
         # one text for each name and state, not one for each row
         texts: dict[str, str] = {}
-        for workflow, parameters_hash, number, state in rows:
+        dates: dict[str, set[str | None]] = {}
+        for workflow, date, parameters_hash, number, state in rows:
             key = texts.setdefault(workflow, workflow), parameters_hash
             latest[key] = LastState(number, texts.setdefault(state, state))
+            dates.setdefault(workflow, set()).add(date)
         within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
         failed = self._failed(within, values) if first or last else self._failed("", ())
-        return RunHistory(latest, failed, self.requests(), self.skips())
+        recorded = {
+            workflow: EVERY_DAY if None in those else Days.of(map(_ordinal, filter(None, those)))
+            for workflow, those in dates.items()
+        }
+        return RunHistory(latest, failed, self.requests(), self.skips(), recorded)
 
     def unsettled(self) -> list[tuple[RunKey, dt.date]]:
         """Read the runs whose newest attempt that counts has neither succeeded nor is in progress, with their dates."""
@@ -861,6 +870,10 @@ def _connect(uri: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _ordinal(date: str) -> int:
+    return dt.date.fromisoformat(date).toordinal()
 
 
 def _text(path: Path | None) -> str | None:

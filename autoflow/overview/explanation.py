@@ -14,7 +14,7 @@ from autoflow.decision import is_asked_for
 from autoflow.definitions import Trigger
 from autoflow.history import Failures, Request, RunHistory, Skip
 from autoflow.model import Silence
-from autoflow.overview.states import Facts, verdicts
+from autoflow.overview.states import Facts, verdict_of
 from autoflow.runs import RunKey, RunState, key_maker
 from autoflow.schedule import why_excluded
 from autoflow.wording import counted, length_text, moment, spans
@@ -75,7 +75,7 @@ class Explanation:
 def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanation:
     """Say what becomes of a trigger and a date, and why."""
     available = facts.available(trigger)
-    ((verdict, run),) = verdicts(facts, trigger, reference_date, reference_date, available)
+    verdict, run = verdict_of(facts, trigger, reference_date)
     rule = facts.definitions.data_rule(trigger)
     cdr_types = facts.listed.wanted(rule.cdr_types)
     try:

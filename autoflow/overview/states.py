@@ -10,13 +10,14 @@ pages alike. The rule itself is in `autoflow.decision`, where a tick asks too.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
 from typing import Self
 
-from autoflow.dates import AvailableDates, DataRule, Days, ListedDates
+from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, ListedDates
 from autoflow.decision import SETTLED, Order, Verdict, held_requests, judge, kept_by_holds
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
@@ -87,11 +88,17 @@ class Facts:
 
     def available(self, trigger: Trigger) -> AvailableDates:
         """Return the dates that count for a trigger."""
-        return self.listed.available(self.definitions.data_rule(trigger), self.now)
+        return self._of_rule[self.definitions.data_rule(trigger)][0]
 
     def held_data(self, trigger: Trigger) -> Days:
         """Return the listed dates that do not count for a trigger, since QA checks or people keep them from it."""
-        return self.listed.held(self.definitions.data_rule(trigger), self.now)
+        return self._of_rule[self.definitions.data_rule(trigger)][1]
+
+    @cached_property
+    def _of_rule(self) -> Mapping[DataRule, tuple[AvailableDates, Days]]:
+        """The dates that count by each rule, and those that are held; triggers have few rules among them."""
+        rules = {self.definitions.data_rule(trigger) for trigger in self.definitions.triggers}
+        return {rule: (self.listed.available(rule, self.now), self.listed.held(rule, self.now)) for rule in rules}
 
     def held(self, trigger: Trigger) -> Days:
         """Find the days whose runs wait for other runs."""
@@ -108,13 +115,43 @@ class Facts:
 
 @dataclass(frozen=True)
 class Row:
-    """One trigger, and the state of each date from ``first`` on."""
+    """One trigger, and the state of each date from ``first`` to ``last``."""
 
     trigger: Trigger
     first: dt.date
-    states: Sequence[RunState]
-    runs: Sequence[int | None]
-    """The number of the run, for each of these dates that has one with an attempt that counts."""
+    last: dt.date
+    days: Mapping[RunState, Days]
+    """The dates of each state."""
+    numbers: Mapping[int, int]
+    """The numbers of the runs that have an attempt that counts, by the ordinals of their dates."""
+
+    @property
+    def span(self) -> range:
+        return range(self.first.toordinal(), self.last.toordinal() + 1)
+
+    @cached_property
+    def states(self) -> Sequence[RunState]:
+        """The state of each date."""
+        start, states = self.span.start, [RunState.EXCLUDED] * len(self.span)
+        for state, days in self.days.items():
+            for begin, end in days.stretches:
+                states[begin - start : end - start] = [state] * (end - begin)
+        return states
+
+    @cached_property
+    def runs(self) -> Sequence[int | None]:
+        """The number of the run of each date, where it has one."""
+        return [*map(self.numbers.get, self.span)]
+
+    def between(self, first: dt.date, last: dt.date) -> Row:
+        """Leave the dates of a shorter span, both ends in it."""
+        among = Days.joined([(first.toordinal(), last.toordinal() + 1)])
+        days = {state: left for state, days in self.days.items() if (left := days & among)}
+        return replace(self, first=max(first, self.first), last=min(last, self.last), days=days)
+
+    def count(self) -> Counter[RunState]:
+        """Count the dates of each state."""
+        return Counter({state: len(days) for state, days in self.days.items()})
 
 
 def span(definitions: Definitions, listed: ListedDates) -> Span | None:
@@ -135,47 +172,71 @@ def span(definitions: Definitions, listed: ListedDates) -> Span | None:
 
 def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
     """Yield the state of each date of a span, both ends in it, for each trigger in the order of the file."""
-    available: dict[DataRule, AvailableDates] = {}
+    span = Days.joined([(first.toordinal(), last.toordinal() + 1)])
     for trigger in facts.definitions.triggers:
-        if workflow in (None, trigger.workflow_name):
-            rule = facts.definitions.data_rule(trigger)
-            if rule not in available:
-                available[rule] = facts.available(trigger)
-            days = list(verdicts(facts, trigger, first, last, available[rule]))
-            yield Row(trigger, first, [verdict.state for verdict, _ in days], [run for _, run in days])
+        if workflow not in (None, trigger.workflow_name):
+            continue
+        by_dates = _states_by_dates(facts, trigger, span)
+        numbers, found = dict[int, int](), dict[RunState, list[int]]()
+        looked_at = facts.run_history.known(trigger.workflow_name) & span
+        for day, verdict, number in _verdicts(facts, trigger, looked_at, by_dates):
+            found.setdefault(verdict.state, []).append(day)
+            if number is not None:
+                numbers[day] = number
+        states = {*by_dates, *found}
+        days = {state: (by_dates.get(state, Days()) - looked_at) | Days.of(found.get(state, ())) for state in states}
+        yield Row(trigger, first, last, {state: those for state, those in days.items() if those}, numbers)
 
 
-def verdicts(
-    facts: Facts, trigger: Trigger, first: dt.date, last: dt.date, available: AvailableDates
-) -> Iterator[tuple[Verdict, int | None]]:
-    """Say for each date of a span what a trigger's run is, and give its number; linear in the length of the span."""
-    run_history = facts.run_history
+def verdict_of(facts: Facts, trigger: Trigger, date: dt.date) -> tuple[Verdict, int | None]:
+    """Say what a trigger's run for a date is, and give its number."""
+    day = Days.of([date.toordinal()])
+    ((_, verdict, number),) = _verdicts(facts, trigger, day, _states_by_dates(facts, trigger, day))
+    return verdict, number
+
+
+def _states_by_dates(facts: Facts, trigger: Trigger, span: Days) -> dict[RunState, Days]:
+    """Divide dates by what the runs of a trigger are, as far as dates and definitions alone say."""
+    available = facts.available(trigger)
+    # with ends of two kinds, a stencil may hold no day for some reference dates
+    wanted = reference_days(trigger, trigger.date_stencil.complete(AvailableDates(EVERY_DAY).days, span))
+    held = wanted & kept_by_holds(trigger, available, facts.held_data(trigger))
+    due = (wanted & available.complete(trigger.date_stencil)) - held - facts.held(trigger)
+    others = wanted - held - due
+    waiting = others & available.days
+    return {
+        RunState.EXCLUDED: span - wanted,
+        RunState.HELD: held,
+        RunState.DUE: due,
+        RunState.WAITING: waiting,
+        RunState.NOT_AVAILABLE: others - waiting,
+    }
+
+
+def _verdicts(
+    facts: Facts, trigger: Trigger, days: Days, by_dates: Mapping[RunState, Days]
+) -> Iterator[tuple[int, Verdict, int | None]]:
+    """Say of some days what a trigger's run is, and give its number; each is looked at by itself.
+
+    Parameters
+    ----------
+    by_dates
+        What they are by dates and definitions alone: see `_states_by_dates`.
+    """
+    run_history, latest = facts.run_history, facts.run_history.latest
     retries = facts.definitions.workflows[trigger.workflow_name].retries
-    days = range(first.toordinal(), last.toordinal() + 1)
-    those = Days.joined([(days.start, days.stop)])
     # of ten years one date alone may be asked for, and many times
-    complete = frozenset((available.complete(trigger.date_stencil) & those) - facts.held(trigger))
-    held, latest = facts.held_requests, run_history.latest
-    wanted, there = frozenset(reference_days(trigger, those)), frozenset(available.days & those)
-    by_holds = frozenset(kept_by_holds(trigger, available, facts.held_data(trigger)) & those)
-    for day, key in zip(days, keys_of_days(trigger, days), strict=True):
-        if key is None:
-            yield NO_RUN, None
-            continue
-        newest = latest.get(key)
-        # most of ten years are done: these are quick
-        if newest is not None and newest.state in SETTLED and key not in held:
-            yield SETTLED[newest.state], newest.run
-            continue
-        if day not in wanted:
-            by_dates = RunState.EXCLUDED
-        elif day in by_holds:
-            by_dates = RunState.HELD
-        elif day not in there:
-            by_dates = RunState.NOT_AVAILABLE
-        else:
-            by_dates = RunState.DUE if day in complete else RunState.WAITING
-        verdict = judge(run_history, key, dt.date.fromordinal(day), by_dates, retries)
-        if key in held:
-            verdict = WAITS
-        yield verdict, None if newest is None else newest.run
+    held = facts.held_requests
+    plain = {day: state for state, those in by_dates.items() for day in those & days}
+    for stretch in days.stretches:
+        for day, key in zip(range(*stretch), keys_of_days(trigger, range(*stretch)), strict=True):
+            if key is None:
+                yield day, NO_RUN, None
+                continue
+            newest = latest.get(key)
+            # most of ten years are done: these are quick
+            if newest is not None and newest.state in SETTLED and key not in held:
+                yield day, SETTLED[newest.state], newest.run
+                continue
+            verdict = judge(run_history, key, dt.date.fromordinal(day), plain[day], retries)
+            yield day, WAITS if key in held else verdict, None if newest is None else newest.run

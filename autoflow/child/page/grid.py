@@ -159,8 +159,7 @@ def month_span(year: int, month: int) -> tuple[dt.date, dt.date]:
 def month_counts(row: Row, year: int, month: int) -> Counter[RunState]:
     """Count the states of a trigger's dates in a month."""
     begin, end = month_span(year, month)
-    start, stop = (begin - row.first).days, (end - row.first).days + 1
-    return Counter(row.states[max(start, 0) : max(stop, 0)])
+    return row.between(begin, end).count()
 
 
 def month_cell(counts: Mapping[RunState, int], name: str, link: str | None = None) -> Cell:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -66,7 +67,7 @@ def month_values(page: PageRequest, month: Month) -> tuple[str, dict[str, Any]]:
     reports = page.reader.reports_between(*month_span(*_numbers(month.name)))
     at = names.index(month.name)
     beside = {"before": names[at - 1] if at else None, "after": names[at + 1] if at + 1 < len(names) else None}
-    counts = {state: sum(row.states.count(state) for row in month.rows) for state in SIGNS}
+    counts = sum((row.count() for row in month.rows), Counter[RunState]())
     return "month.html", {
         "month": month.name,
         "stamp": month.stamp,
@@ -128,17 +129,12 @@ def all_months(page: PageRequest) -> list[Month]:
     names, made, found = page.months, page.reader.months_of_reports(), []
     for at, name in enumerate(names):
         days = within(name, page.span)
-        rows = [_cut(row, days) for row in page.calendar] if days else []
+        rows = [row.between(days[0], days[-1]) for row in page.calendar] if days else []
         # a month has links to the ones before and after it
         beside = names[max(at - 1, 0)], names[min(at + 1, len(names) - 1)]
         about = (__version__, style, page.definitions.timezone, made.get(name), beside, days[:1], days[-1:])
         found.append(Month(name, days, rows, _stamp(page, rows, about)))
     return found[::-1]
-
-
-def _cut(row: Row, days: Sequence[dt.date]) -> Row:
-    start, stop = (days[0] - row.first).days, (days[-1] - row.first).days + 1
-    return replace(row, first=days[0], states=row.states[start:stop], runs=row.runs[start:stop])
 
 
 def _stamp(page: PageRequest, rows: Sequence[Row], about: tuple[object, ...]) -> str:

@@ -49,7 +49,7 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     request, reader = page.request, page.reader
     whole, rows = page.span, page.calendar
     # of dates before those that are shown, only this count remains
-    totals = sum((Counter(row.states) for row in rows), Counter[RunState]())
+    totals = sum((row.count() for row in rows), Counter[RunState]())
     found = failing(page)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
     return "status.html", {
@@ -164,7 +164,9 @@ def _before_start(rows: Sequence[Row]) -> int:
     """Count the excluded dates before the first one of their trigger."""
     earliest = [(row, row.trigger.earliest_date) for row in rows]
     return sum(
-        Counter(row.states[: max((first - row.first).days, 0)])[RunState.EXCLUDED] for row, first in earliest if first
+        row.between(row.first, first - dt.timedelta(days=1)).count()[RunState.EXCLUDED]
+        for row, first in earliest
+        if first is not None and first > row.first
     )
 
 

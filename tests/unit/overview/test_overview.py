@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +16,8 @@ from hypothesis import given as for_any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from autoflow.dates.date_stencil import DateStencil
+from autoflow.dates.date_stencil import DateStencil, EmptyIntervalError
+from autoflow.dates.days import Days
 from autoflow.dates.listed_dates import ListedDates, listed_at
 from autoflow.decision.counted import ready_days
 from autoflow.definitions import Definitions, Need, Notebook, Retries, Trigger, Workflow
@@ -326,3 +329,28 @@ def test_facts_without_the_order_of_runs_that_wait_for_others_are_refused(waitin
     given = facts()
     with pytest.raises(ValueError, match="their order is among the facts"):
         replace(given, definitions=replace(given.definitions, triggers=(replace(TRIGGER, **waiting),)))
+
+
+@pytest.mark.parametrize("pairs", [[0], [[-1, 1]], [["2016-01-03", 1]], [[-3, "2016-01-04"]], [["month", "month+1"]]])
+@pytest.mark.parametrize("first", [dt.date(2016, 1, 1), dt.date.min, dt.date(9999, 12, 1)])
+def test_days_that_the_record_says_nothing_of_are_what_they_are_when_looked_at_one_by_one(
+    pairs: list[Any], first: dt.date
+) -> None:
+    last = first + dt.timedelta(days=30)
+    trigger = replace(TRIGGER, earliest_date=None, date_stencil=DateStencil.parse(pairs), dates="* * 1-6")
+    definitions = Definitions({"w": WORKFLOW}, (trigger,), schedule="0 0 * * *")
+    listed = listed_at({"calls": [f"{first + dt.timedelta(days=each)}" for each in (0, 1, 2, 3, 5, 6, 20)]}, NOW)
+    failed_on = first + dt.timedelta(days=5)
+    failed = {}
+    with suppress(EmptyIntervalError):
+        failed = {build_run(WORKFLOW, trigger, failed_on).key: LastState(7, "failed")}
+    some = {"w": Days.of([failed_on.toordinal()])}
+    rows = [
+        *calendar(Facts(definitions, listed, RunHistory(failed), NOW), first, last),
+        *calendar(Facts(definitions, listed, RunHistory(failed, recorded=some), NOW), first, last),
+    ]
+    assert rows[0] == rows[1]
+    assert rows[0].count() == Counter(rows[0].states)
+    middle = first + dt.timedelta(days=4), first + dt.timedelta(days=9)
+    part = rows[0].between(*middle)
+    assert (part.states, part.runs) == (rows[0].states[4:10], rows[0].runs[4:10])

@@ -13,6 +13,7 @@ import pytest
 from autoflow.child.page.page import policy_for
 from autoflow.child.page.shared import Links, environment, legible
 from autoflow.child.page.workflow_page import history
+from autoflow.dates.days import Days
 from autoflow.definitions import Trigger
 from autoflow.overview.states import Row, RunState
 from autoflow.runs.runs import Failure
@@ -78,10 +79,10 @@ def test_links_lead_to_files_that_are_there(tmp_path: Path) -> None:
 
 def test_a_month_shows_the_worst_of_its_days_and_counts_them_all() -> None:
     first, last = dt.date(2016, 1, 30), dt.date(2025, 12, 30)
-    days = (last - first).days + 1
-    states = [RunState.SUCCEEDED] * days
-    states[1], states[2] = RunState.FAILED, RunState.WAITING
-    row = Row(Trigger("w"), first, states, [None] * days)
+    start, end = first.toordinal(), last.toordinal() + 1
+    succeeded = Days(((start, start + 1), (start + 3, end)))
+    odd = {RunState.FAILED: Days.of([start + 1]), RunState.WAITING: Days.of([start + 2])}
+    row = Row(Trigger("w"), first, last, {RunState.SUCCEEDED: succeeded, **odd}, {})
     parts = list(history(Links(Path("/n"), Path("/r"), "./"), [row], first, last))
     assert [part.years for part in parts] == [
         [(2022, 12), (2023, 12), (2024, 12), (2025, 12)],
