@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,6 +107,9 @@ def serve() -> None:
     die_with_parent(os.getppid())
     before = dict(os.environ)
     warm_parent.import_always()
+    for kind in ("page", "report"):
+        # as it would be a moment later
+        import_module(f"autoflow.child.{kind}").prepare()
     imported = {name: text for name, text in os.environ.items() if name not in before}
     # a garbage collection would copy the memory that all forks share
     gc.freeze()

@@ -98,11 +98,14 @@ def test_a_kernel_is_forked_where_it_can_be(trial: Trial) -> None:
     assert trial.say(IS_FORK, warm=False) == "False\n"
 
 
-@pytest.mark.parametrize("library", sorted({module.partition(".")[0] for module in PRELOAD}))
-def test_a_kernel_is_forked_with_each_library_that_is_imported_ahead(trial: Trial, library: str) -> None:
-    if find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
-    assert trial.say(f"import {library}", IS_FORK, preload=PRELOAD) == "True\n"
+def test_a_kernel_is_forked_with_each_library_that_is_imported_ahead(trial: Trial) -> None:
+    libraries = sorted({module.partition(".")[0] for module in PRELOAD})
+    there = [library for library in libraries if find_spec(library)]
+    assert there
+    ended = trial.run(*(trial.notebook(f"imports_{name}", f"import {name}", IS_FORK) for name in there), preload=PRELOAD)
+    assert {name: text_of(outputs) for name, (_, outputs) in zip(there, ended, strict=True)} == dict.fromkeys(
+        there, "True\n"
+    )
 
 
 def test_a_defect_of_the_warm_parent_ends_no_other_job_and_is_told(

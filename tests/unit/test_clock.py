@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import datetime as dt
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,11 +46,10 @@ EDGES = {"app.py", "cluster/worker.py", "context/context.py", "model/record_lock
 """Where the wall clock is read that AutoFlow starts with, beside the commands."""
 
 
-def in_this_process() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith("child/"):
-            yield name, ast.parse(path.read_text())
+@cache
+def in_this_process() -> list[tuple[str, ast.Module]]:
+    named = ((path.relative_to(PACKAGE).as_posix(), path) for path in sorted(PACKAGE.rglob("*.py")))
+    return [(name, ast.parse(path.read_text())) for name, path in named if not name.startswith("child/")]
 
 
 def clocks_asked(tree: ast.Module) -> set[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -58,12 +59,13 @@ available_dates_sensor:
 """
 
 
+@cache
+def editor() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json_schema())
+
+
 def by_schema(content: Any) -> bool:
-    try:
-        jsonschema.validate(content, json_schema(), cls=jsonschema.Draft202012Validator)
-    except jsonschema.ValidationError:
-        return False
-    return True
+    return editor().is_valid(content)
 
 
 def by_model(content: Any) -> bool:
