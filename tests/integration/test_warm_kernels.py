@@ -102,10 +102,9 @@ def test_a_kernel_is_forked_with_each_library_that_is_imported_ahead(trial: Tria
     libraries = sorted({module.partition(".")[0] for module in PRELOAD})
     there = [library for library in libraries if find_spec(library)]
     assert there
-    ended = trial.run(*(trial.notebook(f"imports_{name}", f"import {name}", IS_FORK) for name in there), preload=PRELOAD)
-    assert {name: text_of(outputs) for name, (_, outputs) in zip(there, ended, strict=True)} == dict.fromkeys(
-        there, "True\n"
-    )
+    notebooks = [trial.notebook(f"imports_{library}", f"import {library}", IS_FORK) for library in there]
+    printed = [text_of(outputs) for _, outputs in trial.run(*notebooks, preload=PRELOAD)]
+    assert dict(zip(there, printed, strict=True)) == dict.fromkeys(there, "True\n")
 
 
 def test_a_defect_of_the_warm_parent_ends_no_other_job_and_is_told(
