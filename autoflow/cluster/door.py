@@ -165,9 +165,9 @@ class Cluster:
         on_progress: Callable[[Mapping[str, Any]], None] | None,
     ) -> _Job:
         self._count += 1
+        name = f"{self._settings.instance}-{self._epoch}-{self._count}"
         parcel = await to_end(self._packer.pack, {**request, "keep_kernel": False})
         order = {"timeout": limit, "preload": self._preload, "lease": self._workers.lease}
-        name = f"{self._settings.instance}-{self._epoch}-{self._count}"
         outcome = asyncio.get_running_loop().create_future()
         return _Job(name, parcel, order, secrets, on_progress, outcome)
 

@@ -27,7 +27,7 @@ from autoflow.cluster.lease import deadline
 from autoflow.cluster.parcel import Parcel, ParcelError, keep, missing, unpack
 from autoflow.cluster.programs import DIRECTORY
 from autoflow.cluster.protocol import versions_here
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs import Jobs
 from autoflow.settings import worker_environment
 from autoflow.threads import to_end
 
@@ -62,7 +62,7 @@ class _Claim:
     over: float = float("inf")
     """When the lease is over, on that clock."""
     lease_file: Path | None = None
-    doing: asyncio.Task[Reply] | None = None
+    doing: asyncio.Task[None] | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] | None = None
     """What the daemon is to fetch."""
@@ -142,8 +142,6 @@ class Workbench:
                 await self._end(claim, hard=True)
             if claim.doing.cancelled():
                 return
-            if (error := claim.doing.exception()) is not None:
-                logger.error("%s: %s", claim.job, error)
             claim.secrets = {}
             self._worker.log_event(topic, {"is": "end", "job": claim.job, "nonce": claim.nonce})
             left = max(claim.over - boot_seconds(), 0.0)
@@ -151,17 +149,22 @@ class Workbench:
                 async with asyncio.timeout(left):
                     await claim.fetched.wait()
 
-    async def _execute(self, claim: _Claim, workspace: Path) -> Reply:
-        """Do a job, and leave what the daemon fetches."""
+    async def _execute(self, claim: _Claim, workspace: Path) -> None:
+        """Do a job, and leave what the daemon fetches, whatever happens here."""
+        try:
+            claim.answer = await self._made(claim, workspace)
+        except Exception as error:
+            if not isinstance(error, ParcelError | OSError):
+                logger.exception("%s: internal error", claim.job)
+            message = str(error) or type(error).__name__
+            failure = {"exception": "WorkerError", "message": f"{message} (worker {self._worker.name})"}
+            claim.answer = {"cause": "failed", "error": failure}
+
+    async def _made(self, claim: _Claim, workspace: Path) -> dict[str, Any]:
         parcel, order = claim.parcel, claim.order
         if parcel is None:
-            raise AssertionError
-        root = workspace / "files"
-        try:
-            job = await to_end(unpack, parcel, root, self._store)
-        except (ParcelError, OSError) as error:
-            claim.answer = {"cause": "failed", "error": {"exception": "Worker", "message": str(error)}}
-            raise
+            raise ParcelError("the job was accepted before it was known")
+        job = await to_end(unpack, parcel, workspace / "files", self._store)
         self._jobs.keep_warm(order["preload"])
         reply = await self._jobs.call(
             "notebook",
@@ -174,11 +177,10 @@ class Workbench:
         made = workspace / "notebook.ipynb"
         text = await to_end(made.read_text, "utf-8", "surrogateescape") if made.exists() else None
         notebook = job.translated(text)
-        claim.answer = {
+        return {
             **job.translated(asdict(reply)),
             "notebook": None if notebook is None else notebook.encode("utf-8", "surrogateescape"),
         }
-        return reply
 
     async def _watch(self) -> None:
         """End jobs whose lease is over."""

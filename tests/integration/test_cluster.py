@@ -233,6 +233,18 @@ def test_a_notebook_runs_on_a_worker_that_has_none_of_its_files(make: Callable[.
     run(life())
 
 
+def test_notebooks_run_side_by_side_and_each_gets_what_is_its_own(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+    notebooks = [deployment.write(f"n{number}.ipynb", f"print({number})") for number in range(6)]
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            done = await asyncio.gather(*(deployment.execute(cluster, notebook) for notebook in notebooks))
+        assert [(reply.cause, printed(made)) for reply, made in done] == [("done", f"{n}\n") for n in range(6)]
+
+    run(life())
+
+
 def test_directories_of_runs_need_storage_that_is_shared(make: Callable[..., Deployment]) -> None:
     deployment = make()
     directory = deployment.settings.outputs_dir / "runs" / "1"
