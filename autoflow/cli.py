@@ -58,7 +58,7 @@ ASKING_FLOWAPI = ("check", "try")
 """Other commands need FLOWAPI_URL only if they have to run something themselves."""
 MODULES = {
     **dict.fromkeys(
-        ("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold"), "steering"
+        ("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold", "keep"), "steering"
     ),
     # a module cannot have the name of a statement
     "try": "trial",

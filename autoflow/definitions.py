@@ -284,6 +284,10 @@ class WorkflowEntry(Sheet, WorkflowKeys):
     """Notebooks by label."""
 
 
+Restating = Literal["tell", "rerun", "ignore"]
+"""What becomes of runs whose data are ingested anew."""
+
+
 @dataclass(frozen=True)
 class QualityCheck(Check):
     """What outcomes of one of FlowAPI's QA checks have to be like, for a date to be available."""
@@ -348,6 +352,8 @@ class Trigger:
     quality: Annotated[tuple[QualityCheck, ...], ONE_OR_SEVERAL] | None = None
     """What FlowAPI's QA checks have to say of a date for it to be available, instead of what the sensor says; `[]`:
     nothing. See "Quality of data"."""
+    restatement: Restating | None = None
+    """What becomes of its runs whose data are ingested anew, instead of what the sensor says."""
     after: Literal["previous"] | None = None
     """`previous`: the runs go in order of their dates, each when the one before has succeeded. Dates that `exclude`,
     `dates` or `skip` leave out are passed over."""
@@ -376,7 +382,7 @@ class ConcurrencyEntry:
     """Notebooks at a time."""
 
 
-Event = Literal["failed", "recovered", "given_up", "late", "held", "token", "trouble"]
+Event = Literal["failed", "recovered", "given_up", "late", "held", "restated", "token", "trouble"]
 """What people are told of."""
 
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -391,9 +397,9 @@ class Notify:
     events: tuple[Event, ...] = EVENTS
     """A list of: `failed` (runs that fail in the same cell with the same exception are one cause), `recovered` (all of
     them have succeeded since, or are skipped), `given_up` (a run is out of retries), `late` (the two below), `held` (a
-    QA check holds dates of data), `token` (it expires soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble`
-    (for ten minutes, FlowAPI has not responded, `workflows.yml` has been invalid, the record not writable or the
-    like)."""
+    QA check holds dates of data), `restated` (data of runs that have succeeded were ingested anew), `token` (it expires
+    soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble` (for ten minutes, FlowAPI has not responded,
+    `workflows.yml` has been invalid, the record not writable or the like)."""
     no_new_date: Duration | None = None
     """Notify when no new date has appeared for this long."""
     not_done_after: Duration | None = None
@@ -420,6 +426,10 @@ class SensorKeys:
     quality: Annotated[tuple[QualityCheck, ...], ONE_OR_SEVERAL] = ()
     """What FlowAPI's QA checks have to say of a date for it to be available: a list of checks, each with `at_most`,
     `at_least` or `within`. A date that fails is held. See "Quality of data"."""
+    restatement: Restating | None = None
+    """What becomes of runs that have succeeded when data that they used are ingested anew, which QA checks tell: `tell`
+    people, `rerun` them too, or `ignore` it. By default `tell` where there is `quality`, else QA checks are not asked
+    for. See "Restatement"."""
     order: Literal["oldest", "newest"] = "oldest"
     """Which due runs come first."""
     warm: Flag = True
@@ -475,6 +485,11 @@ class Definitions(SensorKeys):
     def secrets(self) -> list[str]:
         """Names of the secrets of all workflows, in order."""
         return sorted({name for workflow in self.workflows.values() for name in workflow.secrets})
+
+    def restatement_of(self, trigger: Trigger) -> Restating | None:
+        """Say what becomes of a trigger's runs whose data are ingested anew; None: that is not looked for."""
+        asked = self.quality if trigger.quality is None else trigger.quality
+        return trigger.restatement or self.restatement or ("tell" if asked else None)
 
     def data_rule(self, trigger: Trigger) -> DataRule:
         """Return the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""

@@ -34,6 +34,7 @@ LINKS = {
     "Secrets of notebooks": f"{WRITE}#secrets-of-notebooks",
     "Pools": "../how-to/pools.md",
     "Quality of data": "../how-to/quality.md",
+    "Restatement": "../how-to/restatement.md",
     "Notifications": "../how-to/notifications.md",
 }
 """Where to look for what texts refer to as ``see "Title"``; an editor that shows them has no links."""

@@ -148,6 +148,7 @@ EXPLANATION = _object(
         "require": {"enum": ["any", "all"]},
         "lacking": _said(_by_name(_list(TEXT)), "CDR types that dates lack"),
         "counts_from": _said(_by_name(TIME), "when listed dates begin to count"),
+        "stale": _or_null(_object({"kept": _or_null(TEXT), "restatements": _list(_of("restatement"))})),
         "holds": _said(_by_name(_list(_of("held_data"))), "why listed dates do not count"),
         "stencil": _list(
             _object(
@@ -160,6 +161,15 @@ EXPLANATION = _object(
             )
         ),
         "missing": _list(DATE),
+    }
+)
+
+RESTATEMENT = _object(
+    {
+        "cdr_type": TEXT,
+        "date": DATE,
+        "seen": TIME,
+        "changes": _said(_by_name(_object({"old": TEXT, "new": TEXT})), "outcomes of QA checks before and after"),
     }
 )
 
@@ -202,7 +212,12 @@ PLAN = {
 }
 
 CALENDAR_ROW = _object(
-    {"workflow": TEXT, "parameters": PARAMETERS, "states": _by_name({"enum": list(RUN_STATES)})},
+    {
+        "workflow": TEXT,
+        "parameters": PARAMETERS,
+        "states": _by_name({"enum": list(RUN_STATES)}),
+        "stale": _said(_list(DATE), "those of runs that are stale"),
+    },
 )
 
 STEERED = {
@@ -271,7 +286,23 @@ CONTENTS: dict[str, Schema] = {
         "only_in": _said(_by_name({"enum": ["old", "new"]}), "notebooks that are on one side alone"),
         "notebooks": _list(NOTEBOOK_CHANGES),
     },
-    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip", "accept", "hold", "unhold"), STEERED),
+    **dict.fromkeys(("rerun", "backfill", "repair", "cancel", "skip", "unskip"), STEERED),
+    **dict.fromkeys(("accept", "hold", "unhold", "keep"), STEERED),
+    "stale": {
+        "runs": _list(
+            _object(
+                {
+                    "run": COUNT,
+                    "workflow": TEXT,
+                    "reference_date": DATE,
+                    "parameters": PARAMETERS,
+                    "kept": _or_null(_said(TEXT, "why its report stays as it is")),
+                    "since": TIME,
+                    "restatements": _list(_of("restatement")),
+                }
+            )
+        )
+    },
     "quality": {
         "checks": _list(
             _object(
@@ -351,6 +382,7 @@ def answer_schema() -> Schema:
             "attempt": _object(ATTEMPT),
             "notebook": NOTEBOOK,
             "held_data": HOLD,
+            "restatement": RESTATEMENT,
             **{name: _object(content) for name, content in CONTENTS.items()},
         },
     }

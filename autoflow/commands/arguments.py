@@ -132,6 +132,9 @@ def _add_steering(commands: Any) -> None:
     rerun = _command(commands, "rerun", "run failed or succeeded runs again", asks=True)
     rerun.add_argument("runs", type=_run, nargs="*", metavar="RUN", help="run numbers, as shown by `autoflow runs`")
     rerun.add_argument("--workflow", metavar="NAME", help="select runs of this workflow instead of by number")
+    rerun.add_argument(
+        "--stale", action="store_true", help="select runs whose data were ingested anew, with what depends on them"
+    )
     _add_span(rerun)
     rerun.add_argument(
         "--state",
@@ -171,6 +174,11 @@ def _add_trusting(commands: Any) -> None:
     quality.add_argument(
         "--suggest", action="store_true", help="print limits that the dates so far keep, as YAML for workflows.yml"
     )
+    stale = _command(commands, "stale", "list runs that succeeded with data that were ingested anew since")
+    stale.add_argument("--workflow", metavar="NAME", help="runs of this workflow only")
+    keep = _command(commands, "keep", "leave the reports of stale runs as they are", asks=True)
+    keep.add_argument("runs", type=_run, nargs="+", metavar="RUN", help="run numbers, as shown by `autoflow stale`")
+    keep.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
     for name, words in (
         ("accept", "let a date of data count for a workflow, whatever QA checks say"),
         ("hold", "keep a date of data from counting for a workflow"),

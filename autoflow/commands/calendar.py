@@ -26,7 +26,7 @@ from autoflow.commands.reading import (
     triggers_of,
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
-from autoflow.dates import ListedDates, days_before
+from autoflow.dates import Days, ListedDates, days_before
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import SIGNS, Facts, Row, calendar, span
@@ -38,6 +38,10 @@ MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
 SHORTEST_ROW = 14
 """Columns of dates that there are at least, however long the names."""
+
+
+STALE, STALE_STYLE = "~", "bold magenta"
+"""What stands for a run that has succeeded with data that were ingested anew since."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,12 @@ def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], colum
     margin = max(map(len, names), default=0) + 2
     for line in _axis([first for first, _ in columns.spans], columns.step):
         print_line(" " * margin + line, "bright_black")
-    total: Counter[RunState] = Counter()
+    total, stale = Counter[RunState](), 0
     for name, row in zip(names, rows, strict=True):
         total.update(row.count())
         cells = [(name.ljust(margin), "")]
-        cells += [(SIGNS[state], STYLES[state]) for state in _worst(row, columns)]
+        cells += list(_cells(row, columns))
+        stale += len(row.stale_days)
         print_styled(cells, whole=False)
     print_line()
     # a state and its number are not to be parted at the end of a line
@@ -140,6 +145,8 @@ def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], colum
         for state in RunState
         if total[state]
     ]
+    if stale:
+        legend.append((STALE, STALE_STYLE, f" stale {stale}".replace(" ", NO_BREAK)))
     print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
     each = {
         "day": "",
@@ -173,6 +180,14 @@ def _marks(marks: Iterable[tuple[int, str]]) -> str:
     return line.rstrip()
 
 
+def _cells(row: Row, columns: Columns) -> Iterator[tuple[str, str]]:
+    """Write what stands for each column, and how; a column of several days is stale if one of its days is."""
+    stale = row.stale_days
+    for (first, last), state in zip(columns.spans, _worst(row, columns), strict=True):
+        is_stale = state is RunState.SUCCEEDED and stale & Days(((first.toordinal(), last.toordinal() + 1),))
+        yield (STALE, STALE_STYLE) if is_stale else (SIGNS[state], STYLES[state])
+
+
 def _worst(row: Row, columns: Columns) -> Iterator[RunState]:
     if columns.step == "day":
         yield from row.states
@@ -197,4 +212,5 @@ def _as_json(row: Row) -> dict[str, object]:
         "workflow": row.trigger.workflow_name,
         "parameters": dict(row.trigger.parameters),
         "states": {date.isoformat(): state for date, state in zip(dates, row.states, strict=True)},
+        "stale": [dt.date.fromordinal(day) for day in row.stale_days],
     }

@@ -52,6 +52,7 @@ EXAMPLES = {
         ("autoflow rerun 12 13", "two runs"),
         ("autoflow rerun --workflow flows --from 2016-01-01 --to 2016-01-31", "what failed"),
         ("autoflow rerun 12 --downstream --yes", "and what depends on it, without asking"),
+        ("autoflow rerun --stale", "what rests on data that were ingested anew"),
     ),
     "backfill": (("autoflow backfill flows 2015-12-01 2015-12-31", "dates before the earliest one"),),
     "repair": (("autoflow repair 12", "only what failed"),),
@@ -60,6 +61,11 @@ EXAMPLES = {
     "unskip": (("autoflow unskip flows 2016-01-05", ""),),
     "accept": (("autoflow accept flows 2016-01-05 --reason 'a holiday'", "a date that QA checks hold"),),
     "hold": (("autoflow hold flows 2016-01-05 --reason 'the operator sends it again'", ""),),
+    "keep": (("autoflow keep 12 --reason 'the change is of a region that it does not show'", ""),),
+    "stale": (
+        ("autoflow stale", "which reports rest on data that were ingested anew"),
+        ("autoflow stale --workflow flows", ""),
+    ),
     "unhold": (("autoflow unhold flows 2016-01-05", ""),),
     "quality": (
         ("autoflow quality", "checks, and their newest outcomes"),

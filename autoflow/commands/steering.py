@@ -32,7 +32,7 @@ from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.notebooks import executed_with
-from autoflow.overview import Facts, calendar, explain, span
+from autoflow.overview import Facts, calendar, explain, span, stale_of
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -73,6 +73,8 @@ class Intent:
 def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run again what failed or succeeded, and what depends on it."""
     definitions = definitions_of(settings)
+    if options.stale:
+        return _rerun_stale(definitions, options, settings)
     if bool(options.runs) == (options.workflow is not None):
         raise AutoflowError("expected run numbers, or --workflow with --from and --to, but not both")
     check_span(options.first, options.last)
@@ -86,6 +88,45 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
     depend = "depends" if len(depending) == 1 else "depend"
     hint = f"{counted(len(depending), 'run')} {depend} on this; --downstream runs what depends on it again, too"
     return replace(_to_run(runs, rows, "run {} again", left_out), hint=hint if depending else "")
+
+
+def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings: Settings) -> Intent:
+    """Run again what rests on data that were ingested anew, and what depends on that."""
+    if options.runs:
+        raise AutoflowError("expected run numbers or --stale, but not both; `autoflow rerun RUN` takes stale runs too")
+    with record(settings, missing_is_empty=True) as reader:
+        stale = [each for each in stale_of(reader).values() if each.run.kept is None]
+        wanted = [each for each in stale if options.workflow in (None, each.run.workflow)]
+        runs, rows, left_out = _of_numbers(definitions, reader, [each.run.run for each in wanted])
+        depending, their_rows, running = _depending(definitions, reader, runs)
+    notes = {each.run.reference_date: str(each) for each in wanted}
+    rows = [{**row, "note": notes.get(row["reference_date"], row["note"])} for row in rows]
+    known = {run.key for run in runs}
+    more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
+    everything = [*runs, *(run for run, _ in more)]
+    return _to_run(everything, [*rows, *(row for _, row in more)], "run {} again", [*left_out, *running])
+
+
+def keep(options: argparse.Namespace, settings: Settings) -> Intent:
+    """Leave the reports of stale runs as they are."""
+    with record(settings, missing_is_empty=True) as reader:
+        stale = {each.run.run: each for each in stale_of(reader).values()}
+        for number in options.runs:
+            attempt_of(reader, number)
+    known = [stale[number] for number in dict.fromkeys(options.runs) if number in stale]
+    rows = [
+        {
+            "run": each.run.run,
+            "reference_date": each.run.reference_date,
+            "workflow": each.run.workflow,
+            "note": str(each),
+        }
+        for each in known
+    ]
+    left_out = [f"run {number} is not stale" for number in dict.fromkeys(options.runs) if number not in stale]
+    order = {"do": "keep", "runs": [each.run.run for each in known], "reason": options.reason}
+    question = f"leave {counted(len(known), 'stale run')} as {'it is' if len(known) == 1 else 'they are'}"
+    return Intent(order, tuple(rows), question, tuple(left_out))
 
 
 Chosen = tuple[list[Run], list[dict[str, Any]], list[str]]
@@ -342,6 +383,7 @@ INTENTS = {
     "accept": accept,
     "hold": hold,
     "unhold": unhold,
+    "keep": keep,
 }
 
 

@@ -17,7 +17,7 @@ from autoflow.commands.terminal import STYLES, print_json, print_line, print_sty
 from autoflow.dates import Hold, ListedDates
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
+from autoflow.model import RecordedAttempt, RecordedNotebook, Restatement, RunReader
 from autoflow.overview import Explanation, Facts, explain, list_age
 from autoflow.quality import DAYS, sparkline
 from autoflow.runs import AttemptState, RunState
@@ -76,6 +76,7 @@ def _lines(
 ) -> Iterator[str]:
     if answer.state is RunState.SUCCEEDED and newest is not None:
         yield _done(newest)
+        yield from _about_stale(answer)
         for notebook in notebooks:
             if notebook.report:
                 yield f"report: {notebook.report}"
@@ -118,6 +119,15 @@ def _about_holds(answer: Explanation, listed: ListedDates) -> Iterator[str]:
         yield f"`autoflow accept {workflow} {date} --reason TEXT` lets the data of {date} count"
 
 
+def _about_stale(answer: Explanation) -> Iterator[str]:
+    if answer.stale is None:
+        return
+    kept, number = answer.stale.run.kept, answer.stale.run.run
+    yield f"stale{f' (kept as it is: {kept})' if kept else ''}: {answer.stale}"
+    if not kept:
+        yield f"`autoflow rerun {number}` runs it again; `autoflow keep {number} --reason TEXT` leaves it as it is"
+
+
 def _done(newest: RecordedAttempt) -> str:
     if newest.attempt == 0:
         return f"run {newest.run}, imported from the Prefect-based AutoFlow, {moment(newest.started)}"
@@ -146,6 +156,9 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
         "lacking": {date.isoformat(): types for date, types in answer.lacking.items()},
         "counts_from": {date.isoformat(): time for date, time in answer.counts_from.items()},
         "holds": {date.isoformat(): list(map(_hold_as_json, holds)) for date, holds in answer.holds.items()},
+        "stale": None
+        if answer.stale is None
+        else {"kept": answer.stale.run.kept, "restatements": list(map(restatement_as_json, answer.stale.restatements))},
         "stencil": [
             {
                 "element": _element(answer.trigger, number),
@@ -156,6 +169,16 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
             for number, each in enumerate(answer.wanted)
         ],
         "missing": answer.missing,
+    }
+
+
+def restatement_as_json(each: Restatement) -> dict[str, Any]:
+    """Write what was ingested anew."""
+    return {
+        "cdr_type": each.cdr_type,
+        "date": each.date,
+        "seen": each.seen,
+        "changes": {check: {"old": old, "new": new} for check, (old, new) in each.changes.items()},
     }
 
 

@@ -33,6 +33,7 @@ class Steering:
     - ``skip``: leave out ``dates`` of ``workflow``, for a ``reason``; ``unskip`` takes that back;
     - ``accept`` and ``hold``: let ``dates`` of data count for ``workflow``, or not, for a ``reason``, whatever QA
       checks say; ``unhold`` leaves them to these again;
+    - ``keep``: leave the reports of the stale ``runs`` with these numbers as they are, for a ``reason``;
     - ``cancel``: end the run with the number ``run``, and do not try it again, for a ``reason``.
     """
 
@@ -48,6 +49,7 @@ class Steering:
             "accept": self._override,
             "hold": self._override,
             "unhold": self._unhold,
+            "keep": self._keep,
             "cancel": self._cancel,
         }
         self.changed = asyncio.Event()
@@ -152,6 +154,12 @@ class Steering:
         dates = [dt.date.fromisoformat(date) for date in order["dates"]]
         done = self._store.forget_overrides(order["workflow"], dates)
         logger.info("%s: data of %s are left to QA checks again", order["workflow"], _first_few(order["dates"]))
+        return {"done": done}
+
+    def _keep(self, order: Mapping[str, Any], _: dt.datetime) -> dict[str, Any]:
+        runs, reason = [int(run) for run in order["runs"]], str(order["reason"])
+        done = self._store.keep(runs, reason)
+        logger.info("kept as they are: %s: %s", counted(done, "stale run"), reason)
         return {"done": done}
 
     def _cancel(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:

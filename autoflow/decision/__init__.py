@@ -9,6 +9,7 @@ from autoflow.decision.downstream import dependent_runs, held_requests
 from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.order import Order
+from autoflow.decision.stale import runs_that_used
 from autoflow.decision.triggers import triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
@@ -29,6 +30,7 @@ __all__ = [
     "judge",
     "judge_failures",
     "kept_by_holds",
+    "runs_that_used",
     "triggers_by_run",
     "undone_days",
 ]

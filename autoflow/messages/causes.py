@@ -19,7 +19,7 @@ from autoflow.dates import Days, Hold, ListedDates
 from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
-from autoflow.model import FailedRun, KnownCause, Message
+from autoflow.model import FailedRun, KnownCause, Message, Restatement, StaleRun
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
 from autoflow.wording import counted, length_text, moment, spans
@@ -51,6 +51,10 @@ class Snapshot:
     failing: Sequence[FailedRun] = ()
     run_history: RunHistory = field(default_factory=RunHistory)
     listed: ListedDates = field(default_factory=ListedDates)
+    stale: Sequence[StaleRun] = ()
+    """Runs that have succeeded with data that were ingested anew since."""
+    restatements: Sequence[Restatement] = ()
+    """What was ingested anew, as far as runs are stale by it."""
     late: Sequence[Days] = ()
     """Days of each trigger that are late, in their order."""
     conditions: Mapping[str, str] = field(default_factory=dict)
@@ -212,6 +216,28 @@ def late(snapshot: Snapshot) -> Iterator[Cause]:
         yield Cause(_name("late", workflow), "late", what, snapshot.now, message, workflow=workflow)
 
 
+def restated(snapshot: Snapshot) -> Iterator[Cause]:
+    """Find the data that were ingested anew though runs had used them; what was seen together is one cause."""
+    groups: dict[int, list[StaleRun]] = {}
+    for stale in snapshot.stale:
+        if stale.kept is None and stale.workflow in snapshot.definitions.workflows:
+            groups.setdefault(stale.restatement, []).append(stale)
+    for first, runs in groups.items():
+        seen = next((each.seen for each in snapshot.restatements if each.id == first), None)
+        together = [each for each in snapshot.restatements if each.id >= first and each.seen == seen]
+        dates = sorted({each.date for each in together})
+        what = f"data of {_bounded_spans(dates)} were ingested anew: {counted(len(runs), 'run is', 'runs are')} stale"
+        lines = [str(each) for each in together[:MOST_DATES]]
+        lines += [f"... and {len(together) - MOST_DATES} more"] if len(together) > MOST_DATES else []
+        for workflow in dict.fromkeys(run.workflow for run in runs):
+            lines.append(
+                f"{workflow}: {_bounded_spans([run.reference_date for run in runs if run.workflow == workflow])}"
+            )
+        lines += ["Details: autoflow stale", "To run them again: autoflow rerun --stale"]
+        message = Message("restated", what, tuple(lines), dates=tuple(map(str, dates)))
+        yield Cause(_name("restated", first), "restated", what, runs[0].since, message)
+
+
 def troubles(snapshot: Snapshot) -> Iterator[Cause]:
     """Find what keeps AutoFlow itself from its work, and what the token's end is about to."""
     for condition, text in snapshot.conditions.items():
@@ -304,7 +330,7 @@ def news(
     events, runs = snapshot.definitions.notify.events, current(snapshot)
     causes = list(failures(snapshot, runs))
     if not snapshot.working:
-        causes += [*late(snapshot), *troubles(snapshot)]
+        causes += [*late(snapshot), *restated(snapshot), *troubles(snapshot)]
     messages, remembered, waiting = _beginnings(causes, known, snapshot)
     over: list[KnownCause] = []
     if not snapshot.working:

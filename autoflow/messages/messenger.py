@@ -317,6 +317,9 @@ def _look(
         told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
         failing = reader.failing(definitions.workflows, snapshot.most_failing or MOST_FAILING, told)
         snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
+        if stale := reader.stale():
+            first = min(each.restatement for each in stale)
+            snapshot = replace(snapshot, stale=stale, restatements=reader.restatements(first))
         found = news(snapshot, known, reader.succeeded_since)
         times = [found.due, None if snapshot.working else next_late(snapshot.listed, definitions, snapshot.now)]
         return found, min((time for time in times if time is not None), default=None)

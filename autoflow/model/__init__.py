@@ -21,6 +21,7 @@ from autoflow.model.reader import (
     Silence,
     WantedAttempts,
 )
+from autoflow.model.restatements import Blocks, Restatement, StaleRun
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore, open_for_reading
 from autoflow.model.tables import PREDECESSORS_TABLE, OldRow, TakenOver
@@ -28,6 +29,7 @@ from autoflow.model.tables import PREDECESSORS_TABLE, OldRow, TakenOver
 __all__ = [
     "PREDECESSORS_TABLE",
     "Attempt",
+    "Blocks",
     "FailedRun",
     "KnownCause",
     "Message",
@@ -37,10 +39,12 @@ __all__ = [
     "RecordedAttempt",
     "RecordedNotebook",
     "Removal",
+    "Restatement",
     "RunReader",
     "RunReports",
     "RunStore",
     "Silence",
+    "StaleRun",
     "Sweeper",
     "Swept",
     "TakenOver",

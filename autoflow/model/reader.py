@@ -19,6 +19,7 @@ from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
+from autoflow.model.restatements import Restatement, StaleRun, restatements_since, stale_runs
 from autoflow.model.retention import NotebookFiles
 from autoflow.model.tables import OldRow, TakenOver, count_rows
 from autoflow.naming import OUTPUT_SUFFIXES
@@ -453,6 +454,14 @@ class RunReader:
                 blocks.setdefault((cdr_type, name), {})[year] = block
             self._outcomes = changes, self._outcomes[1].followed_by(blocks)
         return self._outcomes[1]
+
+    def stale(self) -> list[StaleRun]:
+        """Read the runs that have succeeded with data that have been ingested anew since."""
+        return stale_runs(self._connection)
+
+    def restatements(self, first: int = 0) -> list[Restatement]:
+        """Read which dates were ingested anew, from one on."""
+        return restatements_since(self._connection, first)
 
     def overrides(self) -> dict[tuple[str, dt.date], Override]:
         """Read what people have decided of dates of data, by workflow and date."""

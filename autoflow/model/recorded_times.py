@@ -16,6 +16,8 @@ TIMES = {
     "skips": ("since",),
     "listed_dates": ("appeared",),
     "overrides": ("since",),
+    "restatements": ("seen",),
+    "stale": ("since",),
     "causes": ("since", "told"),
     "outbox": ("made",),
 }

@@ -21,6 +21,7 @@ from autoflow.model.messages import Message
 from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded_times import set_right
+from autoflow.model.restatements import Blocks, mark_stale, replace_outcomes
 from autoflow.model.retention import NotebookFiles, Removal
 from autoflow.model.tables import (
     OldRow,
@@ -34,7 +35,6 @@ from autoflow.model.tables import (
 )
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
-from autoflow.quality import digest
 from autoflow.runs import AttemptState, Failure, Run, RunKey
 from autoflow.settings import Places
 
@@ -437,32 +437,39 @@ class RunStore:
             cursor.execute("DELETE FROM meta WHERE key = 'silence'")
         return ListedDates(by_type, now, since, before.outcomes, before.overrides)
 
-    def record_outcomes(self, changed: Mapping[str, Mapping[str, Mapping[str, str | None]]]) -> None:
-        """Remember outcomes of QA checks.
+    def record_outcomes(self, changed: Blocks, now: dt.datetime) -> list[int]:
+        """Remember outcomes of QA checks, and the dates whose outcomes are others than before.
 
         Parameters
         ----------
         changed
             By CDR type, check and year the blocks that are new or others than before; None for one that is gone.
+
+        Returns
+        -------
+        list of int
+            Numbers of the restatements, in order.
         """
-        rows = [
-            (cdr_type, check, year, block)
-            for cdr_type, checks in changed.items()
-            for check, years in checks.items()
-            for year, block in years.items()
-        ]
-        if not rows:
-            return
+        if not any(years for checks in changed.values() for years in checks.values()):
+            return []
         with self._transaction() as cursor:
-            cursor.executemany(
-                "DELETE FROM qa_outcomes WHERE cdr_type = ? AND name = ? AND year = ?", [row[:3] for row in rows]
-            )
-            cursor.executemany(
-                "INSERT INTO qa_outcomes (cdr_type, name, year, digest, outcomes) VALUES (?, ?, ?, ?, ?)",
-                [(cdr_type, check, year, digest(block), block) for cdr_type, check, year, block in rows if block],
-            )
-            cursor.execute(
-                "INSERT INTO meta VALUES ('qa_changes', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1"
+            return replace_outcomes(cursor, changed, _text(now))
+
+    def mark_stale(self, keys: Iterable[RunKey], restatement: int, now: dt.datetime) -> int:
+        """Remember that runs have used what a restatement has replaced, and return how many there are."""
+        with self._transaction() as cursor:
+            return mark_stale(cursor, keys, restatement, _text(now))
+
+    def keep(self, runs: Iterable[int], reason: str) -> int:
+        """Remember that the reports of stale runs stay as they are, and why; return how many there are."""
+        with self._transaction() as cursor:
+            return sum(
+                cursor.execute(
+                    "UPDATE stale SET kept = ? WHERE attempt_id IN"
+                    " (SELECT id FROM attempts WHERE run = ? AND superseded IS NULL)",
+                    (reason, run),
+                ).rowcount
+                for run in runs
             )
 
     def tell(

@@ -350,6 +350,44 @@ def _add_quality(cursor: sqlite3.Cursor, _: Places) -> None:
     )
 
 
+def _add_restatements(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for dates that were ingested anew, and for the attempts that had used what was there before."""
+    cursor.execute(
+        """
+        CREATE TABLE restatements (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            cdr_type TEXT NOT NULL,
+            date TEXT NOT NULL,
+            seen TEXT NOT NULL,
+            changes TEXT NOT NULL
+        )
+        """
+    )
+    cursor.execute("CREATE INDEX restatements_dates ON restatements (date)")
+    # the last outcomes of dates that have none now: they may come back as they were
+    cursor.execute(
+        """
+        CREATE TABLE qa_gone (
+            cdr_type TEXT NOT NULL,
+            name TEXT NOT NULL,
+            day INTEGER NOT NULL,
+            outcome TEXT NOT NULL,
+            PRIMARY KEY (cdr_type, name, day)
+        ) WITHOUT ROWID
+        """
+    )
+    cursor.execute(
+        """
+        CREATE TABLE stale (
+            attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+            restatement INTEGER NOT NULL,  -- the first of those that made it so, which were seen together
+            kept TEXT,  -- why the report stays as it is; null when nobody has said so
+            since TEXT NOT NULL
+        )
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -358,6 +396,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_warnings,
     _tell_runs_from_attempts,
     _add_quality,
+    _add_restatements,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

@@ -4,16 +4,18 @@
 """What people see of runs: the state of each trigger and date, and the reason in words, without a tick."""
 
 from autoflow.overview.explanation import Explanation, explain, list_age, why_due
-from autoflow.overview.states import SIGNS, Facts, Row, calendar, span
+from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_of
 
 __all__ = [
     "SIGNS",
     "Explanation",
     "Facts",
     "Row",
+    "Stale",
     "calendar",
     "explain",
     "list_age",
     "span",
+    "stale_of",
     "why_due",
 ]

@@ -14,7 +14,7 @@ from autoflow.decision import is_asked_for
 from autoflow.definitions import Trigger
 from autoflow.history import Failures, Request, RunHistory, Skip
 from autoflow.model import Silence
-from autoflow.overview.states import Facts, verdict_of
+from autoflow.overview.states import Facts, Stale, verdict_of
 from autoflow.runs import RunKey, RunState, key_maker
 from autoflow.schedule import why_excluded
 from autoflow.wording import counted, length_text, moment, spans
@@ -61,6 +61,8 @@ class Explanation:
     """When dates begin to count that are listed, and only wait for the trigger's lag to be over."""
     holds: Mapping[dt.date, Sequence[Hold]] = field(default_factory=dict)
     """Why dates that are listed do not count, for those that are missing and the reference date."""
+    stale: Stale | None = None
+    """Where it has succeeded with data that were ingested anew since."""
     skip: Skip | None = None
     request: Request | None = None
     no_data: str = ""
@@ -90,8 +92,7 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
     run_history = facts.run_history
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
-    held = facts.held_data(trigger)
-    holds = {date: facts.listed.why_held(date, rule, facts.now) for date in uncounted if date.toordinal() in held}
+    holds = facts.why_held(trigger, uncounted)
     counts_from = {date: facts.listed.counts_from(date, rule) for date in uncounted if date not in holds}
     answer = Explanation(
         trigger,
@@ -108,6 +109,7 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         lacking={date: lacking for date in uncounted if (lacking := facts.listed.lacking(date, rule))},
         counts_from={date: time for date, time in counts_from.items() if time is not None},
         holds=holds,
+        stale=facts.stale.get(key),
         skip=run_history.skips.of(key, reference_date),
         request=run_history.requests.get(key),
     )
@@ -150,6 +152,9 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
     trigger, date, state = answer.trigger, answer.reference_date, answer.state
     if state in (RunState.SUCCEEDED, RunState.RUNNING):
         yield f"run {answer.run}"
+        if answer.stale is not None:
+            kept = f" (kept as it is: {answer.stale.run.kept})" if answer.stale.run.kept else ""
+            yield f"is stale{kept}: {answer.stale}"
     elif state is RunState.SKIPPED and answer.skip is not None:
         yield f"since {moment(answer.skip.since)}: {answer.skip.reason}"
     elif state is RunState.EXCLUDED:

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
 from typing import Self
 
-from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, ListedDates
+from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, Hold, ListedDates
 from autoflow.decision import SETTLED, Order, Verdict, held_requests, judge, kept_by_holds
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
-from autoflow.model import RunReader
+from autoflow.model import Restatement, RunReader, StaleRun
 from autoflow.runs import RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
 
@@ -49,6 +49,28 @@ SIGNS = {
 
 
 @dataclass(frozen=True)
+class Stale:
+    """A run that has succeeded with data that were ingested anew since, and these."""
+
+    run: StaleRun
+    restatements: Sequence[Restatement]
+
+    def __str__(self) -> str:
+        more = f" and {len(self.restatements) - 3} more" if len(self.restatements) > 3 else ""
+        return f"data were ingested anew: {'; '.join(map(str, self.restatements[:3]))}{more}"
+
+
+def stale_of(reader: RunReader) -> dict[RunKey, Stale]:
+    """Read which runs are stale, and why."""
+    runs = reader.stale()
+    all_of_them = reader.restatements(min(run.restatement for run in runs)) if runs else []
+    return {
+        run.key: Stale(run, [each for each in all_of_them if each.id >= run.restatement and run.used(each.date)])
+        for run in runs
+    }
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that the state of a date depends on.
 
@@ -63,6 +85,8 @@ class Facts:
     run_history: RunHistory
     now: dt.datetime
     order: Order = field(default_factory=Order)
+    stale: Mapping[RunKey, Stale] = field(default_factory=dict)
+    """Runs that have succeeded with data that were ingested anew since."""
 
     def __post_init__(self) -> None:
         if self.definitions.has_order and len(self.order.ready) != len(self.definitions.triggers):
@@ -79,7 +103,7 @@ class Facts:
     ) -> Self:
         """Read from the record what decides the states of a span of dates, both ends in it, or of all dates."""
         order = Order.read(definitions, listed, now, reader.run_history)
-        return cls(definitions, listed, reader.run_history(*span or ()), now, order)
+        return cls(definitions, listed, reader.run_history(*span or ()), now, order, stale_of(reader))
 
     @cached_property
     def held_requests(self) -> Mapping[RunKey, dt.date]:
@@ -99,6 +123,11 @@ class Facts:
         """The dates that count by each rule, and those that are held; triggers have few rules among them."""
         rules = {self.definitions.data_rule(trigger) for trigger in self.definitions.triggers}
         return {rule: (self.listed.available(rule, self.now), self.listed.held(rule, self.now)) for rule in rules}
+
+    def why_held(self, trigger: Trigger, dates: Iterable[dt.date]) -> dict[dt.date, list[Hold]]:
+        """Say why some of the dates do not count for a trigger though they are listed."""
+        held, rule = self.held_data(trigger), self.definitions.data_rule(trigger)
+        return {date: self.listed.why_held(date, rule, self.now) for date in dates if date.toordinal() in held}
 
     def held(self, trigger: Trigger) -> Days:
         """Find the days whose runs wait for other runs."""
@@ -124,6 +153,8 @@ class Row:
     """The dates of each state."""
     numbers: Mapping[int, int]
     """The numbers of the runs that have an attempt that counts, by the ordinals of their dates."""
+    stale: frozenset[int] = frozenset()
+    """Numbers of runs that are stale, and that nobody keeps as they are."""
 
     @property
     def span(self) -> range:
@@ -142,6 +173,14 @@ class Row:
     def runs(self) -> Sequence[int | None]:
         """The number of the run of each date, where it has one."""
         return [*map(self.numbers.get, self.span)]
+
+    @property
+    def stale_days(self) -> Days:
+        """The dates whose runs are stale."""
+        if not self.stale:
+            return Days()
+        done = self.days.get(RunState.SUCCEEDED, Days())
+        return Days.of(day for day, number in self.numbers.items() if number in self.stale) & done
 
     def between(self, first: dt.date, last: dt.date) -> Row:
         """Leave the dates of a shorter span, both ends in it."""
@@ -172,6 +211,7 @@ def span(definitions: Definitions, listed: ListedDates) -> Span | None:
 
 def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
     """Yield the state of each date of a span, both ends in it, for each trigger in the order of the file."""
+    stale = frozenset(each.run.run for each in facts.stale.values() if each.run.kept is None)
     span = Days.joined([(first.toordinal(), last.toordinal() + 1)])
     for trigger in facts.definitions.triggers:
         if workflow not in (None, trigger.workflow_name):
@@ -185,7 +225,7 @@ def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None =
                 numbers[day] = number
         states = {*by_dates, *found}
         days = {state: (by_dates.get(state, Days()) - looked_at) | Days.of(found.get(state, ())) for state in states}
-        yield Row(trigger, first, last, {state: those for state, those in days.items() if those}, numbers)
+        yield Row(trigger, first, last, {state: those for state, those in days.items() if those}, numbers, stale)
 
 
 def verdict_of(facts: Facts, trigger: Trigger, date: dt.date) -> tuple[Verdict, int | None]:

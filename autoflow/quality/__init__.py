@@ -7,13 +7,16 @@ from autoflow.quality.check import ROWS, Bound, Breach, Check, OnMissing, breach
 from autoflow.quality.history import DAYS, recent, sparkline
 from autoflow.quality.judged import Judged, Outcomes
 from autoflow.quality.outcomes import Outcome, blocks_of, digest, read_block
+from autoflow.quality.restated import FINGERPRINT, Change, change_text, changes_in, data_version
 from autoflow.quality.suggestion import as_yaml, suggested
 
 __all__ = [
     "DAYS",
+    "FINGERPRINT",
     "ROWS",
     "Bound",
     "Breach",
+    "Change",
     "Check",
     "Judged",
     "OnMissing",
@@ -22,6 +25,9 @@ __all__ = [
     "as_yaml",
     "blocks_of",
     "breach",
+    "change_text",
+    "changes_in",
+    "data_version",
     "digest",
     "number_of",
     "read_block",

@@ -15,13 +15,16 @@ from typing import Any
 
 from autoflow.context import Context, recorded
 from autoflow.dates import DataRule, ListedDates
+from autoflow.decision import runs_that_used
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
-from autoflow.quality import ROWS, Check, Outcomes
-from autoflow.runs import Run
+from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes
+from autoflow.runs import Run, recorded_run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
 from autoflow.settings import Token
-from autoflow.wording import closest
+from autoflow.wording import closest, counted
+
+logger = logging.getLogger(__name__)
 
 OFF, MISSING = "quality", "quality checks"
 """Names of conditions: there are no outcomes to be had, and a check that is asked for has none at all."""
@@ -37,6 +40,22 @@ def wanted_checks(definitions: Definitions, listed: ListedDates) -> dict[str, li
             if listed.by_type.get(cdr_type):
                 wanted.setdefault(cdr_type, {}).update(dict.fromkeys(names))
     return {cdr_type: list(names) for cdr_type, names in wanted.items() if names}
+
+
+def compared_checks(definitions: Definitions, listed: ListedDates) -> dict[str, list[str]]:
+    """Name the checks that tell whether data were ingested anew, for each CDR type that has dates.
+
+    Where only ``quality`` is asked for, that is not worth more requests than one.
+    """
+    wanted: dict[str, dict[str, None]] = {}
+    for trigger in definitions.triggers:
+        if (restating := definitions.restatement_of(trigger)) in (None, "ignore"):
+            continue
+        said = trigger.restatement or definitions.restatement
+        for cdr_type in listed.wanted(definitions.data_rule(trigger).cdr_types):
+            if restating and listed.by_type.get(cdr_type):
+                wanted.setdefault(cdr_type, {}).update(dict.fromkeys(FINGERPRINT if said else (ROWS,)))
+    return {cdr_type: list(names) for cdr_type, names in wanted.items()}
 
 
 def question_of(
@@ -57,25 +76,60 @@ async def poll_quality(
     ListedDates
         With the outcomes.
     """
-    wanted = wanted_checks(definitions, listed)
-    if not wanted:
+    wanted, compared = wanted_checks(definitions, listed), compared_checks(definitions, listed)
+    both = {
+        name: [*dict.fromkeys([*wanted.get(name, ()), *compared.get(name, ())])] for name in wanted.keys() | compared
+    }
+    if not both:
         for name in (OFF, MISSING):
             context.conditions.end(name, "no trigger goes by QA checks now")
         return listed
     try:
-        question = question_of(wanted, listed, context.store.read.known_outcomes())
+        question = question_of(both, listed, context.store.read.known_outcomes())
         answer = await ask_qa(context.jobs, context.settings, token, question)
     except FlowapiError as error:
         context.conditions.begin(OFF, f"{error}; dates are judged by the outcomes from before", logging.WARNING)
         return listed
     if answer.off is not None:
-        message = f"FlowAPI gives no outcomes of QA checks, which quality in workflows.yml goes by: {answer.off}"
+        message = f"FlowAPI gives no outcomes of QA checks, which workflows.yml asks for: {answer.off}"
         context.conditions.begin(OFF, message, logging.WARNING)
         return listed
     context.conditions.end(OFF, "FlowAPI gives outcomes of QA checks")
     tell_of_missing(context, wanted, answer)
-    await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed))
+    now = context.now()
+    ids = await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed, now))
+    if ids:
+        await _restated(context, definitions, ids[0], stop)
     return context.store.read.listed_dates()
+
+
+async def _restated(context: Context, definitions: Definitions, first: int, stop: asyncio.Event) -> None:
+    """Mark the runs that have used what was ingested anew, and run those again that are to be."""
+    read, dates = context.store.read, dict[str, set[dt.date]]()
+    restatements = read.restatements(first)
+    for each in restatements:
+        dates.setdefault(each.cdr_type, set()).add(each.date)
+    spans = {name: read.span(name) for name in definitions.workflows}
+    using = runs_that_used(definitions, dates, spans)
+    mark = partial(context.store.mark_stale, using, first, context.now())
+    number = await recorded(context.conditions, stop, mark)
+    more = f" and {len(restatements) - 3} more" if len(restatements) > 3 else ""
+    what = "; ".join(map(str, restatements[:3]))
+    stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
+    logger.warning("ingested anew: %s%s; %s", what, more, stale)
+    again = [
+        recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
+        for stale in read.stale()
+        if stale.restatement == first
+        and (trigger := using.get(stale.key)) is not None
+        and definitions.restatement_of(trigger) == "rerun"
+    ]
+    if again:
+        ask = partial(context.store.ask_for, again, context.now())
+        asked = await recorded(context.conditions, stop, ask)
+        for run in asked:
+            context.ledger.forget(run.workflow.name, run.reference_date)
+        logger.info("requested again: %s", counted(len(asked), "stale run"))
 
 
 def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> None:

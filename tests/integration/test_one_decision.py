@@ -178,7 +178,7 @@ def world(seed: int) -> Iterator[World]:
             moment = made.now - STEP * (len(happenings) + 1)
             context.store.record_poll({"calls": calls, "sms": sms}, moment)
             outcomes = {day: chance.choice(["5", "50", "50", "50"]) for day in calls if chance.random() > 0.1}
-            context.store.record_outcomes({"calls": {"count_msisdns": blocks_of(outcomes)}})
+            context.store.record_outcomes({"calls": {"count_msisdns": blocks_of(outcomes)}}, moment)
             overrides = [
                 Override("gives_up", chance.choice(DAYS), chance.random() < 0.6, "so", moment) for _ in range(3)
             ]

@@ -178,7 +178,7 @@ def test_nothing_that_is_recorded_stays_later_than_now_when_the_clock_is_set_rig
 
 def test_every_column_that_holds_a_time_is_known(path: Path) -> None:
     """A new one that is forgotten would let something wait for years."""
-    names = {"started", "ended", "superseded", "asked", "since", "appeared", "told", "made"}
+    names = {"started", "ended", "superseded", "asked", "since", "appeared", "told", "made", "seen"}
     RunStore(path).close()
     connection = sqlite3.connect(path)
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

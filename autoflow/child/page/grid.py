@@ -23,6 +23,9 @@ SIGNS = PLAIN_SIGNS | {RunState.SUCCEEDED: "✓", RunState.NOT_AVAILABLE: "·", 
 
 CLASSES = {state: state.value.replace(" ", "-") for state in RunState}
 
+STALE_SIGN = "~"
+"""What stands for a run that has succeeded with data that were ingested anew since."""
+
 BEFORE_START = "before-start"
 """What dates before the first one of a trigger are called in the style sheet; nothing is said of each of them."""
 
@@ -114,9 +117,12 @@ def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date], rep
             continue
         link = _report_of(links, run, day, reports) if state is RunState.SUCCEEDED and run is not None else None
         title = f"{day}: {state.value}{', report' if link else ''}"
+        stale = state is RunState.SUCCEEDED and run in row.stale
+        if stale:
+            title += ", stale: data were ingested anew"
         if link is None:
             link = links.page(f"why?trigger={number}&date={day}" if run is None else f"runs/{run}")
-        yield Cell(SIGNS[state], CLASSES[state], title, link)
+        yield Cell(STALE_SIGN if stale else SIGNS[state], "stale" if stale else CLASSES[state], title, link)
 
 
 def _report_of(links: Links, run: int, day: dt.date, reports: Reports) -> str | None:

@@ -20,6 +20,8 @@ from autoflow.demo_flowapi import ALL_SCOPES, FlowapiStandin
 from autoflow.model import RunStore
 from autoflow.quality import blocks_of, digest
 
+NOW = dt.datetime(2016, 2, 1, tzinfo=dt.UTC)
+
 
 @pytest.fixture
 def flowapi(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlowapiStandin]:
@@ -49,14 +51,14 @@ def test_there_is_one_request_for_each_check_and_only_what_changed_comes_back(
     assert "count_added_rows" in first["listed"]["calls"]
     assert list(calls(first, "count_msisdns")) == ["01-01", "01-02", "01-03", "01-04", "01-05"]
     store = RunStore(tmp_path / "record.db")
-    store.record_outcomes(first["changed"])
+    store.record_outcomes(first["changed"], NOW)
     known = store.read.known_outcomes()
     assert ask(flowapi, ["count_msisdns", "latest_timestamp"], known)["changed"] == {}
     before = store.read.outcomes()
     assert before is store.read.outcomes()
     flowapi.flowmachine.restate("2016-01-02", share=0.5)
     again = ask(flowapi, ["count_msisdns", "latest_timestamp"], known)
-    store.record_outcomes(again["changed"])
+    store.record_outcomes(again["changed"], NOW)
     day = dt.date(2016, 1, 2).toordinal()
     old, new = (int(each.of("calls", "count_msisdns")[day] or 0) for each in (before, store.read.outcomes()))
     assert new < 0.6 * old
@@ -137,6 +139,6 @@ def test_ten_years_of_four_types_and_twelve_checks_are_small_and_quickly_compare
     assert time.process_time() - began < 1
     store = RunStore(tmp_path / "record.db")
     before = sum(path.stat().st_size for path in tmp_path.iterdir())
-    store.record_outcomes(changed)
+    store.record_outcomes(changed, NOW)
     store.close()
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) - before < 10_000_000

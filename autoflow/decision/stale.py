@@ -1,0 +1,47 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Which runs have used dates of data that were ingested anew."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+
+from autoflow.dates import AvailableDates, Days
+from autoflow.definitions import Definitions, Trigger
+from autoflow.runs import RunKey, key_maker
+
+
+def runs_that_used(
+    definitions: Definitions,
+    dates: Mapping[str, Collection[dt.date]],
+    spans: Mapping[str, tuple[dt.date, dt.date] | None],
+) -> dict[RunKey, Trigger]:
+    """Find the runs whose windows have some dates of CDR types in them, unless their triggers ignore restatements.
+
+    Parameters
+    ----------
+    spans
+        The first and the last reference date that there is a record of, by workflow; None where there is none.
+    """
+    found: dict[RunKey, Trigger] = {}
+    for trigger in definitions.triggers:
+        span = spans.get(trigger.workflow_name)
+        if span is None or definitions.restatement_of(trigger) in (None, "ignore"):
+            continue
+        types = definitions.data_rule(trigger).cdr_types
+        those = [date.toordinal() for name in (dates if types is None else types) for date in dates.get(name, ())]
+        key_of = key_maker(trigger)
+        for day in _using(trigger, Days.of(those), span) if those else ():
+            found[key_of(dt.date.fromordinal(day))] = trigger
+    return found
+
+
+def _using(trigger: Trigger, days: Days, span: tuple[dt.date, dt.date]) -> Days:
+    """Find the reference dates of a span whose windows have some days in them."""
+    first, last = (date.toordinal() for date in span)
+    among = Days(((first, last + 1),))
+    everything = Days(((1, dt.date.max.toordinal()),))
+    stencil = trigger.date_stencil
+    return (stencil.complete(everything) - stencil.complete(AvailableDates(everything - days).days)) & among

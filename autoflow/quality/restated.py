@@ -1,0 +1,66 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Dates that were ingested anew: their outcomes are others than before, whatever these mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from autoflow.quality.check import ROWS, number_of
+from autoflow.quality.judged import Outcomes
+from autoflow.quality.outcomes import Outcome, read_block
+
+FINGERPRINT = (ROWS, "count_msisdns", "count_location_ids", "earliest_timestamp", "latest_timestamp")
+"""The checks whose outcomes tell one ingestion of a date from another, as far as they are there."""
+
+Change = tuple[str, str]
+"""The outcome before, and after."""
+
+
+def changes_in(year: str, old: str | None, new: str | None) -> tuple[dict[int, Change], dict[int, str], dict[int, str]]:
+    """Compare a block of outcomes with what it was before.
+
+    Returns
+    -------
+    changed
+        Days with another outcome than before: null, or none at all, is not one.
+    gone
+        Days without an outcome any more, with the last one.
+    come
+        Days with an outcome that had none.
+    """
+    before, after = _there(year, old), _there(year, new)
+    changed = {day: (before[day], after[day]) for day in before.keys() & after.keys() if before[day] != after[day]}
+    gone = {day: before[day] for day in before.keys() - after.keys()}
+    come = {day: after[day] for day in after.keys() - before.keys()}
+    return changed, gone, come
+
+
+def _there(year: str, block: str | None) -> dict[int, str]:
+    return {day: outcome for day, outcome in read_block(year, block or "{}").items() if outcome}
+
+
+def change_text(check: str, change: Change) -> str:
+    """Write what has changed of a date: ``count_added_rows 6,429 -> 3,896``."""
+    return f"{check} {_text(change[0])} -> {_text(change[1])}"
+
+
+def _text(outcome: str) -> str:
+    return f"{number_of(outcome):,.0f}" if outcome.isdigit() else outcome
+
+
+def data_version(outcomes: Outcomes, cdr_types: Iterable[str], days: Iterable[int]) -> str | None:
+    """Return a short text that is another one when data of some days are ingested anew; None without outcomes."""
+    found: dict[str, dict[str, Mapping[int, Outcome]]] = {}
+    wanted = sorted(set(days))
+    for cdr_type in sorted(cdr_types):
+        for check in FINGERPRINT:
+            there = outcomes.of(cdr_type, check)
+            if known := {day: there[day] for day in wanted if there.get(day)}:
+                found.setdefault(cdr_type, {})[check] = known
+    if not found:
+        return None
+    return hashlib.blake2s(json.dumps(found, sort_keys=True).encode(), digest_size=6).hexdigest()

@@ -1,0 +1,184 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Dates that are ingested anew: what had used them is stale, told once, and run again or kept as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from autoflow.app import open_context
+from autoflow.context.context import Context
+from autoflow.dates.date_stencil import DateStencil
+from autoflow.definitions import Definitions, Trigger, Workflow
+from autoflow.demo_flowapi import FlowapiStandin
+from autoflow.messages.causes import Snapshot, news
+from autoflow.model.store import RunStore
+from autoflow.overview.explanation import explain
+from autoflow.overview.states import Facts, calendar
+from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
+from autoflow.quality.outcomes import blocks_of
+from autoflow.runs.runs import AttemptState, build_run
+from autoflow.sensor.executor import Executor
+from autoflow.sensor.sensor import tick
+from autoflow.settings.settings import load_settings
+from autoflow.web.metrics import Metrics
+from autoflow.web.page_cache import DaemonState, PageCache
+from tests.conftest import Deployment, Typed
+
+NOW = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
+
+
+def day(number: int) -> dt.date:
+    return dt.date(2016, 1, number)
+
+
+@pytest.fixture
+def context(deployment: Deployment, flowapi: FlowapiStandin) -> Iterator[Context]:
+    flowapi.set_days(5)
+    write(deployment, "tell")
+    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs)
+    with open_context(settings, deployment.environment, Progress()) as context:
+        yield context
+
+
+def write(deployment: Deployment, restatement: str) -> None:
+    sensor = f"  restatement: {restatement}\n  cdr_types: [calls, sms]\n"
+    deployment.write_simple("glues", sensor=sensor)
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("[{workflow_name: w}]", "[{workflow_name: w, date_stencil: [[-1, 1]]}]"))
+
+
+def ticked(context: Context) -> list[str]:
+    """Tick, and give the dates that would be run if there were a slot."""
+
+    async def tick_once() -> list[str]:
+        stop = asyncio.Event()
+        stop.set()
+        executor = Executor(context, stop)
+        await tick(context, read_definitions(context.settings.workflows_file), executor)
+        return [str(run.reference_date) for run in executor.waiting]
+
+    return asyncio.run(tick_once())
+
+
+def succeed(context: Context, *numbers: int) -> None:
+    definitions = read_definitions(context.settings.workflows_file)
+    (trigger,) = definitions.triggers
+    for number in numbers:
+        run = build_run(definitions.workflows["w"], trigger, day(number))
+        attempt = context.store.begin(run, context.now())
+        context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+        # as the executor does
+        context.ledger.forget("w", day(number))
+
+
+def stale(context: Context) -> list[dt.date]:
+    return [each.reference_date for each in context.store.read.stale() if each.kept is None]
+
+
+def test_runs_that_used_a_date_are_stale_by_all_that_shows_them_until_they_are_run_again(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    assert ticked(context) == ["2016-01-02", "2016-01-03", "2016-01-04", "2016-01-05"]
+    succeed(context, 2, 3, 4)
+    assert ticked(context) == ["2016-01-05"]
+    assert stale(context) == []
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    assert ticked(context) == ["2016-01-05"]
+    assert stale(context) == [day(3), day(4)]
+    definitions = read_definitions(context.settings.workflows_file)
+    read = context.store.read
+    facts = Facts.read(definitions, read, read.listed_dates(), context.now())
+    (row,) = calendar(facts, day(1), day(5))
+    assert [row.first + dt.timedelta(at) for at, run in enumerate(row.runs) if run in row.stale] == [day(3), day(4)]
+    reason = explain(facts, definitions.triggers[0], day(4)).reason
+    assert "stale: data were ingested anew: calls of 2016-01-03: count_added_rows" in reason
+    assert " -> " in reason
+    assert typed("calendar").answer.splitlines()[2].endswith("w#~~d")
+    assert [each["run"] for each in typed("stale", "--json").json()["runs"]] == [2, 3]
+    metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
+    assert b'autoflow_stale_runs{workflow="w"} 2.0' in metrics.text(healthy=True)
+    # told once, whatever is polled later
+    snapshot = Snapshot(definitions, context.now(), stale=read.stale(), restatements=read.restatements())
+    found = news(snapshot, {}, lambda *_: [])
+    (message,) = found.messages
+    assert message.subject == "data of 2016-01-03 were ingested anew: 2 runs are stale"
+    assert news(snapshot, {each.name: each for each in found.known}, lambda *_: []).messages == ()
+    # kept as it is, until the date is ingested anew once more
+    assert context.steering.carry_out({"do": "keep", "runs": [2], "reason": "so"}, context.now()) == {"done": 1}
+    assert stale(context) == [day(4)]
+    assert "kept as it is: so" in typed("why", "w", "2016-01-03").answer
+    flowapi.flowmachine.restate("2016-01-03", share=0.4, cdr_types=["calls"])
+    ticked(context)
+    assert stale(context) == [day(3), day(4)]
+    would = typed("rerun", "--stale", "--json")
+    assert [row["reference_date"] for row in would.json()["rows"]] == ["2016-01-03", "2016-01-04"]
+    runs = [build_run(definitions.workflows["w"], definitions.triggers[0], day(number)) for number in (3, 4)]
+    context.store.ask_for(runs, context.now())
+    assert stale(context) == []
+    succeed(context, 3, 4)
+    assert stale(context) == []
+
+
+def test_stale_runs_are_run_again_by_themselves_or_let_be_where_that_is_asked_for(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    write(deployment, "ignore")
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    assert ticked(context) == []
+    assert stale(context) == []
+    # what has changed meanwhile is found when it is looked for again
+    write(deployment, "rerun")
+    flowapi.flowmachine.restate("2016-01-05", share=0.5)
+    assert ticked(context) == ["2016-01-02", "2016-01-03", "2016-01-05"]
+    assert stale(context) == []
+    succeed(context, 2, 3, 5)
+    assert ticked(context) == []
+    assert stale(context) == []
+
+
+def outcomes(**by_day: str | None) -> Mapping[str, Mapping[str, Mapping[str, str | None]]]:
+    blocks = blocks_of({f"2016-01-0{name[1:]}": text for name, text in by_day.items()})
+    return {"calls": {"count_added_rows": {"2016": blocks.get("2016")}}}
+
+
+def test_another_outcome_is_a_restatement_and_a_new_one_or_none_is_not(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "record.db")
+    assert store.record_outcomes(outcomes(d1="5", d2=None), NOW) == []
+    assert store.record_outcomes(outcomes(d1="5", d2="7", d3="9"), NOW) == []
+    assert store.record_outcomes(outcomes(d1="6", d2="7", d3="9"), NOW) == [1]
+    assert str(store.read.restatements()[0]) == "calls of 2016-01-01: count_added_rows 5 -> 6"
+    # gone, and back as it was, or as another; a failed check is no news of the data
+    assert store.record_outcomes(outcomes(d1="6", d2=None), NOW) == []
+    assert store.record_outcomes(outcomes(d1="6", d2="7", d3="9"), NOW) == []
+    assert store.record_outcomes(outcomes(), NOW) == []
+    assert store.record_outcomes(outcomes(d1="6", d2="8", d3="9"), NOW) == [2]
+    assert [each.date for each in store.read.restatements(2)] == [day(2)]
+    store.close()
+
+
+def test_a_run_in_progress_is_stale_as_soon_as_it_has_succeeded(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "record.db")
+    workflow, trigger = Workflow("w", ()), Trigger("w", date_stencil=DateStencil.parse([[-1, 1]]))
+    run = build_run(workflow, trigger, day(2))
+    attempt = store.begin(run, NOW)
+    store.record_outcomes(outcomes(d1="5"), NOW)
+    (first,) = store.record_outcomes(outcomes(d1="6"), NOW)
+    assert store.mark_stale([run.key], first, NOW) == 1
+    assert store.read.stale() == []
+    store.finish(attempt, AttemptState.SUCCEEDED, NOW)
+    (found,) = store.read.stale()
+    assert (found.reference_date, found.used(day(1)), found.used(day(3))) == (day(2), True, False)
+    definitions = Definitions({"w": workflow}, (trigger,), schedule=None)
+    # nothing is asked of QA checks any more: what is stale stays so
+    assert Facts.read(definitions, store.read, store.read.listed_dates(), NOW).stale.keys() == {run.key}
+    store.close()
