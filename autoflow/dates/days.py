@@ -56,10 +56,15 @@ class Days:
     def __contains__(self, day: int) -> bool:
         return self.stretch_at(day) is not None
 
+    # what is not changed by another set stays the same object: triggers that are alike share sets with very many gaps
     def __or__(self, other: Days) -> Days:
-        return Days.joined(self.stretches + other.stretches)
+        if not other.stretches or self.stretches == other.stretches:
+            return self
+        return Days.joined(self.stretches + other.stretches) if self.stretches else other
 
     def __and__(self, other: Days) -> Days:
+        if self.stretches == other.stretches:
+            return self
         few, many = sorted((self.stretches, other.stretches), key=len)
         common: list[Stretch] = []
         for start, end in few:
