@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -73,6 +73,11 @@ class Skips:
         by_place = {(skip.workflow, skip.reference_date, skip.parameters_hash): skip for skip in self.skips}
         object.__setattr__(self, "_by_place", by_place)
 
+    @cached_property
+    def days(self) -> Mapping[str, Days]:
+        """The days of each workflow that any run is skipped for."""
+        return _by_workflow((skip.workflow, skip.reference_date) for skip in self.skips)
+
     def of(self, key: RunKey, reference_date: dt.date) -> Skip | None:
         """Find what keeps a run from being made; None when nothing does."""
         if not self._by_place:
@@ -106,10 +111,15 @@ class RunHistory:
 
         All other days are not looked at one by one: whatever else decides what becomes of a run belongs in here.
         """
-        days: dict[str, list[int]] = {}
         asked = ((request.workflow, request.reference_date) for request in self.requests.values())
-        skipped = ((skip.workflow, skip.reference_date) for skip in self.skips.skips)
         failed = ((key[0], failures.reference_date) for key, failures in self.failed.items())
-        for name, date in chain(asked, skipped, failed):
-            days.setdefault(name, []).append(date.toordinal() if date else 0)
-        return {name: EVERY_DAY if 0 in each else Days.of(each) for name, each in days.items()}
+        skipped = ((skip.workflow, skip.reference_date) for skip in self.skips.skips)
+        return _by_workflow(chain(asked, failed, skipped))
+
+
+def _by_workflow(dates: Iterable[tuple[str, dt.date | None]]) -> dict[str, Days]:
+    """Collect dates of workflows as days; with one that is not known, they may be any."""
+    days: dict[str, list[int]] = {}
+    for name, date in dates:
+        days.setdefault(name, []).append(date.toordinal() if date else 0)
+    return {name: EVERY_DAY if 0 in each else Days.of(each) for name, each in days.items()}

@@ -42,14 +42,10 @@ def held_runs(definitions: Definitions, unsettled: Sequence[Days], run_history: 
     Others have failed, are skipped, or were requested.
     """
     found = []
-    skipped = {skip.workflow for skip in run_history.skips.skips}
-    told_of = skipped.union(name for name, _ in (*run_history.failed, *run_history.requests))
     for trigger, days in zip(definitions.triggers, unsettled, strict=True):
         name = trigger.workflow_name
-        if name in told_of:
-            key_of, retries = key_maker(trigger), definitions.workflows[name].retries
-            dates = map(dt.date.fromordinal, days)
-            states = ((date, judge(run_history, key_of(date), date, RunState.HELD, retries).state) for date in dates)
-            days = Days.of(date.toordinal() for date, state in states if state is RunState.HELD)
-        found.append(days)
+        key_of, retries = key_maker(trigger), definitions.workflows[name].retries
+        dates = map(dt.date.fromordinal, days & run_history.told.get(name, Days()))
+        states = ((date, judge(run_history, key_of(date), date, RunState.HELD, retries).state) for date in dates)
+        found.append(days - Days.of(date.toordinal() for date, state in states if state is not RunState.HELD))
     return found

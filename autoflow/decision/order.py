@@ -40,7 +40,7 @@ class Order:
             return cls()
         run_history, ready = read(), ready_days(definitions, listed, now)
         undone = [
-            Days.of(day for day, key in _keys(trigger, days) if not _has_succeeded(run_history, key))
+            days - _succeeded(trigger, days & run_history.known(trigger.workflow_name), run_history)
             for trigger, days in zip(definitions.triggers, ready, strict=True)
         ]
         return cls(ready, undone, skipped_days(definitions, ready, run_history))
@@ -92,8 +92,7 @@ def skipped_days(definitions: Definitions, ready: Sequence[Days], run_history: R
     """Find the days of each trigger that are skipped; what was requested after it was skipped is not."""
     found = []
     for trigger, days in zip(definitions.triggers, ready, strict=True):
-        wanted = (skip.reference_date for skip in run_history.skips.skips if skip.workflow == trigger.workflow_name)
-        among = days & Days.of(date.toordinal() for date in wanted)
+        among = days & run_history.skips.days.get(trigger.workflow_name, Days())
         found.append(Days.of(day for day, key in _keys(trigger, among) if _is_skipped(run_history, key, day)))
     return found
 
@@ -116,9 +115,9 @@ def is_needed(need: Need, trigger: Trigger) -> bool:
     return need.parameters is None or dict(need.parameters) == dict(trigger.parameters)
 
 
-def _has_succeeded(run_history: RunHistory, key: RunKey) -> bool:
-    latest = run_history.latest.get(key)
-    return latest is not None and latest.state == RunState.SUCCEEDED
+def _succeeded(trigger: Trigger, days: Days, run_history: RunHistory) -> Days:
+    latest = ((day, run_history.latest.get(key)) for day, key in _keys(trigger, days))
+    return Days.of(day for day, each in latest if each is not None and each.state == RunState.SUCCEEDED)
 
 
 def _keys(trigger: Trigger, days: Days) -> list[tuple[int, RunKey]]:
