@@ -55,8 +55,8 @@ man: $(VENV)/.stamp-test ## write man pages from the parsers into build/man
 wheel: $(VENV)/bin/python ## build a wheel, and try it in an environment of its own
 	@PYTHON="$(BIN)/python" tests/deployment/wheel.sh
 
-deployment: ## try image and systemd unit for real; needs root and container tools, and says so where they are missing
-	@for trial in image systemd; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done
+deployment: ## try image, systemd unit and cuts of the network for real; needs root and container tools, and says so where they are missing
+	@for trial in image systemd workers; do tests/deployment/$$trial.sh || [ $$? = 77 ] || exit 1; done
 
 constraints: ## write config/constraints.txt anew, with the newest of everything for each Python from 3.11.0 on
 	@"$(PYTHON)" -m venv --clear "$(VENV)-newest"

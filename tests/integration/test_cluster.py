@@ -26,7 +26,7 @@ import pytest
 from autoflow.clock import utc_now
 from autoflow.cluster import Cluster, make_certificates
 from autoflow.context import Conditions
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs import Door, Jobs, Reply
 from autoflow.settings import Settings, load_settings
 from tests.clock import PATIENCE, until
 
@@ -154,7 +154,7 @@ class Deployment:
         finally:
             here.close()
 
-    async def execute(self, cluster: Cluster, notebook: Path, **request: Any) -> tuple[Reply, dict[str, Any]]:
+    async def execute(self, cluster: Door, notebook: Path, **request: Any) -> tuple[Reply, dict[str, Any]]:
         workspace = self.root / f"workspace-{len(list(self.root.glob('workspace-*')))}"
         workspace.mkdir()
         asked = {"notebook": str(notebook), "parameters": {}, "environment": {}, "final": "/final.ipynb", **request}
