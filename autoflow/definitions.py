@@ -22,6 +22,7 @@ from autoflow.values import (
     ONE_OR_SEVERAL,
     Amount,
     AtATime,
+    AtLeast,
     Attempts,
     CdrTypes,
     Date,
@@ -37,6 +38,7 @@ from autoflow.values import (
     ModuleName,
     Name,
     Percent,
+    PlainStencil,
     Stencil,
     VariableName,
     WebAddress,
@@ -46,6 +48,9 @@ from autoflow.values import (
 
 AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"})
 """Names that AutoFlow gives a value to; no label and no workflow parameter may have them."""
+
+MISSING_DATES = "missing_dates"
+"""The name of the dates that a run is made without, unless a parameter or a label has it."""
 
 DIRECTORIES: Mapping[str, Literal["run_dir", "shared_dir", "inputs_dir"]] = {
     "run_dir": "run_dir",
@@ -128,8 +133,9 @@ class NotebookKeys:
     parameters: Annotated[Mapping[str, str], MAY_BE_EMPTY] = field(default_factory=dict)
     """What the notebook's parameters are given, by name: a parameter of the workflow (its value is the trigger's),
     another notebook's label (the path of that executed notebook, so this one runs after it), or `reference_date` (ISO
-    date), `date_ranges` (list of pairs of ISO dates, from the stencil), `flowapi_url`, or a directory: `run_dir`,
-    `shared_dir` or `inputs_dir`; see "Files between notebooks and between runs"."""
+    date), `date_ranges` (list of pairs of ISO dates, from the stencil), `missing_dates` (list of ISO dates, see "Late
+    data"), `flowapi_url`, or a directory: `run_dir`, `shared_dir` or `inputs_dir`; see "Files between notebooks and
+    between runs"."""
     reads: Annotated[tuple[FilePattern, ...], ONE_OR_SEVERAL] = ()
     """Files that the notebook reads, as patterns such as `key_obs/*.md` below the directory of `workflows.yml`, or
     below `shared_dir/` or `run_dir/`: the manifests of reports list them with their hashes."""
@@ -245,7 +251,8 @@ class Workflow(WorkflowKeys):
 
     def wanted_parameters(self) -> set[str]:
         """Names that a trigger of this workflow has to give values to."""
-        return {name for name in self.usable_parameters() - DIRECTORIES.keys() if SEPARATOR not in name}
+        provided = {MISSING_DATES, *DIRECTORIES}
+        return {name for name in self.usable_parameters() - provided if SEPARATOR not in name}
 
     def usable_parameters(self) -> set[str]:
         """Names that a trigger of this workflow may give values to."""
@@ -315,10 +322,22 @@ class Need:
 
     workflow: Name
     """The name of the workflow, which another trigger runs."""
-    dates: Stencil = REFERENCE_DATE_ONLY
+    dates: PlainStencil = REFERENCE_DATE_ONLY
     """Its reference dates, as a stencil around the reference date of the run that needs them."""
     parameters: Mapping[str, Any] | None = None
     """Those of its trigger, where it has several."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """When a run waits no more for windows of its stencil that need not be complete."""
+
+    after: Lag
+    """How long after the last of the days, and the reference date, is over: days (`5`), or a duration (`36h`)."""
+    at_least: AtLeast | None = None
+    """How many of the days of the whole stencil must be there by then, or which percentage of them (`60%`)."""
+    finalise: Flag = True
+    """`false`: what was run with missing dates is not run again when they have arrived."""
 
 
 @dataclass(frozen=True)
@@ -334,7 +353,8 @@ class Trigger:
     """The first reference date."""
     date_stencil: Stencil = REFERENCE_DATE_ONLY
     """Dates that must have data for a run: dates, offsets in days from the reference date, first days around it
-    (`week`, `month`, `quarter`, `year`, `month-1`), and pairs `[start, end)` of these."""
+    (`week`, `month`, `quarter`, `year`, `month-1`), and pairs `[start, end)` of these. A pair that need not be complete
+    is a mapping, `{from: month, to: month+1, at_least: 60%, longest_gap: 6, require_last: true}`; see "Late data"."""
     latest_date: Date | None = None
     """The last reference date."""
     dates: str | None = None
@@ -354,6 +374,8 @@ class Trigger:
     nothing. See "Quality of data"."""
     restatement: Restating | None = None
     """What becomes of its runs whose data are ingested anew, instead of what the sensor says."""
+    late: Late | None = None
+    """When a run waits no more for windows that need not be complete; by default never. See "Late data"."""
     after: Literal["previous"] | None = None
     """`previous`: the runs go in order of their dates, each when the one before has succeeded. Dates that `exclude`,
     `dates` or `skip` leave out are passed over."""
@@ -382,7 +404,7 @@ class ConcurrencyEntry:
     """Notebooks at a time."""
 
 
-Event = Literal["failed", "recovered", "given_up", "late", "held", "restated", "token", "trouble"]
+Event = Literal["failed", "recovered", "given_up", "provisional", "late", "held", "restated", "token", "trouble"]
 """What people are told of."""
 
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -396,10 +418,11 @@ class Notify:
     """An address, or a list of them, to write to over the server of `AUTOFLOW_SMTP_URL`."""
     events: tuple[Event, ...] = EVENTS
     """A list of: `failed` (runs that fail in the same cell with the same exception are one cause), `recovered` (all of
-    them have succeeded since, or are skipped), `given_up` (a run is out of retries), `late` (the two below), `held` (a
-    QA check holds dates of data), `restated` (data of runs that have succeeded were ingested anew), `token` (it expires
-    soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble` (for ten minutes, FlowAPI has not responded,
-    `workflows.yml` has been invalid, the record not writable or the like)."""
+    them have succeeded since, or are skipped), `given_up` (a run is out of retries), `provisional` (a run was made with
+    dates missing, and later, it is final), `late` (the two below), `held` (a QA check holds dates of data), `restated`
+    (data of runs that have succeeded were ingested anew), `token` (it expires soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`,
+    or is invalid), `trouble` (for ten minutes, FlowAPI has not responded, `workflows.yml` has been invalid, the record
+    not writable or the like)."""
     no_new_date: Duration | None = None
     """Notify when no new date has appeared for this long."""
     not_done_after: Duration | None = None

@@ -96,6 +96,8 @@ class RunHistory:
     failed: Mapping[RunKey, Failures] = field(default_factory=dict)
     requests: Mapping[RunKey, Request] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
+    provisional: Mapping[RunKey, dt.date] = field(default_factory=dict)
+    """The runs that have succeeded with some of their dates missing, with their reference dates."""
     recorded: Mapping[str, Days] | None = None
     """The days of each workflow that are those of ``latest``; None where that is not known."""
 
@@ -114,7 +116,8 @@ class RunHistory:
         asked = ((request.workflow, request.reference_date) for request in self.requests.values())
         failed = ((key[0], failures.reference_date) for key, failures in self.failed.items())
         skipped = ((skip.workflow, skip.reference_date) for skip in self.skips.skips)
-        return _by_workflow(chain(asked, failed, skipped))
+        provisional = ((name, date) for (name, _), date in self.provisional.items())
+        return _by_workflow(chain(asked, failed, skipped, provisional))
 
 
 def _by_workflow(dates: Iterable[tuple[str, dt.date | None]]) -> dict[str, Days]:

@@ -34,6 +34,9 @@ class Words:
     generated: str
     contact: str
     show_code: str
+    provisional: str
+    missing: str
+    """How many days of how many are missing."""
     first: str = ""
     """What the first day of a month has behind its number."""
     right_to_left: bool = False
@@ -53,6 +56,8 @@ LANGUAGES: Mapping[str, Words] = {
         generated="Generated",
         contact="Contact",
         show_code="Show code",
+        provisional="Provisional",
+        missing="{missing} of {days} days missing",
     ),
     "fr": Words(
         months="janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
@@ -67,6 +72,8 @@ LANGUAGES: Mapping[str, Words] = {
         generated="Généré le",
         contact="Contact",
         show_code="Afficher le code",
+        provisional="Provisoire",
+        missing="{missing} jours sur {days} manquants",
         first="er",
     ),
     "es": Words(
@@ -82,6 +89,8 @@ LANGUAGES: Mapping[str, Words] = {
         generated="Generado el",
         contact="Contacto",
         show_code="Mostrar el código",
+        provisional="Provisional",
+        missing="faltan {missing} de {days} días",
     ),
     "pt": Words(
         months="janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
@@ -96,6 +105,8 @@ LANGUAGES: Mapping[str, Words] = {
         generated="Gerado em",
         contact="Contacto",
         show_code="Mostrar o código",
+        provisional="Provisório",
+        missing="faltam {missing} de {days} dias",
         first="º",
     ),
     "ar": Words(
@@ -111,6 +122,8 @@ LANGUAGES: Mapping[str, Words] = {
         generated="أُنشئ في",
         contact="للاتصال",
         show_code="إظهار الشيفرة",
+        provisional="مؤقت",
+        missing="{missing} من {days} يومًا مفقودة",
         right_to_left=True,
     ),
 }

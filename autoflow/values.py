@@ -19,9 +19,12 @@ from typing import Annotated, Any
 from autoflow.dates import (
     FIRST_DAY,
     LONGEST_DAYS,
+    MOST_DAYS,
     CdrType,
     DateStencil,
     Interval,
+    Share,
+    StencilError,
     as_date,
     parse_duration,
     parse_intervals,
@@ -193,6 +196,14 @@ def _on_missing(raw: Any) -> OnMissing:
     raise ValueError(f"found {shown(raw)}, expected pass, hold, wait, or wait with a duration such as wait 2d")
 
 
+def _plain_stencil(raw: Any) -> DateStencil:
+    stencil = DateStencil.parse(raw)
+    for number, tolerance in enumerate(stencil.tolerances):
+        if tolerance is not None:
+            raise StencilError([((number,), "found a mapping, expected a pair [start, end): all of it is needed")])
+    return stencil
+
+
 def _matching(pattern: str, expected: str) -> Written:
     """Return the kind of text that matches a pattern; editors are told only that it is text."""
 
@@ -254,10 +265,30 @@ Amount = Annotated[
 Date = Annotated[dt.date, Written(_date, DATE)]
 Dates = Annotated[tuple[Interval, ...], Written(parse_intervals, _pairs_of(DATE))]
 NAMED_DAY = {"type": "string", "pattern": f"^{FIRST_DAY}$", "examples": ["month", "month-1", "week", "year"]}
+STENCIL_END = {"anyOf": [{"type": "integer"}, DATE, NAMED_DAY]}
+DAY_COUNT = {"type": "integer", "exclusiveMinimum": 0, "maximum": MOST_DAYS}
+SHARE = {"anyOf": [DAY_COUNT, {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})? *%$", "examples": ["60%"]}]}
+WINDOW = {
+    "type": "object",
+    "description": "A pair that need not be complete, once `late` of the trigger says that waiting is over.",
+    "properties": {
+        "from": STENCIL_END,
+        "to": {"description": "Not in it.", **STENCIL_END},
+        "at_least": {"description": "Days that must be there, or their percentage.", **SHARE},
+        "longest_gap": {"description": "Days that follow each other and may be missing.", **DAY_COUNT},
+        "require_last": {"description": "Whether the last day must be there.", "type": "boolean"},
+    },
+    "required": ["from", "to"],
+    "additionalProperties": False,
+}
+PAIRS = _pairs_of(STENCIL_END)
+PlainStencil = Annotated[DateStencil, Written(_plain_stencil, {**PAIRS, "minItems": 1})]
+"""A stencil whose pairs must all be complete."""
 Stencil = Annotated[
     DateStencil,
-    Written(DateStencil.parse, {**_pairs_of({"anyOf": [{"type": "integer"}, DATE, NAMED_DAY]}), "minItems": 1}),
+    Written(DateStencil.parse, {**PAIRS, "items": {"anyOf": [*PAIRS["items"]["anyOf"], WINDOW]}, "minItems": 1}),
 ]
+AtLeast = Annotated[Share, Written(Share.read, SHARE)]
 Lag = Annotated[
     dt.timedelta,
     Written(_lag, {"anyOf": [{"type": "integer", "minimum": 0, "maximum": LONGEST_LAG.days}, DURATION]}),

@@ -32,6 +32,7 @@ LINKS = {
     "Warm kernels": "../concepts/warm-kernels.md",
     "Files between notebooks and between runs": f"{WRITE}#files-between-notebooks-and-between-runs",
     "Secrets of notebooks": f"{WRITE}#secrets-of-notebooks",
+    "Late data": "../how-to/weekly-monthly-late.md#late-data",
     "Pools": "../how-to/pools.md",
     "Quality of data": "../how-to/quality.md",
     "Restatement": "../how-to/restatement.md",

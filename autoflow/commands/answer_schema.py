@@ -49,7 +49,8 @@ def _said(schema: Schema, description: str) -> Schema:
 
 PARAMETERS = _or_null(_by_name(ANYTHING))
 RUN_STATES = (
-    *("succeeded", "failed", "running", "waiting", "held", "due", "not available", "excluded", "skipped"),
+    *("succeeded", "provisional", "failed", "running", "waiting", "held", "due", "not available", "excluded"),
+    "skipped",
     "given up",
 )
 STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
@@ -76,6 +77,7 @@ ATTEMPT = {
     "ended": _or_null(TIME),
     "seconds": _or_null(NUMBER),
     "error": _or_null(_said(TEXT, "why it failed")),
+    "missing_dates": _said(_list(DATE), "which it was made without"),
     "superseded": _or_null(_said(TIME, "when a rerun was requested")),
 }
 
@@ -161,6 +163,10 @@ EXPLANATION = _object(
             )
         ),
         "missing": _list(DATE),
+        "late": _or_null(
+            _object({"missing": COUNT, "of": COUNT, "waits_until": TIME, "unmet": _said(_list(TEXT), "in words")})
+        ),
+        "missing_dates": _said(_list(DATE), "which the newest attempt was made without"),
     }
 )
 

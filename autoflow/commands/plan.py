@@ -22,7 +22,15 @@ from autoflow.commands.reading import definitions_of, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
-from autoflow.decision import Decision, counted_days, decide, held_days, held_runs, undone_days
+from autoflow.decision import (
+    Decision,
+    counted_days,
+    decide,
+    held_days,
+    held_runs,
+    incomplete_runs,
+    undone_days,
+)
 from autoflow.definitions import Definitions
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
@@ -90,8 +98,11 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
     decision = decide(definitions, undone, run_history, now)
     lengths = {name: reader.durations(name) for name in decision.due.by_workflow()}
 
+    lacking = incomplete_runs(definitions, listed, now)
+
     def rows() -> Iterator[dict[str, Any]]:
-        return (_row(run, why_due(run_history, run.key), lengths[run.workflow.name]) for run in decision.due)
+        for run in decision.due:
+            yield _row(run, why_due(run_history, run.key, lacking(run)), lengths[run.workflow.name])
 
     rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
     counting = (listed.next_to_count(rule, now) for rule in rules)

@@ -15,7 +15,7 @@ from autoflow.commands.terminal import on_terminal, print_json, print_line, prin
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text, seconds_text
+from autoflow.wording import parameters_text, seconds_text, spans
 
 LONGEST_NOTE = 400
 """Characters of what went wrong that a terminal shows of each attempt."""
@@ -57,6 +57,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "seconds": took(run),
         "error": str(run.failure) if run.failure else None,
         "superseded": run.superseded,
+        "missing_dates": run.missing_dates,
     }
 
 
@@ -101,10 +102,16 @@ def _shown(run: RecordedAttempt) -> dict[str, Any]:
     }
 
 
+def marks(run: RecordedAttempt) -> list[str]:
+    """Say in a few words what else there is to say of an attempt."""
+    missing = [f"provisional, without {spans(run.missing_dates)}"] if run.missing_dates else []
+    return [*missing, *(["superseded"] if run.superseded else [])]
+
+
 def _note(run: RecordedAttempt) -> str:
     """Say what went wrong; on a terminal not at length, and then where all of it is."""
     failure = str(replace(run.failure, notebook=None)) if run.failure else ""
-    parts = ["superseded" if run.superseded else "", " ".join(failure.split())]
+    parts = [*marks(run), " ".join(failure.split())]
     note = "; ".join(part for part in parts if part)
     if on_terminal() and len(note) > LONGEST_NOTE:
         return f"{note[:LONGEST_NOTE]}… (`autoflow show {run.name}` has all of it)"

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.commands.reading import attempt_of, length_of, manifest_of, record, report_files
-from autoflow.commands.runs import as_json, minute, notebook_as_json, took
+from autoflow.commands.runs import as_json, marks, minute, notebook_as_json, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
 from autoflow.settings import Settings
-from autoflow.wording import moment, parameters_text, seconds_text
+from autoflow.wording import moment, parameters_text, seconds_text, spans
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -57,7 +57,11 @@ def _print_head(run: RecordedAttempt) -> None:
     print_line(f"{moment(run.started)}{until}")
     if run.attempt == 0:
         print_line("imported from the Prefect-based AutoFlow")
-    if run.superseded:
+    if run.missing_dates:
+        print_line(f"provisional: made without {spans(run.missing_dates)}")
+    if run.superseded and run.provisional:
+        print_line(f"superseded: made again from {moment(run.superseded)} on")
+    elif run.superseded:
         print_line(f"superseded: a rerun was requested at {moment(run.superseded)}")
 
 
@@ -69,7 +73,7 @@ def _print_attempts(attempts: Sequence[RecordedAttempt]) -> None:
             "state": each.state.value,
             "started (UTC)": minute(each.started),
             "took": seconds_text(took(each)),
-            "note": "superseded" if each.superseded else "",
+            "note": "; ".join(marks(each)),
         }
         for each in attempts
     ]

@@ -51,8 +51,8 @@ HEADINGS = {"reference_date": "date", "label": "notebook", "states": "state"}
 
 WANTED = {
     "failed": {RunState.FAILED, RunState.GIVEN_UP},
-    "succeeded": {RunState.SUCCEEDED},
-    "all": {RunState.FAILED, RunState.GIVEN_UP, RunState.SUCCEEDED},
+    "succeeded": {RunState.SUCCEEDED, RunState.PROVISIONAL},
+    "all": {RunState.FAILED, RunState.GIVEN_UP, RunState.SUCCEEDED, RunState.PROVISIONAL},
 }
 
 
@@ -211,6 +211,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
             where = f"{date} {parameters_text(trigger.parameters)}".rstrip()
             if answer.state in (
                 RunState.SUCCEEDED,
+                RunState.PROVISIONAL,
                 RunState.RUNNING,
                 RunState.NOT_AVAILABLE,
                 RunState.WAITING,
@@ -219,7 +220,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
                 left_out.append(f"{where}: {answer.state}: {answer.reason}")
             elif answer.key is None or answer.skip is not None:
                 left_out.append(f"{where}: {answer.reason}")
-            elif answer.no_data:
+            elif answer.no_data and answer.state is not RunState.DUE:
                 left_out.append(f"{where}: {answer.no_data}")
             else:
                 excluded += answer.state is RunState.EXCLUDED

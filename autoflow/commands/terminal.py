@@ -19,6 +19,7 @@ from autoflow.wording import printable
 
 STYLES = {
     "succeeded": "green",
+    "provisional": "bold yellow",
     "failed": "bold red",
     "given up": "bold white on red",
     "running": "bold blue",

@@ -15,6 +15,7 @@ from autoflow.clock import utc_now
 from autoflow.commands.reading import definitions_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.dates import Hold, ListedDates
+from autoflow.decision import Incomplete
 from autoflow.definitions import Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, Restatement, RunReader
@@ -74,8 +75,11 @@ def _print(answer: Explanation, reader: RunReader, listed: ListedDates) -> None:
 def _lines(
     answer: Explanation, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook], listed: ListedDates
 ) -> Iterator[str]:
-    if answer.state is RunState.SUCCEEDED and newest is not None:
+    if answer.state in (RunState.SUCCEEDED, RunState.PROVISIONAL) and newest is not None:
         yield _done(newest)
+        if newest.missing_dates:
+            yield f"made without {spans(newest.missing_dates)}"
+            yield answer.reason
         yield from _about_stale(answer)
         for notebook in notebooks:
             if notebook.report:
@@ -169,6 +173,8 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
             for number, each in enumerate(answer.wanted)
         ],
         "missing": answer.missing,
+        "late": _late(answer.late),
+        "missing_dates": newest.missing_dates if newest else [],
     }
 
 
@@ -192,6 +198,12 @@ def _hold_as_json(hold: Hold) -> dict[str, Any]:
         "until": hold.until,
         "reason": hold.override.reason if hold.override else None,
     }
+
+
+def _late(late: Incomplete | None) -> dict[str, Any] | None:
+    if late is None:
+        return None
+    return {"missing": len(late.missing), "of": late.days, "waits_until": late.waits_until, "unmet": list(late.unmet)}
 
 
 def _element(trigger: Trigger, number: int) -> list[str | int]:

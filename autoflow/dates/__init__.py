@@ -33,12 +33,14 @@ from autoflow.dates.listed_dates import (
     listed_at,
     read_dates_file,
 )
+from autoflow.dates.tolerance import MOST_DAYS, Share, Tolerance
 
 __all__ = [
     "CDR_TYPES",
     "EVERY_DAY",
     "FIRST_DAY",
     "LONGEST_DAYS",
+    "MOST_DAYS",
     "REFERENCE_DATE_ONLY",
     "AvailableDates",
     "CdrType",
@@ -53,8 +55,10 @@ __all__ = [
     "Moving",
     "Override",
     "Require",
+    "Share",
     "StencilError",
     "Stretch",
+    "Tolerance",
     "as_date",
     "days_before",
     "duration_text",

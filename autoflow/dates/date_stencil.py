@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from autoflow.dates.days import Days, Stretch
 from autoflow.dates.first_days import CYCLE_YEARS, LEAST_DAYS, UNITS, FirstDay, starts_of
-from autoflow.wording import closest, shown
+from autoflow.dates.tolerance import MOST_DAYS, Share, Tolerance
+from autoflow.wording import closest, did_you_mean, shown
 
 Moving = int | FirstDay
 """An offset in days from the reference date, or a first day of a week, month, quarter or year around it."""
@@ -23,7 +24,8 @@ Pair = tuple[Element, Element]
 Interval = tuple[dt.date, dt.date]
 """Half-open: [start, end)."""
 
-Complaint = tuple[tuple[int, ...], str]
+Position = tuple[int | str, ...]
+Complaint = tuple[Position, str]
 """The position of a mistake, such as (0, 1) for the end of the first pair, and what is wrong there."""
 
 ENDS = ("start", "end")
@@ -75,6 +77,8 @@ class DateStencil:
     """A list of half-open pairs: of absolute dates, offsets in days and first days around a reference date."""
 
     pairs: tuple[Pair, ...]
+    tolerances: tuple[Tolerance | None, ...] = ()
+    """What each of them must still have where it need not be complete; nothing where all must be."""
 
     @classmethod
     def parse(cls, raw: Any) -> DateStencil:
@@ -84,7 +88,8 @@ class DateStencil:
         ----------
         raw
             A list of dates (or ISO strings), integer offsets in days, names of first days such as ``month-1``, and
-            pairs of these; a single d stands for that one day, [d, d + 1).
+            pairs of these; a single d stands for that one day, [d, d + 1). A pair that need not be complete is a
+            mapping with ``from`` and ``to``.
 
         Raises
         ------
@@ -95,15 +100,20 @@ class DateStencil:
             example = "expected a list of dates, offsets in days, names such as month, and pairs, such as [[-7, 0], 0]"
             raise StencilError([((), f"found {shown(raw)}, {example}")])
         pairs: list[Pair] = []
+        tolerances: list[Tolerance | None] = []
         complaints: list[Complaint] = []
         for number, element in enumerate(raw):
             try:
-                pairs.append(_pair(element, (number,)))
+                is_mapping = isinstance(element, Mapping)
+                pair, tolerance = _window(element, (number,)) if is_mapping else (_pair(element, (number,)), None)
             except StencilError as error:
                 complaints += error.complaints
+                continue
+            pairs.append(pair)
+            tolerances.append(tolerance)
         if complaints:
             raise StencilError(complaints)
-        return cls(tuple(pairs))
+        return cls(tuple(pairs), tuple(tolerances) if any(tolerances) else ())
 
     def intervals(self, reference_date: dt.date) -> list[Interval]:
         """Return the intervals for a reference date.
@@ -165,6 +175,10 @@ class DateStencil:
         for first, last in Days.joined(moving).stretches:
             complete &= available.windows(first, last)
         return complete
+
+    def first_to_reach(self, number: int, day: int) -> int:
+        """Return the first reference date for which one of the pairs, by its place, reaches a day."""
+        return _first_from(self.pairs[number][1], day + 1)
 
 
 def holds_always(pair: Pair) -> bool:
@@ -310,7 +324,7 @@ def _is_never(start: Element, end: Element) -> bool:
     return not any(_holding_days((start, end), ANY_DAY.year, ANY_DAY.year + years - 1) for years in (28, CYCLE_YEARS))
 
 
-def _pair(raw: Any, position: tuple[int, ...]) -> Pair:
+def _pair(raw: Any, position: Position) -> Pair:
     if not _is_list(raw):
         element = _element(raw, position)
         if isinstance(element, int):
@@ -339,7 +353,59 @@ def _pair(raw: Any, position: tuple[int, ...]) -> Pair:
     return start, end
 
 
-def _element(raw: Any, position: tuple[int, ...]) -> Element:
+def _window(raw: Mapping[Any, Any], position: Position) -> tuple[Pair, Tolerance]:
+    """Read a pair that need not be complete."""
+    complaints: list[Complaint] = []
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in WINDOW_KEYS:
+            complaints.append((position, f"unknown key {shown(key)}; {did_you_mean(str(key), WINDOW_KEYS)}"))
+            continue
+        try:
+            values[key] = WINDOW_KEYS[key](value)
+        except ValueError as error:
+            complaints.append(((*position, key), str(error)))
+    absent = [key for key in ("from", "to") if key not in raw]
+    complaints += [(position, f"missing {key}; a window is such as {{from: month, to: month+1}}") for key in absent]
+    pair = None
+    if not complaints:
+        try:
+            pair = _pair([values.pop("from"), values.pop("to")], position)
+        except StencilError as error:
+            complaints += [(_of_window(where), message) for where, message in error.complaints]
+    if pair is None or complaints:
+        raise StencilError(complaints)
+    return pair, Tolerance(**values)
+
+
+def _of_window(position: Position) -> Position:
+    """Name an end of a pair as its mapping does."""
+    return (position[0], ("from", "to")[int(position[1])]) if len(position) > 1 else position
+
+
+def _gap(raw: Any) -> int:
+    if isinstance(raw, int) and not isinstance(raw, bool) and 0 < raw <= MOST_DAYS:
+        return raw
+    raise ValueError(f"found {shown(raw)}, expected how many days that follow each other may be missing, such as 6")
+
+
+def _flag(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    raise ValueError(f"found {shown(raw)}, expected true or false")
+
+
+WINDOW_KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "from": lambda raw: raw,
+    "to": lambda raw: raw,
+    "at_least": Share.read,
+    "longest_gap": _gap,
+    "require_last": _flag,
+}
+"""The keys of a pair that need not be complete, and how their values are read."""
+
+
+def _element(raw: Any, position: Position) -> Element:
     if isinstance(raw, int) and not isinstance(raw, bool):
         return raw
     if (date := as_date(raw)) is not None:
@@ -366,11 +432,12 @@ def _is_list(raw: Any) -> bool:
     return isinstance(raw, Sequence) and not isinstance(raw, (str, bytes))
 
 
-def _where(position: tuple[int, ...]) -> str:
+def _where(position: Position) -> str:
     """Name a position as people count: ``element 1, start: ``."""
     if not position:
         return ""
-    return ", ".join([f"element {position[0] + 1}", *(ENDS[number] for number in position[1:])]) + ": "
+    parts = (part if isinstance(part, str) else ENDS[part] for part in position[1:])
+    return ", ".join([f"element {int(position[0]) + 1}", *parts]) + ": "
 
 
 def _words(pair: Pair) -> str:

@@ -4,28 +4,35 @@
 """What a run is, and which runs are due: pure functions of definitions, dates, history and time."""
 
 from autoflow.decision.attempts import is_asked_for
-from autoflow.decision.counted import counted_days
+from autoflow.decision.counted import counted_days, days_complete, days_ready
 from autoflow.decision.downstream import dependent_runs, held_requests
-from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days
+from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days, without_kept
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
+from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
 from autoflow.decision.stale import runs_that_used
-from autoflow.decision.triggers import triggers_by_run
+from autoflow.decision.triggers import incomplete_runs, triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
 __all__ = [
     "SETTLED",
     "Decision",
+    "Incomplete",
     "Order",
     "Verdict",
     "counted_days",
+    "days_complete",
+    "days_ready",
     "decide",
     "decide_requested",
     "dependent_runs",
+    "finalises",
     "first_retry",
     "held_days",
     "held_requests",
     "held_runs",
+    "incomplete",
+    "incomplete_runs",
     "is_asked_for",
     "judge",
     "judge_failures",
@@ -33,4 +40,5 @@ __all__ = [
     "runs_that_used",
     "triggers_by_run",
     "undone_days",
+    "without_kept",
 ]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, ListedDates
 from autoflow.decision.held import held_days
+from autoflow.decision.late import days_waited_for
 from autoflow.definitions import Definitions, Trigger
 from autoflow.schedule import reference_days
 
@@ -20,9 +21,11 @@ class CountedDays:
     """Days of each trigger that it is for, and that count."""
 
     ready: Sequence[Days]
-    """Those whose stencil is complete."""
+    """Those whose stencil is complete, or has what it must have where waiting for the rest is over."""
     waiting: Sequence[Days]
     """The others."""
+    complete: Sequence[Days] = ()
+    """Of all that are ready, those for which no date is missing, settled or not."""
 
     @property
     def all(self) -> list[Days]:
@@ -30,36 +33,48 @@ class CountedDays:
 
     def without(self, held: Sequence[Days]) -> CountedDays:
         """Let some of the days that are ready wait."""
-        return CountedDays(
-            [one - those for one, those in zip(self.ready, held, strict=True)],
-            [one | (those & ready) for one, ready, those in zip(self.waiting, self.ready, held, strict=True)],
+        return replace(
+            self,
+            ready=[one - those for one, those in zip(self.ready, held, strict=True)],
+            waiting=[one | (those & ready) for one, ready, those in zip(self.waiting, self.ready, held, strict=True)],
         )
 
     def among(self, days: Sequence[Days]) -> CountedDays:
         """Leave those that are among some days."""
-        return CountedDays(
-            [one & those for one, those in zip(self.ready, days, strict=True)],
-            [one & those for one, those in zip(self.waiting, days, strict=True)],
+        return replace(
+            self,
+            ready=[one & those for one, those in zip(self.ready, days, strict=True)],
+            waiting=[one & those for one, those in zip(self.waiting, days, strict=True)],
         )
 
 
 def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> CountedDays:
     """Find, for each trigger, the dates that it is for and that count."""
-    ready, waiting = ready_days(definitions, listed, now), []
+    ready, waiting, complete = [], [], []
     by_holds = held_days(definitions, listed, now)
-    for (trigger, available), days, held in zip(_counting(definitions, listed, now), ready, by_holds, strict=True):
+    for (trigger, available), held in zip(_counting(definitions, listed, now), by_holds, strict=True):
+        ready.append(days_ready(trigger, available, now))
+        complete.append(days_complete(trigger, available, ready[-1]))
         # with ends of two kinds, a stencil may hold no day for some reference dates: there are no runs for these
         possible = trigger.date_stencil.complete(EVERY_DAY, available.days)
-        waiting.append(reference_days(trigger, possible) - days - held)
-    return CountedDays(ready, waiting)
+        waiting.append(reference_days(trigger, possible) - ready[-1] - held)
+    return CountedDays(ready, waiting, complete)
 
 
 def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
-    """Find, for each trigger, the dates that it is for, that count, and whose stencil is complete."""
-    return [
-        reference_days(trigger, available.complete(trigger.date_stencil))
-        for trigger, available in _counting(definitions, listed, now)
-    ]
+    """Find, for each trigger, the dates that it is for, that count, and that wait for no more dates."""
+    return [days_ready(trigger, available, now) for trigger, available in _counting(definitions, listed, now)]
+
+
+def days_ready(trigger: Trigger, available: AvailableDates, now: dt.datetime) -> Days:
+    """Find the dates that a trigger is for, and that wait for no more dates."""
+    days = reference_days(trigger, available.complete(trigger.date_stencil))
+    return days | days_waited_for(trigger, available, now) if trigger.late else days
+
+
+def days_complete(trigger: Trigger, available: AvailableDates, ready: Days) -> Days:
+    """Find those of the dates that wait no more for which no date is missing."""
+    return trigger.date_stencil.complete(available.days, ready) if trigger.late else ready
 
 
 def _counting(

@@ -21,6 +21,8 @@ from autoflow.runs import Run, RunKey, RunState, build_run, key_maker, keys_of_d
 UNFINISHED = frozenset({RunState.DUE, RunState.RUNNING, RunState.FAILED, RunState.GIVEN_UP})
 """What a requested run is for as long as those after it wait for it."""
 
+GOOD = frozenset({RunState.SUCCEEDED, RunState.PROVISIONAL})
+
 
 def dependent_runs(
     definitions: Definitions,
@@ -89,7 +91,7 @@ def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[Run
     dates = {key: run_history.requests[key].reference_date for key in states}
     unfinished = days_of_runs(definitions, {key: dates[key] for key in states if states[key] in UNFINISHED})
     # those after one that is skipped pass it over, those that need it do not
-    needed = days_of_runs(definitions, {key: dates[key] for key in states if states[key] is not RunState.SUCCEEDED})
+    needed = days_of_runs(definitions, {key: dates[key] for key in states if states[key] not in GOOD})
     held: dict[RunKey, dt.date] = {}
     for number, trigger in enumerate(definitions.triggers):
         key_of = key_maker(trigger)

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from autoflow.dates import Days
 from autoflow.decision.counted import CountedDays
 from autoflow.decision.downstream import held_requests
-from autoflow.decision.order import Order, days_of_runs, skipped_days
+from autoflow.decision.order import Order, days_of_runs, kept_days, skipped_days
 from autoflow.decision.verdict import Verdict, judge, judge_failures
 from autoflow.definitions import Definitions
 from autoflow.fitting import misfit
@@ -57,7 +57,7 @@ def undone_days(
     running
         Runs in progress, with their reference dates: they have not succeeded, and others wait for them.
     """
-    left = days.among(unsettled)
+    left = days.among(without_kept(definitions, days, unsettled, run_history))
     if not definitions.has_order:
         return left
     in_progress = days_of_runs(definitions, running)
@@ -65,6 +65,16 @@ def undone_days(
     return left.without(
         Order(days.ready, undone, skipped_days(definitions, days.ready, run_history)).all_held(definitions)
     )
+
+
+def without_kept(
+    definitions: Definitions, days: CountedDays, unsettled: Sequence[Days], run_history: RunHistory
+) -> Sequence[Days]:
+    """Leave out days that were run with dates missing, and that are not run again now."""
+    if not run_history.provisional:
+        return unsettled
+    kept = kept_days(definitions, days, run_history)
+    return [one - those for one, those in zip(unsettled, kept, strict=True)]
 
 
 def decide(

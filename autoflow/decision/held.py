@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from autoflow.dates import AvailableDates, Days, ListedDates
+from autoflow.decision.late import days_waited_for
 from autoflow.decision.verdict import judge
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
@@ -22,9 +23,12 @@ def held_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -
     for trigger in definitions.triggers:
         rule = definitions.data_rule(trigger)
         held = listed.held(rule, now)
-        found.append(
-            reference_days(trigger, kept_by_holds(trigger, listed.available(rule, now), held)) if held else held
-        )
+        if held:
+            available = listed.available(rule, now)
+            held = reference_days(trigger, kept_by_holds(trigger, available, held))
+            # what is run without held data is not kept by it
+            held -= days_waited_for(trigger, available, now)
+        found.append(held)
     return found
 
 

@@ -14,7 +14,8 @@ from typing import Self
 
 from autoflow.dates import EVERY_DAY, AvailableDates, Days, EmptyIntervalError, ListedDates
 from autoflow.decision.attempts import is_skipped
-from autoflow.decision.counted import ready_days
+from autoflow.decision.counted import CountedDays, counted_days
+from autoflow.decision.late import finalises
 from autoflow.definitions import Definitions, Need, Trigger
 from autoflow.history import RunHistory
 from autoflow.runs import RunKey, RunState, key_maker
@@ -38,10 +39,12 @@ class Order:
         """Find how far the runs are from the whole of a record, which is read where some runs wait for others."""
         if not definitions.has_order:
             return cls()
-        run_history, ready = read(), ready_days(definitions, listed, now)
+        run_history, counted = read(), counted_days(definitions, listed, now)
+        ready = counted.ready
+        kept = kept_days(definitions, counted, run_history)
         undone = [
-            days - _succeeded(trigger, days & run_history.known(trigger.workflow_name), run_history)
-            for trigger, days in zip(definitions.triggers, ready, strict=True)
+            days - _succeeded(trigger, days & run_history.known(trigger.workflow_name), run_history) - those
+            for trigger, days, those in zip(definitions.triggers, ready, kept, strict=True)
         ]
         return cls(ready, undone, skipped_days(definitions, ready, run_history))
 
@@ -100,6 +103,15 @@ def skipped_days(definitions: Definitions, ready: Sequence[Days], run_history: R
 def _is_skipped(run_history: RunHistory, key: RunKey, day: int) -> bool:
     skip = run_history.skips.of(key, dt.date.fromordinal(day))
     return skip is not None and is_skipped(skip, run_history.requests.get(key))
+
+
+def kept_days(definitions: Definitions, counted: CountedDays, run_history: RunHistory) -> list[Days]:
+    """Find the days of each trigger that were run with dates missing, and that are not run again now."""
+    provisional = days_of_runs(definitions, run_history.provisional)
+    return [
+        days - complete if finalises(trigger) else days
+        for trigger, days, complete in zip(definitions.triggers, provisional, counted.complete, strict=True)
+    ]
 
 
 def days_of_runs(definitions: Definitions, runs: Mapping[RunKey, dt.date]) -> list[Days]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 
-from autoflow.dates import EmptyIntervalError
+from autoflow.dates import EmptyIntervalError, ListedDates
+from autoflow.decision.late import Incomplete, incomplete
 from autoflow.definitions import Definitions, Trigger
-from autoflow.runs import RunKey, key_maker
+from autoflow.runs import Run, RunKey, key_maker
 
 
 def triggers_by_run(definitions: Definitions) -> Callable[[RunKey, dt.date], Iterator[Trigger]]:
@@ -25,6 +26,21 @@ def triggers_by_run(definitions: Definitions) -> Callable[[RunKey, dt.date], Ite
                 yield trigger
 
     return triggers_of
+
+
+def incomplete_runs(
+    definitions: Definitions, listed: ListedDates, now: dt.datetime
+) -> Callable[[Run], Incomplete | None]:
+    """Make the function that says which dates a run is made without; None when none is missing, or all are needed."""
+    triggers_of = triggers_by_run(definitions)
+
+    def lacking(run: Run) -> Incomplete | None:
+        trigger = next(triggers_of(run.key, run.reference_date), None)
+        if trigger is None or trigger.late is None:
+            return None
+        return incomplete(trigger, run.reference_date, listed.available(definitions.data_rule(trigger), now))
+
+    return lacking if any(trigger.late for trigger in definitions.triggers) else lambda _: None
 
 
 def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:

@@ -48,7 +48,8 @@ def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunStat
     key, date
         The run, and its reference date.
     by_dates
-        What it is by dates and definitions alone: due, waiting, held, not available or excluded.
+        What it is by dates and definitions alone: due, waiting, held, not available or excluded. One that has succeeded
+        with dates missing is due when it is to be made again, with all of them.
     retries
         Those of its workflow.
     """
@@ -60,7 +61,10 @@ def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunStat
         run_history.failed.get(key),
         run_history.skips.of(key, date),
     )
-    if skip is not None and is_skipped(skip, request):
+    skipped = skip is not None and is_skipped(skip, request)
+    if newest is not None and newest.state == RunState.PROVISIONAL and (skipped or by_dates is not RunState.DUE):
+        return PLAIN[RunState.PROVISIONAL]
+    if skipped:
         return PLAIN[RunState.SKIPPED]
     if request is not None and is_asked_for(request, failures):
         return PLAIN[RunState.DUE]

@@ -19,7 +19,9 @@ from autoflow.dates import Days, Hold, ListedDates
 from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
-from autoflow.model import FailedRun, KnownCause, Message, Restatement, StaleRun
+from autoflow.messages.provisional import EVENT as PROVISIONAL
+from autoflow.messages.provisional import provisional_news
+from autoflow.model import FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleRun
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
 from autoflow.wording import counted, length_text, moment, spans
@@ -55,6 +57,8 @@ class Snapshot:
     """Runs that have succeeded with data that were ingested anew since."""
     restatements: Sequence[Restatement] = ()
     """What was ingested anew, as far as runs are stale by it."""
+    provisional: Sequence[ProvisionalRun] = ()
+    """Runs that were made with dates missing, and those that people know to have been."""
     late: Sequence[Days] = ()
     """Days of each trigger that are late, in their order."""
     conditions: Mapping[str, str] = field(default_factory=dict)
@@ -347,7 +351,11 @@ def news(
                 more, memory = _holding(snapshot, hold, known.get(hold.name))
                 messages += more
                 remembered += memory
-        present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends}
+        made = provisional_news(snapshot.provisional, known, snapshot.definitions, snapshot.now)
+        if PROVISIONAL in events:
+            messages += made.messages
+            remembered += made.known
+        present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends} | made.names
         present |= {hold.name for hold in holds}
         over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]
         messages += [message for message in _endings(over, snapshot, succeeded) if message.event in events]

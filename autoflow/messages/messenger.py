@@ -23,11 +23,12 @@ from typing import Self
 from autoflow.channels import SEND_TIMEOUT, channels_of, secret_of
 from autoflow.context import Context
 from autoflow.dates import Days
-from autoflow.decision import counted_days
+from autoflow.decision import counted_days, without_kept
 from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, CauseChanges, Snapshot, news, next_late, not_done
 from autoflow.messages.content import HEARTBEAT, joined, signed, tidy
+from autoflow.messages.provisional import keys_told
 from autoflow.model import KnownCause, Message, Queued, open_for_reading
 from autoflow.redaction import Redactor
 from autoflow.settings import Settings, current_secrets
@@ -208,14 +209,15 @@ class Messenger:
         self._busy_since = min(self._busy_since or now, now)
         return now - self._busy_since < LONGEST_WORK
 
-    async def _unsettled(self, definitions: Definitions, now: dt.datetime) -> list[Days]:
+    async def _unsettled(self, definitions: Definitions, now: dt.datetime) -> Sequence[Days]:
         """Find the days of each trigger that could have been done long enough ago, and did not succeed."""
         limit = definitions.notify.not_done_after
         if limit is None:
             return []
         then, context = now - dt.timedelta(seconds=limit), self._context
         days = counted_days(definitions, context.store.read.listed_dates().as_of(then), then)
-        return await context.ledger.unsettled(definitions, days.ready)
+        unsettled = await context.ledger.unsettled(definitions, days.ready)
+        return without_kept(definitions, days, unsettled, context.store.read.history())
 
     def _finished(self, messages: Sequence[Message]) -> list[Message]:
         several = [joined(messages)] if len(messages) > MOST_AT_ONCE else messages
@@ -316,7 +318,9 @@ def _look(
         late = not_done(definitions, unsettled, run_history)
         told = ((each.workflow, key) for each in known.values() if each.workflow for key in each.runs)
         failing = reader.failing(definitions.workflows, snapshot.most_failing or MOST_FAILING, told)
+        provisional = reader.provisional(keys_told(known.values()))
         snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
+        snapshot = replace(snapshot, provisional=provisional)
         if stale := reader.stale():
             first = min(each.restatement for each in stale)
             snapshot = replace(snapshot, stale=stale, restatements=reader.restatements(first))

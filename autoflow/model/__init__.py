@@ -13,6 +13,7 @@ from autoflow.model.messages import Message, Queued
 from autoflow.model.reader import (
     FailedRun,
     KnownCause,
+    ProvisionalRun,
     RecordedAttempt,
     RecordedNotebook,
     RecordFacts,
@@ -34,6 +35,7 @@ __all__ = [
     "KnownCause",
     "Message",
     "OldRow",
+    "ProvisionalRun",
     "Queued",
     "RecordFacts",
     "RecordedAttempt",

@@ -51,6 +51,26 @@ class FailedRun:
 
 
 @dataclass(frozen=True)
+class ProvisionalRun:
+    """A run that was made with dates missing, and what has become of it."""
+
+    run: int
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    attempt: int = 0
+    """The number of the attempt, within the run, that was made so last; 0 when it is gone."""
+    missing: tuple[dt.date, ...] = ()
+    """Without which dates; none when it is not provisional any more."""
+    final_attempt: int | None = None
+    """The number of the attempt that was made with all dates."""
+
+    @property
+    def is_final(self) -> bool:
+        return self.final_attempt is not None
+
+
+@dataclass(frozen=True)
 class KnownCause:
     """Something wrong that was noticed, and that people were told of or are to be told of."""
 
@@ -116,11 +136,18 @@ class RecordedAttempt:
     ended: dt.datetime | None
     failure: Failure | None
     superseded: dt.datetime | None
-    """When a rerun was asked for, since when this attempt counts no more."""
+    """When a rerun was asked for, or all dates were there, since when this attempt counts no more."""
+    missing_dates: tuple[dt.date, ...] = ()
+    """Dates that it was made without."""
 
     @property
     def key(self) -> RunKey:
         return self.workflow, self.parameters_hash
+
+    @property
+    def provisional(self) -> bool:
+        """Whether it has succeeded with dates missing."""
+        return self.state is AttemptState.SUCCEEDED and bool(self.missing_dates)
 
     @property
     def name(self) -> str:
@@ -138,6 +165,8 @@ class RunReports:
     parameters: Mapping[str, Any]
     paths: dict[str, str]
     """By the labels of the notebooks."""
+    provisional: bool = False
+    """Whether the newest of them were made with dates missing."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +237,14 @@ class RunReader:
             ).fetchone()
             if row is not None:
                 latest[key] = LastState(*row)
-        return RunHistory(latest, self._failed("", ()), requests, self.skips())
+        provisional = dict[RunKey, dt.date]()
+        rows = self._connection.execute(
+            "SELECT workflow, parameters_hash, number, reference_date FROM runs WHERE state = 'provisional'"
+        )
+        for workflow, parameters_hash, number, date in rows:
+            latest[workflow, parameters_hash] = LastState(number, "provisional")
+            provisional[workflow, parameters_hash] = dt.date.fromisoformat(date)
+        return RunHistory(latest, self._failed("", ()), requests, self.skips(), provisional)
 
     def settled_keys(self, start: int, end: int) -> Iterator[tuple[int, set[RunKey]]]:
         """Read which runs succeeded or are running for the dates from ``start`` on and before ``end``.
@@ -271,11 +307,17 @@ class RunReader:
             dates.setdefault(workflow, set()).add(date)
         within = " AND (reference_date BETWEEN ? AND ? OR reference_date IS NULL)"
         failed = self._failed(within, values) if first or last else self._failed("", ())
+        provisional = cursor.execute(
+            "SELECT workflow, parameters_hash, reference_date FROM runs"
+            " WHERE state = 'provisional' AND reference_date BETWEEN ? AND ?",
+            values,
+        )
+        without = {(workflow, key): dt.date.fromisoformat(date) for workflow, key, date in provisional}
         recorded = {
             workflow: EVERY_DAY if None in those else Days.of(map(_ordinal, filter(None, those)))
             for workflow, those in dates.items()
         }
-        return RunHistory(latest, failed, self.requests(), self.skips(), recorded)
+        return RunHistory(latest, failed, self.requests(), self.skips(), without, recorded)
 
     def unsettled(self) -> list[tuple[RunKey, dt.date]]:
         """Read the runs whose newest attempt that counts has neither succeeded nor is in progress, with their dates."""
@@ -380,6 +422,38 @@ class RunReader:
                 Failure(message or "no reason was recorded", label, cell, exception),
             )
             for number, workflow, parameters_hash, reference_date, ended, message, label, cell, exception in rows
+        ]
+
+    def provisional(self, also: Iterable[RunKey] = ()) -> list[ProvisionalRun]:
+        """Read the runs that have succeeded with dates missing, in order of dates.
+
+        Parameters
+        ----------
+        also
+            Runs that were such runs, and are read whatever they are now.
+        """
+        rows = self._connection.execute(
+            "SELECT number, workflow, parameters_hash, reference_date, runs.state,"
+            " (SELECT max(attempt) FROM attempts WHERE run = number AND state = 'succeeded'"
+            "  AND missing_dates NOT NULL) AS made,"
+            " (SELECT missing_dates FROM attempts WHERE run = number ORDER BY id DESC LIMIT 1) AS missing,"
+            " (SELECT max(attempt) FROM attempts WHERE run = number) AS newest"
+            " FROM runs WHERE runs.state = 'provisional' OR (workflow, parameters_hash) IN"
+            " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+            " ORDER BY reference_date, number",
+            (json.dumps([*also]),),
+        )
+        return [
+            ProvisionalRun(
+                number,
+                workflow,
+                parameters_hash,
+                dt.date.fromisoformat(date),
+                made or 0,
+                tuple(map(dt.date.fromisoformat, json.loads(missing or "[]"))) if state == "provisional" else (),
+                newest if state == AttemptState.SUCCEEDED else None,
+            )
+            for number, workflow, parameters_hash, date, state, made, missing, newest in rows
         ]
 
     def succeeded_since(self, workflow: str, hashes: Iterable[str], moment: dt.datetime) -> list[dt.date]:
@@ -621,7 +695,8 @@ class RunReader:
         """
         rows = self._connection.execute(
             "SELECT reference_date, parameters, notebook FROM runs JOIN attempts ON run = number"
-            " JOIN notebooks ON attempt_id = attempts.id WHERE workflow = ? AND runs.state = 'succeeded'"
+            " JOIN notebooks ON attempt_id = attempts.id"
+            " WHERE workflow = ? AND runs.state IN ('succeeded', 'provisional')"
             " AND attempts.state = 'succeeded' AND superseded IS NULL AND label = ? AND notebook NOT NULL"
             " AND reference_date >= ? AND reference_date < ? ORDER BY reference_date",
             (workflow, label, start.isoformat(), end.isoformat()),
@@ -633,8 +708,8 @@ class RunReader:
     def succeeded_before(self, workflow: str, end: dt.date) -> Iterator[Mapping[str, Any]]:
         """Read the parameters of runs that have succeeded and have a reference date before another."""
         rows = self._connection.execute(
-            "SELECT parameters FROM runs WHERE workflow = ? AND state = 'succeeded' AND reference_date < ?"
-            " AND parameters NOT NULL",
+            "SELECT parameters FROM runs WHERE workflow = ? AND state IN ('succeeded', 'provisional')"
+            " AND reference_date < ? AND parameters NOT NULL",
             (workflow, end.isoformat()),
         )
         for (parameters,) in rows:
@@ -736,16 +811,19 @@ class RunReader:
     def reports_between(self, first: dt.date, last: dt.date) -> dict[int, RunReports]:
         """Read the newest reports of the runs of a span of reference dates, both ends in it, by number of the run."""
         rows = self._connection.execute(
-            "SELECT run, workflow, reference_date, parameters, label, report FROM runs JOIN attempts ON run = number"
+            "SELECT run, workflow, reference_date, parameters, label, report, missing_dates"
+            " FROM runs JOIN attempts ON run = number"
             " JOIN notebooks ON attempt_id = id WHERE reference_date BETWEEN ? AND ? AND report NOT NULL"
             " ORDER BY id, notebooks.started, label",
             (first.isoformat(), last.isoformat()),
         )
         found: dict[int, RunReports] = {}
-        for run, workflow, date, parameters, label, report in rows:
+        for run, workflow, date, parameters, label, report, missing in rows:
             if run not in found:
                 found[run] = RunReports(run, workflow, dt.date.fromisoformat(date), json.loads(parameters or "{}"), {})
             found[run].paths[label] = str(self._places.report(report))
+            if bool(missing) is not found[run].provisional:
+                found[run] = replace(found[run], provisional=bool(missing))
         return found
 
     def months_of_reports(self) -> dict[str, tuple[int, int]]:
@@ -836,6 +914,7 @@ class RunReader:
             ended=_moment(row["ended"]) if row["ended"] else None,
             failure=self._failure(row["error"]),
             superseded=_moment(row["superseded"]) if row["superseded"] else None,
+            missing_dates=tuple(map(dt.date.fromisoformat, json.loads(row["missing_dates"] or "[]"))),
         )
 
     def _failure(self, text: str | None) -> Failure | None:

@@ -140,8 +140,15 @@ class RunStore:
                     (attempt_id, label),
                 )
 
-    def begin(self, run: Run, now: dt.datetime) -> Attempt:
+    def begin(self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = ()) -> Attempt:
         """Record that an attempt at a run starts.
+
+        An attempt that has succeeded with dates missing counts no more then.
+
+        Parameters
+        ----------
+        missing
+            Dates that it is made without.
 
         Raises
         ------
@@ -159,12 +166,18 @@ class RunStore:
                     "INSERT INTO runs (reference_date, parameters, workflow, parameters_hash) VALUES (?, ?, ?, ?)",
                     known,
                 )
+            cursor.execute(
+                "UPDATE attempts SET superseded = ? WHERE superseded IS NULL AND state = 'succeeded'"
+                " AND missing_dates NOT NULL"
+                " AND run = (SELECT number FROM runs WHERE workflow = ? AND parameters_hash = ?)",
+                (_text(now), *run.key),
+            )
             try:
                 cursor.execute(
-                    "INSERT INTO attempts (run, attempt, state, started)"
+                    "INSERT INTO attempts (run, attempt, state, started, missing_dates)"
                     " SELECT number, coalesce((SELECT max(attempt) FROM attempts WHERE run = number), 0) + 1,"
-                    " 'running', ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
-                    (_text(now), *run.key),
+                    " 'running', ?, ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
+                    (_text(now), json.dumps([*map(str, missing)]) if missing else None, *run.key),
                 )
             except sqlite3.IntegrityError as error:
                 raise StoreError(f"{self.path}: {run} is running or has succeeded already") from error

@@ -388,6 +388,22 @@ def _add_restatements(cursor: sqlite3.Cursor, _: Places) -> None:
     )
 
 
+def _add_missing_dates(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for the dates that attempts were made without, and tell runs that have succeeded so from others."""
+    # null where all were there; those of older attempts were
+    cursor.execute("ALTER TABLE attempts ADD COLUMN missing_dates TEXT")
+    state = "CASE WHEN state = 'succeeded' AND missing_dates NOT NULL THEN 'provisional' ELSE state END"
+    for event, row in (("INSERT", "NEW"), ("UPDATE OF state, superseded", "NEW"), ("DELETE", "OLD")):
+        name = f"attempts_{event.partition(' ')[0].lower()}"
+        cursor.execute(f"DROP TRIGGER {name}")
+        cursor.execute(
+            f"CREATE TRIGGER {name} AFTER {event} ON attempts BEGIN"  # noqa: S608
+            f" UPDATE runs SET state = (SELECT {state} FROM attempts WHERE run = number AND superseded IS NULL"
+            f" ORDER BY id DESC LIMIT 1) WHERE number = {row}.run; END"
+        )
+    cursor.execute("CREATE INDEX runs_provisional ON runs (reference_date) WHERE state = 'provisional'")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -397,6 +413,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _tell_runs_from_attempts,
     _add_quality,
     _add_restatements,
+    _add_missing_dates,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoflow.dates import AvailableDates, EmptyIntervalError, Hold, Require, duration_text
-from autoflow.decision import is_asked_for
+from autoflow.decision import Incomplete, finalises, incomplete, is_asked_for
 from autoflow.definitions import Trigger
 from autoflow.history import Failures, Request, RunHistory, Skip
 from autoflow.model import Silence
@@ -65,6 +65,8 @@ class Explanation:
     """Where it has succeeded with data that were ingested anew since."""
     skip: Skip | None = None
     request: Request | None = None
+    late: Incomplete | None = None
+    """What is missing for windows that need not be complete; None where nothing is, or they have to be."""
     no_data: str = ""
     """What keeps the date from having all the data that it needs, in words; empty when nothing does."""
 
@@ -89,7 +91,6 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         StencilElement(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
         for start, end in intervals
     )
-    run_history = facts.run_history
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
     holds = facts.why_held(trigger, uncounted)
@@ -101,7 +102,7 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         "",
         key,
         run=run,
-        failures=run_history.failed.get(key),
+        failures=facts.run_history.failed.get(key),
         next_try=verdict.retry_at,
         wanted=wanted,
         cdr_types=cdr_types,
@@ -110,23 +111,36 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         counts_from={date: time for date, time in counts_from.items() if time is not None},
         holds=holds,
         stale=facts.stale.get(key),
-        skip=run_history.skips.of(key, reference_date),
-        request=run_history.requests.get(key),
+        skip=facts.run_history.skips.of(key, reference_date),
+        request=facts.run_history.requests.get(key),
     )
-    answer = replace(answer, no_data=_why_no_data(facts, answer, available))
+    late = incomplete(trigger, reference_date, available)
+    answer = replace(answer, late=late, no_data=_why_no_data(facts, answer, available))
     return replace(answer, reason=" ".join(_reasons(facts, answer)))
 
 
-def why_due(run_history: RunHistory, key: RunKey) -> str:
-    """Say why a run is started, in words."""
+def why_due(run_history: RunHistory, key: RunKey, lacking: Incomplete | None = None) -> str:
+    """Say why a run is started, in words.
+
+    Parameters
+    ----------
+    lacking
+        What it is started without.
+    """
     request, failures, newest = run_history.requests.get(key), run_history.failed.get(key), run_history.latest.get(key)
     if request is not None and is_asked_for(request, failures):
         return f"{'repair' if request.repairs else 'run'} requested at {moment(request.asked)}"
     if failures is not None:
-        return f"{_how_failed(failures)}; due for a retry"
+        return f"{_how_failed(failures)}; due for a retry{_with_what(lacking)}"
+    if newest is not None and newest.state == RunState.PROVISIONAL:
+        return f"run {newest.run} was provisional, and no date is missing now"
     if newest is not None:
-        return f"run {newest.run} was {newest.state}"
-    return "new, and its stencil is complete"
+        return f"run {newest.run} was {newest.state}{_with_what(lacking)}"
+    return f"new{_with_what(lacking)}" if lacking else "new, and its stencil is complete"
+
+
+def _with_what(lacking: Incomplete | None) -> str:
+    return f", with {lacking.share}" if lacking else ""
 
 
 def _how_failed(failures: Failures) -> str:
@@ -155,6 +169,8 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
         if answer.stale is not None:
             kept = f" (kept as it is: {answer.stale.run.kept})" if answer.stale.run.kept else ""
             yield f"is stale{kept}: {answer.stale}"
+    elif state is RunState.PROVISIONAL:
+        yield _why_provisional(answer)
     elif state is RunState.SKIPPED and answer.skip is not None:
         yield f"since {moment(answer.skip.since)}: {answer.skip.reason}"
     elif state is RunState.EXCLUDED:
@@ -174,14 +190,35 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
             yield "retried at the next tick"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD):
         if answer.no_data:
-            yield answer.no_data
+            yield f"{answer.no_data}{_of_late(answer.late, facts.now)}"
         if others := facts.waits_for(trigger, date):
             yield _why_held(others)
         elif answer.request is not None and not answer.no_data:
             yield "it waits for requested runs that it depends on"
     elif answer.key is not None:
-        goes_first = answer.request is not None
-        yield f"{why_due(facts.run_history, answer.key)}; it {'goes first' if goes_first else 'runs at the next tick'}"
+        when = "goes first" if answer.request is not None else "runs at the next tick"
+        yield f"{why_due(facts.run_history, answer.key, answer.late)}; it {when}"
+
+
+def _why_provisional(answer: Explanation) -> str:
+    """Say whether and when a run that was made with dates missing is made again."""
+    made = f"run {answer.run} was made with dates missing"
+    if not finalises(answer.trigger):
+        return f"{made}; it is not run again when they arrive (finalise: false)"
+    if answer.skip is not None:
+        return f"{made}; it is not run again, skipped since {moment(answer.skip.since)}: {answer.skip.reason}"
+    return f"{made}; it is run again when none is: {spans(answer.missing)}" if answer.missing else made
+
+
+def _of_late(late: Incomplete | None, now: dt.datetime) -> str:
+    """Say when a run is made though dates are missing, or why it is not."""
+    if late is None:
+        return ""
+    if late.unmet:
+        return f"; {late.share}, too many to run without them: {'; '.join(late.unmet)}"
+    if late.waits_until <= now:
+        return f"; {late.share}"
+    return f"; {late.share}; runs from {moment(late.waits_until)} on with what there is"
 
 
 def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:

@@ -18,7 +18,17 @@ from operator import or_
 from typing import Self
 
 from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, Hold, ListedDates
-from autoflow.decision import SETTLED, Order, Verdict, held_requests, judge, kept_by_holds
+from autoflow.decision import (
+    SETTLED,
+    Order,
+    Verdict,
+    days_complete,
+    days_ready,
+    finalises,
+    held_requests,
+    judge,
+    kept_by_holds,
+)
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
 from autoflow.model import Restatement, RunReader, StaleRun
@@ -40,6 +50,7 @@ SIGNS = {
     RunState.DUE: "d",
     RunState.HELD: "h",
     RunState.WAITING: "w",
+    RunState.PROVISIONAL: "p",
     RunState.SUCCEEDED: "#",
     RunState.NOT_AVAILABLE: ".",
     RunState.SKIPPED: "s",
@@ -179,7 +190,7 @@ class Row:
         """The dates whose runs are stale."""
         if not self.stale:
             return Days()
-        done = self.days.get(RunState.SUCCEEDED, Days())
+        done = self.days.get(RunState.SUCCEEDED, Days()) | self.days.get(RunState.PROVISIONAL, Days())
         return Days.of(day for day, number in self.numbers.items() if number in self.stale) & done
 
     def between(self, first: dt.date, last: dt.date) -> Row:
@@ -240,8 +251,9 @@ def _states_by_dates(facts: Facts, trigger: Trigger, span: Days) -> dict[RunStat
     available = facts.available(trigger)
     # with ends of two kinds, a stencil may hold no day for some reference dates
     wanted = reference_days(trigger, trigger.date_stencil.complete(AvailableDates(EVERY_DAY).days, span))
-    held = wanted & kept_by_holds(trigger, available, facts.held_data(trigger))
-    due = (wanted & available.complete(trigger.date_stencil)) - held - facts.held(trigger)
+    ready = wanted & days_ready(trigger, available, facts.now)
+    held = (wanted & kept_by_holds(trigger, available, facts.held_data(trigger))) - ready
+    due = ready - facts.held(trigger)
     others = wanted - held - due
     waiting = others & available.days
     return {
@@ -268,6 +280,8 @@ def _verdicts(
     # of ten years one date alone may be asked for, and many times
     held = facts.held_requests
     plain = {day: state for state, those in by_dates.items() for day in those & days}
+    complete = days_complete(trigger, facts.available(trigger), by_dates[RunState.DUE] & days)
+    again = complete if finalises(trigger) else Days()
     for stretch in days.stretches:
         for day, key in zip(range(*stretch), keys_of_days(trigger, range(*stretch)), strict=True):
             if key is None:
@@ -278,5 +292,7 @@ def _verdicts(
             if newest is not None and newest.state in SETTLED and key not in held:
                 yield day, SETTLED[newest.state], newest.run
                 continue
-            verdict = judge(run_history, key, dt.date.fromordinal(day), plain[day], retries)
+            is_kept = newest is not None and newest.state == RunState.PROVISIONAL and day not in again
+            state = RunState.WAITING if is_kept else plain[day]
+            verdict = judge(run_history, key, dt.date.fromordinal(day), state, retries)
             yield day, WAITS if key in held else verdict, None if newest is None else newest.run

@@ -22,6 +22,7 @@ from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_da
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     FIRST,
+    MISSING_DATES,
     PREVIOUS,
     SEPARATOR,
     Concurrency,
@@ -238,6 +239,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
         path = ("available_dates_sensor", "workflows", index)
         yield from _data_problems(document, path, _mapping(trigger), sensor)
         yield from _date_problems(document, path, _mapping(trigger))
+        yield from _late_problems(document, path, _mapping(trigger))
         name = _mapping(trigger).get("workflow_name")
         if not isinstance(name, str) or (not by_name and content.get("workflows") != []):
             continue
@@ -483,7 +485,7 @@ def _value_problems(document: Document, path: KeyPath, kernel: str, language: st
     content = _mapping(document.content)
     _, workflow, _, label = path
     raw = _mapping(_list(content.get("workflows"))[int(workflow)])
-    known: dict[str, list[Any]] = {"date_ranges": [[["2016-01-01", "2016-01-02"]]]}
+    known: dict[str, list[Any]] = {"date_ranges": [[["2016-01-01", "2016-01-02"]]], MISSING_DATES: [["2016-01-01"]]}
     for trigger in map(_mapping, _list(_mapping(content.get("available_dates_sensor")).get("workflows"))):
         if trigger.get("workflow_name") == raw.get("name"):
             for name, value in _parameters(trigger).items():
@@ -611,6 +613,18 @@ def _date_problems(document: Document, path: KeyPath, trigger: Mapping[str, Any]
         yield document.problem((*path, "exclude"), message)
 
 
+def _late_problems(document: Document, path: KeyPath, trigger: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find windows that need not be complete and always have to, and the reverse."""
+    elements = _list(trigger.get("date_stencil"))
+    incomplete = [number for number, element in enumerate(elements) if isinstance(element, dict)]
+    if "late" in trigger and not incomplete:
+        message = "no window of date_stencil may be incomplete: write it as {from: month, to: month+1, at_least: 60%}"
+        yield document.problem((*path, "late"), message, at_key=True, severity="warning")
+    for number in incomplete if "late" not in trigger else ():
+        message = "nothing says when waiting ends, so all of this window is waited for; add late: {after: 5d}"
+        yield document.problem((*path, "date_stencil", number), message, severity="warning")
+
+
 def _trigger_outline(raw: Mapping[str, Any]) -> Trigger | None:
     """Return a trigger with its dates only; None when they cannot be read."""
     expression = raw.get("dates")
@@ -666,7 +680,8 @@ def _trigger_problems(
         return
     for parameter in sorted(wanted - given.keys()):
         readers = [notebook.label for notebook in workflow.notebooks if parameter in notebook.parameters.values()]
-        meant = closest(parameter, {*labels, *AUTOMATIC_PARAMETERS, "run_dir", "shared_dir", "inputs_dir"})
+        provided = {*AUTOMATIC_PARAMETERS, MISSING_DATES, "run_dir", "shared_dir", "inputs_dir"}
+        meant = closest(parameter, {*labels, *provided})
         kind = "the notebook " if meant in labels else ""
         hint = f", or did you mean {kind}{shown(meant)}?" if meant else ""
         message = f"the parameter {shown(parameter)}, which {shortened(', '.join(readers))} of {name} reads, is missing"

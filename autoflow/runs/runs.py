@@ -27,6 +27,8 @@ class RunState(StrEnum):
     """What becomes of a run, a trigger's workflow for a reference date."""
 
     SUCCEEDED = "succeeded"
+    PROVISIONAL = "provisional"
+    """It has succeeded with some of its dates missing."""
     FAILED = "failed"
     """And tried again, by the workflow's ``retries``."""
     RUNNING = "running"

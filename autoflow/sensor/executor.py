@@ -19,7 +19,7 @@ from typing import Protocol
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import ListedDates
-from autoflow.decision import judge_failures, triggers_by_run
+from autoflow.decision import incomplete_runs, judge_failures, triggers_by_run
 from autoflow.definitions import Concurrency, Definitions, Trigger, Workflow
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
@@ -247,7 +247,9 @@ class Executor:
         if trigger is None:
             return Origin(listed.listed(definitions.cdr_types))
         rule = definitions.data_rule(trigger)
-        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed))
+        lacking = incomplete_runs(definitions, listed, self._context.now())(run)
+        missing = lacking.missing if lacking else ()
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed), missing)
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""

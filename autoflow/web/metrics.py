@@ -103,7 +103,8 @@ class Metrics:
         due = backlog.due.without(keys).by_workflow()
         dates = GaugeMetricFamily(
             "autoflow_dates",
-            "Dates of triggers that failed and are retried, are given up, are due, wait for data, and are held.",
+            "Dates of triggers that failed and are retried, are given up, are due, wait for data, are held, and are"
+            " provisional.",
             labels=["workflow", "state"],
         )
         for name in names:
@@ -113,6 +114,7 @@ class Metrics:
                 (RunState.DUE, due[name]),
                 (RunState.WAITING, backlog.waiting.get(name, 0)),
                 (RunState.HELD, backlog.held.get(name, 0)),
+                (RunState.PROVISIONAL, failing[name, RunState.PROVISIONAL]),
             ):
                 dates.add_metric([name, state.value], number)
         yield dates
@@ -141,6 +143,7 @@ class Metrics:
             if state in (RunState.FAILED, RunState.GIVEN_UP):
                 counts[key[0], state] += 1
                 keys[key] = date
+        counts.update((name, RunState.PROVISIONAL) for name, _ in history.provisional)
         self._failing = stamp, counts, keys
         return counts, keys
 

@@ -27,6 +27,8 @@ class Origin:
     """Those of its trigger."""
     quality: Mapping[str, Any] = field(default_factory=dict)
     """What QA checks were asked of its data, and what people decided instead, for the manifests of reports."""
+    missing: Sequence[dt.date] = ()
+    """Dates that it is made without, since it need not wait for them."""
 
 
 def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:

@@ -55,8 +55,15 @@ class ReportSource:
     """Hashes by label of the files that these say they read, by path."""
     others: Mapping[str, Any]
     """Paths of executed notebooks of other runs that this one was given, by name."""
+    missing: Sequence[dt.date]
+    """Dates that the run is made without."""
     written: Mapping[str, Mapping[str, str]]
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
+
+    def data(self) -> dict[str, Any]:
+        """Say what there is to know of the data."""
+        quality = {"quality": self.quality} if self.quality else {}
+        return {"missing_dates": [*map(str, self.missing)], **quality}
 
 
 async def make_reports(context: Context, basis: ReportSource, token: Token, record: Record) -> list[Path] | Failure:
@@ -143,7 +150,11 @@ def _request(context: Context, basis: ReportSource, made: Sequence[Path]) -> dic
         "inputs_dir": str((inputs / notebook.filename).parent),
         "inputs_root": str(inputs),
         "title_fallback": human(run.workflow.name),
-        "heading": _heading(run, notebook, now, inputs),
+        "heading": {
+            **_heading(run, notebook, now, inputs),
+            "missing_dates": [*map(str, basis.missing)],
+            "days": len(_days(run)),
+        },
     }
 
 
@@ -176,7 +187,7 @@ def _names(sheet: Sheet, run: Run) -> bool:
 def manifest(context: Context, basis: ReportSource, now: dt.datetime) -> dict[str, Any]:
     """Collect what the daemon knows of how a report was made; the child adds hashes and versions."""
     run, attempt = basis.run, basis.attempt
-    used = _days(run)
+    used = _days(run, without=basis.missing)
     files = {notebook.label: notebook.filename for notebook in run.workflow.notebooks}
     return {
         "autoflow": __version__,
@@ -188,7 +199,7 @@ def manifest(context: Context, basis: ReportSource, now: dt.datetime) -> dict[st
         "parameters": dict(run.parameters),
         "parameters_hash": run.parameters_hash,
         "dates_used": used,
-        **({"quality": basis.quality} if basis.quality else {}),
+        **basis.data(),
         "availability_seen": {
             cdr_type: {
                 "dates": len(dates),
@@ -227,12 +238,12 @@ def _read_by(workflow: Workflow, label: str) -> list[str]:
     return [notebook.label for notebook in workflow.notebooks if notebook.label in found]
 
 
-def _days(run: Run) -> list[str]:
-    days = set()
+def _days(run: Run, without: Sequence[dt.date] = ()) -> list[str]:
+    days = set[str]()
     for start, end in run.parameters["date_ranges"]:
         first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
         days |= {(first + dt.timedelta(days=day)).isoformat() for day in range((last - first).days)}
-    return sorted(days)
+    return sorted(days.difference(map(str, without)))
 
 
 def _path(path: Path | None) -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.context import Context, Written, recorded
-from autoflow.definitions import Notebook
+from autoflow.definitions import MISSING_DATES, Notebook
 from autoflow.errors import OutputsLostError, SettingsError
 from autoflow.files import file_hash
 from autoflow.fitting import changed_inputs
@@ -33,7 +33,7 @@ from autoflow.runs import AttemptState, Failure, Run
 from autoflow.settings import Token, read_secrets
 from autoflow.shared_data import SharedDataError
 from autoflow.threads import to_end
-from autoflow.wording import parameters_text
+from autoflow.wording import parameters_text, spans
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
@@ -115,15 +115,17 @@ async def execute(
     StoreError, sqlite3.Error
         When the record refuses it. What was recorded so far is put right by `RunStore.recover`.
     """
-    store = context.store
+    store, origin = context.store, origin or Origin()
 
     def begin() -> tuple[Attempt, int | None, dict[str, Any]]:
         # what is to be repaired is known no more once the attempt has begun
         repairs, absent = store.read.repairs(run.key), left_out(context.past, run)
-        return store.begin(run, context.now()), repairs, dict(absent)
+        return store.begin(run, context.now(), origin.missing), repairs, dict(absent)
 
     attempt, repairs, others = await recorded(context.conditions, stop, begin)
     logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt, extra=STEP)
+    if origin.missing:
+        logger.warning("run %d: made without %s, which are missing", attempt.run, spans(origin.missing))
     if others:
         logger.info("run %d: left out, by when: %s", attempt.run, ", ".join(others))
     run = without(run, others)
@@ -137,7 +139,7 @@ async def execute(
             token,
             capacity,
             stop,
-            origin=origin or Origin(),
+            origin=origin,
             others=others,
             directories=directories,
         )
@@ -260,6 +262,9 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
     context, workflow = execution.context, execution.run.workflow
     before = context.store.read.attempt(execution.attempt.run, repairs)
     recorded = {each.label: each for each in context.store.read.notebooks(before.id)} if before else {}
+    if before and before.missing_dates != tuple(execution.origin.missing):
+        logger.warning("run %d: other dates are missing now: all is executed again", execution.attempt.run)
+        return
     dependencies = workflow.dependencies()
     again = queries.to_make_again(dependencies, recorded.values())
     for label in TopologicalSorter(dependencies).static_order():
@@ -521,6 +526,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 quality=execution.origin.quality,
                 read=execution.read,
                 others=execution.others,
+                missing=execution.origin.missing,
                 written=await execution.directories.written(),
             )
             made = await make_reports(context, basis, execution.token, execution.record)
@@ -542,6 +548,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
 def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:
     """Find what the names that a notebook's parameters are given stand for."""
     known: dict[str, Any] = {
+        MISSING_DATES: [*map(str, execution.origin.missing)],
         **execution.directories.values,
         **execution.others,
         **execution.run.parameters,

@@ -380,7 +380,7 @@ def test_each_run_of_an_older_record_gets_one_number_and_its_attempts_are_counte
     reader.close()
     assert path.read_bytes() == before
     store = RunStore(path)
-    assert path.with_name("autoflow.db.before-schema-8").read_bytes() != b""
+    assert path.with_name(f"autoflow.db.before-schema-{len(MIGRATIONS)}").read_bytes() != b""
     attempts = store.read.attempts()
     assert attempts == read_only
     assert [(each.name, each.id, each.state.value) for each in reversed(attempts)] == [

@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.simulation.late import draw_late
+
 Config = Mapping[str, Any]
 
 SECRET, VALUE = "UPLOAD_KEY", "a secret of notebook c"
@@ -52,6 +54,7 @@ def draw_additions(draw: Random, config: Config) -> None:
     for trigger in sensor["workflows"]:
         if draw.random() < 0.2:
             trigger["date_stencil"] = draw.choice(CALENDAR_STENCILS)
+    draw_late(draw, config)
 
 
 def _draw_of_c(draw: Random, notebooks: dict[str, Any], *, in_order: bool) -> None:

@@ -439,9 +439,11 @@ class SimulatedStore(RunStore):
     life: Life
     limited: bool
 
-    def begin(self, run: Run, now: dt.datetime) -> Attempt:
+    def begin(self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = ()) -> Attempt:
         starts.check_start(self.life, self.read, run, now)
-        attempt = super().begin(run, now)
+        if missing:
+            self.life.world.drawn["run with dates missing"] += 1
+        attempt = super().begin(run, now, missing)
         self.life.hit()
         world = self.life.world
         world.attempts[run.parameters.get("p"), run.reference_date.isoformat()] = attempt.id

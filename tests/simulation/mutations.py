@@ -19,7 +19,7 @@ from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Steering
 from autoflow.dates import EVERY_DAY, Days
 from autoflow.dates.listed_dates import ListedDates
-from autoflow.decision import attempts, due, order, verdict
+from autoflow.decision import attempts, counted, due, late, order, verdict
 from autoflow.decision.order import Order
 from autoflow.model import retention, store
 from autoflow.model.reader import RunReader
@@ -53,6 +53,17 @@ def _everywhere(name: str, value: Any) -> Mutation:
                 each.stop()
 
     return mutated
+
+
+DAYS_WAITED_FOR = late.days_waited_for
+
+
+def _at_once(trigger: Any, available: Any, now: dt.datetime) -> Days:
+    return DAYS_WAITED_FOR(replace(trigger, late=replace(trigger.late, after=dt.timedelta())), available, now)
+
+
+def _kept_none(definitions: Any, *_: Any) -> list[Days]:
+    return [Days() for _ in definitions.triggers]
 
 
 def _one_more_attempt(retries: Any, failures: Any) -> bool:
@@ -174,6 +185,12 @@ MUTATIONS: dict[str, Mutation] = {
     "a skip is not heeded": _everywhere("is_skipped", lambda *_: False),
     "what is settled is looked up no more": lambda: patch.object(Ledger, "forget", lambda *_: None),
     "a date that returns is lost": lambda: patch.object(RunStore, "record_poll", _without_returned),
+    "late dates are not waited for": lambda: patch.object(counted, "days_waited_for", _at_once),
+    "windows may lack what they must have": lambda: patch.multiple(
+        late, _unmet=lambda *_: iter(()), _days_waited_for=late._days_waited_for.__wrapped__
+    ),
+    "provisional runs are not made again": lambda: patch.object(order, "finalises", lambda _: False),
+    "provisional runs are made again and again": lambda: patch.object(due, "kept_days", _kept_none),
     "a lag is not waited for": lambda: patch.object(
         ListedDates, "_counting", lambda self, name, lag, now: self.days.get(name, Days())
     ),

@@ -20,7 +20,8 @@ from autoflow.model.reader import RecordedAttempt
 from autoflow.model.retention import Sweeper
 from autoflow.naming import MANIFEST
 from autoflow.runs.runs import AttemptState
-from tests.simulation import shown
+from tests.simulation import late, shown
+from tests.simulation.late import deadline
 from tests.simulation.world import DAY
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def check_attempts(life: Life, context: Context, runs: list[RecordedAttempt]) ->
         by_key.setdefault(run.key, []).append(run)
     for key, attempts in by_key.items():
         counting = [run for run in attempts if run.superseded is None]
+        for before, after in pairwise(attempts):
+            if before.provisional and after.missing_dates and key not in life.world.asked:
+                life.simulation.fail(f"attempt {after.name} was made with dates missing, as attempt {before.name} was")
         for before, after in pairwise(counting):
             if before.state is AttemptState.SUCCEEDED:
                 life.simulation.fail(f"attempt {after.name} was started though attempt {before.name} has succeeded")
@@ -91,7 +95,10 @@ def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> N
             key: since for _, _, key, since in possible(world.config, world.arrivals, 0)
         }
     since_of = life.simulation.began_at_the_earliest
+    check_provisional(life, runs)
     for run in runs:
+        if run.missing_dates:
+            continue
         if run.key in since_of and run.key not in asked and run.started < since_of[run.key]:
             life.simulation.fail(f"attempt {run.name} began before all its data was there, at {since_of[run.key]}")
     for skip in context.store.read.skips().skips:
@@ -99,6 +106,23 @@ def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> N
             is_of = run.workflow == skip.workflow and run.reference_date == skip.reference_date
             if is_of and not skip.parameters_hash and run.started > skip.since and run.key not in asked:
                 life.simulation.fail(f"attempt {run.name} began though its date was skipped at {skip.since}")
+
+
+def check_provisional(life: Life, runs: list[RecordedAttempt]) -> None:
+    """See that runs with dates missing were made when waiting was over, and had what they must."""
+    for trigger, windows_of in late.provisional(life.world.config, ranges_of):
+        for run in runs:
+            is_of = run.parameters and run.parameters["p"] == trigger["parameters"]["p"]
+            if not run.missing_dates or not is_of or run.reference_date is None or run.key in life.world.asked:
+                continue
+            windows = windows_of(run.reference_date)
+            needed = [day for _, days in windows for day in days]
+            if not set(run.missing_dates) <= set(needed):
+                life.simulation.fail(f"attempt {run.name} is without {run.missing_dates}, which it does not need")
+            if run.started < late.deadline(trigger, run.reference_date, needed):
+                life.simulation.fail(f"attempt {run.name} did not wait for {run.missing_dates}")
+            if why := late.complaint(trigger, windows, lambda day: day not in run.missing_dates):  # noqa: B023
+                life.simulation.fail(f"attempt {run.name} was made without {run.missing_dates}: {why}")
 
 
 def check_files(life: Life, context: Context) -> None:
@@ -190,10 +214,20 @@ def check_end(life: Life, context: Context) -> None:
             life.simulation.fail(
                 f"{workflow} {date} was never run, though its data has been there for {SETTLED.days} days"
             )
+        if run.missing_dates and run.state is AttemptState.SUCCEEDED and key not in _kept(life):
+            life.simulation.fail(f"{workflow} {date} was made without {run.missing_dates}, and not again with them")
         given_up = allowed[workflow] is not None and attempts[key] >= allowed[workflow]
         trying = run.state is not AttemptState.SUCCEEDED and life.true() - (run.ended or run.started) < SETTLED
         if not (run.state is AttemptState.SUCCEEDED or given_up or trying):
             life.simulation.fail(f"{workflow} {date} is {run.state} since {run.ended}, and not tried again")
+
+
+def _kept(life: Life) -> set[tuple[str, str]]:
+    """Give the runs that are not made again when the dates that they were made without are there."""
+    sensor = life.world.config["available_dates_sensor"]
+    keeping = [each for each in sensor["workflows"] if each.get("late", {}).get("finalise") is False]
+    config = {**life.world.config, "available_dates_sensor": {**sensor, "workflows": keeping}}
+    return {key for _, _, key, _ in possible(config, life.world.arrivals)}
 
 
 def _waiting(life: Life, latest: Mapping[tuple[str, str], RecordedAttempt]) -> set[tuple[str, str]]:
@@ -248,6 +282,10 @@ def possible(
                 continue
             needed = [start + number * DAY for start, end in ranges for number in range((end - start).days)]
             times = [since(each) for each in (date, *needed)]
+            if "late" in trigger and None not in times[1:]:
+                # the reference date need not be there when waiting is over
+                ends = deadline(trigger, date, needed)
+                times[0] = min(times[0] or ends, ends)
             if None not in times:
                 parameters = {
                     **trigger["parameters"],
@@ -279,6 +317,8 @@ def _range(element: Any, date: dt.date) -> tuple[dt.date, dt.date]:
 
     if isinstance(element, list):
         return day(element[0]), day(element[1])
+    if isinstance(element, dict):
+        return day(element["from"]), day(element["to"])
     return day(element), day(element) + DAY
 
 

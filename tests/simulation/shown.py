@@ -113,6 +113,8 @@ def check_shown(life: Life, context: Context, attempts: Sequence[RecordedAttempt
                 life.simulation.fail(f"the calendar says {state} of {key[0]} {date}, and the record {wanted}")
             if wanted is None and not tried and state in (RunState.SUCCEEDED, RunState.FAILED, RunState.RUNNING):
                 life.simulation.fail(f"the calendar says {state} of {key[0]} {date}, which was never tried")
+            if tried and tried[-1].provisional and state not in (RunState.PROVISIONAL, RunState.DUE):
+                life.simulation.fail(f"the calendar says {state} of {key[0]} {date}, which is provisional")
             if run != (tried[-1].run if tried else None):
                 life.simulation.fail(f"the calendar names run {run} for {key[0]} {date}, and the record {tried}")
     if life.true().day % DAYS_BETWEEN_PAGES == 0:
@@ -123,6 +125,8 @@ def check_shown(life: Life, context: Context, attempts: Sequence[RecordedAttempt
 def _state_of(tried: Sequence[RecordedAttempt], most: int | None) -> RunState | None:
     """Say what a run is that has been tried; None where dates or people decide."""
     if not tried:
+        return None
+    if tried[-1].provisional:
         return None
     if tried[-1].state in (AttemptState.SUCCEEDED, AttemptState.RUNNING):
         return RunState(tried[-1].state.value)

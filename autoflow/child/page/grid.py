@@ -21,6 +21,9 @@ from autoflow.wording import parameters_text
 
 SIGNS = PLAIN_SIGNS | {RunState.SUCCEEDED: "✓", RunState.NOT_AVAILABLE: "·", RunState.EXCLUDED: "-"}
 
+GOOD = (RunState.SUCCEEDED, RunState.PROVISIONAL)
+"""States of runs that have a report to show."""
+
 CLASSES = {state: state.value.replace(" ", "-") for state in RunState}
 
 STALE_SIGN = "~"
@@ -115,7 +118,7 @@ def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date], rep
         if state is RunState.EXCLUDED and is_before_start(row, day):
             yield Cell("", BEFORE_START, "")
             continue
-        link = _report_of(links, run, day, reports) if state is RunState.SUCCEEDED and run is not None else None
+        link = _report_of(links, run, day, reports) if state in GOOD and run is not None else None
         title = f"{day}: {state.value}{', report' if link else ''}"
         stale = state is RunState.SUCCEEDED and run in row.stale
         if stale:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow import __version__
-from autoflow.child.page.grid import CLASSES, SIGNS, Reports, day_grid, month_span
+from autoflow.child.page.grid import CLASSES, GOOD, SIGNS, Reports, day_grid, month_span
 from autoflow.child.page.shared import MONTHS, TEMPLATES, Links, NotFoundError, PageRequest, short
 from autoflow.overview import Row, calendar
 from autoflow.runs import RunState
@@ -91,7 +91,7 @@ def _beside_grid(month: Month, reports: Reports) -> Reports:
         run
         for row in month.rows
         for state, run in zip(row.states, row.runs, strict=True)
-        if state is RunState.SUCCEEDED and run is not None
+        if state in GOOD and run is not None
     }
     return {run: found for run, found in reports.items() if run not in done or len(found.paths) > 1}
 
@@ -106,7 +106,8 @@ def _reports(links: Links, reports: Reports) -> Iterator[tuple[dt.date, list[dic
             files = [(label, link) for label, path in each.paths.items() if (link := links.report(path)) is not None]
             if files:
                 name = {"workflow": short(each.workflow, 60), "parameters": short(parameters_text(each.parameters), 80)}
-                found.append({**name, "run": each.run, "link": links.page(f"runs/{each.run}"), "files": files})
+                link = links.page(f"runs/{each.run}")
+                found.append({**name, "run": each.run, "provisional": each.provisional, "link": link, "files": files})
         if found:
             yield day, found
 

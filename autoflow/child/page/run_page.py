@@ -68,6 +68,7 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
             for each in attempts[:MOST_ATTEMPTS]
         ],
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
+        "missing": spans(run.missing_dates),
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }

@@ -8,19 +8,26 @@ from __future__ import annotations
 import datetime as dt
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow.child.report.asciidoc import literal
 from autoflow.child.report.markdown import on_headings
 from autoflow.child.report.pictures import PictureError, raster, svg
+from autoflow.dates import Days
 from autoflow.languages import DEFAULT, LANGUAGES, Words, date_text, moment_text
 
 LONG = 220
 """Lines of text, pictures and tables from which on a report has a table of contents."""
 
+MOST_GAPS = 12
+"""Gaps that a report names which was made with dates missing."""
+
 MIDDLE_DOT = " · "
+
+DASH = " \N{EN DASH} "
+"""Stands between the first and the last date of a gap, in any language."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,18 @@ class Heading:
     language: str = DEFAULT
     logo: str | None = None
     """Path of a picture."""
+    missing_dates: Sequence[str] = ()
+    """ISO dates that it was made without."""
+    days: int = 0
+    """How many days it was to be made of."""
+
+    @property
+    def stamp(self) -> str:
+        """What a report says that was made with dates missing."""
+        if not self.missing_dates:
+            return ""
+        missing = self.words.missing.format(missing=len(self.missing_dates), days=self.days)
+        return f"{self.words.provisional.upper()}: {missing}"
 
     @property
     def words(self) -> Words:
@@ -114,7 +133,8 @@ def _attributes(heading: Heading) -> dict[str, str]:
         "figure-caption": words.figure,
         "table-caption": words.table,
         "report-workflow": name,
-        "report-date": date or (heading.organisation or ""),
+        "report-date": MIDDLE_DOT.join(filter(None, (heading.stamp, date or heading.organisation))),
+        "important-caption": words.provisional,
         "report-time": heading.made,
         "report-organisation": heading.organisation or "",
         "report-contact": f"{words.contact}: {heading.contact}" if heading.contact else "",
@@ -131,6 +151,8 @@ def _attributes(heading: Heading) -> dict[str, str]:
 def _front(heading: Heading, title: str) -> Iterator[str]:
     if heading.subtitle:
         yield f"[.below-title]\n{literal(heading.subtitle)}"
+    if heading.missing_dates:
+        yield f"[IMPORTANT]\n====\n{literal(_missing(heading))}\n===="
     shown = html.unescape(title).casefold()
     parts = []
     if not heading.title and heading.workflow.casefold() not in shown:
@@ -141,6 +163,15 @@ def _front(heading: Heading, title: str) -> Iterator[str]:
         parts.append(f"{heading.words.reference_date}: {heading.date}")
     if byline := MIDDLE_DOT.join(filter(None, parts)):
         yield f"[.byline]\n{literal(byline)}"
+
+
+def _missing(heading: Heading) -> str:
+    """Name the dates that a report was made without, the first of very many."""
+    stretches = Days.of(dt.date.fromisoformat(date).toordinal() for date in heading.missing_dates).stretches
+    ends = ((dt.date.fromordinal(start), dt.date.fromordinal(end - 1)) for start, end in stretches[:MOST_GAPS])
+    named = ", ".join(str(first) if first == last else f"{first}{DASH}{last}" for first, last in ends)
+    missing = heading.words.missing.format(missing=len(heading.missing_dates), days=heading.days)
+    return f"{missing}: {named}{', …' if len(stretches) > MOST_GAPS else ''}"
 
 
 def _is_long(body: str) -> bool:

@@ -1,0 +1,98 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What people are told of runs that were made with dates missing: once of each, and when it is final."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoflow.decision import finalises, triggers_by_run
+from autoflow.definitions import Definitions
+from autoflow.model import KnownCause, Message, ProvisionalRun
+from autoflow.runs import RunKey
+from autoflow.wording import counted, spans
+
+EVENT = "provisional"
+MOST_RUNS = 12
+"""Runs that one message names."""
+
+
+@dataclass(frozen=True)
+class ProvisionalNews:
+    """What is to be told and remembered."""
+
+    messages: tuple[Message, ...] = ()
+    known: tuple[KnownCause, ...] = ()
+    names: frozenset[str] = frozenset()
+    """Of what is still so."""
+
+
+def keys_told(known: Iterable[KnownCause]) -> list[RunKey]:
+    """List the runs that people were told of."""
+    return [(each.workflow, key) for each in known if each.event == EVENT and each.workflow for key in each.runs]
+
+
+def provisional_news(
+    runs: Sequence[ProvisionalRun], known: Mapping[str, KnownCause], definitions: Definitions, now: dt.datetime
+) -> ProvisionalNews:
+    """Compare the runs that were made with dates missing with those that people know.
+
+    Parameters
+    ----------
+    runs
+        Those that are provisional now, and what has become of those that people know.
+    """
+    by_workflow: dict[str, list[ProvisionalRun]] = {}
+    for run in runs:
+        by_workflow.setdefault(run.workflow, []).append(run)
+    messages, memory, names = list[Message](), list[KnownCause](), set[str]()
+    for workflow, those in by_workflow.items():
+        name = json.dumps(["provisional", workflow])
+        old = known.get(name)
+        told = frozenset(old.runs if old else ())
+        new = [run for run in those if run.missing and run.parameters_hash not in told]
+        done = [run for run in those if run.is_final and run.parameters_hash in told]
+        left = tuple(run.parameters_hash for run in those if not run.is_final)
+        messages += [*_made(workflow, new, definitions), *_finished(workflow, done)]
+        if left:
+            names.add(name)
+        if left and set(left) != told:
+            memory.append(KnownCause(name, EVENT, "made with dates missing", now, now, workflow, left))
+    return ProvisionalNews(tuple(messages), tuple(memory), frozenset(names))
+
+
+def _made(workflow: str, runs: Sequence[ProvisionalRun], definitions: Definitions) -> Iterator[Message]:
+    if not runs:
+        return
+    triggers_of = triggers_by_run(definitions)
+    first = next(triggers_of((workflow, runs[0].parameters_hash), runs[0].reference_date), None)
+    again = first is not None and finalises(first)
+    lines = [f"{run.reference_date} (run {run.run}): without {spans(run.missing)}" for run in runs[:MOST_RUNS]]
+    lines += [*_more(runs), "It is run again by itself when these dates are there." if again else ""]
+    yield Message(EVENT, f"{workflow}: provisional: {_how_many(runs)}", tuple(lines), workflow, _iso(runs))
+
+
+def _finished(workflow: str, runs: Sequence[ProvisionalRun]) -> Iterator[Message]:
+    if not runs:
+        return
+    lines = [
+        f"{run.reference_date}: what changed: autoflow diff {run.run}.{run.attempt} {run.run}.{run.final_attempt}"
+        for run in runs[:MOST_RUNS]
+    ]
+    yield Message(EVENT, f"{workflow}: final: {_how_many(runs)}", (*lines, *_more(runs)), workflow, _iso(runs))
+
+
+def _more(runs: Sequence[ProvisionalRun]) -> list[str]:
+    return [f"and {counted(len(runs) - MOST_RUNS, 'more run')}"] if len(runs) > MOST_RUNS else []
+
+
+def _how_many(runs: Sequence[ProvisionalRun]) -> str:
+    return str(runs[0].reference_date) if len(runs) == 1 else f"{len(runs)} dates"
+
+
+def _iso(runs: Iterable[ProvisionalRun]) -> tuple[str, ...]:
+    return tuple(sorted({run.reference_date.isoformat() for run in runs}))
