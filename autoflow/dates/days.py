@@ -91,6 +91,12 @@ class Days:
         gaps = zip(edges[::2], edges[1::2], strict=True)
         return self & Days(tuple((start, end) for start, end in gaps if start < end))
 
+    def missing_in(self, stretch: Stretch) -> Days:
+        """Return the days of a stretch that are not in the set, whatever else is."""
+        whole = Days((stretch,))
+        # a set without its few days here: all of it would have to be gone through else
+        return whole - (self & whole)
+
     def stretch_at(self, day: int) -> Stretch | None:
         """Return the stretch that a day is in; None when it is in none."""
         number = bisect_right(self.stretches, day, key=_start) - 1

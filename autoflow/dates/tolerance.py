@@ -63,7 +63,7 @@ class Tolerance:
 
     def unmet(self, window: Stretch, available: Days) -> Iterator[str]:
         """Yield what a window lacks of it, in words."""
-        missing = Days((window,)) - available
+        missing = available.missing_in(window)
         there, days = window[1] - window[0] - len(missing), window[1] - window[0]
         if self.at_least is not None and there < self.at_least.of(days):
             yield f"{there} of {counted(days, 'day')} are there, at_least is {self.at_least}"

@@ -113,7 +113,7 @@ def _windows(stencil: DateStencil, date: dt.date) -> list[Stretch]:
 def _unmet(stencil: DateStencil, late: Late, windows: Sequence[Stretch], available: Days) -> Iterator[str]:
     """Yield, in words, what incomplete windows do not come up to."""
     for window, tolerance in zip_longest(windows, stencil.tolerances):
-        missing = Days((window,)) - available
+        missing = available.missing_in(window)
         if not missing:
             continue
         first, last = dt.date.fromordinal(window[0]), dt.date.fromordinal(window[1] - 1)

@@ -57,13 +57,16 @@ class ReportSource:
     """Paths of executed notebooks of other runs that this one was given, by name."""
     missing: Sequence[dt.date]
     """Dates that the run is made without."""
+    provisional_before: Mapping[str, Any] | None
+    """The attempt, with its executed notebook, that was made with dates missing, where this one takes its place."""
     written: Mapping[str, Mapping[str, str]]
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
     def data(self) -> dict[str, Any]:
         """Say what there is to know of the data."""
         quality = {"quality": self.quality} if self.quality else {}
-        return {"missing_dates": [*map(str, self.missing)], **quality}
+        before = {"provisional_before": self.provisional_before} if self.provisional_before else {}
+        return {"missing_dates": [*map(str, self.missing)], **before, **quality}
 
 
 async def make_reports(context: Context, basis: ReportSource, token: Token, record: Record) -> list[Path] | Failure:

@@ -527,6 +527,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 read=execution.read,
                 others=execution.others,
                 missing=execution.origin.missing,
+                provisional_before=_provisional_before(execution, notebook),
                 written=await execution.directories.written(),
             )
             made = await make_reports(context, basis, execution.token, execution.record)
@@ -543,6 +544,18 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
             return made
     execution.reports[notebook.label] = made
     return made[0]
+
+
+def _provisional_before(execution: _Execution, notebook: Notebook) -> dict[str, Any] | None:
+    """Find the attempt that was made with dates missing before this one, and the notebook as it executed it."""
+    read, own = execution.context.store.read, execution.attempt
+    good = [each for each in read.attempts_of(own.run) if each.state is AttemptState.SUCCEEDED and each.id < own.id]
+    before = good[-1] if good else None
+    if before is None or not before.provisional or execution.origin.missing:
+        return None
+    made = next((each for each in read.notebooks(before.id) if each.label == notebook.label and each.notebook), None)
+    said = {"attempt": before.attempt, "missing_dates": [*map(str, before.missing_dates)]}
+    return {**said, "executed": made.notebook} if made else None
 
 
 def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:

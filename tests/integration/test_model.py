@@ -62,6 +62,46 @@ def test_the_database_refuses_a_second_live_run(path: Path) -> None:
     store.close()
 
 
+def test_a_run_with_dates_missing_is_provisional_until_it_is_made_again(path: Path) -> None:
+    store, key, missing = RunStore(path), a_run().key, (dt.date(2016, 1, 3), dt.date(2016, 1, 5))
+    attempt = store.begin(a_run(), NOW, missing)
+    assert settled(store) == {key}
+    store.finish(attempt, AttemptState.SUCCEEDED, LATER)
+    store.close()
+    store = RunStore(path)
+    for history in (store.read.history(), store.read.run_history()):
+        assert history.latest[key] == (1, "provisional")
+        assert history.provisional == {key: dt.date(2016, 1, 7)}
+    assert (settled(store), store.read.run_history(dt.date(2016, 1, 8)).provisional) == (set(), {})
+    (provisional,) = store.read.attempts()
+    assert (provisional.provisional, provisional.missing_dates) == (True, missing)
+    assert list(store.read.succeeded_before("flows", dt.date(2016, 2, 1))) == [a_run().parameters]
+
+    # the next attempt takes its place at once: were it to fail, the run has failed
+    again = store.begin(a_run(), LATER)
+    assert store.read.history().provisional == {}
+    store.finish(again, AttemptState.FAILED, LATER, Failure("no"))
+    assert store.read.history().latest[key] == (1, "failed")
+    assert [(each.run, each.attempt, each.missing) for each in store.read.provisional([key])] == [(1, 1, ())]
+    final = store.begin(a_run(), LATER)
+    store.finish(final, AttemptState.SUCCEEDED, LATER)
+    assert settled(store) == {key}
+    assert [each.final_attempt for each in store.read.provisional([key])] == [3]
+    assert store.read.provisional() == []
+    store.close()
+
+
+def test_a_crash_leaves_a_provisional_run_that_was_being_made_again_due(path: Path) -> None:
+    store = RunStore(path)
+    store.finish(store.begin(a_run(), NOW, [dt.date(2016, 1, 3)]), AttemptState.SUCCEEDED, NOW)
+    store.begin(a_run(), LATER)
+    store.close()
+    store = RunStore(path)
+    assert [each.attempt for each in store.recover(LATER)] == [2]
+    assert (store.read.history().latest[a_run().key].state, settled(store)) == ("interrupted", set())
+    store.close()
+
+
 def test_attempts_are_counted_and_failures_remembered(path: Path) -> None:
     store = RunStore(path)
     for number in (1, 2, 3):

@@ -80,6 +80,11 @@ def test_a_month_with_dates_missing_is_told_so_and_made_again_when_they_arrive(
     final = (latest / "monthly__report.pdf").resolve()
     assert final != first
     assert "PROVISIONAL" not in "\n".join(page.extract_text() for page in PdfReader(final).pages)
+    manifest = json.loads(Path(latest / "monthly__report.json").read_text())
+    before, glued = manifest["provisional_before"], ["2016-01-03", "2016-01-04", "2016-01-31"]
+    assert (before["attempt"], before["missing_dates"]) == (1, glued)
+    assert before["changes"]["values"][0]["old"] == glued[0]
+    assert before["changes"]["texts"] == 1
     attempts = typed("show", "1", "--json").json()["attempts"]
     assert [(each["attempt"], each["state"], len(each["missing_dates"])) for each in attempts] == [
         (1, "succeeded", 3),

@@ -13,8 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from autoflow.comparison import compared, read_executed
 from autoflow.files import file_hash
 from autoflow.notebooks import OWN_METADATA
+
+MOST_VALUES = 100
+"""Glued values that a manifest shows as they were and are."""
 
 SCRAP = "application/scrapbook.scrap.json+json"
 QUERY_NAME = re.compile(r"query_?ids?", re.IGNORECASE)
@@ -41,6 +45,7 @@ def write_manifest(
     """
     content = {
         **known,
+        **_before(known),
         "notebooks": [_notebook(notebook) for notebook in known.get("notebooks", ())],
         "reports": reports,
         **{
@@ -53,6 +58,24 @@ def write_manifest(
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8")
     return text
+
+
+def _before(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what has changed since the notebook was executed with dates missing, where it was."""
+    before = known.get("provisional_before")
+    if before is None:
+        return {}
+    executed, old = {each["label"]: each["executed"] for each in known["notebooks"]}, Path(before["executed"])
+    try:
+        changes = compared(read_executed(old), read_executed(Path(executed[known["notebook"]])))
+    except (OSError, ValueError):
+        # it has been removed since, or is none any more
+        said = None
+    else:
+        values = [{"name": each.name, "old": each.old, "new": each.new} for each in changes.values[:MOST_VALUES]]
+        tables = sum(len(each.cells) for each in changes.tables)
+        said = {"values": values, "table_cells": tables, "texts": len(changes.texts), "pictures": len(changes.pictures)}
+    return {"provisional_before": {**before, "executed": old.name, "changes": said}}
 
 
 def _packages() -> dict[str, str]:
