@@ -41,7 +41,9 @@ from autoflow.sensor import concurrency_of
 from autoflow.settings import Settings
 from autoflow.wording import counted, moment, parameters_text, seconds_text
 
-MOST_ROWS = 40
+MOST_ROWS, AT_ONCE = 40, 10_000
+"""Rows that are shown unless all are asked for, and those that are laid out together, each part with headings."""
+
 MOST_RUNNING = 10
 
 
@@ -166,7 +168,9 @@ def _as_json(plan: Plan) -> dict[str, Any]:
 
 def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
     rows = islice(plan.rows(), None if options.all else MOST_ROWS)
-    print_table([_shown(number, row) for number, row in enumerate(rows, 1)], right=("#", "expected"))
+    shown = (_shown(number, row) for number, row in enumerate(rows, 1))
+    while some := list(islice(shown, AT_ONCE)):
+        print_table(some, right=("#", "expected"))
     due = len(plan.decision.due)
     if due > MOST_ROWS and not options.all:
         print_line(f"... and {due - MOST_ROWS} more; --all shows them")

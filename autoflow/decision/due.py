@@ -172,9 +172,10 @@ def still_due(runs: Runs, run_history: RunHistory) -> Runs:
 
 
 def _series(definitions: Definitions, days: Sequence[Days]) -> Iterator[Series]:
-    """Yield the runs of each trigger for some days."""
+    """Yield the runs of each trigger that has any for some days."""
     for trigger, those in zip(definitions.triggers, days, strict=True):
-        yield Series(definitions.workflows[trigger.workflow_name], trigger, those)
+        if those:
+            yield Series(definitions.workflows[trigger.workflow_name], trigger, those)
 
 
 def _told(series: Series, run_history: RunHistory, by_dates: RunState) -> Iterator[tuple[int, RunKey, Verdict]]:
