@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from types import FrameType
 from typing import Any
 
 from autoflow.signal_guard import IGNORED, STOPPING, ignore
@@ -29,21 +30,28 @@ class Signals:
 
     def __enter__(self) -> Signals:
         loop = asyncio.get_running_loop()
-        self._before = {number: signal.getsignal(number) for number in (*STOPPING, *IGNORED, signal.SIGHUP)}
-        for number in STOPPING:
-            loop.add_signal_handler(number, self._ask_to_stop, number.name)
-        for number in IGNORED:
-            loop.add_signal_handler(number, ignore, number)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+        def heard(number: int, _: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self._hear, signal.Signals(number))
+
+        # not by the loop's own handlers: to take one back leaves the signal without any for a moment, and one that
+        # comes then ends AutoFlow in the middle
+        self._before = {number: signal.signal(number, heard) for number in (*STOPPING, *IGNORED, signal.SIGHUP)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
         for number, before in self._before.items():
-            loop.remove_signal_handler(number)
             # who has been asked to stop is about to: nothing breaks that off
             done = self.stop.is_set() and number in STOPPING
             signal.signal(number, ignore if done else before)
+
+    def _hear(self, number: signal.Signals) -> None:
+        if number in STOPPING:
+            self._ask_to_stop(number.name)
+        elif number == signal.SIGHUP:
+            self.reload.set()
+        else:
+            ignore(number)
 
     def _ask_to_stop(self, name: str) -> None:
         if self.stop.is_set():

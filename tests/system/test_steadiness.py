@@ -23,6 +23,7 @@ from autoflow.app import _run_once
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.errors import ExitCode, may_pass
 from autoflow.parser import read_definitions
+from autoflow.signal_guard import STOPPING
 from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment, Typed
 from tests.living import living
@@ -106,7 +107,7 @@ def test_signals_that_mean_nothing_end_nothing_at_any_time(
     with (tmp_path / "log").open("wb") as file:
         daemon = with_its_log_in(deployment, file.fileno(), "--now")
     started.append(daemon)
-    until(lambda: catches(daemon.pid, signal.SIGUSR1))
+    until(lambda: catches(daemon.pid, STOPPING[-1]))
     starting = running_a_cell(deployment)
     while not starting():
         for number in MEANINGLESS:
@@ -137,7 +138,8 @@ def test_asked_to_stop_while_it_starts_it_leaves_nothing(
     deployment.write_simple("sleeps")
     run = deployment.start("--run-once", AUTOFLOW_GRACE="1s")
     started.append(run)
-    until(lambda: catches(run.pid, signal.SIGUSR1))
+    # the last that it catches: until then a signal ends it as any program, and it has nothing to leave
+    until(lambda: catches(run.pid, STOPPING[-1]))
     run.send_signal(number)
     log, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == (130 if number == signal.SIGINT else 1), log
