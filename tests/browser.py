@@ -12,7 +12,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from tests.clock import PATIENCE, until
 
 CHROMIUM = shutil.which("chromium")
 OPTIONS = (
@@ -109,7 +110,7 @@ class Browser:
         return base64.b64decode(taken["data"])
 
     async def _hear(self) -> dict[str, Any]:
-        text = await asyncio.wait_for(self._socket.read_message(), 30)
+        text = await asyncio.wait_for(self._socket.read_message(), PATIENCE)
         assert text is not None, "Chromium has gone"
         message: dict[str, Any] = json.loads(text)
         parameters = message.get("params", {})
@@ -133,7 +134,7 @@ async def browser() -> AsyncIterator[Browser]:
         yield tab
         socket.close()
         # its end is there when the other side has said so
-        while await asyncio.wait_for(socket.read_message(), 5) is not None:
+        while await asyncio.wait_for(socket.read_message(), PATIENCE) is not None:
             pass
         await asyncio.sleep(0.1)
 
@@ -148,10 +149,7 @@ def chromium() -> Iterator[str]:
         )
         try:
             described = Path(profile) / "DevToolsActivePort"
-            end = time.monotonic() + 30
-            while not described.exists() or "\n" not in described.read_text():
-                assert time.monotonic() < end, "Chromium does not start"
-                time.sleep(0.05)
+            until(lambda: described.exists() and "\n" in described.read_text())
             port, path = described.read_text().split("\n")
             yield f"ws://127.0.0.1:{port}{path}"
         finally:

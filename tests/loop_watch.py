@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,15 +38,30 @@ def watched() -> Iterator[Watched]:
     """
     found = Watched()
     run = asyncio.events.Handle._run
+    collected = 0.0
+
+    def collecting(phase: str, _: dict[str, int]) -> None:
+        nonlocal collected
+        collected += time.thread_time() if phase == "stop" else -time.thread_time()
 
     def measured(handle: asyncio.events.Handle) -> None:
         # what was requested its task when it is over knows none any more
         task = next((each for each in gc.get_referents(handle._callback) if isinstance(each, asyncio.Task)), None)
-        began = time.thread_time()
+        began, before, garbage = time.thread_time(), resource.getrusage(resource.RUSAGE_THREAD), collected
         run(handle)
         if (seconds := time.thread_time() - began) > WORTH_NOTING:
-            found.note(seconds, repr(task or handle))
+            after = resource.getrusage(resource.RUSAGE_THREAD)
+            # what the code works, what the system does for it, and what there was to collect
+            how = (
+                f"{after.ru_stime - before.ru_stime:.2f} s of it in the system,"
+                f" {after.ru_minflt - before.ru_minflt} page faults, {collected - garbage:.2f} s of it garbage"
+            )
+            found.note(seconds, f"{how}: {task or handle!r}")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.events.Handle, "_run", measured)
-        yield found
+        gc.callbacks.append(collecting)
+        try:
+            yield found
+        finally:
+            gc.callbacks.remove(collecting)

@@ -12,8 +12,7 @@ import http.client
 import json
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -164,23 +163,15 @@ def test_no_callback_of_the_loop_takes_long(deployment: Deployment, flowapi: Flo
     settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "none")
     fill(settings)
     taken = read_definitions(settings.workflows_file)
-    with open_context(settings, deployment.environment, Progress()) as context, little_garbage(), watched() as found:
+    # what the tests before have made is nothing that the daemon has to look through
+    gc.collect()
+    gc.freeze()
+    with open_context(settings, deployment.environment, Progress()) as context, watched() as found:
         asyncio.run(live(context, taken, port))
     assert_quick(found)
     # it was done: three of each are kept
     with closing(RunStore(settings.db_path, settings.places)) as store:
         assert len(store.made_by("w")) < 20
-
-
-@contextmanager
-def little_garbage() -> Iterator[None]:
-    """Spare the loop what the tests before have made: the daemon's own garbage is all that it has to collect."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def assert_quick(found: Watched) -> None:

@@ -185,10 +185,17 @@ def test_no_two_kernels_draw_the_same_random_numbers(trial: Trial) -> None:
 
 
 def test_output_of_c_code_and_of_other_processes_arrives(trial: Trial) -> None:
-    # what is written to the descriptor is passed on by a thread, a moment later
-    wait = "time.sleep(0.5)"
+    # what is written to the descriptor is passed on by a thread, which is waited for until the pipe is empty
+    wait = """
+def passed_on():
+    while struct.unpack("i", fcntl.ioctl(1, termios.FIONREAD, bytes(4)))[0]:
+        time.sleep(0.01)
+    time.sleep(0.1)
+"""
     text = trial.say(
-        "import os, time", f"os.system('echo from a shell'); {wait}", f"os.write(1, b'from the descriptor'); {wait}"
+        f"import fcntl, os, struct, termios, time\n{wait}",
+        "os.system('echo from a shell'); passed_on()",
+        "os.write(1, b'from the descriptor'); passed_on()",
     )
     assert "from a shell" in text
     assert "from the descriptor" in text
@@ -259,7 +266,14 @@ last = Last()
 
 
 def test_what_was_done_before_a_kill_is_on_disk(trial: Trial) -> None:
-    path = trial.notebook("dies", "print('done')", "import os, signal, time; time.sleep(1); os.kill(os.getppid(), 9)")
+    die = f"""
+import os, pathlib, time
+work = pathlib.Path({str(trial.directory / "work")!r})
+while not any('"done\\\\n"' in executed.read_text() for executed in work.glob("job-*/notebook.ipynb")):
+    time.sleep(0.01)
+os.kill(os.getppid(), 9)
+"""
+    path = trial.notebook("dies", "print('done')", die)
     ((reply, outputs),) = trial.run(path)
     assert reply.cause == "died"
     assert text_of(outputs) == "done\n"

@@ -20,6 +20,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from autoflow.demo_flowapi import FlowapiStandin
+from tests.clock import PATIENCE
 from tests.conftest import Deployment, Outcome, make_deployment
 from tests.integration.test_web import Site, free_port, until_answers
 
@@ -279,7 +280,7 @@ def test_the_page_of_the_run_has_the_warnings(made: NotebookFiles) -> None:
         page = BeautifulSoup(site.until("/runs/1", "Warnings about reports").body, "html.parser")
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     listed = [" ".join(item.get_text().split()) for item in page.select("[aria-labelledby=warnings] li")]
     assert f"kinds: cell {number_of('script')}: a script cannot be in a report" in listed
     assert len(listed) == len(made.manifest["warnings"])
