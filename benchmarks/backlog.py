@@ -33,6 +33,8 @@ from autoflow.settings import load_settings
 from benchmarks.measure import peak_resident_mb
 from benchmarks.workloads import FIRST_DATE, write_notebook
 
+ROOT = Path(__file__).parents[1]
+
 LATER_TICKS = 5
 
 COMMANDS = {
@@ -60,7 +62,7 @@ def main() -> None:
         what, inside = options.only[0], options.inside
         print(json.dumps(write(inside, options.dates, options.triggers) if what == "write" else measure(inside, what)))
         return
-    trees = {"now": Path(__file__).parents[1], **({"before": options.before.absolute()} if options.before else {})}
+    trees = {"now": ROOT, **({"before": options.before.absolute()} if options.before else {})}
     with tempfile.TemporaryDirectory(prefix="autoflow-benchmark-") as directory:
         size = ["--dates", str(options.dates), "--triggers", str(options.triggers)]
         for what in ["write", *options.only]:
@@ -105,7 +107,7 @@ def environment(directory: Path) -> dict[str, str]:
 def in_process(directory: Path, what: str, tree: Path, size: Sequence[str] = ()) -> dict[str, float]:
     """Measure one thing with the AutoFlow of a tree."""
     command = [sys.executable, "-P", __file__, "--in", str(directory), *size, "--only", what]
-    paths = os.pathsep.join([str(tree), str(Path(__file__).parents[1])])
+    paths = os.pathsep.join([str(tree), str(ROOT)])
     found = subprocess.run(
         command,
         env={**os.environ, **environment(directory), "PYTHONPATH": paths},

@@ -17,7 +17,7 @@ from threading import Event
 from typing import Any
 
 from autoflow.demo_flowapi import FlowapiStandin
-from benchmarks import alone, contenders, ticks
+from benchmarks import alone, backlog, contenders, ticks
 from benchmarks.contenders import Contender, ContenderMissingError, autoflow_environment, fresh
 from benchmarks.measure import Cost
 from benchmarks.phases import PHASES, phases
@@ -179,6 +179,22 @@ def tick(bench: Bench) -> Iterable[Row]:
         yield Row(work, f"{AUTOFLOW}, and {new} new dates", values, "s", f"{new * triggers:,} due; without the poll")
 
 
+def due(bench: Bench) -> Iterable[Row]:
+    """A backlog of which every run is due: ticks that decide about it, and commands that look at all of it."""
+    dates, triggers = (100, 10) if bench.quick else (3650, 500)
+    directory, size = bench.directory / "due", ["--dates", str(dates), "--triggers", str(triggers)]
+    backlog.in_process(directory, "write", backlog.ROOT, size)
+    goals = {"first tick": 1.0, "later tick": 0.1, "seconds": 1.0, "peak MB": 100.0}
+    for what in ("tick", "plan", "calendar --by year"):
+        found = [backlog.in_process(directory, what, backlog.ROOT) for _ in range(bench.repeat)]
+        for figure in found[0]:
+            values = tuple(each[figure] for each in found)
+            unit = "MB" if figure.endswith("MB") else "CPU s"
+            yield Row(
+                f"{dates * triggers:,} due runs: {what}", f"{AUTOFLOW}, {figure}", values, unit, goal=goals[figure]
+            )
+
+
 def commands(bench: Bench) -> Iterable[Row]:
     """Commands that people wait for."""
     workload = make(bench.directory / "commands", 1, realistic=False)
@@ -294,6 +310,7 @@ SECTIONS: Mapping[str, Callable[[Bench], Iterable[Row]]] = {
     "trivial": trivial,
     "memory": memory,
     "tick": tick,
+    "due": due,
     "idle": idle,
 }
 """In this order: what is short comes first, so that a run that is broken off has much."""

@@ -21,6 +21,7 @@ from autoflow.dates import EVERY_DAY, Days
 from autoflow.dates.listed_dates import ListedDates
 from autoflow.decision import attempts, counted, due, late, order, verdict
 from autoflow.decision.order import Order
+from autoflow.history import RunHistory
 from autoflow.model import retention, store
 from autoflow.model.reader import RunReader
 from autoflow.model.store import RunStore
@@ -182,6 +183,7 @@ MUTATIONS: dict[str, Mutation] = {
     "no pause before the next attempt": _everywhere("next_try", _no_pause),
     "interrupted runs stay running": lambda: patch.object(RunStore, "recover", lambda *_, **__: []),
     "a neighbour is cancelled too": lambda: patch.object(Steering, "_cancel", _cancel_all),
+    "what the record says of single runs is not looked at": lambda: patch.object(RunHistory, "told", {}),
     "a skip is not heeded": _everywhere("is_skipped", lambda *_: False),
     "what is settled is looked up no more": lambda: patch.object(Ledger, "forget", lambda *_: None),
     "a date that returns is lost": lambda: patch.object(RunStore, "record_poll", _without_returned),
@@ -226,6 +228,7 @@ FOUND_BY = {
     "no pause before the next attempt": 1,
     "interrupted runs stay running": 1,
     "a neighbour is cancelled too": 6,
+    "what the record says of single runs is not looked at": 1,
     "a skip is not heeded": 1,
     "what is settled is looked up no more": 1,
     "a date that returns is lost": 6,
@@ -238,7 +241,7 @@ FOUND_BY = {
     "runs that are needed are not waited for": 9,
     "the plan leaves out a run": 1,
     "the calendar says failed of what is given up": 1,
-    "the priority of workflows is ignored": 16,
+    "the priority of workflows is ignored": 17,
     "half a shared directory is published": 1,
     "what a failed run wrote is shared": 1,
     "the earlier date wins in a shared directory": 2,
