@@ -44,8 +44,8 @@ def names() -> set[str]:
     return {name for name in {*sys.stdlib_module_names, *packages_distributions()} if name.isidentifier()}
 
 
-# a job that is started from nothing is started alike, however AutoFlow was: once is enough
-@pytest.mark.parametrize(("how", "warm"), [("module", True), ("script", True), ("script", False)])
+# jobs that are forked, and those that are started from nothing, are started alike, however AutoFlow was
+@pytest.mark.parametrize(("how", "warm"), [("module", True), ("script", False)])
 def test_code_that_lies_in_the_working_directory_is_never_run(
     deployment: Deployment, tmp_path: Path, how: str, warm: bool
 ) -> None:
