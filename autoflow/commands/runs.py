@@ -104,7 +104,8 @@ def _shown(run: RecordedAttempt) -> dict[str, Any]:
 
 def marks(run: RecordedAttempt) -> list[str]:
     """Say in a few words what else there is to say of an attempt."""
-    missing = [f"provisional, without {spans(run.missing_dates)}"] if run.missing_dates else []
+    kind = "provisional, without" if run.provisional else "without"
+    missing = [f"{kind} {spans(run.missing_dates)}"] if run.missing_dates else []
     return [*missing, *(["superseded"] if run.superseded else [])]
 
 

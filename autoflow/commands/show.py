@@ -58,7 +58,7 @@ def _print_head(run: RecordedAttempt) -> None:
     if run.attempt == 0:
         print_line("imported from the Prefect-based AutoFlow")
     if run.missing_dates:
-        print_line(f"provisional: made without {spans(run.missing_dates)}")
+        print_line(f"{'provisional: ' if run.provisional else ''}made without {spans(run.missing_dates)}")
     if run.superseded and run.provisional:
         print_line(f"superseded: made again from {moment(run.superseded)} on")
     elif run.superseded:

@@ -20,9 +20,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from autoflow.dates import Share
 from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.listed_dates import DataRule
-from autoflow.definitions import Concurrency, Keep, Notebook, Output, Retries, Sheet
+from autoflow.definitions import Concurrency, Keep, Late, Notebook, Output, Retries, Sheet
 from autoflow.errors import DefinitionError
 from autoflow.parser.parser import load_definitions
 from autoflow.runs.runs import build_run, key_maker, recorded_run
@@ -743,6 +744,41 @@ def test_variables_that_a_notebook_cannot_be_given_are_told(inputs: Path, keys: 
     )
     assert any(expected in error for error in errors), errors
     assert not any(WEB_TOKEN in error for error in errors)
+
+
+LATE = "      date_stencil: [{from: month, to: month+1, at_least: 60%}]\n      late: {after: 5d, at_least: 25}\n"
+
+
+def test_what_waits_for_some_time_only_says_for_what_and_how_long(inputs: Path) -> None:
+    (inputs / "workflows.yml").write_text(GOOD + LATE)
+    definitions, warnings = load_definitions(inputs / "workflows.yml")
+    (trigger,) = definitions.triggers
+    assert trigger.late == Late(dt.timedelta(days=5), Share.read(25))
+    assert not any("late" in str(warning) for warning in warnings)
+    first, second = LATE.splitlines(keepends=True)
+    for text, words in (
+        (first, "date_stencil[0]: nothing says when waiting ends, so all of this window is waited for"),
+        (second, "late: no window of date_stencil may be incomplete"),
+    ):
+        (inputs / "workflows.yml").write_text(GOOD + text)
+        _, warnings = load_definitions(inputs / "workflows.yml")
+        assert [words in str(warning) for warning in warnings].count(True) == 1
+    assert "late.after: missing" in "\n".join(errors_of(inputs, GOOD + first + "      late: {at_least: 3}\n"))
+
+
+def test_runs_that_are_needed_are_all_needed(inputs: Path) -> None:
+    needs = "      needs: [{workflow: flows, dates: [{from: month, to: month+1}]}]\n"
+    assert "needs[0].dates[0]: found a mapping, expected a pair" in "\n".join(errors_of(inputs, GOOD + needs))
+
+
+def test_a_parameter_may_have_the_name_of_the_missing_dates(inputs: Path) -> None:
+    text = GOOD.replace("reference_date: reference_date", "reference_date: reference_date, gone: missing_dates", 1)
+    assert text != GOOD
+    (inputs / "workflows.yml").write_text(text)
+    load_definitions(inputs / "workflows.yml")
+    (inputs / "workflows.yml").write_text(text + "      parameters: {missing_dates: [2016-01-01]}\n")
+    definitions, _ = load_definitions(inputs / "workflows.yml")
+    assert definitions.triggers[0].parameters == {"missing_dates": [dt.date(2016, 1, 1)]}
 
 
 def test_the_pipelines_of_the_examples_leave_no_doubt() -> None:

@@ -48,7 +48,8 @@ available_dates_sensor:
     - workflow_name: w
       parameters: {x: [1, {y: 2}]}
       earliest_date: "2016-01-01"
-      date_stencil: [0, [-7, "2016-01-01"], [month-1, month], year + 1]
+      date_stencil: [0, [-7, "2016-01-01"], [month-1, month], year + 1, {from: month, to: 0, at_least: 60%}]
+      late: {after: 5d, at_least: 3, finalise: false}
       latest_date: "2016-12-31"
       dates: "* * sun"
       exclude: ["2016-03-06", ["2016-12-24", "2017-01-01"]]
@@ -172,6 +173,11 @@ def test_editors_and_autoflow_take_lists_that_are_empty(path: tuple[str, ...]) -
         ((*TRIGGER, "date_stencil"), [True]),
         ((*TRIGGER, "date_stencil"), [1.5]),
         ((*TRIGGER, "date_stencil"), [[0]]),
+        ((*TRIGGER, "date_stencil"), [{"from": 0}]),
+        ((*TRIGGER, "date_stencil"), [{"from": 0, "to": 1, "until": 2}]),
+        ((*TRIGGER, "date_stencil"), [{"from": 0, "to": 1, "longest_gap": 0}]),
+        ((*TRIGGER, "late"), {"at_least": 3}),
+        ((*TRIGGER, "late"), {"after": "5 days"}),
         ((*TRIGGER, "date_stencil"), [[0, 1, 2]]),
     ],
 )
