@@ -533,6 +533,10 @@ class RunReader:
         """Read the runs that have succeeded with data that have been ingested anew since."""
         return stale_runs(self._connection)
 
+    def unmarked(self) -> list[Restatement]:
+        """Read the restatements that no runs have been marked by yet: those since the last time that was done."""
+        return restatements_since(self._connection, int(self._meta("restatements_marked") or 0) + 1)
+
     def restatements(self, first: int = 0) -> list[Restatement]:
         """Read which dates were ingested anew, from one on."""
         return restatements_since(self._connection, first)

@@ -15,9 +15,10 @@ from typing import Any
 
 from autoflow.context import Context, recorded
 from autoflow.dates import DataRule, ListedDates
-from autoflow.decision import runs_that_used
+from autoflow.decision import runs_that_used, triggers_by_run
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
+from autoflow.model import Restatement
 from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes
 from autoflow.runs import Run, recorded_run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
@@ -97,36 +98,44 @@ async def poll_quality(
     context.conditions.end(OFF, "FlowAPI gives outcomes of QA checks")
     tell_of_missing(context, wanted, answer)
     now = context.now()
-    ids = await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed, now))
-    if ids:
-        await _restated(context, definitions, ids[0], stop)
+    await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed, now))
+    # a crash may have come between the two the last time
+    if restatements := context.store.read.unmarked():
+        await _restated(context, definitions, restatements, stop)
+    await _run_again(context, definitions, stop)
     return context.store.read.listed_dates()
 
 
-async def _restated(context: Context, definitions: Definitions, first: int, stop: asyncio.Event) -> None:
-    """Mark the runs that have used what was ingested anew, and run those again that are to be."""
+async def _restated(
+    context: Context, definitions: Definitions, restatements: Sequence[Restatement], stop: asyncio.Event
+) -> None:
+    """Mark the runs that have used what was ingested anew."""
     read, dates = context.store.read, dict[str, set[dt.date]]()
-    restatements = read.restatements(first)
     for each in restatements:
         dates.setdefault(each.cdr_type, set()).add(each.date)
     spans = {name: read.span(name) for name in definitions.workflows}
     using = runs_that_used(definitions, dates, spans)
-    mark = partial(context.store.mark_stale, using, first, context.now())
+    mark = partial(context.store.mark_stale, using, restatements[0].id, context.now())
     number = await recorded(context.conditions, stop, mark)
     more = f" and {len(restatements) - 3} more" if len(restatements) > 3 else ""
     what = "; ".join(map(str, restatements[:3]))
     stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
     logger.warning("ingested anew: %s%s; %s", what, more, stale)
+
+
+async def _run_again(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Ask for the stale runs whose triggers say so; one that was in progress when it became stale has ended since."""
+    triggers_of = triggers_by_run(definitions)
     again = [
         recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
-        for stale in read.stale()
-        if stale.restatement == first
-        and (trigger := using.get(stale.key)) is not None
-        and definitions.restatement_of(trigger) == "rerun"
+        for stale in context.store.read.stale()
+        if stale.kept is None
+        and any(
+            definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(stale.key, stale.reference_date)
+        )
     ]
     if again:
-        ask = partial(context.store.ask_for, again, context.now())
-        asked = await recorded(context.conditions, stop, ask)
+        asked = await recorded(context.conditions, stop, partial(context.store.ask_for, again, context.now()))
         for run in asked:
             context.ledger.forget(run.workflow.name, run.reference_date)
         logger.info("requested again: %s", counted(len(asked), "stale run"))

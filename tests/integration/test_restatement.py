@@ -182,3 +182,21 @@ def test_a_run_in_progress_is_stale_as_soon_as_it_has_succeeded(tmp_path: Path) 
     # nothing is asked of QA checks any more: what is stale stays so
     assert Facts.read(definitions, store.read, store.read.listed_dates(), NOW).stale.keys() == {run.key}
     store.close()
+
+
+def test_what_a_crash_kept_from_being_marked_is_marked_by_the_next_poll(
+    context: Context, flowapi: FlowapiStandin
+) -> None:
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    marking = context.store.mark_stale
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(context.store, "mark_stale", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ticked(context)
+    assert (stale(context), context.store.mark_stale) == ([], marking)
+    assert len(context.store.read.unmarked()) == 2
+    ticked(context)
+    assert stale(context) == [day(3), day(4)]
+    assert context.store.read.unmarked() == []

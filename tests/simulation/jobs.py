@@ -143,6 +143,15 @@ class SimulatedJobs:
 
         return self._world.random.uniform(0.1, 20), finish
 
+    def _qa_outcomes(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
+        def finish() -> Reply:
+            if self._world.is_out(self._clock()):
+                return _failed("FlowAPI is not there")
+            self._world.drawn["poll of QA checks"] += 1
+            return _done(self._world.told.answer(request, self._world.outcomes(self._clock()), self._clock()))
+
+        return self._world.random.uniform(0.1, 20), finish
+
     def _notebook(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
         parameters, file = request["parameters"], Path(request["notebook"]).name
         made = workspace / "notebook.ipynb"

@@ -22,6 +22,7 @@ from autoflow.naming import MANIFEST
 from autoflow.runs.runs import AttemptState
 from tests.simulation import late, shown
 from tests.simulation.late import deadline
+from tests.simulation.quality import Editions, trusted
 from tests.simulation.world import DAY
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> N
         return
     if life.simulation.began_at_the_earliest is None:
         life.simulation.began_at_the_earliest = {
-            key: since for _, _, key, since in possible(world.config, world.arrivals, 0)
+            key: since for _, _, key, since in possible(world.config, world.arrivals, world.editions, 0)
         }
     since_of = life.simulation.began_at_the_earliest
     check_provisional(life, runs)
@@ -190,6 +191,7 @@ def check_end(life: Life, context: Context) -> None:
     ViolationError
     """
     check(life, context)
+    check_stale(life, context)
     latest: dict[tuple[str, str], RecordedAttempt] = {}
     attempts: Counter[tuple[str, str]] = Counter()
     for run in sorted(context.store.read.attempts(), key=lambda run: run.id):
@@ -204,7 +206,7 @@ def check_end(life: Life, context: Context) -> None:
         begun = key in latest and (attempts[key] or latest[key].state is AttemptState.RUNNING)
         if not begun and key not in excused:
             life.simulation.fail(f"{key} was asked for and was never run")
-    for workflow, date, key, since in possible(life.world.config, life.world.arrivals):
+    for workflow, date, key, since in possible(life.world.config, life.world.arrivals, life.world.editions):
         if since + SETTLED > life.true():
             continue
         run = latest.get(key)
@@ -227,7 +229,39 @@ def _kept(life: Life) -> set[tuple[str, str]]:
     sensor = life.world.config["available_dates_sensor"]
     keeping = [each for each in sensor["workflows"] if each.get("late", {}).get("finalise") is False]
     config = {**life.world.config, "available_dates_sensor": {**sensor, "workflows": keeping}}
-    return {key for _, _, key, _ in possible(config, life.world.arrivals)}
+    return {key for _, _, key, _ in possible(config, life.world.arrivals, life.world.editions)}
+
+
+def check_stale(life: Life, context: Context) -> None:
+    """See that the runs are stale whose data were seen to be others after they began, and that no others are."""
+    world = life.world
+    sensor = world.config["available_dates_sensor"]
+    if world.drawn["clock step"]:
+        return
+    stale = {each.attempt_id for each in context.store.read.stale()}
+    restating = sensor.get("restatement") or ("tell" if sensor.get("quality") else None)
+    for run in context.store.read.attempts(states=[AttemptState.SUCCEEDED]):
+        trigger = next(
+            (each for each in sensor["workflows"] if run.parameters and each["parameters"]["p"] == run.parameters["p"]),
+            None,
+        )
+        if (
+            run.superseded is not None
+            or trigger is None
+            or (trigger.get("quality") == [] and not sensor.get("restatement"))
+        ):
+            continue
+        types = trigger.get("cdr_types") or sensor.get("cdr_types") or list(world.arrivals)
+        times = list(world.told.changes_of(run, types)) if restating else []
+        if any(dt.timedelta() <= run.started - time < SETTLED or life.true() - time < SETTLED for time in times):
+            # what is recorded at a poll may have been seen at one before, whose end a crash took
+            continue
+        is_stale = any(time > run.started for time in times)
+        world.drawn["stale run"] += is_stale
+        if (run.id in stale) != (is_stale and restating == "tell"):
+            if restating == "rerun" and is_stale and run.key in context.store.read.requests():
+                continue
+            life.simulation.fail(f"attempt {run.name} {'is' if run.id in stale else 'is not'} stale: {times}")
 
 
 def _waiting(life: Life, latest: Mapping[tuple[str, str], RecordedAttempt]) -> set[tuple[str, str]]:
@@ -236,7 +270,7 @@ def _waiting(life: Life, latest: Mapping[tuple[str, str], RecordedAttempt]) -> s
     runs: dict[int, dict[dt.date, tuple[str, str]]] = {}
     for number, trigger in enumerate(sensor["workflows"]):
         alone = {**life.world.config, "available_dates_sensor": {**sensor, "workflows": [trigger]}}
-        runs[number] = {date: key for _, date, key, _ in possible(alone, arrivals)}
+        runs[number] = {date: key for _, date, key, _ in possible(alone, arrivals, life.world.editions)}
     done = {key for key, run in latest.items() if run.state is AttemptState.SUCCEEDED}
     waiting = set()
     for number, trigger in enumerate(sensor["workflows"]):
@@ -253,7 +287,7 @@ def _waiting(life: Life, latest: Mapping[tuple[str, str], RecordedAttempt]) -> s
 
 
 def possible(
-    config: Mapping[str, Any], arrivals: Mapping[str, Mapping[dt.date, Any]], listing: int = -1
+    config: Mapping[str, Any], arrivals: Mapping[str, Mapping[dt.date, Any]], editions: Editions, listing: int = -1
 ) -> Iterator[tuple[str, dt.date, tuple[str, str], dt.datetime]]:
     """Give all that can run some day, and since when, from workflows.yml as it is written.
 
@@ -264,9 +298,12 @@ def possible(
         types = trigger.get("cdr_types") or sensor.get("cdr_types") or list(arrivals)
         lag = LAGS[trigger.get("lag")]
         needs_all = trigger.get("require", sensor.get("require")) == "all"
+        asked = trigger.get("quality", sensor.get("quality"))
 
         def since(date: dt.date) -> dt.datetime | None:
             times = [arrivals[name][date][listing][0] for name in types if date in arrivals[name]]  # noqa: B023
+            if asked:  # noqa: B023
+                times = trusted(arrivals, editions, types, date, listing)  # noqa: B023
             # what is there at the first poll ever is taken to have appeared when its day was over
             over = dt.datetime.combine(date, dt.time(), dt.UTC) + DAY
             # it has appeared when a poll has seen it, which may be days after it was there

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from tests.simulation.additions import SECRET, VALUE, draw_additions
+from tests.simulation.quality import Told, draw_editions, draw_quality
 
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 START = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
@@ -60,6 +61,8 @@ class World:
     """Runs that somebody has ever asked to repair: they go on with what they wrote before."""
     cancelled: set[int] = field(default_factory=set)
     """Numbers of the runs that somebody has ever cancelled."""
+    told: Told = field(default_factory=Told)
+    """What QA checks have said so far."""
     unskipped: set[tuple[str, str]] = field(default_factory=set)
     """Workflows and dates that were skipped for a while: nothing waited for them."""
 
@@ -77,10 +80,13 @@ class World:
         draw_additions(more, self.config)
         if more.random() < 0.6:
             self.put_secret()
+        of_quality = Random(f"{self.seed} quality")
+        draw_quality(of_quality, self.config)
         self.write_definitions(self.config)
         for name in ("a", "b", "c"):
             (self.inputs / f"{name}.ipynb").write_text(json.dumps(NOTEBOOK))
         self.arrivals = self._draw_arrivals()
+        self.editions = draw_editions(of_quality, self.arrivals, self.quiet_from)
         self.outages = [self._span(0.02, 0.4) for _ in range(self.random.randint(0, 4))]
         self.full_disks = [self._span(0.02, 0.5) for _ in range(self.random.choice((0, 0, 1, 2)))]
         self.write_token(START + self.random.choice((self.days + 30, 20, 35)) * DAY)
@@ -117,6 +123,18 @@ class World:
                 date.isoformat() for date, spans in dates.items() if any(since <= now < until for since, until in spans)
             ]
             for cdr_type, dates in self.arrivals.items()
+        }
+
+    def outcomes(self, now: dt.datetime) -> dict[str, dict[str, str]]:
+        """Give what QA checks say at a moment of the dates that are listed."""
+        listed = self.listed(now)
+        return {
+            cdr_type: {
+                f"{date}": f"{date} {there[-1]}+00"
+                for date, editions in dates.items()
+                if f"{date}" in listed[cdr_type] and (there := [last for at, last in editions if at <= now])
+            }
+            for cdr_type, dates in self.editions.items()
         }
 
     def is_out(self, now: dt.datetime) -> bool:
