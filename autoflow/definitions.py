@@ -52,6 +52,9 @@ AUTOMATIC_PARAMETERS = frozenset({"reference_date", "date_ranges", "flowapi_url"
 MISSING_DATES = "missing_dates"
 """The name of the dates that a run is made without, unless a parameter or a label has it."""
 
+DATA_VERSION = "data_version"
+"""The name of a short text that is another one when the data of a run are, unless a parameter or a label has it."""
+
 DIRECTORIES: Mapping[str, Literal["run_dir", "shared_dir", "inputs_dir"]] = {
     "run_dir": "run_dir",
     "shared_dir": "shared_dir",
@@ -134,8 +137,8 @@ class NotebookKeys:
     """What the notebook's parameters are given, by name: a parameter of the workflow (its value is the trigger's),
     another notebook's label (the path of that executed notebook, so this one runs after it), or `reference_date` (ISO
     date), `date_ranges` (list of pairs of ISO dates, from the stencil), `missing_dates` (list of ISO dates, see "Late
-    data"), `flowapi_url`, or a directory: `run_dir`, `shared_dir` or `inputs_dir`; see "Files between notebooks and
-    between runs"."""
+    data"), `data_version` (text, see "Restatement"), `flowapi_url`, or a directory: `run_dir`, `shared_dir` or
+    `inputs_dir`; see "Files between notebooks and between runs"."""
     reads: Annotated[tuple[FilePattern, ...], ONE_OR_SEVERAL] = ()
     """Files that the notebook reads, as patterns such as `key_obs/*.md` below the directory of `workflows.yml`, or
     below `shared_dir/` or `run_dir/`: the manifests of reports list them with their hashes."""
@@ -251,7 +254,7 @@ class Workflow(WorkflowKeys):
 
     def wanted_parameters(self) -> set[str]:
         """Names that a trigger of this workflow has to give values to."""
-        provided = {MISSING_DATES, *DIRECTORIES}
+        provided = {MISSING_DATES, DATA_VERSION, *DIRECTORIES}
         return {name for name in self.usable_parameters() - provided if SEPARATOR not in name}
 
     def usable_parameters(self) -> set[str]:

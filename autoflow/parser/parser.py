@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_date, parse_intervals
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
+    DATA_VERSION,
     FIRST,
     MISSING_DATES,
     PREVIOUS,
@@ -680,7 +681,7 @@ def _trigger_problems(
         return
     for parameter in sorted(wanted - given.keys()):
         readers = [notebook.label for notebook in workflow.notebooks if parameter in notebook.parameters.values()]
-        provided = {*AUTOMATIC_PARAMETERS, MISSING_DATES, "run_dir", "shared_dir", "inputs_dir"}
+        provided = {*AUTOMATIC_PARAMETERS, MISSING_DATES, DATA_VERSION, "run_dir", "shared_dir", "inputs_dir"}
         meant = closest(parameter, {*labels, *provided})
         kind = "the notebook " if meant in labels else ""
         hint = f", or did you mean {kind}{shown(meant)}?" if meant else ""

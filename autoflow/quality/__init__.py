@@ -7,7 +7,7 @@ from autoflow.quality.check import ROWS, Bound, Breach, Check, OnMissing, breach
 from autoflow.quality.history import DAYS, recent, sparkline
 from autoflow.quality.judged import Judged, Outcomes
 from autoflow.quality.outcomes import Outcome, blocks_of, digest, read_block
-from autoflow.quality.restated import FINGERPRINT, Change, change_text, changes_in, data_version
+from autoflow.quality.restated import FINGERPRINT, Change, change_text, changes_in, fingerprints, version_of
 from autoflow.quality.suggestion import as_yaml, suggested
 
 __all__ = [
@@ -27,11 +27,12 @@ __all__ = [
     "breach",
     "change_text",
     "changes_in",
-    "data_version",
     "digest",
+    "fingerprints",
     "number_of",
     "read_block",
     "recent",
     "sparkline",
     "suggested",
+    "version_of",
 ]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -52,15 +53,24 @@ def _text(outcome: str) -> str:
     return f"{number_of(outcome):,.0f}" if outcome.isdigit() else outcome
 
 
-def data_version(outcomes: Outcomes, cdr_types: Iterable[str], days: Iterable[int]) -> str | None:
-    """Return a short text that is another one when data of some days are ingested anew; None without outcomes."""
-    found: dict[str, dict[str, Mapping[int, Outcome]]] = {}
+def fingerprints(
+    outcomes: Outcomes, cdr_types: Iterable[str], days: Iterable[int]
+) -> dict[str, dict[str, dict[str, Outcome]]]:
+    """Return the outcomes that tell ingestions of some days apart, by CDR type, ISO date and check."""
+    found: dict[str, dict[str, dict[str, Outcome]]] = {}
     wanted = sorted(set(days))
     for cdr_type in sorted(cdr_types):
         for check in FINGERPRINT:
             there = outcomes.of(cdr_type, check)
-            if known := {day: there[day] for day in wanted if there.get(day)}:
-                found.setdefault(cdr_type, {})[check] = known
+            for day in wanted:
+                if there.get(day):
+                    by_date = found.setdefault(cdr_type, {})
+                    by_date.setdefault(dt.date.fromordinal(day).isoformat(), {})[check] = there[day]
+    return found
+
+
+def version_of(found: Mapping[str, Mapping[str, Mapping[str, Outcome]]]) -> str:
+    """Return a short text that is another one when any of the fingerprints is; empty where there are none."""
     if not found:
-        return None
+        return ""
     return hashlib.blake2s(json.dumps(found, sort_keys=True).encode(), digest_size=6).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,10 +16,10 @@ from typing import Any
 from autoflow.context import Context, recorded
 from autoflow.dates import DataRule, ListedDates
 from autoflow.decision import runs_that_used, triggers_by_run
-from autoflow.definitions import Definitions
+from autoflow.definitions import DATA_VERSION, Definitions
 from autoflow.errors import FlowapiError
 from autoflow.model import Restatement
-from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes
+from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes, fingerprints, version_of
 from autoflow.runs import Run, recorded_run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
 from autoflow.settings import Token
@@ -176,7 +176,14 @@ def quality_of(run: Run, rule: DataRule, listed: ListedDates) -> dict[str, Any]:
         for (workflow, date), override in listed.overrides.items()
         if workflow == run.workflow.name and override.accepted and _reads(run, date)
     ]
-    return {"checks": checks, "accepted": accepted} if checks or accepted else {}
+    found = fingerprints(listed.outcomes, listed.wanted(rule.cdr_types), _days_read(run))
+    data = {DATA_VERSION: version_of(found), "fingerprints": found} if found else {}
+    return {"checks": checks, "accepted": accepted, **data} if checks or accepted or data else {}
+
+
+def _days_read(run: Run) -> Iterator[int]:
+    for start, end in run.parameters.get("date_ranges", ()):
+        yield from range(dt.date.fromisoformat(start).toordinal(), dt.date.fromisoformat(end).toordinal())
 
 
 def _as_written(check: Check) -> dict[str, str]:

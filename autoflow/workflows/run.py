@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.context import Context, Written, recorded
-from autoflow.definitions import MISSING_DATES, Notebook
+from autoflow.definitions import DATA_VERSION, MISSING_DATES, Notebook
 from autoflow.errors import OutputsLostError, SettingsError
 from autoflow.files import file_hash
 from autoflow.fitting import changed_inputs
@@ -562,6 +562,7 @@ def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:
     """Find what the names that a notebook's parameters are given stand for."""
     known: dict[str, Any] = {
         MISSING_DATES: [*map(str, execution.origin.missing)],
+        DATA_VERSION: execution.origin.quality.get(DATA_VERSION, ""),
         **execution.directories.values,
         **execution.others,
         **execution.run.parameters,

@@ -26,6 +26,7 @@ from autoflow.progress import Progress
 from autoflow.quality.outcomes import blocks_of
 from autoflow.runs.runs import AttemptState, build_run
 from autoflow.sensor.executor import Executor
+from autoflow.sensor.quality import quality_of
 from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
@@ -144,6 +145,27 @@ def test_stale_runs_are_run_again_by_themselves_or_let_be_where_that_is_asked_fo
     succeed(context, 2, 3, 5)
     assert ticked(context) == []
     assert stale(context) == []
+
+
+def test_a_run_has_another_data_version_when_its_data_were_ingested_anew(
+    context: Context, flowapi: FlowapiStandin
+) -> None:
+    definitions = read_definitions(context.settings.workflows_file)
+    (trigger,) = definitions.triggers
+    rule = definitions.data_rule(trigger)
+
+    def of(number: int) -> Mapping[str, object]:
+        run = build_run(definitions.workflows["w"], trigger, day(number))
+        return quality_of(run, rule, context.store.read.listed_dates())
+
+    assert of(3) == {}
+    ticked(context)
+    before = of(3)
+    assert before["fingerprints"]["calls"].keys() == {"2016-01-02", "2016-01-03"}  # type: ignore[attr-defined]
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    ticked(context)
+    assert of(3)["data_version"] != before["data_version"]
+    assert of(4)["data_version"] == of(4)["data_version"] != of(3)["data_version"]
 
 
 def outcomes(**by_day: str | None) -> Mapping[str, Mapping[str, Mapping[str, str | None]]]:

@@ -18,6 +18,7 @@ from autoflow.child.page.grid import (
     CLASSES,
     LINKED_BYTES,
     SIGNS,
+    STALE_SIGN,
     Cell,
     Grid,
     day_grid,
@@ -74,7 +75,10 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "left_out": max(len(rows) - MOST_TRIGGERS, 0),
         "recent": _recent(page, rows[:MOST_TRIGGERS], whole),
         "years": _years(page),
-        "signs": [(SIGNS[state], CLASSES[state], state.value) for state in SIGNS if totals[state]],
+        "signs": [
+            *((SIGNS[state], CLASSES[state], state.value) for state in SIGNS if totals[state]),
+            *([(STALE_SIGN, "stale", "stale")] if any(row.stale_days for row in rows) else []),
+        ],
         "has_start": bool(_before_start(rows)),
     }
 
