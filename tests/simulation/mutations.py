@@ -227,7 +227,7 @@ FOUND_BY = {
     "a failed attempt too many": 1,
     "no pause before the next attempt": 1,
     "interrupted runs stay running": 1,
-    "a neighbour is cancelled too": 6,
+    "a neighbour is cancelled too": 12,
     "what the record says of single runs is not looked at": 1,
     "a skip is not heeded": 1,
     "what is settled is looked up no more": 1,
