@@ -31,7 +31,10 @@ def triggers_by_run(definitions: Definitions) -> Callable[[RunKey, dt.date], Ite
 def incomplete_runs(
     definitions: Definitions, listed: ListedDates, now: dt.datetime
 ) -> Callable[[Run], Incomplete | None]:
-    """Make the function that says which dates a run is made without; None when none is missing, or all are needed."""
+    """Make the function that says which dates a run is made without; None when none is missing, or all are needed.
+
+    Where FlowAPI was never asked, as for a trial, nothing is known to be missing.
+    """
     triggers_of = triggers_by_run(definitions)
 
     def lacking(run: Run) -> Incomplete | None:
@@ -40,7 +43,8 @@ def incomplete_runs(
             return None
         return incomplete(trigger, run.reference_date, listed.available(definitions.data_rule(trigger), now))
 
-    return lacking if any(trigger.late for trigger in definitions.triggers) else lambda _: None
+    may_lack = listed.polled is not None and any(trigger.late for trigger in definitions.triggers)
+    return lacking if may_lack else lambda _: None
 
 
 def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:

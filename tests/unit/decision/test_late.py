@@ -16,7 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoflow.dates import AvailableDates, DateStencil, Days, ListedDates, Share
-from autoflow.decision import counted_days, days_complete, days_ready, decide, incomplete, judge, undone_days
+from autoflow.decision import (
+    counted_days,
+    days_complete,
+    days_ready,
+    decide,
+    incomplete,
+    incomplete_runs,
+    judge,
+    undone_days,
+)
 from autoflow.definitions import Definitions, Late, Retries, Trigger, Workflow
 from autoflow.history import LastState, Request, RunHistory, Skip, Skips
 from autoflow.overview import Facts, calendar, explain
@@ -224,6 +233,14 @@ def test_why_says_how_many_are_missing_and_when_it_runs_without_them() -> None:
     assert reason(without(3, 4), LATER, RunHistory()) == "new, with 2 of 31 days missing; it runs at the next tick"
     assert reason(without(3), LATER) == ("run 1 was made with dates missing; it is run again when none is: 2016-01-03")
     assert reason(JANUARY, LATER) == "run 1 was provisional, and no date is missing now; it runs at the next tick"
+
+
+def test_nothing_is_known_to_be_missing_where_flowapi_was_never_asked() -> None:
+    definitions = Definitions({"monthly": WORKFLOW}, (MONTHLY,), schedule=None)
+    assert incomplete_runs(definitions, ListedDates(), LATER)(RUN) is None
+    found = incomplete_runs(definitions, ListedDates(polled=LATER), LATER)(RUN)
+    assert found is not None
+    assert len(found.missing) == 31
 
 
 def test_complete_days_are_those_without_a_missing_date() -> None:
