@@ -533,6 +533,15 @@ class RunReader:
         """Read the runs that have succeeded with data that have been ingested anew since."""
         return stale_runs(self._connection)
 
+    def count_stale(self) -> dict[str, int]:
+        """Count the stale runs of each workflow that nobody keeps as they are."""
+        rows = self._connection.execute(
+            "SELECT workflow, count(*) FROM stale CROSS JOIN attempts ON id = attempt_id"
+            " CROSS JOIN runs ON number = run WHERE attempts.state = 'succeeded' AND superseded IS NULL"
+            " AND reference_date NOT NULL AND kept IS NULL GROUP BY workflow"
+        )
+        return dict(rows.fetchall())
+
     def unmarked(self) -> list[Restatement]:
         """Read the restatements that no runs have been marked by yet: those since the last time that was done."""
         return restatements_since(self._connection, int(self._meta("restatements_marked") or 0) + 1)

@@ -43,7 +43,8 @@ class StaleRun:
     workflow: str
     parameters_hash: str
     reference_date: dt.date
-    parameters: Mapping[str, object]
+    text: str
+    """Its parameters as JSON: of very many, few are looked into."""
     restatement: int
     """The first of those that were seen together, and made it stale."""
     since: dt.datetime
@@ -54,10 +55,20 @@ class StaleRun:
     def key(self) -> RunKey:
         return self.workflow, self.parameters_hash
 
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Those of the run."""
+        found: dict[str, object] = json.loads(self.text)
+        return found
+
+    @property
+    def windows(self) -> Sequence[Sequence[str]]:
+        """Pairs of ISO dates, half-open."""
+        return self.parameters.get("date_ranges", ())  # type: ignore[return-value]
+
     def used(self, date: dt.date) -> bool:
         """Whether a date is in the windows of the run."""
-        ranges: Sequence[Sequence[str]] = self.parameters.get("date_ranges", ())  # type: ignore[assignment]
-        return any(start <= date.isoformat() < end for start, end in ranges)
+        return any(start <= date.isoformat() < end for start, end in self.windows)
 
 
 def replace_outcomes(cursor: sqlite3.Cursor, changed: Blocks, now: str) -> list[int]:
@@ -113,7 +124,7 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
     for key in keys:
         done += cursor.execute(
             "INSERT INTO stale (attempt_id, restatement, since)"
-            " SELECT id, ?, ? FROM attempts JOIN runs ON number = run WHERE workflow = ? AND parameters_hash = ?"
+            " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0"
             " ON CONFLICT (attempt_id) DO UPDATE SET restatement = excluded.restatement, since = excluded.since,"
             " kept = NULL WHERE kept NOT NULL",
@@ -155,7 +166,7 @@ def stale_runs(connection: sqlite3.Connection) -> list[StaleRun]:
             workflow,
             parameters_hash,
             dt.date.fromisoformat(date),
-            json.loads(parameters),
+            parameters,
             restatement,
             dt.datetime.fromisoformat(since),
             kept,

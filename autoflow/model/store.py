@@ -469,19 +469,14 @@ class RunStore:
             return replace_outcomes(cursor, changed, _text(now))
 
     def mark_stale(self, keys: Iterable[RunKey], restatement: int, now: dt.datetime) -> int:
-        """Remember that runs have used what restatements have replaced, and return how many there are.
-
-        Parameters
-        ----------
-        restatement
-            The first of those that were looked into; all up to the newest were.
-        """
+        """Remember that runs have used what a restatement has replaced, and return how many there are."""
         with self._transaction() as cursor:
-            cursor.execute(
-                "INSERT OR REPLACE INTO meta"
-                " SELECT 'restatements_marked', max(id) FROM restatements HAVING max(id) NOT NULL"
-            )
             return mark_stale(cursor, keys, restatement, _text(now))
+
+    def marked(self, restatement: int) -> None:
+        """Remember that runs have been marked by all restatements up to one."""
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('restatements_marked', ?)", (str(restatement),))
 
     def keep(self, runs: Iterable[int], reason: str) -> int:
         """Remember that the reports of stale runs stay as they are, and why; return how many there are."""

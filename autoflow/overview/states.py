@@ -64,7 +64,17 @@ class Stale:
     """A run that has succeeded with data that were ingested anew since, and these."""
 
     run: StaleRun
-    restatements: Sequence[Restatement]
+    since: Sequence[Restatement]
+    """All that was ingested anew since, whoever used it."""
+
+    @cached_property
+    def restatements(self) -> Sequence[Restatement]:
+        """Those that the run used."""
+        windows = [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in self.run.windows]
+        first = self.run.restatement
+        return [
+            each for each in self.since if each.id >= first and any(start <= each.date < end for start, end in windows)
+        ]
 
     def __str__(self) -> str:
         more = f" and {len(self.restatements) - 3} more" if len(self.restatements) > 3 else ""
@@ -75,10 +85,7 @@ def stale_of(reader: RunReader) -> dict[RunKey, Stale]:
     """Read which runs are stale, and why."""
     runs = reader.stale()
     all_of_them = reader.restatements(min(run.restatement for run in runs)) if runs else []
-    return {
-        run.key: Stale(run, [each for each in all_of_them if each.id >= run.restatement and run.used(each.date)])
-        for run in runs
-    }
+    return {run.key: Stale(run, all_of_them) for run in runs}
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,13 @@ from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes, fingerprints, v
 from autoflow.runs import Run, recorded_run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
 from autoflow.settings import Token
+from autoflow.threads import to_end
 from autoflow.wording import closest, counted
 
 logger = logging.getLogger(__name__)
+
+AT_ONCE = 2_000
+"""Runs that are marked before others have their turn."""
 
 OFF, MISSING = "quality", "quality checks"
 """Names of conditions: there are no outcomes to be had, and a check that is asked for has none at all."""
@@ -114,9 +118,13 @@ async def _restated(
     for each in restatements:
         dates.setdefault(each.cdr_type, set()).add(each.date)
     spans = {name: read.span(name) for name in definitions.workflows}
-    using = runs_that_used(definitions, dates, spans)
-    mark = partial(context.store.mark_stale, using, restatements[0].id, context.now())
-    number = await recorded(context.conditions, stop, mark)
+    using, number, now = list(await to_end(partial(runs_that_used, definitions, dates, spans))), 0, context.now()
+    for start in range(0, len(using), AT_ONCE):
+        some = using[start : start + AT_ONCE]
+        mark = partial(context.store.mark_stale, some, restatements[0].id, now)
+        number += await recorded(context.conditions, stop, mark)
+        await asyncio.sleep(0)
+    await recorded(context.conditions, stop, partial(context.store.marked, restatements[-1].id))
     more = f" and {len(restatements) - 3} more" if len(restatements) > 3 else ""
     what = "; ".join(map(str, restatements[:3]))
     stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
@@ -125,6 +133,8 @@ async def _restated(
 
 async def _run_again(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
     """Ask for the stale runs whose triggers say so; one that was in progress when it became stale has ended since."""
+    if not any(definitions.restatement_of(trigger) == "rerun" for trigger in definitions.triggers):
+        return
     triggers_of = triggers_by_run(definitions)
     again = [
         recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)

@@ -82,7 +82,7 @@ class Metrics:
             "autoflow_waiting_dates", "Dates of triggers whose stencil is not complete.", sum(backlog.waiting.values())
         )
         yield from self._by_workflow(now)
-        stale = Counter(each.workflow for each in read.stale() if each.kept is None)
+        stale = Counter(read.count_stale())
         names = dict.fromkeys([*self._pages.daemon_state.definitions.workflows, *stale])
         text = "Runs that have succeeded with data that were ingested anew since."
         yield _labelled("autoflow_stale_runs", text, "workflow", {name: stale[name] for name in names})
