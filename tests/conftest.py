@@ -79,6 +79,16 @@ def _log_that_ends_with_its_test() -> Iterator[None]:
             assert not thread.is_alive(), "a LogWriter was not closed"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _alarms_are_for_pytest() -> Iterator[None]:
+    """Leave SIGALRM, which AutoFlow ignores, to pytest-timeout: a test that hangs would hang for good."""
+    others = tuple(number for number in IGNORED if number != signal.SIGALRM)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("signal_guard", "system.signals"):
+            patch.setattr(f"autoflow.{module}.IGNORED", others)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _signals_that_end_with_their_test() -> Iterator[None]:
     """Take back the handlers that a command has set in this process.
