@@ -67,7 +67,11 @@ def _entries(entry: type[Any]) -> Iterator[type[Any]]:
 
 
 def _entries_in(annotation: Any) -> Iterator[type[Any]]:
-    return (each for each in (annotation, *get_args(annotation)) if isinstance(each, type) and is_dataclass(each))
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        yield annotation
+    # a list that may be left out is nested in another annotation
+    for each in get_args(annotation):
+        yield from _entries_in(each)
 
 
 def _docstrings(entry: type[Any]) -> Mapping[str, str]:

@@ -35,6 +35,7 @@ ADVICE = {
     "latest": "See that the directory of the reports can be written to.",
     "messages": "autoflow notify --test tries each channel.",
     "no dates of": "See cdr_types in workflows.yml.",
+    "quality": "See quality in workflows.yml, and what autoflow quality lists.",
 }
 """What to do about a condition, by how its name begins."""
 
