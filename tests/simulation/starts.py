@@ -91,7 +91,9 @@ def _check_order(life: Life, read: RunReader, trigger: Mapping[str, Any], run: R
         for day in wanted:
             if not any(_is_done(life, read, each, day) for each in theirs):
                 life.simulation.fail(f"{run} began though {need['workflow']} {day}, which it needs, is not done")
-    if "after" in trigger and "lag" not in trigger and "needs" not in trigger:
+    # what is held is passed over: it is not known here
+    held = trigger.get("quality", life.world.config["available_dates_sensor"].get("quality"))
+    if "after" in trigger and "lag" not in trigger and "needs" not in trigger and not held:
         for day in _earlier(life, trigger, date):
             if not _is_done(life, read, trigger, day):
                 life.simulation.fail(f"{run} began though that of {day}, which goes before it, is not done")
