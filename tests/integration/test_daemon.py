@@ -238,7 +238,8 @@ def test_while_a_notebook_hangs_ticks_go_on_and_what_they_find_is_run(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:
     flowapi.set_days(1)
-    hourly(deployment, "hangs_on_one_date", retries={"pause": "1h"})
+    # on one processor too
+    hourly(deployment, "hangs_on_one_date", retries={"pause": "1h"}, sensor="  concurrency: {runs: 2}\n")
     deployment.environment["AUTOFLOW_GRACE"] = "1s"
     with living(deployment, caplog) as life:
         context = life.context
@@ -280,7 +281,8 @@ def test_requests_are_handled_while_a_notebook_hangs_and_flowapi_too(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:
     flowapi.set_days(1)
-    hourly(deployment, "hangs_on_one_date")
+    # on one processor too
+    hourly(deployment, "hangs_on_one_date", sensor="  concurrency: {runs: 2}\n")
     deployment.environment |= {"AUTOFLOW_POLL_TIMEOUT": "600s", "AUTOFLOW_GRACE": "1s"}
     with living(deployment, caplog) as life:
         context = life.context
