@@ -8,6 +8,7 @@ As a process of its own where that can make a difference.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import json
@@ -25,7 +26,7 @@ from autoflow.errors import ExitCode
 from autoflow.parser import read_definitions
 from autoflow.runs.runs import parameters_hash
 from tests.conftest import Deployment, Typed
-from tests.living import living
+from tests.living import change_code, living
 
 CHAIN = """
 workflows:
@@ -52,6 +53,7 @@ workflows:
       n: {<<: *notebook, timeout: none}
 available_dates_sensor:
   schedule: "0 0 * * *"
+  concurrency: {runs: 2, notebooks: 2}
   workflows:
     - {workflow_name: late_notebook, earliest_date: 2016-01-02}
     - {workflow_name: late_run, earliest_date: 2016-01-02}
@@ -376,12 +378,18 @@ def test_who_is_over_a_time_out_has_failed_and_gets_no_report(
 ) -> None:
     deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(dt.timedelta(days=3000))
     deployment.write(OVER_TIME, "swallows_interrupts")
+    says = f"import os, time\nopen({str(deployment.inputs)!r} + f'/hangs-{{os.getpid()}}', 'w').close()"
+    change_code(deployment, "swallows_interrupts", "import time", says)
     with living(deployment, caplog) as life:
         definitions = read_definitions(life.context.settings.workflows_file)
 
         async def once() -> None:
+            running = asyncio.create_task(_run_once(life.context, definitions))
+            await life.until(lambda: len(list(deployment.inputs.glob("hangs-*"))) == 2)
             with life.overtaking("notebook", 2):
-                assert await _run_once(life.context, definitions) == ExitCode.RUN_FAILED
+                await asyncio.sleep(12)
+            # what follows, an interrupt that is swallowed, takes its time
+            assert await running == ExitCode.RUN_FAILED
 
         life.run(once())
         assert life.count("notebook n, cell 2: Timeout: took longer than the notebook's timeout of 12 s") > 0
