@@ -161,6 +161,10 @@ class NotebookKeys:
     there is one."""
     pool: Name | None = None
     """One of the sensor's `pools`: the notebook is executed when there is room in it."""
+    place: Literal["here", "anywhere"] = "anywhere"
+    """`here`: on AutoFlow's machine, also where notebooks run on others."""
+    resources: Annotated[Mapping[Name, AtATime], MAY_BE_EMPTY] = field(default_factory=dict)
+    """What a worker must have of its own for the notebook, such as `{gpu: 1}`: see `autoflow worker --resource`."""
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ TICK = 1.0
 RENEWALS = 12
 """How often a lease is renewed before it would be over."""
 
-VERSIONS = "versions of workers"
-"""Name of the condition that they differ."""
+VERSIONS, RESOURCES = "versions of workers", "resources of workers"
+"""Names of the conditions that they differ, and that none has what a notebook asks for."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class _Job:
     on_progress: Callable[[Mapping[str, Any]], None] | None
     outcome: asyncio.Future[Mapping[str, Any] | str]
     """What the worker answered, or why there will be no answer."""
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """What the worker must have."""
     shunned: Collection[str] = ()
     """Addresses of workers that have lost it."""
     future: Future[Any] | None = None
@@ -71,6 +73,12 @@ class _Job:
     life: str = ""
     lease: Lease | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> str:
+        """The notebook and what it asks for, in words."""
+        resources = ", ".join(f"{name}: {amount}" for name, amount in self.resources.items())
+        return f"{Path(self.parcel.request['notebook']).name} ({resources})"
 
     def settle(self, outcome: Mapping[str, Any] | str) -> None:
         if not self.outcome.done():
@@ -147,7 +155,7 @@ class Cluster:
                     kind, request, workspace, timeout=timeout, secrets=secrets, on_progress=on_progress
                 )
             job = await self._new_job(request, timeout, secrets or {}, on_progress)
-            job.shunned = shunned
+            job.shunned, job.resources = shunned, request.get("resources", {})
             outcome = await self._done(job)
             if not isinstance(outcome, str):
                 return await to_end(_taken, outcome, workspace)
@@ -194,7 +202,9 @@ class Cluster:
         if asyncio.get_running_loop().time() >= self._free_from:
             daemon = self._settings.instance, self._epoch
             key = f"{job.name}-{os.urandom(4).hex()}"
-            job.future = self._link.submit(do_job, job.name, *daemon, self._topic, key=key, shunned=job.shunned)
+            job.future = self._link.submit(
+                do_job, job.name, *daemon, self._topic, key=key, resources=job.resources, shunned=job.shunned
+            )
 
     async def _stop(self, job: _Job) -> None:
         """End a job that was cancelled, and return when nothing of it is left; a second cancellation ends it hard."""
@@ -235,6 +245,7 @@ class Cluster:
                 if not self._link.is_up and (connecting is None or connecting.done()):
                     connecting = self._begin(self._connect())
                 self._place_again()
+                self._tell_what_lacks()
                 if loop.time() >= renewed + pause:
                     renewed = loop.time()
                     self._begin(self._link.look())
@@ -274,6 +285,15 @@ class Cluster:
         for job in self._jobs.values():
             if not job.nonce and (job.future is None or job.future.status != "pending"):
                 self._submit(job)
+
+    def _tell_what_lacks(self) -> None:
+        """Tell which notebooks wait for what no worker has."""
+        waiting = [job for job in self._jobs.values() if not job.nonce and job.resources]
+        lacking = {job.asked for job in waiting if self._link.seen and not self._link.can_place(job.resources)}
+        if lacking:
+            self._conditions.begin(RESOURCES, f"workers: none has what is asked for: {', '.join(sorted(lacking))}")
+        elif self._link.seen:
+            self._conditions.end(RESOURCES, "workers: what notebooks ask for is there")
 
     def _renew(self) -> None:
         """Let workers go on with what they do, each by itself: one that does not answer delays no other."""

@@ -102,12 +102,17 @@ class Link:
             client.status = "closed"
 
     def submit(
-        self, function: Callable[..., Any], *arguments: str, key: str, shunned: Collection[str]
+        self,
+        function: Callable[..., Any],
+        *arguments: str,
+        key: str,
+        resources: Mapping[str, int],
+        shunned: Collection[str],
     ) -> Future[Any] | None:
         """Let dask place a task, where there is a scheduler; on a worker that is shunned only if there is no other."""
         if self._client is None or not self.is_up:
             return None
-        placing: dict[str, Any] = {"resources": {RESOURCE: 1}}
+        placing: dict[str, Any] = {"resources": {RESOURCE: 1, **resources}}
         if shunned and (others := [address for address in self.seen if address not in shunned]):
             placing |= {"workers": others, "allow_other_workers": True}
         return self._client.submit(function, *arguments, key=key, retries=0, pure=False, **placing)
@@ -130,6 +135,13 @@ class Link:
             self._unreached(f"workers: those of {self._workers.address} are of another version of AutoFlow")
         else:
             self._unreached(f"workers: none is connected to {self._workers.address}; `autoflow worker` starts one")
+
+    def can_place(self, resources: Mapping[str, int]) -> bool:
+        """Whether some worker has what a notebook asks for, in use or not."""
+        return any(
+            all(worker["resources"].get(name, 0) >= amount for name, amount in resources.items())
+            for worker in self.seen.values()
+        )
 
     def _unreached(self, why: str) -> None:
         self.seen = {}

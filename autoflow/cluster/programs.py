@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,21 +43,37 @@ def scheduler_command(certificates: Path, host: str | None, port: int) -> list[s
     ]
 
 
-def worker_command(address: str, certificates: Path, directory: Path, host: str | None, slots: int) -> list[str]:
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker is started."""
+
+    address: str
+    """Where the scheduler is."""
+    certificates: Path
+    directory: Path
+    host: str | None
+    """Where it listens; None: where the network is."""
+    slots: int
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """What it has for notebooks that ask for it."""
+
+
+def worker_command(worker: WorkerOptions) -> list[str]:
     """Return what is executed as a worker."""
+    resources = {RESOURCE: worker.slots, **worker.resources}
     options = {
-        "--name": worker_name(directory),
-        "--nthreads": str(slots),
-        "--resources": f"{RESOURCE}={slots}",
+        "--name": worker_name(worker.directory),
+        "--nthreads": str(worker.slots),
+        "--resources": " ".join(f"{name}={amount}" for name, amount in resources.items()),
         # memory is that of the notebooks, in processes of their own
         "--memory-limit": "0",
-        "--local-directory": str(directory / "dask"),
+        "--local-directory": str(worker.directory / "dask"),
         "--preload": "autoflow.cluster.worker",
         "--dashboard-address": "127.0.0.1:0",
-        **_host(host),
-        **_certificates(certificates, "worker"),
+        **_host(worker.host),
+        **_certificates(worker.certificates, "worker"),
     }
-    command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", address]
+    command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", worker.address]
     return [*command, *_typed(options), "--no-nanny", "--no-dashboard"]
 
 

@@ -283,6 +283,14 @@ def _add_cluster(commands: Any) -> None:
         help="for files of this worker alone; default: $STATE_DIRECTORY, else below ~/.local/state",
     )
     worker.add_argument("--slots", type=_count, metavar="N", help="notebooks at a time (default: number of cores)")
+    worker.add_argument(
+        "--resource",
+        type=_resource,
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what this worker has for notebooks with such `resources`, such as gpu=1; can be repeated",
+    )
     _add_host(worker)
 
 
@@ -326,6 +334,13 @@ def _date(text: str) -> dt.date:
     if date is None:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a date such as 2016-01-31")
     return date
+
+
+def _resource(text: str) -> tuple[str, int]:
+    name, _, amount = text.partition("=")
+    if not name.isidentifier() or not amount.isascii() or not amount.isdigit():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=NUMBER, such as gpu=1")
+    return name, int(amount)
 
 
 def _setting(text: str) -> tuple[str, Any]:

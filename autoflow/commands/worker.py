@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from autoflow.cluster import DIRECTORY, WORKER, become, lock_directory, require_dask, worker_command
+from autoflow.cluster import DIRECTORY, WORKER, WorkerOptions, become, lock_directory, require_dask, worker_command
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.settings import Settings, parse_workers_address
 
@@ -22,8 +22,16 @@ def run(options: argparse.Namespace, _: Settings | None) -> ExitCode:
     except ValueError as error:
         raise AutoflowError(str(error)) from None
     directory = Path(options.directory or os.environ.get("STATE_DIRECTORY") or _home()).absolute()
-    slots = options.slots or os.cpu_count() or 1
-    command = worker_command(address, options.certificates.absolute(), directory, options.host, slots)
+    command = worker_command(
+        WorkerOptions(
+            address,
+            options.certificates.absolute(),
+            directory,
+            options.host,
+            options.slots or os.cpu_count() or 1,
+            dict(options.resource),
+        )
+    )
     lock_directory(directory)
     become(command, {**os.environ, **WORKER, DIRECTORY: str(directory)})
     return ExitCode.OK

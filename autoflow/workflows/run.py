@@ -470,7 +470,8 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
         return Failure(str(error), notebook.label)
     execution.secrets.update(secrets)
     with context.jobs.workspace() as workspace:
-        reply = await context.notebooks.call(
+        door = context.jobs if notebook.place == "here" else context.notebooks
+        reply = await door.call(
             "notebook",
             _request(execution, notebook, final, secrets),
             workspace,
@@ -505,6 +506,7 @@ def _request(execution: _Execution, notebook: Notebook, final: Path, secrets: Ma
         "kernel": notebook.kernel,
         "secrets": list(secrets),
         "environment": dict(notebook.environment),
+        "resources": dict(notebook.resources),
         "keep_kernel": context.progress.keeps_kernels,
         # what will be made of this run's notebooks can be got ready meanwhile
         "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],

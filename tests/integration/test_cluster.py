@@ -28,6 +28,7 @@ from autoflow.cluster import Cluster, make_certificates
 from autoflow.context import Conditions
 from autoflow.jobs import Door, Jobs, Reply
 from autoflow.settings import Settings, load_settings
+from tests import conftest
 from tests.clock import PATIENCE, until
 
 TOKEN = "a-token-that-no-scheduler-sees"
@@ -245,6 +246,22 @@ def test_notebooks_run_side_by_side_and_each_gets_what_is_its_own(make: Callable
     run(life())
 
 
+def test_a_notebook_waits_for_what_no_worker_has_and_people_are_told(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            notebook = deployment.write("trains.ipynb", "1")
+            waiting = asyncio.create_task(deployment.execute(cluster, notebook, resources={"gpu": 1}))
+            await seen(lambda: any("gpu" in said for said in deployment.conditions.present()))
+            assert deployment.conditions.present() == ["workers: none has what is asked for: trains.ipynb (gpu: 1)"]
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            assert waiting.cancelled()
+
+    run(life())
+
+
 def test_directories_of_runs_need_storage_that_is_shared(make: Callable[..., Deployment]) -> None:
     deployment = make()
     directory = deployment.settings.outputs_dir / "runs" / "1"
@@ -386,6 +403,21 @@ def test_the_token_is_nowhere_in_the_scheduler(make: Callable[..., Deployment], 
     assert TOKEN not in programs.logs()
     kept = [path for path in programs.directory.rglob("*") if path.is_file()]
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_notebook_that_is_to_run_here_needs_no_worker(
+    deployment: conftest.Deployment, typed: conftest.Typed, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.write(
+        "workflows: [{name: w, notebooks: {a: {filename: computes.ipynb, place: here}}}]\n"
+        "available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}\n",
+        "computes",
+    )
+    monkeypatch.setenv("AUTOFLOW_WORKERS", "tls://127.0.0.1:9")
+    monkeypatch.setenv("AUTOFLOW_WORKERS_CERTIFICATES", str(programs.certificates))
+    outcome = typed()
+    assert outcome.code == 0, outcome.log
+    assert "2 runs succeeded" in outcome.log
 
 
 def memory_of(pid: int) -> bytes:

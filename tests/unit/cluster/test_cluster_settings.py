@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from autoflow.clock import utc_now
-from autoflow.cluster import lock_directory, make_certificates, scheduler_command, worker_command
+from autoflow.cluster import WorkerOptions, lock_directory, make_certificates, scheduler_command, worker_command
 from autoflow.cluster.protocol import differences
 from autoflow.errors import AutoflowError, SettingsError
 from autoflow.settings import load_settings
@@ -39,13 +39,14 @@ def test_certificates_that_are_there_are_left_alone(tmp_path: Path) -> None:
 
 def test_programs_are_told_to_listen_where_asked_and_to_encrypt(tmp_path: Path) -> None:
     make_certificates(tmp_path, utc_now())
+    worker = WorkerOptions("tls://192.0.2.1:8786", tmp_path, tmp_path / "w", "192.0.2.2", 3, {"gpu": 1})
     scheduler = " ".join(scheduler_command(tmp_path, "192.0.2.1", 8786))
-    worker = " ".join(worker_command("tls://192.0.2.1:8786", tmp_path, tmp_path / "w", "192.0.2.2", 3))
+    started = " ".join(worker_command(worker))
     assert "--host 192.0.2.1" in scheduler
     assert "--protocol tls" in scheduler
-    assert "--host 192.0.2.2" in worker
-    assert "--nthreads 3 --resources autoflow-1=3" in worker
-    for command, role in ((scheduler, "scheduler"), (worker, "worker")):
+    assert "--host 192.0.2.2" in started
+    assert "--nthreads 3 --resources autoflow-1=3 gpu=1" in started
+    for command, role in ((scheduler, "scheduler"), (started, "worker")):
         assert f"--tls-cert {tmp_path}/{role}.pem" in command
         assert "--dashboard-address 127.0.0.1:0" in command
 
