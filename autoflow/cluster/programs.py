@@ -79,7 +79,16 @@ def worker_command(worker: WorkerOptions) -> list[str]:
 
 def worker_name(directory: Path) -> str:
     """Name a worker: the same after a restart, and another for each directory."""
-    return f"{socket.gethostname()}-{sha256(str(directory.resolve()).encode()).hexdigest()[:6]}"
+    return f"{socket.gethostname()}-{_hash_of(directory)[:6]}"
+
+
+def worker_instance(directory: Path) -> str:
+    """Name the installation that a worker's children belong to: no other worker of the machine may end them."""
+    return f"worker-{_hash_of(directory)[:12]}"
+
+
+def _hash_of(directory: Path) -> str:
+    return sha256(str(directory.resolve()).encode()).hexdigest()
 
 
 def lock_directory(directory: Path) -> None:

@@ -25,7 +25,7 @@ from distributed import Worker, get_worker
 from autoflow.clock import boot_seconds
 from autoflow.cluster.lease import deadline
 from autoflow.cluster.parcel import Parcel, ParcelError, keep, missing, unpack
-from autoflow.cluster.programs import DIRECTORY
+from autoflow.cluster.programs import DIRECTORY, worker_instance
 from autoflow.cluster.protocol import versions_here
 from autoflow.jobs import Jobs
 from autoflow.settings import worker_environment
@@ -88,7 +88,7 @@ class Workbench:
         self._stack = AsyncExitStack()
         grace = float(os.environ.get(INTERRUPT_GRACE, "10"))
         self._jobs = Jobs(
-            directory / "jobs", f"worker-{directory.name}", worker_environment(os.environ, directory), grace
+            directory / "jobs", worker_instance(directory), worker_environment(os.environ, directory), grace
         )
         self._watching: asyncio.Task[None] | None = None
 

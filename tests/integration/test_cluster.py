@@ -28,7 +28,6 @@ from autoflow.cluster import Cluster, make_certificates
 from autoflow.context import Conditions
 from autoflow.jobs import Door, Jobs, Reply
 from autoflow.settings import Settings, load_settings
-from tests import conftest
 from tests.clock import PATIENCE, until
 
 TOKEN = "a-token-that-no-scheduler-sees"
@@ -403,21 +402,6 @@ def test_the_token_is_nowhere_in_the_scheduler(make: Callable[..., Deployment], 
     assert TOKEN not in programs.logs()
     kept = [path for path in programs.directory.rglob("*") if path.is_file()]
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
-
-
-def test_a_notebook_that_is_to_run_here_needs_no_worker(
-    deployment: conftest.Deployment, typed: conftest.Typed, programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deployment.write(
-        "workflows: [{name: w, notebooks: {a: {filename: computes.ipynb, place: here}}}]\n"
-        "available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}\n",
-        "computes",
-    )
-    monkeypatch.setenv("AUTOFLOW_WORKERS", "tls://127.0.0.1:9")
-    monkeypatch.setenv("AUTOFLOW_WORKERS_CERTIFICATES", str(programs.certificates))
-    outcome = typed()
-    assert outcome.code == 0, outcome.log
-    assert "2 runs succeeded" in outcome.log
 
 
 def memory_of(pid: int) -> bytes:

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from autoflow.clock import utc_now
 from autoflow.cluster import WorkerOptions, lock_directory, make_certificates, scheduler_command, worker_command
+from autoflow.cluster.programs import worker_instance
 from autoflow.cluster.protocol import differences
 from autoflow.errors import AutoflowError, SettingsError
 from autoflow.settings import load_settings
@@ -58,6 +59,7 @@ def test_a_certificate_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_two_workers_have_two_directories(tmp_path: Path) -> None:
     lock_directory(tmp_path / "w")
+    assert worker_instance(tmp_path / "a" / "w") != worker_instance(tmp_path / "b" / "w")
     with pytest.raises(AutoflowError, match="another worker has it"):
         lock_directory(tmp_path / "w")
 
