@@ -162,9 +162,9 @@ class NotebookKeys:
     pool: Name | None = None
     """One of the sensor's `pools`: the notebook is executed when there is room in it."""
     place: Literal["here", "anywhere"] = "anywhere"
-    """`here`: on AutoFlow's machine, also where notebooks run on others."""
+    """`here`: on AutoFlow's machine, also where others run on workers; see "Workers"."""
     resources: Annotated[Mapping[Name, AtATime], MAY_BE_EMPTY] = field(default_factory=dict)
-    """What a worker must have of its own for the notebook, such as `{gpu: 1}`: see `autoflow worker --resource`."""
+    """What a worker must have of its own for the notebook, such as `{gpu: 1}`; see "Workers"."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ LINKS = {
     "Secrets of notebooks": f"{WRITE}#secrets-of-notebooks",
     "Late data": "../how-to/weekly-monthly-late.md#late-data",
     "Pools": "../how-to/pools.md",
+    "Workers": "../how-to/workers.md",
     "Quality of data": "../how-to/quality.md",
     "Restatement": "../how-to/restatement.md",
     "Notifications": "../how-to/notifications.md",
