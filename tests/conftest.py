@@ -179,8 +179,8 @@ class Deployment:
         return Outcome(process.returncode, answer + log, answer)
 
     def made(self, pattern: str) -> list[Path]:
-        """List outputs, in the order of their names."""
-        return sorted(self.outputs.glob(pattern))
+        """List outputs, in the order of their names: what is made twice in a second has ``-2`` after the first's."""
+        return sorted(self.outputs.glob(pattern), key=lambda path: (path.parent, path.stem, path.suffix))
 
 
 @dataclass(frozen=True)

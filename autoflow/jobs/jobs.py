@@ -405,6 +405,8 @@ class _Watch:
                 left = nap if end is None else min(nap, end - clock())
                 done, _ = await asyncio.wait({waiter}, timeout=max(left, 0.0))
                 if done:
+                    # a quick one has told of itself since the last look
+                    self._look()
                     return True
                 if end is not None and clock() >= end:
                     return False
