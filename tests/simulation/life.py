@@ -433,8 +433,25 @@ class SharedReader(RunReader):
         """Leave it to its owner."""
 
 
+class Statements(sqlite3.Cursor):
+    """A cursor that may be left before any of its statements, in the midst of a transaction."""
+
+    def __init__(self, cursor: sqlite3.Cursor, before: Callable[[], None]) -> None:
+        super().__init__(cursor.connection)
+        self.row_factory = cursor.row_factory
+        self._before = before
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        self._before()
+        return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        self._before()
+        return super().executemany(*arguments)
+
+
 class SimulatedStore(RunStore):
-    """The real store, on a disk that may be full and in a machine that may stop before and after each transaction."""
+    """The real store, on a disk that may be full and in a machine that may stop before each statement."""
 
     life: Life
     limited: bool
@@ -477,7 +494,7 @@ class SimulatedStore(RunStore):
             self._connection.execute(f"PRAGMA max_page_count = {limit}")
             self.limited = full
         with super()._transaction() as cursor:
-            yield cursor
+            yield Statements(cursor, lambda: files.about_to_change(self.path, grows=False))
         files.about_to_change(self.path, grows=False)
 
 

@@ -151,7 +151,7 @@ def check_files(life: Life, context: Context) -> None:
 
 def _is_half_removed(life: Life, context: Context, file: str) -> bool:
     """Whether a crash came between the removal of a file and its record; the next sweep finds it again."""
-    if not life.world.drawn["crash in a file"]:
+    if not life.world.drawn["crash in a file"] or life.true() > life.world.quiet_from + DAY:
         return False
     directories = context.settings.notebooks_dir, context.settings.reports_dir
     removals = Sweeper(context.store.read, directories).decide(life.agenda.definitions.workflows, life.clock())
