@@ -53,15 +53,17 @@ def undone_days(
     days
         All that count.
     unsettled
-        Those of them whose runs have neither succeeded nor are in progress.
+        Those of them whose runs have neither succeeded nor are in progress. What has succeeded and was requested again
+        since may be missing among them: others wait for that all the same.
     running
         Runs in progress, with their reference dates: they have not succeeded, and others wait for them.
     """
     left = days.among(without_kept(definitions, days, unsettled, run_history))
     if not definitions.has_order:
         return left
-    in_progress = days_of_runs(definitions, running)
-    undone = [some | (ready & runs) for some, ready, runs in zip(left.ready, days.ready, in_progress, strict=True)]
+    requested = {key: request.reference_date for key, request in run_history.requests.items()}
+    to_be_done = days_of_runs(definitions, {**requested, **running})
+    undone = [some | (ready & runs) for some, ready, runs in zip(left.ready, days.ready, to_be_done, strict=True)]
     return left.without(
         Order(days.ready, undone, skipped_days(definitions, days.ready, run_history)).all_held(definitions)
     )

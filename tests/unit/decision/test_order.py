@@ -113,3 +113,18 @@ def test_a_skipped_run_that_was_requested_afterwards_is_waited_for_again(asked: 
     history = RunHistory(requests={run.key: request}, skips=Skips((Skip("a", date, "", "", skipped),)))
     undone = undone_days(definitions, counted, counted.ready, {}, history)
     assert undone.waiting == [expected | days(4)]
+
+
+def test_a_run_that_has_succeeded_and_was_requested_again_is_waited_for() -> None:
+    """The ledger may still have it for settled: it looks up again what runs have changed."""
+    trigger = Trigger("a", after="previous")
+    definitions = Definitions({"a": A}, (trigger,), schedule=None)
+    run = build_run(A, trigger, dt.date.fromordinal(3))
+    request = Request(
+        "a", run.parameters_hash, run.reference_date, run.parameters, dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+    )
+    counted = CountedDays([days(2, 3, 4)], [NONE])
+    undone = undone_days(definitions, counted, [days(4)], {}, RunHistory(requests={run.key: request}))
+    assert (undone.ready, undone.waiting) == ([NONE], [days(4)])
+    settled = undone_days(definitions, counted, [days(4)], {}, RunHistory())
+    assert (settled.ready, settled.waiting) == ([days(4)], [NONE])
