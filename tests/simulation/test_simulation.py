@@ -23,6 +23,7 @@ CHEAPEST = (
 """Planted faults that are found within a simulated day."""
 
 KEPT = {
+    29: "a run overtook those before it that had succeeded and were requested again",
     163: "keep removed a notebook of another run that a run in progress was to read",
     119: "a run whose end a full disk kept from the record counted as settled, and those after it overtook it",
 }
