@@ -10,12 +10,13 @@ import datetime as dt
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import md5
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from autoflow.context.context import Context
+from autoflow.history import Request
 from autoflow.model.reader import RecordedAttempt
 from autoflow.model.retention import Sweeper
 from autoflow.naming import MANIFEST
@@ -201,7 +202,7 @@ def check_end(life: Life, context: Context) -> None:
     allowed = {
         workflow["name"]: workflow.get("retries", {}).get("attempts") for workflow in life.world.config["workflows"]
     }
-    excused = _waiting(life, latest)
+    excused = _waiting(life, latest, context.store.read.requests().values())
     for key in context.store.read.requests():
         begun = key in latest and (attempts[key] or latest[key].state is AttemptState.RUNNING)
         if not begun and key not in excused:
@@ -264,13 +265,22 @@ def check_stale(life: Life, context: Context) -> None:
             life.simulation.fail(f"attempt {run.name} {'is' if run.id in stale else 'is not'} stale: {times}")
 
 
-def _waiting(life: Life, latest: Mapping[tuple[str, str], RecordedAttempt]) -> set[tuple[str, str]]:
+def _waiting(
+    life: Life, latest: Mapping[tuple[str, str], RecordedAttempt], requests: Collection[Request]
+) -> set[tuple[str, str]]:
     """Give the runs that wait for others, which have to be done or have a reason of their own."""
     sensor, arrivals = life.world.config["available_dates_sensor"], life.world.arrivals
     runs: dict[int, dict[dt.date, tuple[str, str]]] = {}
     for number, trigger in enumerate(sensor["workflows"]):
         alone = {**life.world.config, "available_dates_sensor": {**sensor, "workflows": [trigger]}}
         runs[number] = {date: key for _, date, key, _ in possible(alone, arrivals, life.world.editions)}
+        # people may ask for a run whatever its data are, and others wait for it then
+        runs[number] |= {
+            run.reference_date: run.key
+            for run in (*latest.values(), *requests)
+            if run.workflow == trigger["workflow_name"]
+            and (run.parameters or {}).get("p") == trigger["parameters"]["p"]
+        }
     done = {key for key, run in latest.items() if run.state is AttemptState.SUCCEEDED}
     waiting = set()
     for number, trigger in enumerate(sensor["workflows"]):
