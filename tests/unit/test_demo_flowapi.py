@@ -15,6 +15,7 @@ import pytest
 from autoflow.cli import main
 from autoflow.commands.arguments import DEMO_FAULTS
 from autoflow.demo_flowapi import FAULTS
+from tests.clock import PATIENCE
 
 
 def test_the_faults_that_help_names_are_those_that_there_are() -> None:
@@ -50,7 +51,7 @@ def test_what_is_missing_without_the_extra_is_told() -> None:
         "import sys; sys.modules['flowkit_jwt_generator'] = None; from autoflow.cli import main;"
         " sys.exit(main(['demo-flowapi', '--port', '0']))"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 2
     assert "needs flowkit_jwt_generator" in ended.stderr
     assert "pip install 'flowkit-autoflow[demo]'" in ended.stderr
