@@ -143,13 +143,13 @@ def test_a_flowapi_that_fails_is_told_once_and_asked_ever_more_rarely(
                 flowapi.stop()
             else:
                 flowapi.set_fault(fault)
-            for _ in range(5):
-                # both at once: FlowAPI may be asked before this hears of the tick
-                ticks, asked = ticking(), polls(flowapi)
-                await life.until(lambda before=ticks: ticking() > before)
+            # all are counted from here: one that is due may begin as soon as the one before has failed
+            ticks, asked = ticking(), polls(flowapi)
+            for number in range(1, 6):
+                await life.until(lambda wanted=ticks + number: ticking() >= wanted)
                 tried.append(asyncio.get_running_loop().time())
                 if fault == "hang":
-                    await life.until(lambda before=asked: polls(flowapi) > before)
+                    await life.until(lambda wanted=asked + number: polls(flowapi) >= wanted)
                     with life.overtaking("available_dates"):
                         await asyncio.sleep(600.0)
             assert told() == 1
