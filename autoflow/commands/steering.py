@@ -194,9 +194,7 @@ def _depending(definitions: Definitions, reader: RunReader, runs: Sequence[Run])
 
 def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run dates that a trigger is not for, or out of turn: what data they need holds for them too."""
-    if options.first > options.last:
-        raise AutoflowError(f"{options.first} comes after {options.last}; FROM must not be later than TO")
-    check_length(options.first, options.last)
+    span = _span(options.first, options.last, "FROM")
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     runs, rows, left_out, excluded = [], [], [], 0
@@ -205,8 +203,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
             definitions, reader, listed_dates(reader, definitions), utc_now(), (options.first, options.last)
         )
     for trigger in triggers:
-        for days in range((options.last - options.first).days + 1):
-            date = options.first + dt.timedelta(days=days)
+        for date in span:
             answer = explain(facts, trigger, date)
             where = f"{date} {parameters_text(trigger.parameters)}".rstrip()
             if answer.state in (
@@ -302,19 +299,23 @@ def unskip(options: argparse.Namespace, settings: Settings) -> Intent:
     return _skipping(options, settings, "unskip", None)
 
 
+def _span(first: dt.date, last: dt.date, name: str) -> list[dt.date]:
+    """List the dates that a command is about; people call the first of them by a name."""
+    if first > last:
+        raise AutoflowError(f"{first} comes after {last}; {name} must not be later than TO")
+    check_length(first, last)
+    return [first + dt.timedelta(days=days) for days in range((last - first).days + 1)]
+
+
 def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: str | None) -> Intent:
-    last = options.last or options.first
-    if options.first > last:
-        raise AutoflowError(f"{options.first} comes after {last}; DATE must not be later than TO")
-    check_length(options.first, last)
+    span = _span(options.first, options.last or options.first, "DATE")
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
     with record(settings, missing_is_empty=True) as reader:
-        facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (options.first, last))
+        facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (span[0], span[-1]))
     dates, rows, left_out = [], [], []
     skipped = {each.reference_date for each in facts.run_history.skips.skips if each.workflow == options.workflow}
-    for days in range((last - options.first).days + 1):
-        date = options.first + dt.timedelta(days=days)
+    for date in span:
         if (date in skipped) == (do == "skip"):
             left_out.append(f"{date}: {'already skipped' if do == 'skip' else 'not skipped'}")
             continue
@@ -342,17 +343,13 @@ def unhold(options: argparse.Namespace, settings: Settings) -> Intent:
 
 
 def _overriding(options: argparse.Namespace, settings: Settings, do: str, reason: str | None) -> Intent:
-    last = options.last or options.first
-    if options.first > last:
-        raise AutoflowError(f"{options.first} comes after {last}; DATE must not be later than TO")
-    check_length(options.first, last)
+    span = _span(options.first, options.last or options.first, "DATE")
     definitions = definitions_of(settings)
     rules = [definitions.data_rule(trigger) for trigger in triggers_of(definitions, options.workflow)]
     with record(settings, missing_is_empty=True) as reader:
         listed = reader.listed_dates()
     dates, rows, left_out, now = [], [], [], utc_now()
-    for days in range((last - options.first).days + 1):
-        date = options.first + dt.timedelta(days=days)
+    for date in span:
         override = listed.overrides.get((options.workflow, date))
         if override is None if do == "unhold" else override is not None and override.accepted == (do == "accept"):
             left_out.append(f"{date}: {ALREADY[do]}")
