@@ -83,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AutoflowError as error:
         return failed(options, error.exit_code, str(error), error)
     except KeyboardInterrupt:
+        # `python -m` ends itself with SIGINT, whoever has caught it, if it came within exec() of a string (of which
+        # dataclasses are made); it forgets that at the next exec()
+        exec("")  # noqa: S102
         if options.json:
             answer_errors(options.command, INTERRUPTED, "interrupted")
         return INTERRUPTED

@@ -147,6 +147,24 @@ def test_asked_to_stop_while_it_starts_it_leaves_nothing(
     until(lambda: processes_of(deployment) == [])
 
 
+INTERRUPTED_IN_GENERATED_CODE = """
+import os, signal, sys
+from autoflow import cli
+
+cli.run_command = lambda *_: exec("os.kill(os.getpid(), signal.SIGINT)\\nfor _ in range(9): pass")
+sys.exit(cli.main(["runs"]))
+"""
+"""As when it comes while a dataclass is made: Python ends itself with the signal then, whatever has caught it."""
+
+
+def test_the_exit_code_after_ctrl_c_does_not_depend_on_where_it_came(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED_IN_GENERATED_CODE)
+    # as `python -m autoflow` of the unit and of the image: Python does so for modules alone
+    command = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
+
+
 needs_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount small file systems: disks NOT tried")
 
 
