@@ -146,9 +146,8 @@ def run_on_schedule(
         return run_once(settings, environment, progress)
     check_tools(definitions)
     check_token(settings, environment, progress, definitions)
-    if settings.http is not None:
-        progress = RememberedProgress(progress)
-    with open_context(settings, environment, progress) as context:
+    # for who asks: pages, `autoflow why`
+    with open_context(settings, environment, RememberedProgress(progress)) as context:
         return asyncio.run(serve(context, definitions, Notifier(environment), now=now))
 
 

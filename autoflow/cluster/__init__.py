@@ -19,18 +19,21 @@ from autoflow.cluster.programs import (
     scheduler_command,
     worker_command,
 )
+from autoflow.cluster.survey import Survey, survey_of
 
 __all__ = [
     "DIRECTORY",
     "SCHEDULER",
     "WORKER",
     "Cluster",
+    "Survey",
     "WorkerOptions",
     "become",
     "lock_directory",
     "make_certificates",
     "require_dask",
     "scheduler_command",
+    "survey_of",
     "worker_command",
 ]
 

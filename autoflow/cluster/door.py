@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoflow.cluster.lease import MARGIN, Lease
-from autoflow.cluster.link import PATIENCE, Link
+from autoflow.cluster.link import PATIENCE, Link, resources_text
 from autoflow.cluster.parcel import Packer, Parcel
 from autoflow.cluster.protocol import differences, topic_of, versions_here
 from autoflow.context import Conditions
@@ -77,8 +77,13 @@ class _Job:
     @property
     def asked(self) -> str:
         """The notebook and what it asks for, in words."""
-        resources = ", ".join(f"{name}: {amount}" for name, amount in self.resources.items())
-        return f"{Path(self.parcel.request['notebook']).name} ({resources})"
+        return f"{Path(self.parcel.request['notebook']).name} ({resources_text(self.resources)})"
+
+    def tell(self, progress: Mapping[str, Any]) -> None:
+        """Say how far it is, when that is news."""
+        if self.on_progress and progress != self.progress:
+            self.progress = progress
+            self.on_progress(progress)
 
     def settle(self, outcome: Mapping[str, Any] | str) -> None:
         if not self.outcome.done():
@@ -287,8 +292,10 @@ class Cluster:
                 self._submit(job)
 
     def _tell_what_lacks(self) -> None:
-        """Tell which notebooks wait for what no worker has."""
-        waiting = [job for job in self._jobs.values() if not job.nonce and job.resources]
+        """Tell which notebooks wait, and for what."""
+        waiting = [job for job in self._jobs.values() if not job.nonce]
+        for job in waiting:
+            job.tell({"waits": self._link.why_unplaced(job.resources)})
         lacking = {job.asked for job in waiting if self._link.seen and not self._link.can_place(job.resources)}
         if lacking:
             self._conditions.begin(RESOURCES, f"workers: none has what is asked for: {', '.join(sorted(lacking))}")
@@ -318,9 +325,8 @@ class Cluster:
                 job.settle(f"worker {job.worker_name} no longer has the notebook")
                 continue
             job.lease = Lease(self._workers.lease, answer["stamp"], heard)
-            if job.on_progress and answer["progress"] and answer["progress"] != job.progress:
-                job.progress = answer["progress"]
-                job.on_progress(job.progress)
+            if answer["progress"]:
+                job.tell({**answer["progress"], "worker": job.worker_name})
             if answer["ended"]:
                 self._begin(self._fetch(job))
             elif not answer["begun"]:

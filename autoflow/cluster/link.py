@@ -143,6 +143,14 @@ class Link:
             for worker in self.seen.values()
         )
 
+    def why_unplaced(self, resources: Mapping[str, int]) -> str:
+        """Say what a notebook waits for that no worker has taken."""
+        if not self.seen:
+            return "waits for a worker: none is connected"
+        if not self.can_place(resources):
+            return f"waits for a worker with {resources_text(resources)}: none has it"
+        return f"waits for a worker that is free, of {len(self.seen)}"
+
     def _unreached(self, why: str) -> None:
         self.seen = {}
         what = "notebooks run here meanwhile" if self._workers.falls_back else "notebooks wait"
@@ -187,6 +195,11 @@ def _silence_dask() -> None:
         log.handlers.clear()
         log.propagate = True
         log.setLevel(logging.CRITICAL)
+
+
+def resources_text(resources: Mapping[str, int]) -> str:
+    """Write what a notebook asks for."""
+    return ", ".join(f"{name}: {amount}" for name, amount in resources.items())
 
 
 def _first_line(error: BaseException) -> str:

@@ -98,6 +98,8 @@ def _of_all(settings: Settings) -> Iterator[Finding]:
     yield from findings.of_disks(settings)
     yield from findings.of_record(settings)
     yield from findings.of_daemon(settings)
+    if settings.workers:
+        yield from asyncio.run(findings.of_workers(settings.workers, now))
     if isinstance(token, Token):
         yield from findings.of_token(token, now)
     else:

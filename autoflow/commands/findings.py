@@ -20,13 +20,14 @@ from typing import Any, Literal
 
 from autoflow import __version__
 from autoflow.channels import channels_of, complaints
+from autoflow.cluster import require_dask, survey_of
 from autoflow.context import unwritable
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError
 from autoflow.model import open_for_reading, schema_of
 from autoflow.parser import check_tools, load_definitions
 from autoflow.sensor import FlowapiAnswer
-from autoflow.settings import Settings, Token, read_secrets
+from autoflow.settings import Settings, Token, Workers, read_secrets
 from autoflow.system import ask
 from autoflow.wording import counted, moment, seconds_text
 
@@ -163,6 +164,22 @@ def of_daemon(settings: Settings) -> Iterator[Finding]:
     yield Finding("daemon", "ok" if answer.get("healthy", True) else "fault", f"{answer.get('doing')}")
     for text in dict.fromkeys((*answer.get("reasons", ()), *answer.get("problems", ()))):
         yield Finding("daemon", "fault" if text in answer.get("reasons", ()) else "warning", text)
+
+
+async def of_workers(workers: Workers, now: dt.datetime) -> list[Finding]:
+    """Say which workers there are, and whether the certificates hold."""
+    try:
+        require_dask()
+        found = await survey_of(workers, now)
+    except (AutoflowError, OSError, ValueError) as error:
+        return [Finding("workers", "fault", str(error))]
+    verdict: Literal["ok", "warning", "fault"] = "warning" if workers.falls_back else "fault"
+    text = found.problem or f"{workers.address}: {', '.join(found.workers)}"
+    findings = [Finding("workers", verdict if found.problem else "ok", text)]
+    if found.certified_until < now + SOON:
+        text = f"certificates end at {moment(found.certified_until)}; `autoflow cluster certificates` makes new ones"
+        findings.append(Finding("workers", "warning" if found.certified_until > now else "fault", text))
+    return findings
 
 
 def of_token(token: Token, now: dt.datetime) -> Iterator[Finding]:

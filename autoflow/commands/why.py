@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from autoflow.clock import utc_now
@@ -23,11 +24,15 @@ from autoflow.overview import Explanation, Facts, explain, list_age
 from autoflow.quality import DAYS, sparkline
 from autoflow.runs import AttemptState, RunState
 from autoflow.settings import Settings
+from autoflow.system import ask
 from autoflow.wording import moment, parameters_text, seconds_text, spans
 
 WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD, RunState.FAILED}
 """States of which it may matter what else is in progress, and how old the list of dates is."""
 
+
+PATIENCE = 2.0
+"""Seconds until the daemon's answer is no longer waited for."""
 
 MOST_LINES = 5
 """Lines about the outcomes of checks."""
@@ -44,15 +49,24 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         if options.json:
             print_json(options, {"triggers": [_as_json(answer, reader) for answer in answers]})
             return ExitCode.OK
+        how_far = _how_far(settings) if any(answer.state is RunState.RUNNING for answer in answers) else {}
         for number, answer in enumerate(answers):
             if number:
                 print_line()
-            _print(answer, reader, facts.listed)
+            _print(answer, reader, facts.listed, how_far)
         if any(answer.state in WAITING for answer in answers):
             print_line()
             for line in [*_under_way(reader), *list_age(facts.listed.polled, reader.silence(), now)]:
                 print_line(line)
     return ExitCode.OK
+
+
+def _how_far(settings: Settings) -> dict[tuple[int, str], str]:
+    """Ask the daemon how far notebooks are, by the run's number and their labels; nothing where it does not answer."""
+    with suppress(OSError, ValueError):
+        tasks = ask(settings.control_socket, patience=PATIENCE).get("tasks", ())
+        return {(number, label): text for number, label, text in tasks}
+    return {}
 
 
 def _under_way(reader: RunReader) -> list[str]:
@@ -63,13 +77,28 @@ def _under_way(reader: RunReader) -> list[str]:
     return [f"in progress: {oldest}"] if running else []
 
 
-def _print(answer: Explanation, reader: RunReader, listed: ListedDates) -> None:
+def _print(answer: Explanation, reader: RunReader, listed: ListedDates, how_far: Mapping[tuple[int, str], str]) -> None:
     parameters = parameters_text(answer.trigger.parameters)
     title = f"{answer.trigger.workflow_name} {answer.reference_date}{f' ({parameters})' if parameters else ''}"
     print_styled([(f"{title}: ", "bold"), (answer.state.value, STYLES[answer.state])])
     newest = reader.attempt(answer.run) if answer.run is not None else None
-    for line in _lines(answer, newest, reader.notebooks(newest.id) if newest else [], listed):
+    notebooks = reader.notebooks(newest.id) if newest else []
+    if answer.state is RunState.RUNNING and newest is not None:
+        lines = _running(newest, notebooks, how_far)
+    else:
+        lines = _lines(answer, newest, notebooks, listed)
+    for line in lines:
         print_line(f"  {line}")
+
+
+def _running(
+    newest: RecordedAttempt, notebooks: list[RecordedNotebook], how_far: Mapping[tuple[int, str], str]
+) -> Iterator[str]:
+    yield f"run {newest.run}, attempt {newest.attempt}, since {moment(newest.started)}"
+    recorded = {notebook.label: str(notebook.state) for notebook in notebooks}
+    now = {label: text for (number, label), text in how_far.items() if number == newest.run}
+    for label, text in (recorded | now).items():
+        yield f"notebook {label}: {text}"
 
 
 def _lines(
@@ -84,11 +113,6 @@ def _lines(
         for notebook in notebooks:
             if notebook.report:
                 yield f"report: {notebook.report}"
-        return
-    if answer.state is RunState.RUNNING and newest is not None:
-        yield f"run {newest.run}, attempt {newest.attempt}, since {moment(newest.started)}"
-        for notebook in notebooks:
-            yield f"notebook {notebook.label}: {notebook.state}"
         return
     yield answer.reason
     yield from _about_holds(answer, listed)

@@ -38,6 +38,7 @@ async def health(context: Context, agenda: Agenda, executor: Executor, probe: Wr
         "last_poll": polled.isoformat() if polled else None,
         "polls_fail_since": silence.since.isoformat() if silence else None,
         "running": context.steering.running(),
+        "tasks": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
         "due": len(executor.waiting),
         "problems": context.conditions.present(),
         "healthy": not reasons,

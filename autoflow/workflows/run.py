@@ -611,6 +611,7 @@ def _progress(execution: _Execution, notebook: Notebook) -> Callable[[Mapping[st
         if "kernel" in at:
             progress.kept(task, at["kernel"], Path(at["release"]))
         else:
-            progress.show(task, f"cell {at['cell']}/{at['of']}")
+            where = f" on worker {at['worker']}" if "worker" in at else ""
+            progress.show(task, at["waits"] if "waits" in at else f"cell {at['cell']}/{at['of']}{where}")
 
     return look

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ import pytest
 
 from autoflow.clock import utc_now
 from autoflow.cluster import Cluster, make_certificates
+from autoflow.commands.findings import of_workers
 from autoflow.context import Conditions
 from autoflow.jobs import Door, Jobs, Reply
-from autoflow.settings import Settings, load_settings
+from autoflow.settings import Settings, Workers, load_settings
 from tests.clock import PATIENCE, until
 
 TOKEN = "a-token-that-no-scheduler-sees"
@@ -158,9 +160,11 @@ class Deployment:
         workspace = self.root / f"workspace-{len(list(self.root.glob('workspace-*')))}"
         workspace.mkdir()
         asked = {"notebook": str(notebook), "parameters": {}, "environment": {}, "final": "/final.ipynb", **request}
-        limit = asked.pop("timeout", None)
+        limit, on_progress = asked.pop("timeout", None), asked.pop("on_progress", None)
         secrets = {"FLOWAPI_TOKEN": TOKEN}
-        reply = await cluster.call("notebook", asked, workspace, timeout=limit, secrets=secrets)
+        reply = await cluster.call(
+            "notebook", asked, workspace, timeout=limit, secrets=secrets, on_progress=on_progress
+        )
         made = workspace / "notebook.ipynb"
         return reply, json.loads(made.read_text()) if made.exists() else {}
 
@@ -250,15 +254,43 @@ def test_a_notebook_waits_for_what_no_worker_has_and_people_are_told(make: Calla
 
     async def life() -> None:
         async with deployment.cluster() as cluster:
-            notebook = deployment.write("trains.ipynb", "1")
-            waiting = asyncio.create_task(deployment.execute(cluster, notebook, resources={"gpu": 1}))
+            notebook, told = deployment.write("trains.ipynb", "1"), list[Mapping[str, Any]]()
+            waiting = asyncio.create_task(
+                deployment.execute(cluster, notebook, resources={"gpu": 1}, on_progress=told.append)
+            )
             await seen(lambda: any("gpu" in said for said in deployment.conditions.present()))
             assert deployment.conditions.present() == ["workers: none has what is asked for: trains.ipynb (gpu: 1)"]
+            assert told[-1] == {"waits": "waits for a worker with gpu: 1: none has it"}
             waiting.cancel()
             await asyncio.wait({waiting})
             assert waiting.cancelled()
 
     run(life())
+
+
+def test_doctor_sees_the_workers_and_whether_the_certificates_hold(
+    make: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    deployment = make()
+    workers = deployment.settings.workers
+    assert workers is not None
+
+    def verdicts(workers: Workers, years: float = 0) -> list[tuple[str, str]]:
+        now = utc_now() + dt.timedelta(days=365 * years)
+        return [(each.verdict, each.text) for each in asyncio.run(of_workers(workers, now))]
+
+    until(lambda: verdicts(workers)[0][1].count("(1 at a time)") == 2)
+    assert [verdict for verdict, _ in verdicts(workers)] == ["ok"]
+    assert [verdict for verdict, _ in verdicts(workers, 9.99)] == ["ok", "warning"]
+    assert [verdict for verdict, _ in verdicts(workers, 10.1)] == ["ok", "fault"]
+    # of another authority
+    make_certificates(tmp_path / "others", utc_now())
+    for fallback, expected in ((False, "fault"), (True, "warning")):
+        ((verdict, text),) = verdicts(replace(workers, certificates=tmp_path / "others", falls_back=fallback))
+        assert verdict == expected
+        assert "cannot be reached" in text
+    (tmp_path / "others" / "ca.pem").write_text("no certificate")
+    assert verdicts(replace(workers, certificates=tmp_path / "others"))[0][0] == "fault"
 
 
 def test_directories_of_runs_need_storage_that_is_shared(make: Callable[..., Deployment]) -> None:

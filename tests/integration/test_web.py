@@ -701,8 +701,8 @@ def test_in_a_browser_scripts_of_notebooks_and_reports_do_not_run(site: Site) ->
     asyncio.run(look())
 
 
-def test_what_goes_on_is_shown_by_notebook_and_cell(tmp_path: Path, flowapi: FlowapiStandin) -> None:
-    deployment, port = make_deployment(tmp_path, flowapi), free_port()
+def test_what_goes_on_is_shown_by_notebook_and_cell(deployment: Deployment, typed: Typed) -> None:
+    port = free_port()
     deployment.write_simple("sleeps")
     process = deployment.start("--now", AUTOFLOW_HTTP=str(port), AUTOFLOW_GRACE="1s")
     site = Site(deployment, port, process, "")
@@ -711,7 +711,8 @@ def test_what_goes_on_is_shown_by_notebook_and_cell(tmp_path: Path, flowapi: Flo
         body = site.until("/", "cell 3/3").body
         assert '<h2 id="running">Running</h2>' in body
         assert "cell 3/3" in site.until("/runs/1", "cell 3/3").body
-        assert json.loads(site.ask("/health").body)["running"]
+        assert [1, "sleeps", "cell 3/3"] in json.loads(site.ask("/health").body)["tasks"]
+        assert "notebook sleeps: cell 3/3" in typed("why", "w", "2016-01-01").answer
     finally:
         process.terminate()
         log, _ = process.communicate(timeout=PATIENCE)
