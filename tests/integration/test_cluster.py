@@ -50,6 +50,16 @@ with trace.open("a") as file:
 """A notebook that says when it begins and ends, and ends when it may."""
 
 
+STUBBORN = """
+import ctypes, os, subprocess
+daemon = subprocess.Popen(["setsid", "sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+with open({trace!r}, "a") as file:
+    file.write(f"begin {{os.getpid()}}\\nbegin {{daemon.pid}}\\n")
+ctypes.PyDLL(None).sleep(600)
+"""
+"""A notebook that no interrupt reaches, and that has started a daemon."""
+
+
 @dataclass
 class Programs:
     """A scheduler and workers, which are started again as systemd would."""
@@ -325,17 +335,19 @@ def test_a_notebook_over_its_time_out_ends_on_the_worker(make: Callable[..., Dep
     run(life())
 
 
-def test_what_is_cancelled_ends_on_the_worker(make: Callable[..., Deployment]) -> None:
-    deployment = make()
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_what_is_cancelled_ends_on_the_worker(make: Callable[..., Deployment], stubborn: bool) -> None:
+    deployment = make(AUTOFLOW_INTERRUPT_GRACE="1s")
 
     async def life() -> None:
         async with deployment.cluster() as cluster:
-            task = asyncio.create_task(deployment.execute(cluster, deployment.works()))
-            await seen(deployment.began)
+            holds = deployment.write("holds.ipynb", STUBBORN.format(trace=str(deployment.trace)))
+            task = asyncio.create_task(deployment.execute(cluster, holds if stubborn else deployment.works()))
+            await seen(lambda: len(deployment.began()) > stubborn)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert not is_alive(deployment.began()[0])
+            assert not any(map(is_alive, deployment.began()))
 
     run(life())
 
