@@ -3,7 +3,8 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """What a worker costs: trivial notebooks on two workers of this machine, beside the same by `Jobs` alone.
 
-``python -m benchmarks.workers`` prints the milliseconds of one notebook, and the seconds of forty on two slots.
+``python -m benchmarks.workers`` prints the milliseconds of one notebook, the seconds of forty on two slots, and how many
+tasks that do nothing the scheduler places a second.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import psutil
+from distributed import Client, Security
+
 from autoflow.clock import utc_now
 from autoflow.cluster import make_certificates
+from autoflow.cluster.protocol import RESOURCE
 from autoflow.context import Conditions
 from autoflow.jobs import Door, Jobs
 from autoflow.settings import load_settings
 from tests.integration.test_cluster import Deployment, Programs
 
 ONE_BY_ONE, TOGETHER, SLOTS = 15, 40, 2
+PLACED = 2000
 
 
 async def took(execute: Callable[[], Awaitable[None]], notebooks: int, slots: int) -> tuple[float, float]:
@@ -66,6 +72,19 @@ async def compare(deployment: Deployment, here: Jobs) -> None:
                 )
 
 
+async def bound(address: str, certificates: Path, scheduler: psutil.Process) -> None:
+    """Have the scheduler place tasks that do nothing, one at a time on each worker: it can place no more notebooks."""
+    files = {"ca_file": "ca.pem", "client_cert": "daemon.pem", "client_key": "daemon-key.pem"}
+    security = Security(
+        require_encryption=True, **{f"tls_{name}": str(certificates / file) for name, file in files.items()}
+    )
+    async with Client(address, security=security, asynchronous=True) as client:
+        began, used = time.monotonic(), sum(scheduler.cpu_times()[:2])
+        await client.gather([client.submit(int, each, resources={RESOURCE: 1}) for each in range(PLACED)])
+        seconds, cpu = time.monotonic() - began, sum(scheduler.cpu_times()[:2]) - used
+    print(f"scheduler: {PLACED / seconds:.0f} tasks a second, {1000 * cpu / PLACED:.2f} ms of its CPU each", flush=True)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         root = Path(name)
@@ -86,6 +105,8 @@ def main() -> None:
         here = Jobs(root / "here", "benchmark", os.environ)
         try:
             asyncio.run(compare(Deployment(root, load_settings(environment), Conditions(utc_now)), here))
+            scheduler = psutil.Process(programs.running["scheduler"].pid)
+            asyncio.run(bound(programs.address, programs.certificates, scheduler))
         finally:
             here.close()
             for program in programs.running.values():
