@@ -3,8 +3,8 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """What a worker costs: trivial notebooks on two workers of this machine, beside the same by `Jobs` alone.
 
-``python -m benchmarks.workers`` prints the milliseconds of one notebook, the seconds of forty on two slots, and how many
-tasks that do nothing the scheduler places a second.
+``python -m benchmarks.workers`` prints the milliseconds of one notebook, the seconds of forty on two slots, and how
+many tasks that do nothing the scheduler places a second.
 """
 
 from __future__ import annotations

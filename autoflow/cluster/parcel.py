@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from autoflow.settings import Settings
 
 LARGEST = 50_000_000
 """Bytes of a directory of inputs that travels; a larger one has to be where workers find it."""
+
+MOST_KEPT = 4 * LARGEST
+"""Bytes of files that a worker keeps for jobs to come."""
 
 LEFT_OUT = ("__pycache__", "node_modules")
 """Directories of inputs that no notebook reads, beside those whose names begin with a dot."""
@@ -85,7 +88,8 @@ class Packer:
             if not _is_below(path, self._outputs):
                 continue
             if Path(path).is_file():
-                files[path] = self._hash(path, Path(path).stat())
+                # executed notebooks are ever others: their hashes are not worth keeping
+                files[path] = file_hash(Path(path))
             else:
                 unsent.append(path)
         return Parcel(
@@ -123,7 +127,34 @@ class Unpacked:
 def missing(parcel: Parcel, store: Path) -> list[str]:
     """List the hashes of the files that have to be sent."""
     wanted = {} if _shares_all(parcel) else parcel.files
-    return sorted({each for each in wanted.values() if not (store / each).exists()})
+    return sorted({each for each in wanted.values() if not _is_kept(store / each)})
+
+
+def _is_kept(file: Path) -> bool:
+    """Whether a file is kept, and note that it is in use."""
+    try:
+        os.utime(file)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def forget_unused(store: Path, in_use: Collection[str]) -> None:
+    """Remove the files that were not in use for longest, until the others are few enough.
+
+    Parameters
+    ----------
+    in_use
+        Hashes of files that jobs are still to read.
+    """
+    files = sorted(((file.stat(), file) for file in store.iterdir()), key=lambda each: each[0].st_mtime_ns)
+    size = sum(status.st_size for status, _ in files)
+    for status, file in files:
+        if size <= MOST_KEPT:
+            return
+        if file.name not in in_use:
+            file.unlink()
+            size -= status.st_size
 
 
 def unpack(parcel: Parcel, root: Path, store: Path) -> Unpacked:

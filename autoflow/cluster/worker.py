@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,7 @@ from distributed import Worker, get_worker
 
 from autoflow.clock import boot_seconds
 from autoflow.cluster.lease import deadline
-from autoflow.cluster.parcel import Parcel, ParcelError, keep, missing, unpack
+from autoflow.cluster.parcel import Parcel, ParcelError, forget_unused, keep, missing, unpack
 from autoflow.cluster.programs import DIRECTORY, worker_instance
 from autoflow.cluster.protocol import versions_here
 from autoflow.jobs import Jobs
@@ -84,6 +84,7 @@ class Workbench:
         self._worker = worker
         self._life = life
         self._store = directory / "files"
+        self._storing = asyncio.Lock()
         self._claims: dict[str, _Claim] = {}
         self._stack = AsyncExitStack()
         grace = float(os.environ.get(INTERRUPT_GRACE, "10"))
@@ -165,6 +166,7 @@ class Workbench:
         if parcel is None:
             raise ParcelError("the job was accepted before it was known")
         job = await to_end(unpack, parcel, workspace / "files", self._store)
+        claim.parcel = replace(parcel, files={})
         self._jobs.keep_warm(order["preload"])
         reply = await self._jobs.call(
             "notebook",
@@ -220,14 +222,18 @@ class Workbench:
             # an order may arrive late: not when it arrives counts, but what the daemon had heard when it was sent
             claim.over = min(claim.over, deadline(claim.stamp, order["lease"]))
         claim.parcel, claim.order, claim.secrets = Parcel(**parcel), order, secrets
-        lacking = await to_end(missing, claim.parcel, self._store)
+        async with self._storing:
+            lacking = await to_end(missing, claim.parcel, self._store)
         if not lacking and not claim.accepted.done() and boot_seconds() < claim.over:
             claim.accepted.set_result(True)
         return {"missing": lacking}
 
     async def put(self, contents: Mapping[str, bytes]) -> None:
         """Keep files that jobs will read."""
-        await to_end(keep, self._store, list(contents.items()))
+        async with self._storing:
+            await to_end(keep, self._store, list(contents.items()))
+            in_use = {each for claim in self._claims.values() if claim.parcel for each in claim.parcel.files.values()}
+            await to_end(forget_unused, self._store, in_use)
 
     async def refuse(self, job: str, nonce: str) -> None:
         """Forget a job: another worker has it."""

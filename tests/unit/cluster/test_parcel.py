@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autoflow.cluster import parcel
-from autoflow.cluster.parcel import Packer, Parcel, ParcelError, keep, missing, unpack
+from autoflow.cluster.parcel import Packer, Parcel, ParcelError, forget_unused, keep, missing, unpack
 from autoflow.settings import Settings, load_settings
 
 
@@ -72,6 +73,25 @@ def test_what_a_notebook_reads_travels_and_paths_are_translated_both_ways(settin
     assert Path(job.request["parameters"]["previous"]).read_text() == "[]"
     assert sorted(path.name for path in root.rglob("*") if path.is_file()) == ["a.ipynb", "before.ipynb", "places.csv"]
     assert job.translated({"error": f"in {job.request['notebook']}"}) == {"error": f"in {settings.inputs_dir}/a.ipynb"}
+
+
+def test_of_what_is_kept_for_jobs_to_come_what_was_not_in_use_for_longest_goes_first(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sent = tmp_path / "store", list[Parcel]()
+    store.mkdir()
+    for number in range(4):
+        (settings.inputs_dir / "a.ipynb").write_text(f"{number}" * 100)
+        sent.append(packed(settings))
+        unshared(settings)
+        keep(store, [(content, Path(path).read_bytes()) for path, content in sent[number].files.items()])
+        for age, file in enumerate(sorted(store.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)):
+            os.utime(file, ns=(0, 10**18 - age * 10**9))
+    monkeypatch.setattr(parcel, "MOST_KEPT", 200)
+    assert missing(sent[0], store) == []
+    forget_unused(store, set(sent[1].files.values()))
+    # the first was in use just now, and the second is still to be read
+    assert [bool(missing(each, store)) for each in sent] == [False, False, True, True]
 
 
 def test_nothing_travels_where_storage_is_shared(settings: Settings, tmp_path: Path) -> None:
