@@ -230,12 +230,18 @@ def _pairs_of(end: Schema) -> Schema:
     return {"type": "array", "items": {"anyOf": [end, pair]}}
 
 
-def _file_pattern(raw: Any) -> str:
-    if not isinstance(raw, str) or not raw or raw.startswith("/") or ".." in raw.split("/"):
+def file_pattern(raw: Any) -> str:
+    names = raw.split("/") if isinstance(raw, str) else []
+    # globbing knows no "." for a last name
+    if not any(name not in ("", ".") for name in names) or names[-1] == "." or ".." in names or not names[0]:
         raise ValueError(
             f"found {shown(raw)}, expected a pattern such as key_obs/*.md, relative to the directory of workflows.yml"
         )
-    return raw
+    if any("**" in name and name != "**" for name in names):
+        raise ValueError(
+            f"found {shown(raw)}, where ** stands for any directories only between slashes, as in texts/**/*.md"
+        )
+    return "/".join(names)
 
 
 DURATION = {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*[smhd]\s*)+$", "examples": ["90s", "30m", "2h", "1d"]}
@@ -250,7 +256,7 @@ Line = Annotated[str, Within({"min_length": 1, "max_length": 300, "pattern": r"\
 ModuleName = Annotated[str, Within({"pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"})]
 VariableName = Annotated[str, Within({"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"})]
 """The name of an environment variable."""
-FilePattern = Annotated[str, Written(_file_pattern, {"type": "string", "minLength": 1, "pattern": "^[^/]"})]
+FilePattern = Annotated[str, Written(file_pattern, {"type": "string", "minLength": 1, "pattern": "^[^/]"})]
 AtATime = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_AT_A_TIME})]
 Attempts = Annotated[int, Within({"strict": True, "gt": 0, "le": MOST_ATTEMPTS})]
 Duration = Annotated[float, Written(_duration, DURATION)]

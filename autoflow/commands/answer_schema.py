@@ -99,6 +99,11 @@ NOTEBOOK = _object(
     {"printed": _list(TEXT)},
 )
 
+CHANGED_FILES = _said(
+    _by_name({"enum": ["changed", "new", "gone"]}),
+    "files of the inputs directory that are not what the newest attempt was made with, by path",
+)
+
 CHANGE = _object(
     {"name": TEXT, "difference": _or_null(NUMBER), "percent": _or_null(NUMBER)}, {"old": ANYTHING, "new": ANYTHING}
 )
@@ -150,6 +155,7 @@ EXPLANATION = _object(
         "require": {"enum": ["any", "all"]},
         "lacking": _said(_by_name(_list(TEXT)), "CDR types that dates lack"),
         "counts_from": _said(_by_name(TIME), "when listed dates begin to count"),
+        "changed_files": CHANGED_FILES,
         "stale": _or_null(_object({"kept": _or_null(TEXT), "restatements": _list(_of("restatement"))})),
         "holds": _said(_by_name(_list(_of("held_data"))), "why listed dates do not count"),
         "stencil": _list(
@@ -302,12 +308,17 @@ CONTENTS: dict[str, Schema] = {
                     "workflow": TEXT,
                     "reference_date": DATE,
                     "parameters": PARAMETERS,
+                },
+                {
                     "kept": _or_null(_said(TEXT, "why its report stays as it is")),
                     "since": TIME,
                     "restatements": _list(_of("restatement")),
-                }
+                    "made": _said(TIME, "with --code: when it ended"),
+                    "changed_files": _said(CHANGED_FILES, "with --code"),
+                },
             )
-        )
+        ),
+        "unknown": _or_null(_said(COUNT, "with --code: good runs that it is not recorded of what they are made of")),
     },
     "quality": {
         "checks": _list(

@@ -176,6 +176,12 @@ def _add_trusting(commands: Any) -> None:
     )
     stale = _command(commands, "stale", "list runs that succeeded with data that were ingested anew since")
     stale.add_argument("--workflow", metavar="NAME", help="runs of this workflow only")
+    stale.add_argument(
+        "--code",
+        action="store_true",
+        help="list runs that were made with older notebooks instead: or with other modules beside them, templates or"
+        " files that `reads` names than those of today",
+    )
     keep = _command(commands, "keep", "leave the reports of stale runs as they are", asks=True)
     keep.add_argument("runs", type=_run, nargs="+", metavar="RUN", help="run numbers, as shown by `autoflow stale`")
     keep.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")

@@ -65,6 +65,7 @@ EXAMPLES = {
     "stale": (
         ("autoflow stale", "which reports rest on data that were ingested anew"),
         ("autoflow stale --workflow flows", ""),
+        ("autoflow stale --code", "which reports were made with older notebooks"),
     ),
     "unhold": (("autoflow unhold flows 2016-01-05", ""),),
     "quality": (

@@ -1,28 +1,32 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""``autoflow stale``: runs that have succeeded with data that were ingested anew since."""
+"""``autoflow stale``: runs that have succeeded with data that were ingested anew since, or with older notebooks."""
 
 from __future__ import annotations
 
 import argparse
+from itertools import groupby
 from typing import Any
 
-from autoflow.commands.reading import record
+from autoflow.commands.older_sources import OlderRun, older_runs, text_of
+from autoflow.commands.reading import definitions_of, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.commands.why import restatement_as_json
 from autoflow.errors import ExitCode
 from autoflow.overview import Stale, stale_of
 from autoflow.settings import Settings
-from autoflow.wording import own_parameters, parameters_text
+from autoflow.wording import counted, own_parameters, parameters_text
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """List them, those too that are kept as they are."""
+    if options.code:
+        return _run_code(options, settings)
     with record(settings) as reader:
         found = [each for each in stale_of(reader).values() if options.workflow in (None, each.run.workflow)]
     if options.json:
-        print_json(options, {"runs": [_as_json(each) for each in found]})
+        print_json(options, {"runs": [_as_json(each) for each in found], "unknown": None})
         return ExitCode.OK
     print_table([_shown(each) for each in found], right=("run",))
     if not found:
@@ -53,4 +57,55 @@ def _as_json(each: Stale) -> dict[str, Any]:
         "kept": each.run.kept,
         "since": each.run.since,
         "restatements": list(map(restatement_as_json, each.restatements)),
+    }
+
+
+def _run_code(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    """List the runs that were made with other notebooks, or other files, than those of today."""
+    definitions = definitions_of(settings)
+    if options.workflow not in (None, *definitions.workflows):
+        raise unknown_workflow(options.workflow, definitions.workflows)
+    with record(settings) as reader:
+        found = older_runs(reader, definitions, settings.inputs_dir)
+        unknown = reader.count_without_sources()
+    found = [each for each in found if options.workflow in (None, each.workflow)]
+    if options.json:
+        print_json(options, {"runs": [_older_as_json(each) for each in found], "unknown": unknown})
+        return ExitCode.OK
+    ordered = sorted(found, key=lambda each: (*_group(each), each.reference_date))
+    print_table([_older_shown(list(those)) for _, those in groupby(ordered, _group)], right=("runs",))
+    if not found:
+        print_line("no run was made with older notebooks")
+    else:
+        print_line()
+        print_line("`autoflow rerun --workflow NAME --state succeeded --from DATE --to DATE` runs them again")
+    if unknown:
+        print_line(f"of {counted(unknown, 'run')} it is not known: older versions of AutoFlow did not record it")
+    return ExitCode.OK
+
+
+def _group(each: OlderRun) -> tuple[str, str, str]:
+    return each.workflow, parameters_text(each.parameters), text_of(each.changed)
+
+
+def _older_shown(those: list[OlderRun]) -> dict[str, Any]:
+    workflow, parameters, why = _group(those[0])
+    first, last = those[0].reference_date, those[-1].reference_date
+    return {
+        "workflow": workflow,
+        "parameters": parameters,
+        "runs": len(those),
+        "dates": str(first) if first == last else f"{first} to {last}",
+        "made with older notebooks": why,
+    }
+
+
+def _older_as_json(each: OlderRun) -> dict[str, Any]:
+    return {
+        "run": each.run,
+        "workflow": each.workflow,
+        "reference_date": each.reference_date,
+        "parameters": own_parameters(each.parameters),
+        "made": each.made,
+        "changed_files": dict(each.changed),
     }

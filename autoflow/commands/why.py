@@ -13,11 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 from autoflow.clock import utc_now
+from autoflow.commands.older_sources import Changed, changed_since, text_of
 from autoflow.commands.reading import definitions_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.dates import Hold, ListedDates
 from autoflow.decision import Incomplete
-from autoflow.definitions import Trigger
+from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, Restatement, RunReader
 from autoflow.overview import Explanation, Facts, explain, list_age
@@ -30,6 +31,7 @@ from autoflow.wording import moment, parameters_text, seconds_text, spans
 WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD, RunState.FAILED}
 """States of which it may matter what else is in progress, and how old the list of dates is."""
 
+DONE = {RunState.SUCCEEDED, RunState.PROVISIONAL}
 
 PATIENCE = 2.0
 """Seconds until the daemon's answer is no longer waited for."""
@@ -47,13 +49,15 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         facts = Facts.read(definitions, reader, reader.listed_dates(), now, (options.date, options.date))
         answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
-            print_json(options, {"triggers": [_as_json(answer, reader) for answer in answers]})
+            changed = [_changed(answer, reader, definitions, settings) for answer in answers]
+            print_json(options, {"triggers": [_as_json(*each, reader) for each in zip(answers, changed, strict=True)]})
             return ExitCode.OK
         how_far = _how_far(settings) if any(answer.state is RunState.RUNNING for answer in answers) else {}
         for number, answer in enumerate(answers):
             if number:
                 print_line()
             _print(answer, reader, facts.listed, how_far)
+            _print_changed(answer, _changed(answer, reader, definitions, settings))
         if any(answer.state in WAITING for answer in answers):
             print_line()
             for line in [*_under_way(reader), *list_age(facts.listed.polled, reader.silence(), now)]:
@@ -75,6 +79,20 @@ def _under_way(reader: RunReader) -> list[str]:
     if len(running) > 1:
         return [f"{len(running)} runs are in progress, the oldest: {oldest}"]
     return [f"in progress: {oldest}"] if running else []
+
+
+def _changed(answer: Explanation, reader: RunReader, definitions: Definitions, settings: Settings) -> Changed:
+    """Find the files of a run that has succeeded that are others today."""
+    newest = reader.attempt(answer.run) if answer.run is not None and answer.state in DONE else None
+    notebooks = reader.notebooks(newest.id) if newest else []
+    return changed_since(notebooks, definitions, answer.trigger.workflow_name, settings.inputs_dir)
+
+
+def _print_changed(answer: Explanation, changed: Changed) -> None:
+    if changed:
+        print_line(f"  made with older notebooks: {text_of(changed)}")
+    if changed and answer.stale is None:
+        print_line(f"  `autoflow rerun {answer.run}` runs it again")
 
 
 def _print(answer: Explanation, reader: RunReader, listed: ListedDates, how_far: Mapping[tuple[int, str], str]) -> None:
@@ -104,7 +122,7 @@ def _running(
 def _lines(
     answer: Explanation, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook], listed: ListedDates
 ) -> Iterator[str]:
-    if answer.state in (RunState.SUCCEEDED, RunState.PROVISIONAL) and newest is not None:
+    if answer.state in DONE and newest is not None:
         yield _done(newest)
         if newest.missing_dates:
             yield f"made without {spans(newest.missing_dates)}"
@@ -163,7 +181,7 @@ def _done(newest: RecordedAttempt) -> str:
     return f"run {newest.run}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
 
 
-def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
+def _as_json(answer: Explanation, changed: Changed, reader: RunReader) -> dict[str, Any]:
     newest = reader.attempt(answer.run) if answer.run is not None else None
     notebooks = reader.notebooks(newest.id) if newest else []
     return {
@@ -187,6 +205,7 @@ def _as_json(answer: Explanation, reader: RunReader) -> dict[str, Any]:
         "stale": None
         if answer.stale is None
         else {"kept": answer.stale.run.kept, "restatements": list(map(restatement_as_json, answer.stale.restatements))},
+        "changed_files": dict(changed),
         "stencil": [
             {
                 "element": _element(answer.trigger, number),

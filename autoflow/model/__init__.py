@@ -24,6 +24,7 @@ from autoflow.model.reader import (
 )
 from autoflow.model.restatements import Blocks, Restatement, StaleRun
 from autoflow.model.retention import Removal, Sweeper, Swept
+from autoflow.model.sources import MadeOf
 from autoflow.model.store import Attempt, RunStore, open_for_reading
 from autoflow.model.tables import PREDECESSORS_TABLE, OldRow, TakenOver
 
@@ -33,6 +34,7 @@ __all__ = [
     "Blocks",
     "FailedRun",
     "KnownCause",
+    "MadeOf",
     "Message",
     "OldRow",
     "ProvisionalRun",

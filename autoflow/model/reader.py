@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -21,6 +21,7 @@ from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Ski
 from autoflow.model.messages import Message, Queued
 from autoflow.model.restatements import Restatement, StaleRun, restatements_since, stale_runs
 from autoflow.model.retention import NotebookFiles
+from autoflow.model.sources import MadeOf, SourceSet, count_without_sources, made_of, source_sets
 from autoflow.model.tables import OldRow, TakenOver, count_rows
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
@@ -111,6 +112,8 @@ class RecordedNotebook:
     """The number of the attempt at this run that executed it, when a repair used it again."""
     warnings: tuple[Notice, ...] = ()
     """What is to be known of its report."""
+    sources: Mapping[str, str] | None = None
+    """Hashes of the files that it is made of, where they were recorded."""
 
     @property
     def executed(self) -> bool:
@@ -542,6 +545,18 @@ class RunReader:
         )
         return dict(rows.fetchall())
 
+    def source_sets(self) -> list[SourceSet]:
+        """Read of which files good runs have made each notebook of a workflow."""
+        return source_sets(self._connection)
+
+    def made_of(self, sets: Collection[int]) -> Iterator[MadeOf]:
+        """Read the good runs with a notebook that is made of one of some sets of files, by workflow and date."""
+        return made_of(self._connection, sets)
+
+    def count_without_sources(self) -> int:
+        """Count the good runs of whose notebooks it was not recorded what they are made of."""
+        return count_without_sources(self._connection)
+
     def unmarked(self) -> list[Restatement]:
         """Read the restatements that no runs have been marked by yet: those since the last time that was done."""
         return restatements_since(self._connection, int(self._meta("restatements_marked") or 0) + 1)
@@ -679,7 +694,9 @@ class RunReader:
     def notebooks(self, attempt_id: int) -> list[RecordedNotebook]:
         """Read the notebooks of an attempt, in the order in which they were started."""
         rows = self._connection.execute(
-            "SELECT * FROM notebooks WHERE attempt_id = ? ORDER BY started, label", (attempt_id,)
+            "SELECT notebooks.*, files FROM notebooks LEFT JOIN sources ON id = sources"
+            " WHERE attempt_id = ? ORDER BY started, label",
+            (attempt_id,),
         )
         return [
             RecordedNotebook(
@@ -692,6 +709,7 @@ class RunReader:
                 self._failure(row["error"]),
                 row["reused_from"],
                 tuple(Notice(**each) for each in json.loads(row["warnings"] or "[]")),
+                json.loads(row["files"]) if row["files"] else None,
             )
             for row in rows
         ]

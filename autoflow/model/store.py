@@ -23,6 +23,7 @@ from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded_times import set_right
 from autoflow.model.restatements import Blocks, mark_stale, replace_outcomes
 from autoflow.model.retention import NotebookFiles, Removal
+from autoflow.model.sources import write_sources
 from autoflow.model.tables import (
     OldRow,
     TakenOver,
@@ -198,12 +199,22 @@ class RunStore:
                 key = attempt.workflow, attempt.parameters_hash
                 cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
 
-    def begin_notebook(self, attempt: Attempt, label: str, now: dt.datetime) -> None:
-        """Record that a notebook of an attempt starts."""
+    def begin_notebook(
+        self, attempt: Attempt, label: str, now: dt.datetime, sources: Mapping[str, str] | None = None
+    ) -> None:
+        """Record that a notebook of an attempt starts, and hashes of the files that it is made of."""
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT INTO notebooks (attempt_id, label, state, started) VALUES (?, ?, 'running', ?)",
-                (attempt.id, label, _text(now)),
+                "INSERT INTO notebooks (attempt_id, label, state, started, sources) VALUES (?, ?, 'running', ?, ?)",
+                (attempt.id, label, _text(now), write_sources(cursor, sources) if sources else None),
+            )
+
+    def record_sources(self, attempt: Attempt, label: str, sources: Mapping[str, str]) -> None:
+        """Record of which files a notebook is made that an earlier attempt has executed, and its reports of others."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "UPDATE notebooks SET sources = ? WHERE attempt_id = ? AND label = ?",
+                (write_sources(cursor, sources), attempt.id, label),
             )
 
     def finish_notebook(
@@ -293,7 +304,7 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute(
                 "INSERT INTO notebooks (attempt_id, label, state, started, ended, notebook, report, reused_from,"
-                " warnings) VALUES (?, ?, 'succeeded', ?, ?, ?, ?, ?, ?)",
+                " warnings, sources) VALUES (?, ?, 'succeeded', ?, ?, ?, ?, ?, ?, ?)",
                 (
                     attempt.id,
                     notebook.label,
@@ -303,6 +314,7 @@ class RunStore:
                     self._places.written(notebook.report),
                     notebook.reused_from or executed_by,
                     _noted(notebook.warnings),
+                    write_sources(cursor, notebook.sources) if notebook.sources else None,
                 ),
             )
 

@@ -404,6 +404,13 @@ def _add_missing_dates(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("CREATE INDEX runs_provisional ON runs (reference_date) WHERE state = 'provisional'")
 
 
+def _add_sources(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for what notebooks were like, and other files that reports are made of: few sets, of many runs."""
+    cursor.execute("CREATE TABLE sources (id INTEGER PRIMARY KEY, files TEXT NOT NULL UNIQUE)")
+    # null where it was not recorded
+    cursor.execute("ALTER TABLE notebooks ADD COLUMN sources INTEGER REFERENCES sources (id)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -414,6 +421,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_quality,
     _add_restatements,
     _add_missing_dates,
+    _add_sources,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

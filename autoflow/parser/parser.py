@@ -22,6 +22,7 @@ from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_da
 from autoflow.definitions import (
     AUTOMATIC_PARAMETERS,
     DATA_VERSION,
+    DIRECTORIES,
     FIRST,
     MISSING_DATES,
     PREVIOUS,
@@ -50,6 +51,8 @@ from autoflow.parser.schema import entry_in, validator
 from autoflow.parser.sheet import TEXTS, complaint, merged
 from autoflow.parser.yaml_reader import Document, KeyPath, read_yaml
 from autoflow.schedule import EARLIEST, Schedule, check_dates, check_schedule, check_timezone, overlap
+from autoflow.sources import static_files
+from autoflow.values import file_pattern
 from autoflow.wording import closest, did_you_mean, shortened, shown
 
 EXPECTED = {
@@ -150,7 +153,7 @@ def _as_written(document: Document, path: KeyPath) -> KeyPath:
     """Leave out the place in a list that only one entry, written without it, was put into."""
     for end, part in enumerate(path):
         if (
-            part in ("output", "email", "quality")
+            part in ("output", "email", "quality", "reads", "secrets")
             and path[end + 1 : end + 2] == (0,)
             and (*path[: end + 1], 0) not in document.values
         ):
@@ -265,6 +268,7 @@ def _workflow_problems(
         at: KeyPath = (*path, "notebooks", label)
         yield from _notebook_problems(document, at, label, _mapping(notebook), directory)
         yield from _sheet_problems(document, at, _mapping(notebook), outline, directory)
+        yield from _read_problems(document, (*at, "reads"), _mapping(notebook).get("reads"), directory)
     yield from _cycle_problems(document, path, outline)
 
 
@@ -427,6 +431,19 @@ def _sheet_problems(
         yield document.problem((*path, "logo"), message)
     elif Path(logo).suffix.lower() not in LOGOS:
         yield document.problem((*path, "logo"), f"{shortened(logo)} is not a picture that ends with {', '.join(LOGOS)}")
+
+
+def _read_problems(document: Document, path: KeyPath, raw: Any, directory: Path) -> Iterator[Problem]:
+    """Find patterns that match no static file; what is in directories of runs is not known before they run."""
+    for number, pattern in enumerate(raw if isinstance(raw, list) else [raw]):
+        if _complaint(partial(file_pattern, pattern)) is not None:
+            # that is told already
+            continue
+        of_runs = DIRECTORIES.get(pattern.partition("/")[0], "inputs_dir") != "inputs_dir"
+        if not of_runs and next(static_files(directory, [pattern]), None) is None:
+            at = (*path, number) if isinstance(raw, list) else path
+            message = f"no file in {directory} matches {shown(pattern)}: reports would not say that they rest on it"
+            yield document.problem(at, message, severity="warning")
 
 
 def _content_problems(document: Document, path: KeyPath, file: Path, notebook: Mapping[str, Any]) -> Iterator[Problem]:
@@ -721,7 +738,7 @@ def _list(raw: Any) -> list[Any]:
     return raw if isinstance(raw, list) else []
 
 
-def _complaint(check: Callable[[], None]) -> str | None:
+def _complaint(check: Callable[[], object]) -> str | None:
     try:
         check()
     except ValueError as error:

@@ -28,6 +28,7 @@ from autoflow.shared_data import (
     file_hashes,
     file_names,
 )
+from autoflow.sources import modules_of
 from autoflow.threads import to_end
 from autoflow.wording import counted
 
@@ -101,13 +102,17 @@ class Directories:
         return found
 
     def read(self, notebook: Notebook) -> dict[str, str]:
-        """Hash the files that a notebook says it reads, by directory and path relative to it."""
-        found: dict[str, str] = {}
+        """Hash the files that a notebook says it reads, by directory and path relative to it, and modules beside it."""
+        inputs = self.context.settings.inputs_dir
+        modules = sorted(modules_of(inputs / notebook.filename))
+        found = {
+            path.relative_to(inputs).as_posix(): file_hash(path) for path in modules if path.is_relative_to(inputs)
+        }
         for pattern in notebook.reads:
             name, _, below = pattern.partition("/")
             directory = self._places.get(name)
             if directory is None or not below:
-                name, directory, below = "", self.context.settings.inputs_dir, pattern
+                name, directory, below = "", inputs, pattern
             for path in sorted(directory.glob(below)):
                 if path.is_file():
                     found[str(PurePath(name, path.relative_to(directory)))] = file_hash(path)

@@ -32,6 +32,7 @@ from autoflow.redaction import Redactor
 from autoflow.runs import AttemptState, Failure, Run
 from autoflow.settings import Token, read_secrets
 from autoflow.shared_data import SharedDataError
+from autoflow.sources import form_of, sources_of
 from autoflow.threads import to_end
 from autoflow.wording import parameters_text, spans
 from autoflow.workflows import queries
@@ -433,7 +434,8 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
     async with _turn(execution, notebook):
         if execution.stop.is_set():
             return None
-        await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
+        made_of = await to_end(sources_of, context.settings.inputs_dir, notebook)
+        await execution.record(lambda: store.begin_notebook(attempt, label, context.now(), made_of))
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
         logger.info("run %d: notebook %s started", attempt.run, label, extra=STEP)
@@ -518,6 +520,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
     async with execution.capacity.slots:
         context.progress.show(_task(execution, notebook), "report")
         try:
+            await _record_form(execution, notebook)
             basis = ReportSource(
                 run=execution.run,
                 attempt=attempt,
@@ -546,6 +549,17 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
             return made
     execution.reports[notebook.label] = made
     return made[0]
+
+
+async def _record_form(execution: _Execution, notebook: Notebook) -> None:
+    """Record what reports are made with of a notebook that is used again, whose templates may be others by now."""
+    reused = execution.reused.get(notebook.label)
+    if reused is not None and reused.sources is not None:
+        form = await to_end(form_of, execution.context.settings.inputs_dir, notebook)
+        sources = {**reused.sources, **form}
+        await execution.record(
+            partial(execution.context.store.record_sources, execution.attempt, notebook.label, sources)
+        )
 
 
 def _provisional_before(execution: _Execution, notebook: Notebook) -> dict[str, Any] | None:

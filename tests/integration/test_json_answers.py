@@ -101,6 +101,7 @@ def lines_of(recorded: Deployment, tmp_path: Path) -> list[tuple[int, list[str]]
         (0, "accept w 2016-01-05 --reason checked --yes"),
         (0, "unhold w 2016-01-05 --yes"),
         (0, "stale"),
+        (0, "stale --code"),
         (0, "rerun --stale"),
         (0, "keep 2 --reason so --yes"),
         (2, f"import-record {csv}"),

@@ -117,6 +117,17 @@ def test_runs_share_what_succeeded_and_a_run_keeps_its_own(deployment: Deploymen
     (kept,) = deployment.made("runs/aggregates/*")
     assert kept.name.startswith("2016-01-02_")
 
+    # what a repaired run used again is known too
+    assert typed("stale", "--code").answer.startswith("no run was made with older notebooks")
+    (deployment.inputs / "texts" / "2016-01-01.md").write_text("No holiday.")
+    changed = {"texts/2016-01-01.md": "changed"}
+    older = typed("stale", "--code", "--json").json()
+    assert [(each["run"], each["changed_files"]) for each in older["runs"]] == [(1, changed), (2, changed)]
+    write_notebook(deployment.inputs / "writes.ipynb", "date = run_dir = shared_dir = ''", f"{WRITES}1 + 1")
+    assert "made with older notebooks: texts/2016-01-01.md has changed, writes.ipynb has changed" in (
+        typed("why", "aggregates", "2016-01-02").answer
+    )
+
 
 LEAKS = """
 import os

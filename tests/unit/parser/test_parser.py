@@ -322,6 +322,27 @@ def test_a_file_that_blows_up_is_bounded(inputs: Path) -> None:
     assert "stands for more than" in errors_of(inputs, bomb)[0]
 
 
+def test_files_that_a_notebook_reads_are_patterns_that_match_some(inputs: Path) -> None:
+    def with_reads(reads: str) -> str:
+        return GOOD.replace("filename: glues.ipynb", f"filename: glues.ipynb\n        reads: {reads}")
+
+    assert with_reads("x") != GOOD
+    (inputs / "texts").mkdir()
+    (inputs / "texts" / "a.md").touch()
+    assert (
+        load(inputs, with_reads("[texts/*.md, '**/a.md', inputs_dir/texts/*, shared_dir/x, run_dir/*, ./texts/a.md]"))
+        == []
+    )
+    (warning,) = load(inputs, with_reads("[texts/*.md, texts/*.csv]"))
+    assert ".reads[1]: no file in" in warning
+    assert "matches 'texts/*.csv'" in warning
+    (warning,) = load(inputs, with_reads("texts"))
+    assert ".reads: no file in" in warning
+    for wrong in ("/etc/*", "../x", ".", "./", "a/.", "a**", "''"):
+        (error,) = errors_of(inputs, with_reads(wrong))
+        assert ".reads: found" in error
+
+
 def test_doubtful_things_are_warned_about(inputs: Path) -> None:
     text = GOOD.replace("{reference_date: reference_date}", "{referenc_date: reference_date}")
     text = text.replace(
