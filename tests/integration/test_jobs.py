@@ -34,7 +34,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 @pytest.fixture
 def grace() -> float:
-    """Seconds between an interrupt and the end by force: no notebook that ends by itself takes so long on any machine."""
+    """Seconds between an interrupt and the end by force: no notebook that ends by itself takes as long."""
     return PATIENCE
 
 
