@@ -20,7 +20,7 @@ from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
 from autoflow.messages.provisional import EVENT as PROVISIONAL
-from autoflow.messages.provisional import provisional_news
+from autoflow.messages.provisional import ProvisionalNews, provisional_news
 from autoflow.model import FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleRun
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
@@ -59,6 +59,8 @@ class Snapshot:
     """What was ingested anew, as far as runs are stale by it."""
     provisional: Sequence[ProvisionalRun] = ()
     """Runs that were made with dates missing, and those that people know to have been."""
+    final_changes: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """What those of them that are final have changed, in words, by their numbers."""
     late: Sequence[Days] = ()
     """Days of each trigger that are late, in their order."""
     conditions: Mapping[str, str] = field(default_factory=dict)
@@ -317,6 +319,12 @@ def _beginnings(
     return messages, remembered, waiting
 
 
+def _provisional(snapshot: Snapshot, known: Mapping[str, KnownCause]) -> ProvisionalNews:
+    """Find what is told of runs with dates missing, and of those that are final now."""
+    definitions, now = snapshot.definitions, snapshot.now
+    return provisional_news(snapshot.provisional, known, definitions, now, snapshot.final_changes)
+
+
 def news(
     snapshot: Snapshot,
     known: Mapping[str, KnownCause],
@@ -351,7 +359,7 @@ def news(
                 more, memory = _holding(snapshot, hold, known.get(hold.name))
                 messages += more
                 remembered += memory
-        made = provisional_news(snapshot.provisional, known, snapshot.definitions, snapshot.now)
+        made = _provisional(snapshot, known)
         if PROVISIONAL in events:
             messages += made.messages
             remembered += made.known

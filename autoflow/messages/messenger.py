@@ -29,7 +29,8 @@ from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, CauseChanges, Snapshot, news, next_late, not_done
 from autoflow.messages.content import HEARTBEAT, joined, signed, tidy
 from autoflow.messages.provisional import keys_told
-from autoflow.model import KnownCause, Message, Queued, open_for_reading
+from autoflow.model import KnownCause, Message, ProvisionalRun, Queued, RunReader, open_for_reading
+from autoflow.overview import final_changes
 from autoflow.redaction import Redactor
 from autoflow.settings import Settings, current_secrets
 from autoflow.threads import to_end
@@ -320,7 +321,7 @@ def _look(
         failing = reader.failing(definitions.workflows, snapshot.most_failing or MOST_FAILING, told)
         provisional = reader.provisional(keys_told(known.values()))
         snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
-        snapshot = replace(snapshot, provisional=provisional)
+        snapshot = replace(snapshot, provisional=provisional, final_changes=_final_changes(reader, provisional))
         if stale := reader.stale():
             first = min(each.restatement for each in stale)
             snapshot = replace(snapshot, stale=stale, restatements=reader.restatements(first))
@@ -329,6 +330,12 @@ def _look(
         return found, min((time for time in times if time is not None), default=None)
     finally:
         reader.close()
+
+
+def _final_changes(reader: RunReader, runs: Sequence[ProvisionalRun]) -> dict[int, Sequence[str]]:
+    """Read what the runs that are final now have changed."""
+    attempts = {run.run: reader.attempt(run.run, run.final_attempt) for run in runs if run.is_final}
+    return {number: final_changes(reader.notebooks(each.id)) for number, each in attempts.items() if each is not None}
 
 
 def signature_of(settings: Settings) -> str:

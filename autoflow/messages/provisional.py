@@ -37,7 +37,11 @@ def keys_told(known: Iterable[KnownCause]) -> list[RunKey]:
 
 
 def provisional_news(
-    runs: Sequence[ProvisionalRun], known: Mapping[str, KnownCause], definitions: Definitions, now: dt.datetime
+    runs: Sequence[ProvisionalRun],
+    known: Mapping[str, KnownCause],
+    definitions: Definitions,
+    now: dt.datetime,
+    changes: Mapping[int, Sequence[str]] | None = None,
 ) -> ProvisionalNews:
     """Compare the runs that were made with dates missing with those that people know.
 
@@ -45,6 +49,8 @@ def provisional_news(
     ----------
     runs
         Those that are provisional now, and what has become of those that people know.
+    changes
+        What final runs have changed, in words, by their numbers.
     """
     by_workflow: dict[str, list[ProvisionalRun]] = {}
     for run in runs:
@@ -57,7 +63,7 @@ def provisional_news(
         new = [run for run in those if run.missing and run.parameters_hash not in told]
         done = [run for run in those if run.is_final and run.parameters_hash in told]
         left = tuple(run.parameters_hash for run in those if not run.is_final)
-        messages += [*_made(workflow, new, definitions), *_finished(workflow, done)]
+        messages += [*_made(workflow, new, definitions), *_finished(workflow, done, changes or {})]
         if left:
             names.add(name)
         if left and set(left) != told:
@@ -76,13 +82,13 @@ def _made(workflow: str, runs: Sequence[ProvisionalRun], definitions: Definition
     yield Message(EVENT, f"{workflow}: provisional: {_how_many(runs)}", tuple(lines), workflow, _iso(runs))
 
 
-def _finished(workflow: str, runs: Sequence[ProvisionalRun]) -> Iterator[Message]:
+def _finished(workflow: str, runs: Sequence[ProvisionalRun], changes: Mapping[int, Sequence[str]]) -> Iterator[Message]:
     if not runs:
         return
-    lines = [
-        f"{run.reference_date}: what changed: autoflow diff {run.run}.{run.attempt} {run.run}.{run.final_attempt}"
-        for run in runs[:MOST_RUNS]
-    ]
+    lines = []
+    for run in runs[:MOST_RUNS]:
+        diff = f"autoflow diff {run.run}.{run.attempt} {run.run}.{run.final_attempt}"
+        lines += [f"{run.reference_date}: what changed: {diff}", *(f"  {line}" for line in changes.get(run.run, ()))]
     yield Message(EVENT, f"{workflow}: final: {_how_many(runs)}", (*lines, *_more(runs)), workflow, _iso(runs))
 
 

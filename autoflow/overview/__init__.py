@@ -4,6 +4,7 @@
 """What people see of runs: the state of each trigger and date, and the reason in words, without a tick."""
 
 from autoflow.overview.explanation import Explanation, explain, list_age, why_due
+from autoflow.overview.finals import final_changes
 from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_of
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Stale",
     "calendar",
     "explain",
+    "final_changes",
     "list_age",
     "span",
     "stale_of",

@@ -21,7 +21,7 @@ from autoflow.child.page.status_page import workflow_link
 from autoflow.dates import ListedDates
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import Explanation, explain
+from autoflow.overview import Explanation, explain, final_changes
 from autoflow.quality import recent
 from autoflow.runs import AttemptState
 from autoflow.wording import parameters_text, seconds_text, shown, spans
@@ -50,9 +50,8 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     attempts = reader.attempts_of(run.run)[::-1]
     is_newest = run.id == attempts[0].id
     known = {label: text for number, label, text in page.request["progress"] if number == run.run and is_newest}
-    notebooks = [
-        _notebook(page, notebook, run) | {"at": known.get(notebook.label, "")} for notebook in reader.notebooks(run.id)
-    ]
+    recorded = reader.notebooks(run.id)
+    notebooks = [_notebook(page, notebook, run) | {"at": known.get(notebook.label, "")} for notebook in recorded]
     return "run.html", {
         "run": run,
         "refresh": 10 if run.state is AttemptState.RUNNING else 0,
@@ -69,6 +68,7 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         ],
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
         "missing": spans(run.missing_dates),
+        "changes": final_changes(recorded),
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }

@@ -81,3 +81,10 @@ def test_without_finalise_no_further_run_is_announced() -> None:
     keeping = replace(DEFINITIONS, triggers=(replace(LATE, late=Late(dt.timedelta(days=5), finalise=False)),))
     (message,) = provisional_news([a_run(7)], {}, keeping, NOW).messages
     assert not any("again" in line for line in message.lines)
+
+
+def test_a_final_run_is_told_with_what_changed() -> None:
+    final = replace(a_run(7), missing=(), final_attempt=2)
+    changes = {7: ["subscribers: 28 -> 31"], 8: ["of another"]}
+    (message,) = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, changes).messages
+    assert message.lines == ("2016-01-28: what changed: autoflow diff 7.1 7.2", "  subscribers: 28 -> 31")
