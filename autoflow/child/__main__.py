@@ -35,6 +35,7 @@ KINDS = (
     "page",
     "qa_outcomes",
     "report",
+    "same_results",
     "template",
 )
 

@@ -13,6 +13,7 @@ from autoflow.comparison.changes import (
     percent,
 )
 from autoflow.comparison.content import Content, read_executed
+from autoflow.comparison.results import same_results
 
 __all__ = [
     "Change",
@@ -24,4 +25,5 @@ __all__ = [
     "difference",
     "percent",
     "read_executed",
+    "same_results",
 ]
