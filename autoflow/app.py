@@ -47,6 +47,7 @@ from autoflow.system import Control, Notifier, Presence, Signals
 from autoflow.warm_process import WarmProcess
 from autoflow.web import INDEX, IndexPage, PageCache
 from autoflow.wording import counted, outcomes, parameters_text, shortened
+from autoflow.workflows import note_kept
 
 MOST_NAMED, MOST_LOOKED_AT = 5, 1000
 """Failed runs that the end of `--run-once` names, and attempts among which it looks for them."""
@@ -164,7 +165,10 @@ def carry_out_here(
         answered = context.steering.carry_out(order, context.now(), definitions)
         if "error" in answered:
             raise AutoflowError(answered["error"])
-        return asyncio.run(_run_asked(context, definitions, token)) if order["do"] == "run" else ExitCode.OK
+        if order["do"] == "run":
+            return asyncio.run(_run_asked(context, definitions, token))
+        asyncio.run(note_kept(context, asyncio.Event()))
+        return ExitCode.OK
 
 
 def try_out(

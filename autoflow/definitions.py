@@ -20,6 +20,7 @@ from autoflow.quality import Check
 from autoflow.values import (
     MAY_BE_EMPTY,
     ONE_OR_SEVERAL,
+    RULE_OR_WORD,
     Amount,
     AtATime,
     AtLeast,
@@ -303,6 +304,21 @@ Restating = Literal["tell", "rerun", "ignore"]
 
 
 @dataclass(frozen=True)
+class RestatementRule:
+    """What becomes of runs whose data are ingested anew; `restatement: rerun` is short for `{do: rerun}`."""
+
+    do: Restating = "tell"
+    """`tell` people, `rerun` the runs too, or `ignore` it."""
+    same_result: Literal["tell", "hold"] = "tell"
+    """What becomes of the reports of a run that is made again then and has the same results, as it has when
+    FlowMachine answers from its cache: `hold` keeps them out of `latest` and `by-date` until somebody says that they
+    are right (`autoflow keep`)."""
+
+
+RestatementKey = Annotated[RestatementRule | None, RULE_OR_WORD]
+
+
+@dataclass(frozen=True)
 class QualityCheck(Check):
     """What outcomes of one of FlowAPI's QA checks have to be like, for a date to be available."""
 
@@ -379,7 +395,7 @@ class Trigger:
     quality: Annotated[tuple[QualityCheck, ...], ONE_OR_SEVERAL] | None = None
     """What FlowAPI's QA checks have to say of a date for it to be available, instead of what the sensor says; `[]`:
     nothing. See "Quality of data"."""
-    restatement: Restating | None = None
+    restatement: RestatementKey = None
     """What becomes of its runs whose data are ingested anew, instead of what the sensor says."""
     late: Late | None = None
     """When a run waits no more for windows that need not be complete; by default never. See "Late data"."""
@@ -456,10 +472,10 @@ class SensorKeys:
     quality: Annotated[tuple[QualityCheck, ...], ONE_OR_SEVERAL] = ()
     """What FlowAPI's QA checks have to say of a date for it to be available: a list of checks, each with `at_most`,
     `at_least` or `within`. A date that fails is held. See "Quality of data"."""
-    restatement: Restating | None = None
-    """What becomes of runs that have succeeded when data that they used are ingested anew, which QA checks tell: `tell`
-    people, `rerun` them too, or `ignore` it. By default `tell` where there is `quality`, else QA checks are not asked
-    for. See "Restatement"."""
+    restatement: RestatementKey = None
+    """What becomes of runs that have succeeded when data that they used are ingested anew, which QA checks tell, or
+    leave FlowAPI's list: `tell` people, `rerun` them too, or `ignore` it; or a mapping. By default `tell` where there
+    is `quality`, else QA checks are not asked for. See "Restatement"."""
     order: Literal["oldest", "newest"] = "oldest"
     """Which due runs come first."""
     warm: Flag = True
@@ -519,7 +535,13 @@ class Definitions(SensorKeys):
     def restatement_of(self, trigger: Trigger) -> Restating | None:
         """Say what becomes of a trigger's runs whose data are ingested anew; None: that is not looked for."""
         asked = self.quality if trigger.quality is None else trigger.quality
-        return trigger.restatement or self.restatement or ("tell" if asked else None)
+        rule = trigger.restatement or self.restatement
+        return rule.do if rule else "tell" if asked else None
+
+    def holds_same_results(self, trigger: Trigger | None) -> bool:
+        """Whether reports that show what they showed before a restatement are kept back."""
+        rule = (trigger.restatement if trigger else None) or self.restatement
+        return rule is not None and rule.same_result == "hold"
 
     def data_rule(self, trigger: Trigger) -> DataRule:
         """Return the rule by which dates count for a trigger: its own, or as far as it has none the sensor's."""

@@ -328,3 +328,9 @@ ONE_OR_SEVERAL = Short(_as_list, _one_or_several)
 """A list of one may be written without being one."""
 MAY_BE_EMPTY = Short(lambda raw: {} if raw is None else raw, lambda schema: {**schema, "type": ["object", "null"]})
 """``parameters:`` without any is null in YAML, and was no mistake in the predecessor."""
+
+RULE_OR_WORD = Short(
+    lambda raw: raw if raw is None or isinstance(raw, dict) else {"do": raw},
+    lambda schema: {"anyOf": [{"enum": ["tell", "rerun", "ignore"]}, *schema["anyOf"]]},
+)
+"""A mapping of which all but ``do`` may be left out, and then its value alone be written."""

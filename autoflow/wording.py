@@ -31,6 +31,14 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def same_results_text(attempt: int) -> str:
+    """Say of an attempt that it shows what one before it showed, whose number is given, and what that means."""
+    return (
+        f"its results are the same as those of attempt {attempt}, though data were ingested anew since: FlowMachine"
+        " probably answered from its cache; its administrator has to reset it (`reset_cache`)"
+    )
+
+
 def printable(text: str, keep: str = "", *, spaces: bool = True) -> str:
     """Write out what moves a cursor, turns text around, or cannot be encoded.
 

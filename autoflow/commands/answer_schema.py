@@ -78,6 +78,7 @@ ATTEMPT = {
     "seconds": _or_null(NUMBER),
     "error": _or_null(_said(TEXT, "why it failed")),
     "missing_dates": _said(_list(DATE), "which it was made without"),
+    "same_as": _or_null(_said(COUNT, "the attempt with the same results, though data were ingested anew since")),
     "superseded": _or_null(_said(TIME, "when a rerun was requested")),
 }
 
@@ -137,6 +138,12 @@ NOTEBOOK_CHANGES = _object(
     }
 )
 
+STALE = {
+    "restatements": _list(_of("restatement")),
+    "same_as": ATTEMPT["same_as"],
+    "held": _said(FLAG, "whether its reports are kept out of latest for that"),
+}
+
 EXPLANATION = _object(
     {
         "workflow": TEXT,
@@ -156,7 +163,7 @@ EXPLANATION = _object(
         "lacking": _said(_by_name(_list(TEXT)), "CDR types that dates lack"),
         "counts_from": _said(_by_name(TIME), "when listed dates begin to count"),
         "changed_files": CHANGED_FILES,
-        "stale": _or_null(_object({"kept": _or_null(TEXT), "restatements": _list(_of("restatement"))})),
+        "stale": _or_null(_object({"kept": _or_null(TEXT), **STALE})),
         "holds": _said(_by_name(_list(_of("held_data"))), "why listed dates do not count"),
         "stencil": _list(
             _object(
@@ -312,7 +319,7 @@ CONTENTS: dict[str, Schema] = {
                 {
                     "kept": _or_null(_said(TEXT, "why its report stays as it is")),
                     "since": TIME,
-                    "restatements": _list(_of("restatement")),
+                    **STALE,
                     "made": _said(TIME, "with --code: when it ended"),
                     "changed_files": _said(CHANGED_FILES, "with --code"),
                 },

@@ -58,6 +58,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "error": str(run.failure) if run.failure else None,
         "superseded": run.superseded,
         "missing_dates": run.missing_dates,
+        "same_as": run.same_as,
     }
 
 
@@ -106,7 +107,8 @@ def marks(run: RecordedAttempt) -> list[str]:
     """Say in a few words what else there is to say of an attempt."""
     kind = "provisional, without" if run.provisional else "without"
     missing = [f"{kind} {spans(run.missing_dates)}"] if run.missing_dates else []
-    return [*missing, *(["superseded"] if run.superseded else [])]
+    same = [f"same results as attempt {run.same_as}, of restated data"] if run.same_as else []
+    return [*missing, *same, *(["superseded"] if run.superseded else [])]
 
 
 def _note(run: RecordedAttempt) -> str:

@@ -18,7 +18,7 @@ from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
 from autoflow.settings import Settings
-from autoflow.wording import moment, parameters_text, seconds_text, spans
+from autoflow.wording import moment, parameters_text, same_results_text, seconds_text, spans
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -59,6 +59,8 @@ def _print_head(run: RecordedAttempt) -> None:
         print_line("imported from the Prefect-based AutoFlow")
     if run.missing_dates:
         print_line(f"{'provisional: ' if run.provisional else ''}made without {spans(run.missing_dates)}")
+    if run.same_as:
+        print_line(f"stale: {same_results_text(run.same_as)}")
     if run.superseded and run.provisional:
         print_line(f"superseded: made again from {moment(run.superseded)} on")
     elif run.superseded:

@@ -12,7 +12,7 @@ from typing import Any
 from autoflow.commands.older_sources import OlderRun, older_runs, text_of
 from autoflow.commands.reading import definitions_of, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
-from autoflow.commands.why import restatement_as_json
+from autoflow.commands.why import stale_as_json
 from autoflow.errors import ExitCode
 from autoflow.overview import Stale, stale_of
 from autoflow.settings import Settings
@@ -56,7 +56,7 @@ def _as_json(each: Stale) -> dict[str, Any]:
         "parameters": own_parameters(each.run.parameters),
         "kept": each.run.kept,
         "since": each.run.since,
-        "restatements": list(map(restatement_as_json, each.restatements)),
+        **stale_as_json(each),
     }
 
 

@@ -21,7 +21,7 @@ from autoflow.decision import Incomplete
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, Restatement, RunReader
-from autoflow.overview import Explanation, Facts, explain, list_age
+from autoflow.overview import Explanation, Facts, Stale, explain, list_age
 from autoflow.quality import DAYS, sparkline
 from autoflow.runs import AttemptState, RunState
 from autoflow.settings import Settings
@@ -170,6 +170,8 @@ def _about_stale(answer: Explanation) -> Iterator[str]:
         return
     kept, number = answer.stale.run.kept, answer.stale.run.run
     yield f"stale{f' (kept as it is: {kept})' if kept else ''}: {answer.stale}"
+    if answer.stale.run.held:
+        yield "its reports are kept out of latest"
     if not kept:
         yield f"`autoflow rerun {number}` runs it again; `autoflow keep {number} --reason TEXT` leaves it as it is"
 
@@ -202,9 +204,7 @@ def _as_json(answer: Explanation, changed: Changed, reader: RunReader) -> dict[s
         "lacking": {date.isoformat(): types for date, types in answer.lacking.items()},
         "counts_from": {date.isoformat(): time for date, time in answer.counts_from.items()},
         "holds": {date.isoformat(): list(map(_hold_as_json, holds)) for date, holds in answer.holds.items()},
-        "stale": None
-        if answer.stale is None
-        else {"kept": answer.stale.run.kept, "restatements": list(map(restatement_as_json, answer.stale.restatements))},
+        "stale": None if answer.stale is None else {"kept": answer.stale.run.kept, **stale_as_json(answer.stale)},
         "changed_files": dict(changed),
         "stencil": [
             {
@@ -221,7 +221,16 @@ def _as_json(answer: Explanation, changed: Changed, reader: RunReader) -> dict[s
     }
 
 
-def restatement_as_json(each: Restatement) -> dict[str, Any]:
+def stale_as_json(stale: Stale) -> dict[str, Any]:
+    """Write why a run is stale."""
+    return {
+        "restatements": list(map(_restatement_as_json, stale.restatements)),
+        "same_as": stale.run.same_as,
+        "held": stale.run.held,
+    }
+
+
+def _restatement_as_json(each: Restatement) -> dict[str, Any]:
     """Write what was ingested anew."""
     return {
         "cdr_type": each.cdr_type,

@@ -156,9 +156,9 @@ class Steering:
         logger.info("%s: data of %s are left to QA checks again", order["workflow"], _first_few(order["dates"]))
         return {"done": done}
 
-    def _keep(self, order: Mapping[str, Any], _: dt.datetime) -> dict[str, Any]:
+    def _keep(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         runs, reason = [int(run) for run in order["runs"]], str(order["reason"])
-        done = self._store.keep(runs, reason)
+        done = self._store.keep(runs, reason, now)
         logger.info("kept as they are: %s: %s", counted(done, "stale run"), reason)
         return {"done": done}
 

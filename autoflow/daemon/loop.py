@@ -32,7 +32,7 @@ from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
 from autoflow.web import IndexPage, PageCache, page_served
 from autoflow.wording import counted
-from autoflow.workflows import remove_old_data
+from autoflow.workflows import note_kept, remove_old_data
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 """Seconds before a tick that could not be made is tried again; each pause is twice the one before."""
@@ -238,6 +238,7 @@ async def handle_requests(
             if executor.busy:
                 unfinished = partial(context.store.record_unfinished, unfinished=True)
                 await recorded(context.conditions, executor.stop, unfinished)
+            await note_kept(context, executor.stop)
         except Exception:
             logger.exception("requested runs could not be started; the next tick retries them")
         # what is only to be skipped is seen at once too

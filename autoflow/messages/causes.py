@@ -21,6 +21,9 @@ from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
 from autoflow.messages.provisional import EVENT as PROVISIONAL
 from autoflow.messages.provisional import ProvisionalNews, provisional_news
+from autoflow.messages.same_results import EVENT as RESTATED
+from autoflow.messages.same_results import NAME as SAME_RESULTS
+from autoflow.messages.same_results import same_results_news
 from autoflow.model import FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleRun
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
@@ -226,8 +229,9 @@ def restated(snapshot: Snapshot) -> Iterator[Cause]:
     """Find the data that were ingested anew though runs had used them; what was seen together is one cause."""
     groups: dict[int, list[StaleRun]] = {}
     for stale in snapshot.stale:
-        if stale.kept is None and stale.workflow in snapshot.definitions.workflows:
-            groups.setdefault(stale.restatement, []).append(stale)
+        is_restated = stale.restatement is not None and stale.same_as is None and stale.kept is None
+        if is_restated and stale.workflow in snapshot.definitions.workflows:
+            groups.setdefault(stale.restatement or 0, []).append(stale)
     for first, runs in groups.items():
         seen = next((each.seen for each in snapshot.restatements if each.id == first), None)
         together = [each for each in snapshot.restatements if each.id >= first and each.seen == seen]
@@ -363,8 +367,12 @@ def news(
         if PROVISIONAL in events:
             messages += made.messages
             remembered += made.known
+        same, memory = same_results_news(snapshot.stale, known.get(SAME_RESULTS), snapshot.now)
+        if RESTATED in events:
+            messages += same
+            remembered += memory
         present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends} | made.names
-        present |= {hold.name for hold in holds}
+        present |= {hold.name for hold in holds} | {SAME_RESULTS for each in snapshot.stale if each.same_as}
         over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]
         messages += [message for message in _endings(over, snapshot, succeeded) if message.event in events]
     return CauseChanges(

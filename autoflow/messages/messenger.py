@@ -323,7 +323,7 @@ def _look(
         snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
         snapshot = replace(snapshot, provisional=provisional, final_changes=_final_changes(reader, provisional))
         if stale := reader.stale():
-            first = min(each.restatement for each in stale)
+            first = min(each.restatement or 0 for each in stale)
             snapshot = replace(snapshot, stale=stale, restatements=reader.restatements(first))
         found = news(snapshot, known, reader.succeeded_since)
         times = [found.due, None if snapshot.working else next_late(snapshot.listed, definitions, snapshot.now)]

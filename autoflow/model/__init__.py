@@ -22,7 +22,7 @@ from autoflow.model.reader import (
     Silence,
     WantedAttempts,
 )
-from autoflow.model.restatements import Blocks, Restatement, StaleRun
+from autoflow.model.restatements import Blocks, KeptReports, Restatement, StaleRun
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.sources import MadeOf
 from autoflow.model.store import Attempt, RunStore, open_for_reading
@@ -33,6 +33,7 @@ __all__ = [
     "Attempt",
     "Blocks",
     "FailedRun",
+    "KeptReports",
     "KnownCause",
     "MadeOf",
     "Message",

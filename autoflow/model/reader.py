@@ -19,7 +19,7 @@ from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
-from autoflow.model.restatements import Restatement, StaleRun, restatements_since, stale_runs
+from autoflow.model.restatements import KeptReports, Restatement, StaleRun, kept_reports, restatements_since, stale_runs
 from autoflow.model.retention import NotebookFiles
 from autoflow.model.sources import MadeOf, SourceSet, count_without_sources, made_of, source_sets
 from autoflow.model.tables import OldRow, TakenOver, count_rows
@@ -142,6 +142,8 @@ class RecordedAttempt:
     """When a rerun was asked for, or all dates were there, since when this attempt counts no more."""
     missing_dates: tuple[dt.date, ...] = ()
     """Dates that it was made without."""
+    same_as: int | None = None
+    """The number of the attempt before, which has the same results though data were ingested anew since."""
 
     @property
     def key(self) -> RunKey:
@@ -557,6 +559,18 @@ class RunReader:
         """Count the good runs of whose notebooks it was not recorded what they are made of."""
         return count_without_sources(self._connection)
 
+    def restated_before(self, run: int, attempt_id: int) -> RecordedAttempt | None:
+        """Read the last success of a run before an attempt, where data that it used were ingested anew since."""
+        found = self._attempts(
+            "run = ? AND attempts.state = 'succeeded' AND id < ? ORDER BY id DESC LIMIT 1", run, attempt_id
+        )
+        restated = "SELECT 1 FROM stale WHERE attempt_id = ? AND restatement NOT NULL"
+        return found[0] if found and self._connection.execute(restated, (found[0].id,)).fetchone() else None
+
+    def kept_reports(self) -> list[KeptReports]:
+        """Read which reports are kept as they are, though their manifests do not say so yet."""
+        return kept_reports(self._connection)
+
     def unmarked(self) -> list[Restatement]:
         """Read the restatements that no runs have been marked by yet: those since the last time that was done."""
         return restatements_since(self._connection, int(self._meta("restatements_marked") or 0) + 1)
@@ -668,7 +682,8 @@ class RunReader:
 
     def _attempts(self, wanted: str, *values: object) -> list[RecordedAttempt]:
         rows = self._connection.execute(
-            "SELECT attempts.*, workflow, reference_date, parameters, parameters_hash"  # noqa: S608
+            "SELECT attempts.*, workflow, reference_date, parameters, parameters_hash,"  # noqa: S608
+            " (SELECT same_as FROM stale WHERE attempt_id = attempts.id) AS same_as"
             f" FROM attempts JOIN runs ON number = run WHERE {wanted}",
             values,
         )
@@ -761,6 +776,7 @@ class RunReader:
                 coalesce(made.ended, made.started) AS ended, notebook, report, EXISTS (
                     SELECT 1 FROM attempts AS later
                     WHERE later.run = made.run AND later.state = 'succeeded' AND later.id > made.id
+                    AND NOT EXISTS (SELECT 1 FROM stale WHERE attempt_id = later.id AND held)
                 ) AS replaced, made.state = 'running' OR EXISTS (
                     SELECT 1 FROM requests WHERE repairs = made.attempt AND requests.workflow = runs.workflow
                     AND requests.parameters_hash = runs.parameters_hash
@@ -946,6 +962,7 @@ class RunReader:
             failure=self._failure(row["error"]),
             superseded=_moment(row["superseded"]) if row["superseded"] else None,
             missing_dates=tuple(map(dt.date.fromisoformat, json.loads(row["missing_dates"] or "[]"))),
+            same_as=row["same_as"],
         )
 
     def _failure(self, text: str | None) -> Failure | None:

@@ -18,6 +18,8 @@ TIMES = {
     "overrides": ("since",),
     "restatements": ("seen",),
     "stale": ("since",),
+    "departures": ("seen",),
+    "kept_reports": ("since",),
     "causes": ("since", "told"),
     "outbox": ("made",),
 }

@@ -45,11 +45,17 @@ class StaleRun:
     reference_date: dt.date
     text: str
     """Its parameters as JSON: of very many, few are looked into."""
-    restatement: int
-    """The first of those that were seen together, and made it stale."""
+    restatement: int | None
+    """The first of those that were seen together, and made it stale; None where dates that it used have only left."""
     since: dt.datetime
     kept: str | None = None
     """Why its report stays as it is; None when nobody has said so."""
+    departure: int | None = None
+    """The first of the dates that it used and that have left FlowAPI's list since."""
+    same_as: int | None = None
+    """The number of the attempt before, which has the same results though data were ingested anew since."""
+    held: bool = False
+    """Whether its reports are kept out of ``latest`` for that."""
 
     @property
     def key(self) -> RunKey:
@@ -127,10 +133,53 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
             " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0"
             " ON CONFLICT (attempt_id) DO UPDATE SET restatement = excluded.restatement, since = excluded.since,"
-            " kept = NULL WHERE kept NOT NULL",
+            " kept = NULL, same_as = NULL WHERE kept NOT NULL OR same_as NOT NULL OR restatement IS NULL",
             (restatement, now, *key),
         ).rowcount
     return done
+
+
+def note_same_results(cursor: sqlite3.Cursor, attempt_id: int, before: int, now: str, *, hold: bool) -> None:
+    """Mark an attempt as stale that was made again, and has the same results as the one before, which is given too."""
+    cursor.execute(
+        "INSERT INTO stale (attempt_id, restatement, departure, since, same_as, held)"
+        " SELECT ?, restatement, departure, ?, (SELECT attempt FROM attempts WHERE id = attempt_id), ?"
+        " FROM stale WHERE attempt_id = ?"
+        # its data may have been ingested anew once more while it went on
+        " ON CONFLICT (attempt_id) DO UPDATE SET held = excluded.held",
+        (attempt_id, now, hold, before),
+    )
+
+
+def keep(cursor: sqlite3.Cursor, run: int, reason: str, now: str) -> int:
+    """Note that the report of a stale run stays as it is, in the record, and soon in its manifest."""
+    where = "attempt_id IN (SELECT id FROM attempts WHERE run = ? AND superseded IS NULL)"
+    kept = cursor.execute(f"UPDATE stale SET kept = ? WHERE {where}", (reason, run)).rowcount  # noqa: S608
+    cursor.execute(
+        f"INSERT OR REPLACE INTO kept_reports SELECT attempt_id, kept, ? FROM stale WHERE {where}",  # noqa: S608
+        (now, run),
+    )
+    return kept
+
+
+@dataclass(frozen=True)
+class KeptReports:
+    """The reports of a stale attempt that stay as they are, which their manifests do not say yet."""
+
+    attempt_id: int
+    reason: str
+    since: dt.datetime
+    held: bool
+    """Whether they were kept out of ``latest``."""
+
+
+def kept_reports(connection: sqlite3.Connection) -> list[KeptReports]:
+    """Read what manifests of reports have yet to say."""
+    rows = connection.execute(
+        "SELECT attempt_id, reason, kept_reports.since, coalesce(held, 0) FROM kept_reports LEFT JOIN stale USING"
+        " (attempt_id) ORDER BY attempt_id"
+    )
+    return [KeptReports(id_, reason, dt.datetime.fromisoformat(since), bool(held)) for id_, reason, since, held in rows]
 
 
 def restatements_since(connection: sqlite3.Connection, first: int) -> list[Restatement]:
@@ -154,22 +203,14 @@ def stale_runs(connection: sqlite3.Connection) -> list[StaleRun]:
     """Read the runs that have succeeded and are stale, those too that are kept as they are; the oldest date first."""
     # few are stale, of very many runs: they go first
     rows = connection.execute(
-        "SELECT run, id, workflow, parameters_hash, reference_date, parameters, restatement, since, kept"
+        "SELECT run, id, workflow, parameters_hash, reference_date, parameters, restatement, since, kept,"
+        " departure, same_as, held"
         " FROM stale CROSS JOIN attempts ON id = attempt_id CROSS JOIN runs ON number = run"
         " WHERE attempts.state = 'succeeded' AND superseded IS NULL AND reference_date NOT NULL"
         " ORDER BY reference_date, workflow, run"
     )
     return [
-        StaleRun(
-            run,
-            id_,
-            workflow,
-            parameters_hash,
-            dt.date.fromisoformat(date),
-            parameters,
-            restatement,
-            dt.datetime.fromisoformat(since),
-            kept,
-        )
-        for run, id_, workflow, parameters_hash, date, parameters, restatement, since, kept in rows
+        StaleRun(*own, dt.date.fromisoformat(date), text, number, dt.datetime.fromisoformat(since), kept, *rest)
+        for *own, date, text, number, since, kept, departure, same_as, held in rows
+        for rest in [(departure, same_as, bool(held))]
     ]

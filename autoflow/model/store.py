@@ -21,7 +21,7 @@ from autoflow.model.messages import Message
 from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded_times import set_right
-from autoflow.model.restatements import Blocks, mark_stale, replace_outcomes
+from autoflow.model.restatements import Blocks, keep, mark_stale, note_same_results, replace_outcomes
 from autoflow.model.retention import NotebookFiles, Removal
 from autoflow.model.sources import write_sources
 from autoflow.model.tables import (
@@ -490,17 +490,21 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES ('restatements_marked', ?)", (str(restatement),))
 
-    def keep(self, runs: Iterable[int], reason: str) -> int:
+    def note_same_results(self, attempt: Attempt, before: int, now: dt.datetime, *, hold: bool) -> None:
+        """Remember that an attempt has the same results as the one before, whose id is given, though data changed."""
+        with self._transaction() as cursor:
+            note_same_results(cursor, attempt.id, before, _text(now), hold=hold)
+
+    def keep(self, runs: Iterable[int], reason: str, now: dt.datetime) -> int:
         """Remember that the reports of stale runs stay as they are, and why; return how many there are."""
         with self._transaction() as cursor:
-            return sum(
-                cursor.execute(
-                    "UPDATE stale SET kept = ? WHERE attempt_id IN"
-                    " (SELECT id FROM attempts WHERE run = ? AND superseded IS NULL)",
-                    (reason, run),
-                ).rowcount
-                for run in runs
-            )
+            return sum(keep(cursor, run, reason, _text(now)) for run in runs)
+
+    def noted_kept(self, attempt_id: int) -> None:
+        """Remember that the manifests of an attempt say why its reports are kept, and that ``latest`` has these."""
+        with self._transaction() as cursor:
+            cursor.execute("DELETE FROM kept_reports WHERE attempt_id = ?", (attempt_id,))
+            cursor.execute("UPDATE stale SET held = 0 WHERE attempt_id = ?", (attempt_id,))
 
     def tell(
         self,

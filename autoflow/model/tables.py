@@ -411,6 +411,49 @@ def _add_sources(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("ALTER TABLE notebooks ADD COLUMN sources INTEGER REFERENCES sources (id)")
 
 
+def _add_same_results(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for runs that were made again with the same results, and for dates that have left FlowAPI's list."""
+    cursor.execute("ALTER TABLE stale RENAME TO old_stale")
+    cursor.execute(
+        """
+        CREATE TABLE stale (
+            attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+            restatement INTEGER,  -- the first of those that made it so, which were seen together; null where none did
+            departure INTEGER,  -- the first of the dates that it used and that have left the list since
+            kept TEXT,  -- why the report stays as it is; null when nobody has said so
+            since TEXT NOT NULL,
+            same_as INTEGER,  -- the number of the attempt before it, which has the same results
+            held INTEGER NOT NULL DEFAULT 0  -- 1: its reports are kept out of latest until somebody keeps them
+        )
+        """
+    )
+    columns = "attempt_id, restatement, kept, since"
+    cursor.execute(f"INSERT INTO stale ({columns}) SELECT {columns} FROM old_stale")  # noqa: S608
+    cursor.execute("DROP TABLE old_stale")
+    # a row of a date that is listed again goes
+    cursor.execute(
+        """
+        CREATE TABLE departures (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            cdr_type TEXT NOT NULL,
+            date TEXT NOT NULL,
+            seen TEXT NOT NULL,
+            UNIQUE (cdr_type, date)
+        )
+        """
+    )
+    # what the manifests of reports that are kept have yet to say
+    cursor.execute(
+        """
+        CREATE TABLE kept_reports (
+            attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+            reason TEXT NOT NULL,
+            since TEXT NOT NULL
+        )
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -422,6 +465,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_restatements,
     _add_missing_dates,
     _add_sources,
+    _add_same_results,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

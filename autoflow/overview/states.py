@@ -34,6 +34,7 @@ from autoflow.history import RunHistory
 from autoflow.model import Restatement, RunReader, StaleRun
 from autoflow.runs import RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
+from autoflow.wording import same_results_text
 
 Span = tuple[dt.date, dt.date]
 """The first and the last date."""
@@ -71,20 +72,22 @@ class Stale:
     def restatements(self) -> Sequence[Restatement]:
         """Those that the run used."""
         windows = [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in self.run.windows]
-        first = self.run.restatement
+        first = self.run.restatement or 0
         return [
             each for each in self.since if each.id >= first and any(start <= each.date < end for start, end in windows)
         ]
 
     def __str__(self) -> str:
         more = f" and {len(self.restatements) - 3} more" if len(self.restatements) > 3 else ""
+        if self.run.same_as is not None:
+            return same_results_text(self.run.same_as)
         return f"data were ingested anew: {'; '.join(map(str, self.restatements[:3]))}{more}"
 
 
 def stale_of(reader: RunReader) -> dict[RunKey, Stale]:
     """Read which runs are stale, and why."""
     runs = reader.stale()
-    all_of_them = reader.restatements(min(run.restatement for run in runs)) if runs else []
+    all_of_them = reader.restatements(min(run.restatement or 0 for run in runs)) if runs else []
     return {run.key: Stale(run, all_of_them) for run in runs}
 
 

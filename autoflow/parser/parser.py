@@ -150,8 +150,10 @@ def _shape_problems(document: Document, mistakes: list[ErrorDetails], unreadable
 
 
 def _as_written(document: Document, path: KeyPath) -> KeyPath:
-    """Leave out the place in a list that only one entry, written without it, was put into."""
+    """Leave out the place in a list or mapping that only one entry, written without it, was put into."""
     for end, part in enumerate(path):
+        if part == "restatement" and path[end + 1 :] == ("do",) and path not in document.values:
+            return path[: end + 1]
         if (
             part in ("output", "email", "quality", "reads", "secrets")
             and path[end + 1 : end + 2] == (0,)

@@ -244,12 +244,13 @@ class Executor:
     def _origin(self, run: Run, trigger: Trigger | None) -> Origin:
         """Say by what a run was decided."""
         listed, definitions = self._work.listed, self._work.definitions
+        holds = definitions.holds_same_results(trigger)
         if trigger is None:
-            return Origin(listed.listed(definitions.cdr_types))
+            return Origin(listed.listed(definitions.cdr_types), holds_same_results=holds)
         rule = definitions.data_rule(trigger)
         lacking = incomplete_runs(definitions, listed, self._context.now())(run)
         missing = lacking.missing if lacking else ()
-        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed), missing)
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed), missing, holds)
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""

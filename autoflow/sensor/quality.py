@@ -139,7 +139,10 @@ async def _run_again(context: Context, definitions: Definitions, stop: asyncio.E
     again = [
         recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
         for stale in context.store.read.stale()
+        # what FlowMachine's cache answered once it would answer again
         if stale.kept is None
+        and stale.same_as is None
+        and stale.restatement is not None
         and any(
             definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(stale.key, stale.reference_date)
         )

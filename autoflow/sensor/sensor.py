@@ -25,6 +25,7 @@ from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
 from autoflow.settings import Token, read_token
 from autoflow.wording import counted, moment
+from autoflow.workflows import note_kept
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
@@ -49,6 +50,8 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     """
     token = read_token(context.settings, context.now())
     warn_of_expiry(context, token)
+    # a crash may have come between
+    await note_kept(context, executor.stop)
     listed = await poll(context, definitions, token, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting

@@ -3,6 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """One run: its notebooks in the order of what they read, their reports, and how they are published."""
 
+from autoflow.workflows.kept import note_kept
 from autoflow.workflows.old_data import remove_old_data
 from autoflow.workflows.other_runs import Origin, left_out, without
 from autoflow.workflows.queries import to_make_again
@@ -14,6 +15,7 @@ __all__ = [
     "Origin",
     "execute",
     "left_out",
+    "note_kept",
     "remove_old_data",
     "to_make_again",
     "without",

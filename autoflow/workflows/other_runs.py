@@ -29,6 +29,8 @@ class Origin:
     """What QA checks were asked of its data, and what people decided instead, for the manifests of reports."""
     missing: Sequence[dt.date] = ()
     """Dates that it is made without, since it need not wait for them."""
+    holds_same_results: bool = False
+    """Whether its reports are kept back where they show what they showed before a restatement."""
 
 
 def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:

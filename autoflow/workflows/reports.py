@@ -59,6 +59,8 @@ class ReportSource:
     """Dates that the run is made without."""
     provisional_before: Mapping[str, Any] | None
     """The attempt, with its executed notebook, that was made with dates missing, where this one takes its place."""
+    restated_before: Mapping[str, Any] | None
+    """The attempt that was made of data which were ingested anew since, and whether the results are the same."""
     written: Mapping[str, Mapping[str, str]]
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
@@ -66,7 +68,8 @@ class ReportSource:
         """Say what there is to know of the data."""
         quality = {"quality": self.quality} if self.quality else {}
         before = {"provisional_before": self.provisional_before} if self.provisional_before else {}
-        return {"missing_dates": [*map(str, self.missing)], **before, **quality}
+        restated = {"restated_before": self.restated_before} if self.restated_before else {}
+        return {"missing_dates": [*map(str, self.missing)], **before, **restated, **quality}
 
 
 async def make_reports(context: Context, basis: ReportSource, token: Token, record: Record) -> list[Path] | Failure:

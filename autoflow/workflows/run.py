@@ -34,11 +34,12 @@ from autoflow.settings import Token, read_secrets
 from autoflow.shared_data import SharedDataError
 from autoflow.sources import form_of, sources_of
 from autoflow.threads import to_end
-from autoflow.wording import parameters_text, spans
+from autoflow.wording import parameters_text, same_results_text, spans
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.reports import ReportSource, make_reports
+from autoflow.workflows.restated import Restated
 from autoflow.workflows.slots import Capacity
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class _Execution:
     """Hashes by label of the files that notebooks say they read, by path."""
     reports: dict[str, list[Path]] = field(default_factory=dict)
     """Reports and manifests by label."""
+    restated: Restated | None = None
+    """What was made of data that were ingested anew since; None where they were not."""
 
     directories: Directories = field(kw_only=True)
 
@@ -142,6 +145,7 @@ async def execute(
             stop,
             origin=origin,
             others=others,
+            restated=Restated.of(context, attempt),
             directories=directories,
         )
         try:
@@ -201,9 +205,28 @@ async def _made(
     if failures:
         return AttemptState.FAILED, _with_hint(execution, failures[0])
     if complete:
+        is_held = await _note_same_results(execution)
         await execution.directories.stage(execution.scans())
-        await _point_at_latest(execution)
+        if not is_held:
+            await _point_at_latest(execution)
     return AttemptState.SUCCEEDED if complete else AttemptState.INTERRUPTED, None
+
+
+async def _note_same_results(execution: _Execution) -> bool:
+    """Record that a run shows what it showed before its data were ingested anew, and return whether it is kept back."""
+    restated, attempt = execution.restated, execution.attempt
+    if restated is None:
+        return False
+    for label, path in execution.executed.items():
+        await restated.compare(label, path)
+    if not restated.is_same:
+        return False
+    context, hold = execution.context, execution.origin.holds_same_results
+    note = partial(context.store.note_same_results, attempt, restated.before.id, context.now(), hold=hold)
+    await execution.record(note)
+    kept_back = "; its reports are kept out of latest" if hold else ""
+    logger.warning("run %d: %s%s", attempt.run, same_results_text(restated.before.attempt), kept_back)
+    return hold
 
 
 def _paths_of(others: Mapping[str, Any]) -> list[Path]:
@@ -521,6 +544,9 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
         context.progress.show(_task(execution, notebook), "report")
         try:
             await _record_form(execution, notebook)
+            restated = execution.restated
+            if restated:
+                await restated.compare(notebook.label, execution.executed[notebook.label])
             basis = ReportSource(
                 run=execution.run,
                 attempt=attempt,
@@ -533,6 +559,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 others=execution.others,
                 missing=execution.origin.missing,
                 provisional_before=_provisional_before(execution, notebook),
+                restated_before=restated.said(notebook.label) if restated else None,
                 written=await execution.directories.written(),
             )
             made = await make_reports(context, basis, execution.token, execution.record)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -222,3 +223,70 @@ def test_what_a_crash_kept_from_being_marked_is_marked_by_the_next_poll(
     ticked(context)
     assert stale(context) == [day(3), day(4)]
     assert context.store.read.unmarked() == []
+
+
+def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_data_change_once_more(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    write(deployment, "{do: rerun, same_result: hold}")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    assert ticked(context) == ["2016-01-03", "2016-01-04"]
+    definitions = read_definitions(context.settings.workflows_file)
+    runs = [build_run(definitions.workflows["w"], definitions.triggers[0], day(number)) for number in (3, 4)]
+    attempts = [context.store.begin(run, context.now()) for run in runs]
+    for attempt in attempts:
+        before = context.store.read.restated_before(attempt.run, attempt.id)
+        assert before is not None
+        context.store.note_same_results(attempt, before.id, context.now(), hold=True)
+        context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+        context.ledger.forget("w", attempt.reference_date or day(1))
+    assert ticked(context) == []
+    assert stale(context) == [day(3), day(4)]
+    assert "same results as attempt 1" in typed("runs").answer
+    assert "stale: its results are the same as those of attempt 1" in typed("show", "2").answer
+    (why,) = typed("why", "w", "2016-01-04", "--json").json()["triggers"]
+    assert (why["stale"]["same_as"], why["stale"]["held"]) == (1, True)
+    assert len(typed("rerun", "--stale", "--json").json()["rows"]) == 2
+    # told once; the restatement itself is known
+    read = context.store.read
+    snapshot = Snapshot(definitions, context.now(), stale=read.stale(), restatements=read.restatements())
+    found = news(snapshot, {}, lambda *_: [])
+    (message,) = found.messages
+    assert message.subject == "2 runs show what they showed before data were ingested anew"
+    assert "Reports of 2 runs are kept out of latest." in message.lines
+    known = {each.name: each for each in found.known}
+    assert news(snapshot, known, lambda *_: []).messages == ()
+    # other data, another try
+    flowapi.flowmachine.restate("2016-01-04", share=0.4)
+    assert ticked(context) == ["2016-01-04", "2016-01-05"]
+    assert stale(context) == [day(3)]
+
+
+def test_reports_that_somebody_keeps_say_so_and_are_among_the_latest(context: Context, flowapi: FlowapiStandin) -> None:
+    ticked(context)
+    succeed(context, 2)
+    store, reports = context.store, context.outputs.reports
+    definitions = read_definitions(context.settings.workflows_file)
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(2))
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    ticked(context)
+    old = store.read.attempts_of(1)[0]
+    store.ask_for([run], NOW)
+    attempt = store.begin(run, NOW)
+    store.begin_notebook(attempt, "glues", NOW)
+    store.finish_notebook(attempt, "glues", AttemptState.SUCCEEDED, NOW)
+    store.note_same_results(attempt, old.id, NOW, hold=True)
+    store.record_report(attempt, "glues", reports / "second.html")
+    store.finish(attempt, AttemptState.SUCCEEDED, NOW)
+    (reports / "second.html").write_text("a report")
+    manifest = {"workflow": "w", "notebook": "glues", "reference_date": "2016-01-02", "parameters": {}}
+    (reports / "second.json").write_text(json.dumps(manifest))
+    assert context.steering.carry_out({"do": "keep", "runs": [1], "reason": "as it was"}, NOW) == {"done": 1}
+    # as in a crash before anything follows from it: the next tick sees to it
+    ticked(context)
+    assert json.loads((reports / "second.json").read_text())["kept"]["reason"] == "as it was"
+    assert (reports / "latest" / "w__glues.html").resolve() == (reports / "second.html").resolve()
+    assert store.read.kept_reports() == []
+    assert [(each.kept, each.held, each.same_as) for each in store.read.stale()] == [("as it was", False, 1)]

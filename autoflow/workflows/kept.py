@@ -1,0 +1,61 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What follows from a person's word that the reports of a stale run stay as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from autoflow.context import Context, recorded
+from autoflow.definitions import Workflow
+from autoflow.model import KeptReports, RecordedNotebook
+from autoflow.naming import MANIFEST, OUTPUT_SUFFIXES, dated_names, latest_stems
+from autoflow.runs import Run, recorded_run
+from autoflow.threads import to_end
+
+logger = logging.getLogger(__name__)
+
+
+async def note_kept(context: Context, stop: asyncio.Event) -> None:
+    """Let manifests say why their reports are kept, and let ``latest`` have those that were kept out of it."""
+    read = context.store.read
+    for kept in read.kept_reports():
+        for attempt in read.attempts(ids=[kept.attempt_id]):
+            if attempt.parameters is not None:
+                run = recorded_run(Workflow(attempt.workflow, ()), attempt.parameters, attempt.parameters_hash)
+                for notebook in read.notebooks(attempt.id):
+                    if notebook.report:
+                        await _note(context, kept, run, notebook)
+        await recorded(context.conditions, stop, partial(context.store.noted_kept, kept.attempt_id))
+
+
+async def _note(context: Context, kept: KeptReports, run: Run, notebook: RecordedNotebook) -> None:
+    report, outputs = Path(notebook.report or ""), context.outputs
+    manifest = report.with_suffix(MANIFEST)
+    said = {"reason": kept.reason, "since": kept.since.isoformat(timespec="seconds")}
+    try:
+        with context.jobs.workspace() as workspace:
+            made = workspace / manifest.name
+            await to_end(_write, made, manifest, said)
+            await outputs.publish(made, manifest)
+        if kept.held:
+            paths = [path for suffix in OUTPUT_SUFFIXES if (path := report.with_suffix(suffix)).is_file()]
+            async with outputs.leading:
+                await to_end(outputs.point, latest_stems(run, notebook.label), paths)
+                await to_end(outputs.file, *dated_names(run, notebook.label), paths)
+    except (OSError, ValueError) as error:
+        # somebody has moved or removed it
+        logger.warning("%s: that it is kept cannot be noted beside %s: %s", run, report, error)
+
+
+def _write(made: Path, manifest: Path, said: Mapping[str, str]) -> None:
+    """Write a manifest with what is said of the reports."""
+    content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    made.write_text(json.dumps({**content, "kept": said}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
