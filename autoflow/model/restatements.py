@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from autoflow.quality import Change, change_text, changes_in, digest
 from autoflow.runs import RunKey
@@ -209,8 +210,23 @@ def stale_runs(connection: sqlite3.Connection) -> list[StaleRun]:
         " WHERE attempts.state = 'succeeded' AND superseded IS NULL AND reference_date NOT NULL"
         " ORDER BY reference_date, workflow, run"
     )
-    return [
-        StaleRun(*own, dt.date.fromisoformat(date), text, number, dt.datetime.fromisoformat(since), kept, *rest)
-        for *own, date, text, number, since, kept, departure, same_as, held in rows
-        for rest in [(departure, same_as, bool(held))]
-    ]
+    return [_stale_run(*row) for row in rows]
+
+
+def _stale_run(*row: Any) -> StaleRun:
+    *own, date, parameters, restatement, since, kept, departure, same_as, held = row
+    run, attempt_id, workflow, parameters_hash = own
+    return StaleRun(
+        run,
+        attempt_id,
+        workflow,
+        parameters_hash,
+        dt.date.fromisoformat(date),
+        parameters,
+        restatement,
+        dt.datetime.fromisoformat(since),
+        kept,
+        departure,
+        same_as,
+        bool(held),
+    )
