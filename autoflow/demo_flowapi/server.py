@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -53,10 +55,12 @@ class FlowapiStandin:
         0 picks a free one.
     poll_seconds
         How long a query runs before its result is there.
+    keys
+        What signs its tokens; None makes some, which takes a moment.
     """
 
-    def __init__(self, days: int = 21, port: int = 0, poll_seconds: float = 0.2) -> None:
-        self.keys = Keys.generate()
+    def __init__(self, days: int = 21, port: int = 0, poll_seconds: float = 0.2, keys: Keys | None = None) -> None:
+        self.keys = keys or Keys.generate()
         self.flowmachine = Flowmachine(poll_seconds)
         self.flowmachine.dates = some_days(days)
         self.requests: list[str] = []
@@ -117,6 +121,9 @@ class FlowapiStandin:
         """Refuse connections."""
         if self._server:
             self._server.stopping.set()
+            with suppress(OSError):
+                # else it looks whether it is to end when it next looks whether anybody has come
+                self._server.socket.shutdown(socket.SHUT_RDWR)
             self._server.shutdown()
             self._server.server_close()
             self._server = None
