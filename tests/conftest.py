@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,15 @@ import yaml
 
 from autoflow import cli
 from autoflow.demo_flowapi import FlowapiStandin
+from autoflow.demo_flowapi.tokens import Keys
 from autoflow.log_writer import LogHandler, flush_log
 from autoflow.signal_guard import IGNORED, STOPPING
 from autoflow.warm_process import start_warm_process
 from tests.answers import answer_of
-from tests.warm_parents import WarmParents
+from tests.warm_parents import STARTS_WARM_PARENTS, WarmParents
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = Path(__file__).parent / "notebooks"
-
-STARTS_WARM_PARENTS = ("autoflow.jobs.jobs.start_warm_process", "autoflow.warm_process.start_warm_process")
 
 # how long an example takes says more of the machine than of AutoFlow
 hypothesis.settings.register_profile("autoflow", deadline=None)
@@ -126,9 +125,15 @@ def warm_parent_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(name, start_warm_process)
 
 
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    """Sign tokens for each stand-in: keys are what takes longest of starting one."""
+    return Keys.generate()
+
+
 @pytest.fixture
-def flowapi() -> Iterator[FlowapiStandin]:
-    with FlowapiStandin(days=2, poll_seconds=0.0) as standin:
+def flowapi(keys: Keys) -> Iterator[FlowapiStandin]:
+    with FlowapiStandin(days=2, poll_seconds=0.0, keys=keys) as standin:
         yield standin
 
 
@@ -139,6 +144,10 @@ class Deployment:
     inputs: Path
     outputs: Path
     environment: dict[str, str] = field(repr=False)
+    warm_parents: WarmParents | None = field(default=None, repr=False)
+    """What forks the warm parents of an AutoFlow that is started; None lets it start its own."""
+    stays_warm: bool = False
+    """Whether such a warm parent is there for all of its life, and not for ticks alone: pages are forked, too."""
 
     def write(self, text: str, *notebooks: str) -> None:
         """Write workflows.yml, and put notebooks of tests/notebooks beside it."""
@@ -158,14 +167,21 @@ class Deployment:
 
     def start(self, *arguments: str, errors: int = subprocess.STDOUT, **environment: str) -> subprocess.Popen[str]:
         """Start AutoFlow in the background, its log in a pipe."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "autoflow", *arguments],
-            env={**self.environment, **environment},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
+        variables = {**self.environment, **environment}
+        with ExitStack() as stack:
+            program, descriptors = ["autoflow"], []
+            if self.warm_parents and self.warm_parents.fits(variables):
+                descriptors = [stack.enter_context(self.warm_parents.connect()).fileno()]
+                program = ["tests.forking", *map(str, descriptors), "always" if self.stays_warm else "in ticks"]
+            return subprocess.Popen(
+                [sys.executable, "-m", *program, *arguments],
+                env=variables,
+                cwd=ROOT,
+                pass_fds=descriptors,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
     def run(self, *arguments: str, patience: float = 100.0, **environment: str) -> Outcome:
         """Run AutoFlow to its end."""
@@ -205,6 +221,12 @@ Typed = Callable[..., Outcome]
 @pytest.fixture
 def deployment(tmp_path: Path, flowapi: FlowapiStandin) -> Deployment:
     return make_deployment(tmp_path, flowapi)
+
+
+@pytest.fixture
+def forked_warm_parents(deployment: Deployment, warm_parents: WarmParents) -> None:
+    """Let AutoFlow be a process of its own whose warm parents are forks: it is not its start that is tested."""
+    deployment.warm_parents = warm_parents
 
 
 @pytest.fixture

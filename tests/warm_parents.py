@@ -28,6 +28,10 @@ from autoflow.warm_process import MARKER, START, WarmProcess, start_warm_process
 
 ROOT = Path(__file__).parent.parent
 LONGEST_MARKER = 200
+STARTS_WARM_PARENTS = ("autoflow.jobs.jobs.start_warm_process", "autoflow.warm_process.start_warm_process")
+
+ANOTHER = b"more"
+"""In the place of the length of a request: a connection over which more requests will come."""
 
 # the rest is as in `START`: kernels are forked at the top of the program
 SERVE = f"import sys; sys.path[0] = {str(ROOT)!r}; from tests.warm_parents import serve; serve(); "
@@ -51,20 +55,28 @@ class Forked:
         select.select([self._descriptor], [], [])
 
 
-class WarmParents:
-    """The process that forks warm parents; it is started when the first is wanted."""
+class Forking:
+    """Asks over a connection for forks, in the place of warm parents that are started from nothing.
 
-    def __init__(self) -> None:
-        self._environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection, self._theirs = socket.socketpair()
+    Parameters
+    ----------
+    connection
+        To the process that forks.
+    environment
+        With which that process has started.
+    """
+
+    def __init__(self, connection: socket.socket, environment: Mapping[str, str]) -> None:
+        self._connection, self._environment = connection, environment
+
+    def fits(self, environment: Mapping[str, str]) -> bool:
+        """Whether a process of this environment could not be told from a fork."""
+        return _of_python(environment) == _of_python(self._environment)
 
     def start_warm_process(self, environment: Mapping[str, str], instance: str) -> WarmProcess:
         """Do what the function of this name does, by a fork unless it could be told from a process of its own."""
-        if _of_python(environment) != _of_python(self._environment):
+        if not self.fits(environment):
             return start_warm_process(environment, instance)
-        if self._process is None:
-            self._process = self._begin()
         ours, theirs = socket.socketpair()
         with theirs:
             marked = {**environment, MARKER: f"{instance}/warm-parent-of-jobs/"}
@@ -73,6 +85,32 @@ class WarmParents:
             self._connection.sendall(text)
         said, descriptors, _, _ = socket.recv_fds(self._connection, 4, 1)
         return WarmProcess(cast(Any, Forked(int.from_bytes(said, "big"), *descriptors)), ours)
+
+
+class WarmParents(Forking):
+    """The process that forks warm parents; it is started when the first is wanted."""
+
+    def __init__(self) -> None:
+        environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
+        ours, self._theirs = socket.socketpair()
+        super().__init__(ours, environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start_warm_process(self, environment: Mapping[str, str], instance: str) -> WarmProcess:
+        self._started()
+        return super().start_warm_process(environment, instance)
+
+    def connect(self) -> socket.socket:
+        """Make one more connection, for an AutoFlow that is a process of its own: see `tests.forking`."""
+        self._started()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._connection, [ANOTHER], [theirs.fileno()])
+        return ours
+
+    def _started(self) -> None:
+        if self._process is None:
+            self._process = self._begin()
 
     def _begin(self) -> subprocess.Popen[bytes]:
         with self._theirs:
@@ -113,22 +151,31 @@ def serve() -> None:
     imported = {name: text for name, text in os.environ.items() if name not in before}
     # a garbage collection would copy the memory that all forks share
     gc.freeze()
-    connection = socket.socket(fileno=os.dup(0))
+    first = socket.socket(fileno=os.dup(0))
+    connections = [first]
     awake, wakened = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
     while True:
-        ready, _, _ = select.select([awake, connection], [], [])
+        ready, _, _ = select.select([awake, *connections], [], [])
         if awake in ready:
             os.read(awake, 4096)
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG) != (0, 0):
                     pass
-        if connection not in ready:
+        connection = next((each for each in connections if each in ready), None)
+        if connection is None:
             continue
         length, descriptors, _, _ = socket.recv_fds(connection, 4, 1)
+        if length == ANOTHER:
+            connections.append(socket.socket(fileno=descriptors[0]))
+            continue
         if not length:
-            os._exit(0)
+            if connection is first:
+                os._exit(0)
+            connections.remove(connection)
+            connection.close()
+            continue
         environment = json.loads(connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
         parent = os.getpid()
         pid = os.fork()
@@ -140,7 +187,7 @@ def serve() -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(descriptors[0], 0)
-        for descriptor in (awake, wakened, connection.detach(), *descriptors):
+        for descriptor in (awake, wakened, *(each.detach() for each in connections), *descriptors):
             os.close(descriptor)
         os.setsid()
         replace_environment(environment, MARKER)

@@ -47,6 +47,7 @@ from tests.browser import CHROMIUM, browser
 from tests.clock import PATIENCE, HeldLoop, run_held, until
 from tests.conftest import NOTEBOOKS, Deployment, Typed, make_deployment
 from tests.receivers import free_port
+from tests.warm_parents import WarmParents
 
 HOSTILE = "<script>alert('workflow')</script>"
 VALUES = {
@@ -128,8 +129,11 @@ def definitions() -> str:
     return yaml.safe_dump(content, allow_unicode=True)
 
 
-def started(directory: Path, flowapi: FlowapiStandin, *arguments: str, **environment: str) -> Site:
+def started(
+    directory: Path, flowapi: FlowapiStandin, warm_parents: WarmParents, *arguments: str, **environment: str
+) -> Site:
     deployment, port = make_deployment(directory, flowapi), free_port()
+    deployment.warm_parents, deployment.stays_warm = warm_parents, True
     deployment.write(definitions(), "glues", "raises")
     process = deployment.start(*arguments, AUTOFLOW_HTTP=f"127.0.0.1:{port}", **environment)
     site = Site(deployment, port, process, deployment.environment["FLOWAPI_TOKEN"])
@@ -143,10 +147,10 @@ def until_answers(site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, warm_parents: WarmParents) -> Iterator[Site]:
     """Give a daemon that has made its first tick: some runs failed, some made reports."""
     with FlowapiStandin(days=2, poll_seconds=0.0) as flowapi:
-        site = started(tmp_path_factory.mktemp("site"), flowapi, "--now")
+        site = started(tmp_path_factory.mktemp("site"), flowapi, warm_parents, "--now")
         try:
             until(lambda: is_idle(json.loads(site.ask("/health").body)))
             yield site
@@ -701,6 +705,7 @@ def test_in_a_browser_scripts_of_notebooks_and_reports_do_not_run(site: Site) ->
     asyncio.run(look())
 
 
+@pytest.mark.usefixtures("forked_warm_parents")
 def test_what_goes_on_is_shown_by_notebook_and_cell(deployment: Deployment, typed: Typed) -> None:
     port = free_port()
     deployment.write_simple("sleeps")
@@ -721,9 +726,11 @@ def test_what_goes_on_is_shown_by_notebook_and_cell(deployment: Deployment, type
     assert "<p>No runs are in progress.</p>" in (deployment.outputs / "reports" / "index.html").read_text()
 
 
-def test_a_daemon_that_can_not_tick_is_not_healthy(tmp_path: Path, flowapi: FlowapiStandin) -> None:
+def test_a_daemon_that_can_not_tick_is_not_healthy(
+    tmp_path: Path, flowapi: FlowapiStandin, warm_parents: WarmParents
+) -> None:
     flowapi.fault = "500"
-    site = started(tmp_path, flowapi, "--now")
+    site = started(tmp_path, flowapi, warm_parents, "--now")
     try:
         answer = site.until("/health", "returned no available dates")
         assert answer.status == 503

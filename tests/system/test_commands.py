@@ -32,7 +32,7 @@ available_dates_sensor:
 
 
 @pytest.fixture
-def daemon(deployment: Deployment) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def daemon(deployment: Deployment, forked_warm_parents: None) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:

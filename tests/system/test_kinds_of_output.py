@@ -23,6 +23,7 @@ from autoflow.demo_flowapi import FlowapiStandin
 from tests.clock import PATIENCE
 from tests.conftest import Deployment, Outcome, make_deployment
 from tests.integration.test_web import Site, free_port, until_answers
+from tests.warm_parents import WarmParents
 
 SETUP = """
 import base64, io, json
@@ -186,13 +187,14 @@ def number_of(kind: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> NotebookFiles:
+def made(tmp_path_factory: pytest.TempPathFactory, warm_parents: WarmParents) -> NotebookFiles:
     v4 = nbformat.v4
     cells = [v4.new_markdown_cell("# Every kind of output"), v4.new_code_cell(SETUP)]
     cells += [v4.new_code_cell(kind.code) for kind in KINDS.values()]
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     with FlowapiStandin(days=1, poll_seconds=0.0) as flowapi:
         deployment = make_deployment(tmp_path_factory.mktemp("kinds"), flowapi)
+        deployment.warm_parents = warm_parents
         nbformat.write(v4.new_notebook(cells=cells, metadata=metadata), deployment.inputs / "kinds.ipynb")
         outputs = [{"format": "pdf"}, {"format": "html"}]
         content = {

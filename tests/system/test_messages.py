@@ -16,6 +16,8 @@ from tests.clock import until
 from tests.conftest import Deployment, Typed
 from tests.receivers import Hook, MailServer
 
+pytestmark = pytest.mark.usefixtures("forked_warm_parents")
+
 SECRET = "/services/geheim-T0"
 
 

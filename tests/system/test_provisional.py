@@ -10,10 +10,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pypdf import PdfReader
 
 from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment, Outcome
+
+pytestmark = pytest.mark.usefixtures("forked_warm_parents")
 
 MONTHLY = """
 workflows:

@@ -17,6 +17,8 @@ from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment, Typed
 from tests.system.test_daemon_process import until
 
+pytestmark = pytest.mark.usefixtures("forked_warm_parents")
+
 ASKS = """
 import pathlib, time, warnings
 warnings.simplefilter('ignore')

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from autoflow.comparison import read_executed
@@ -20,6 +21,8 @@ from autoflow.notebooks import printed
 from tests.clock import PATIENCE, until
 from tests.conftest import ROOT, Deployment, Outcome
 from tests.system.test_shared_data import WRITES, write_notebook
+
+pytestmark = pytest.mark.usefixtures("forked_warm_parents")
 
 WORDS = """
 workflows:
