@@ -162,7 +162,12 @@ def spans(dates: Iterable[dt.date]) -> str:
             parts[-1] = parts[-1][0], date
         else:
             parts.append((date, date))
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in parts)
+    return ", ".join(span_text(first, last) for first, last in parts)
+
+
+def span_text(first: dt.date, last: dt.date) -> str:
+    """Write a span of dates, both ends in it."""
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def moment(time: dt.datetime) -> str:

@@ -142,6 +142,7 @@ STALE = {
     "restatements": _list(_of("restatement")),
     "same_as": ATTEMPT["same_as"],
     "held": _said(FLAG, "whether its reports are kept out of latest for that"),
+    "no_longer_listed": _said(_list(_object({"cdr_type": TEXT, "date": DATE})), "dates that it used"),
 }
 
 EXPLANATION = _object(

@@ -174,7 +174,7 @@ def _add_trusting(commands: Any) -> None:
     quality.add_argument(
         "--suggest", action="store_true", help="print limits that the dates so far keep, as YAML for workflows.yml"
     )
-    stale = _command(commands, "stale", "list runs that succeeded with data that were ingested anew since")
+    stale = _command(commands, "stale", "list runs that succeeded with data that were ingested anew since, or are gone")
     stale.add_argument("--workflow", metavar="NAME", help="runs of this workflow only")
     stale.add_argument(
         "--code",

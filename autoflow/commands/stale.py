@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 from itertools import groupby
 from typing import Any
 
@@ -14,9 +15,13 @@ from autoflow.commands.reading import definitions_of, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.commands.why import stale_as_json
 from autoflow.errors import ExitCode
-from autoflow.overview import Stale, stale_of
+from autoflow.model import StaleRun
+from autoflow.overview import Stale, stale_runs
 from autoflow.settings import Settings
 from autoflow.wording import counted, own_parameters, parameters_text
+
+MOST_ROWS = 1_000
+"""Stale runs that a table has."""
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -24,39 +29,41 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.code:
         return _run_code(options, settings)
     with record(settings) as reader:
-        found = [each for each in stale_of(reader).values() if options.workflow in (None, each.run.workflow)]
+        found = stale_runs(reader, options.workflow, None if options.json else MOST_ROWS + 1)
     if options.json:
-        print_json(options, {"runs": [_as_json(each) for each in found], "unknown": None})
+        print_json(options, {"runs": [_as_json(*each) for each in found], "unknown": None})
         return ExitCode.OK
-    print_table([_shown(each) for each in found], right=("run",))
+    print_table([_shown(*each) for each in found[:MOST_ROWS]], right=("run",))
+    if len(found) > MOST_ROWS:
+        print_line("... and more; --workflow NAME lists those of one workflow, --json all of them")
     if not found:
         print_line("no run is stale")
-    elif any(each.run.kept is None for each in found):
+    elif any(run.kept is None for run, _ in found):
         print_line()
         print_line("`autoflow rerun --stale` runs them again; `autoflow keep RUN --reason TEXT` leaves one as it is")
     return ExitCode.OK
 
 
-def _shown(each: Stale) -> dict[str, Any]:
+def _shown(run: StaleRun, why: Stale) -> dict[str, Any]:
     return {
-        "run": each.run.run,
-        "date": each.run.reference_date,
-        "workflow": each.run.workflow,
-        "parameters": parameters_text(each.run.parameters),
-        "why": str(each),
-        "kept": each.run.kept or "",
+        "run": run.run,
+        "date": run.reference_date,
+        "workflow": run.workflow,
+        "parameters": parameters_text(run.parameters),
+        "why": str(why),
+        "kept": run.kept or "",
     }
 
 
-def _as_json(each: Stale) -> dict[str, Any]:
+def _as_json(run: StaleRun, why: Stale) -> dict[str, Any]:
     return {
-        "run": each.run.run,
-        "workflow": each.run.workflow,
-        "reference_date": each.run.reference_date,
-        "parameters": own_parameters(each.run.parameters),
-        "kept": each.run.kept,
-        "since": each.run.since,
-        **stale_as_json(each),
+        "run": run.run,
+        "workflow": run.workflow,
+        "reference_date": run.reference_date,
+        "parameters": own_parameters(run.parameters),
+        "kept": run.kept,
+        "since": dt.datetime.fromisoformat(run.since),
+        **stale_as_json(why),
     }
 
 

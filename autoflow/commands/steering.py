@@ -32,7 +32,7 @@ from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.notebooks import executed_with
-from autoflow.overview import Facts, calendar, explain, span, stale_of
+from autoflow.overview import Facts, calendar, explain, span, stale_runs
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -95,12 +95,14 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
     if options.runs:
         raise AutoflowError("expected run numbers or --stale, but not both; `autoflow rerun RUN` takes stale runs too")
     with record(settings, missing_is_empty=True) as reader:
-        stale = [each for each in stale_of(reader).values() if each.run.kept is None]
-        wanted = [each for each in stale if options.workflow in (None, each.run.workflow)]
-        runs, rows, left_out = _of_numbers(definitions, reader, [each.run.run for each in wanted])
+        stale = [pair for pair in stale_runs(reader, options.workflow) if pair[0].kept is None]
+        # what is there no more is not to be had
+        wanted = [pair for pair in stale if pair[0].mark.restatement is not None]
+        runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
         depending, their_rows, running = _depending(definitions, reader, runs)
-    notes = {each.run.reference_date: str(each) for each in wanted}
-    rows = [{**row, "note": notes.get(row["reference_date"], row["note"])} for row in rows]
+    left_out += [f"run {each.run}: {why}" for each, why in stale if each.mark.restatement is None]
+    notes = {f"run {each.run}": str(why) for each, why in wanted}
+    rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     known = {run.key for run in runs}
     more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
     everything = [*runs, *(run for run, _ in more)]
@@ -110,21 +112,16 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
 def keep(options: argparse.Namespace, settings: Settings) -> Intent:
     """Leave the reports of stale runs as they are."""
     with record(settings, missing_is_empty=True) as reader:
-        stale = {each.run.run: each for each in stale_of(reader).values()}
+        stale = {each.run: (each, why) for each, why in stale_runs(reader)}
         for number in options.runs:
             attempt_of(reader, number)
     known = [stale[number] for number in dict.fromkeys(options.runs) if number in stale]
     rows = [
-        {
-            "run": each.run.run,
-            "reference_date": each.run.reference_date,
-            "workflow": each.run.workflow,
-            "note": str(each),
-        }
-        for each in known
+        {"run": each.run, "reference_date": each.reference_date, "workflow": each.workflow, "note": str(why)}
+        for each, why in known
     ]
     left_out = [f"run {number} is not stale" for number in dict.fromkeys(options.runs) if number not in stale]
-    order = {"do": "keep", "runs": [each.run.run for each in known], "reason": options.reason}
+    order = {"do": "keep", "runs": [each.run for each, _ in known], "reason": options.reason}
     question = f"leave {counted(len(known), 'stale run')} as {'it is' if len(known) == 1 else 'they are'}"
     return Intent(order, tuple(rows), question, tuple(left_out))
 

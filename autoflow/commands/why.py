@@ -172,7 +172,9 @@ def _about_stale(answer: Explanation) -> Iterator[str]:
     yield f"stale{f' (kept as it is: {kept})' if kept else ''}: {answer.stale}"
     if answer.stale.run.held:
         yield "its reports are kept out of latest"
-    if not kept:
+    if not kept and answer.stale.run.restatement is None:
+        yield f"`autoflow keep {number} --reason TEXT` leaves it as it is"
+    elif not kept:
         yield f"`autoflow rerun {number}` runs it again; `autoflow keep {number} --reason TEXT` leaves it as it is"
 
 
@@ -226,7 +228,8 @@ def stale_as_json(stale: Stale) -> dict[str, Any]:
     return {
         "restatements": list(map(_restatement_as_json, stale.restatements)),
         "same_as": stale.run.same_as,
-        "held": stale.run.held,
+        "held": bool(stale.run.held),
+        "no_longer_listed": [{"cdr_type": each.cdr_type, "date": each.date} for each in stale.departures],
     }
 
 

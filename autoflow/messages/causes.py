@@ -19,15 +19,16 @@ from autoflow.dates import Days, Hold, ListedDates
 from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
+from autoflow.messages.data_changes import EVENT as RESTATED
+from autoflow.messages.data_changes import MOST_DATES, bounded_spans, data_changes
 from autoflow.messages.provisional import EVENT as PROVISIONAL
 from autoflow.messages.provisional import ProvisionalNews, provisional_news
-from autoflow.messages.same_results import EVENT as RESTATED
 from autoflow.messages.same_results import NAME as SAME_RESULTS
 from autoflow.messages.same_results import same_results_news
-from autoflow.model import FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleRun
+from autoflow.model import Departure, FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleGroup, StaleRun
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
-from autoflow.wording import counted, length_text, moment, spans
+from autoflow.wording import counted, length_text, moment
 
 GATHER = dt.timedelta(minutes=5)
 """How long failures of a tick in progress are gathered before people are told; at its end they are at once."""
@@ -38,9 +39,8 @@ PATIENCE = dt.timedelta(minutes=10)
 MOST_HELD = 400
 """The newest held dates of a trigger, which people are told of."""
 
-MOST_DATES = 12
 FIRST_LINES = 6
-"""Stretches of dates, and lines of an exception's message, that a message shows."""
+"""Lines of an exception's message that a message shows."""
 
 TOKEN_CONDITION = "token"  # noqa: S105  # a name
 UNTOLD_CONDITIONS = ("given up", "messages", "no dates of ", "old files")
@@ -56,10 +56,13 @@ class Snapshot:
     failing: Sequence[FailedRun] = ()
     run_history: RunHistory = field(default_factory=RunHistory)
     listed: ListedDates = field(default_factory=ListedDates)
-    stale: Sequence[StaleRun] = ()
-    """Runs that have succeeded with data that were ingested anew since."""
+    stale: Sequence[StaleGroup] = ()
+    """Runs that have succeeded with data that were ingested anew since, or are there no more."""
+    same: Sequence[StaleRun] = ()
+    """Those that were run again, and have the same results."""
     restatements: Sequence[Restatement] = ()
-    """What was ingested anew, as far as runs are stale by it."""
+    departures: Sequence[Departure] = ()
+    """What was ingested anew, and what has left FlowAPI's list, as far as runs are stale by it."""
     provisional: Sequence[ProvisionalRun] = ()
     """Runs that were made with dates missing, and those that people know to have been."""
     final_changes: Mapping[int, Sequence[str]] = field(default_factory=dict)
@@ -220,32 +223,16 @@ def late(snapshot: Snapshot) -> Iterator[Cause]:
         dates = [dt.date.fromordinal(day) for day in days]
         what = f"not done within {length_text(notify.not_done_after or 0)}"
         number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
-        lines = (f"Dates: {_bounded_spans(dates)}", f"Why: autoflow why {_shell(workflow)} {dates[0]}")
+        lines = (f"Dates: {bounded_spans(dates)}", f"Why: autoflow why {_shell(workflow)} {dates[0]}")
         message = Message("late", f"{workflow}: late: {number} {what}", lines, workflow, tuple(map(str, dates)))
         yield Cause(_name("late", workflow), "late", what, snapshot.now, message, workflow=workflow)
 
 
-def restated(snapshot: Snapshot) -> Iterator[Cause]:
-    """Find the data that were ingested anew though runs had used them; what was seen together is one cause."""
-    groups: dict[int, list[StaleRun]] = {}
-    for stale in snapshot.stale:
-        is_restated = stale.restatement is not None and stale.same_as is None and stale.kept is None
-        if is_restated and stale.workflow in snapshot.definitions.workflows:
-            groups.setdefault(stale.restatement or 0, []).append(stale)
-    for first, runs in groups.items():
-        seen = next((each.seen for each in snapshot.restatements if each.id == first), None)
-        together = [each for each in snapshot.restatements if each.id >= first and each.seen == seen]
-        dates = sorted({each.date for each in together})
-        what = f"data of {_bounded_spans(dates)} were ingested anew: {counted(len(runs), 'run is', 'runs are')} stale"
-        lines = [str(each) for each in together[:MOST_DATES]]
-        lines += [f"... and {len(together) - MOST_DATES} more"] if len(together) > MOST_DATES else []
-        for workflow in dict.fromkeys(run.workflow for run in runs):
-            lines.append(
-                f"{workflow}: {_bounded_spans([run.reference_date for run in runs if run.workflow == workflow])}"
-            )
-        lines += ["Details: autoflow stale", "To run them again: autoflow rerun --stale"]
-        message = Message("restated", what, tuple(lines), dates=tuple(map(str, dates)))
-        yield Cause(_name("restated", first), "restated", what, runs[0].since, message)
+def _data_changes(snapshot: Snapshot) -> Iterator[Cause]:
+    """Find the data that were ingested anew, or left the list, though runs had used them."""
+    groups = [each for each in snapshot.stale if each.workflow in snapshot.definitions.workflows]
+    for name, what, since, lines, dates in data_changes(groups, snapshot.restatements, snapshot.departures):
+        yield Cause(name, RESTATED, what, since, Message(RESTATED, what, lines, dates=dates))
 
 
 def troubles(snapshot: Snapshot) -> Iterator[Cause]:
@@ -346,7 +333,7 @@ def news(
     events, runs = snapshot.definitions.notify.events, current(snapshot)
     causes = list(failures(snapshot, runs))
     if not snapshot.working:
-        causes += [*late(snapshot), *restated(snapshot), *troubles(snapshot)]
+        causes += [*late(snapshot), *_data_changes(snapshot), *troubles(snapshot)]
     messages, remembered, waiting = _beginnings(causes, known, snapshot)
     over: list[KnownCause] = []
     if not snapshot.working:
@@ -367,12 +354,12 @@ def news(
         if PROVISIONAL in events:
             messages += made.messages
             remembered += made.known
-        same, memory = same_results_news(snapshot.stale, known.get(SAME_RESULTS), snapshot.now)
+        same, memory = same_results_news(snapshot.same, known.get(SAME_RESULTS), snapshot.now)
         if RESTATED in events:
             messages += same
             remembered += memory
         present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends} | made.names
-        present |= {hold.name for hold in holds} | {SAME_RESULTS for each in snapshot.stale if each.same_as}
+        present |= {hold.name for hold in holds} | {SAME_RESULTS for _ in snapshot.same}
         over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]
         messages += [message for message in _endings(over, snapshot, succeeded) if message.event in events]
     return CauseChanges(
@@ -482,7 +469,7 @@ def _endings(
         whats = dict.fromkeys(each.what for each in causes if each.event == "failed")
         if dates:
             number = str(dates[0]) if len(dates) == 1 else f"{len(dates)} dates"
-            lines = (f"Dates: {_bounded_spans(dates)}", *(f"It was: {what}" for what in whats))
+            lines = (f"Dates: {bounded_spans(dates)}", *(f"It was: {what}" for what in whats))
             yield Message("recovered", f"{workflow}: recovered: {number}", lines, workflow, tuple(map(str, dates)))
         elif all(_is_skipped(snapshot, workflow, parameters_hash) for parameters_hash in hashes):
             lines = tuple(f"It was: {what}" for what in whats)
@@ -526,18 +513,12 @@ def commands_for(group: Sequence[FailedRun]) -> list[tuple[str, str]]:
 def _dates(group: Sequence[FailedRun]) -> list[str]:
     dates = sorted({run.reference_date for run in group})
     runs = f" ({len(group)} runs)" if len(group) > len(dates) else ""
-    return [f"{'Date' if len(dates) == 1 else f'{len(dates)} dates'}: {_bounded_spans(dates)}{runs}"]
+    return [f"{'Date' if len(dates) == 1 else f'{len(dates)} dates'}: {bounded_spans(dates)}{runs}"]
 
 
 def _how_many(group: Sequence[FailedRun]) -> str:
     dates = {run.reference_date for run in group}
     return str(min(dates)) if len(dates) == 1 else f"{len(dates)} dates"
-
-
-def _bounded_spans(dates: Sequence[dt.date]) -> str:
-    parts = spans(dates).split(", ")
-    more = f" and {len(parts) - MOST_DATES} more" if len(parts) > MOST_DATES else ""
-    return ", ".join(parts[:MOST_DATES]) + more
 
 
 def _hashes(group: Iterable[FailedRun]) -> tuple[str, ...]:

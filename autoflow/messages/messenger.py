@@ -28,6 +28,7 @@ from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, CauseChanges, Snapshot, news, next_late, not_done
 from autoflow.messages.content import HEARTBEAT, joined, signed, tidy
+from autoflow.messages.data_changes import AGAIN_FOR
 from autoflow.messages.provisional import keys_told
 from autoflow.model import KnownCause, Message, ProvisionalRun, Queued, RunReader, open_for_reading
 from autoflow.overview import final_changes
@@ -322,9 +323,11 @@ def _look(
         provisional = reader.provisional(keys_told(known.values()))
         snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
         snapshot = replace(snapshot, provisional=provisional, final_changes=_final_changes(reader, provisional))
-        if stale := reader.stale():
-            first = min(each.restatement or 0 for each in stale)
-            snapshot = replace(snapshot, stale=stale, restatements=reader.restatements(first))
+        if stale := reader.stale_groups(snapshot.now - AGAIN_FOR):
+            first = min((each.number for each in stale if each.kind == "restatement"), default=None)
+            restatements = [] if first is None else reader.restatements(first)
+            snapshot = replace(snapshot, stale=stale, restatements=restatements, departures=reader.departures())
+        snapshot = replace(snapshot, same=reader.same_results(MOST_FAILING))
         found = news(snapshot, known, reader.succeeded_since)
         times = [found.due, None if snapshot.working else next_late(snapshot.listed, definitions, snapshot.now)]
         return found, min((time for time in times if time is not None), default=None)

@@ -22,7 +22,7 @@ from autoflow.model.reader import (
     Silence,
     WantedAttempts,
 )
-from autoflow.model.restatements import Blocks, KeptReports, Restatement, StaleRun
+from autoflow.model.restatements import Blocks, Departure, KeptReports, Restatement, StaleGroup, StaleMark, StaleRun
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.sources import MadeOf
 from autoflow.model.store import Attempt, RunStore, open_for_reading
@@ -32,6 +32,7 @@ __all__ = [
     "PREDECESSORS_TABLE",
     "Attempt",
     "Blocks",
+    "Departure",
     "FailedRun",
     "KeptReports",
     "KnownCause",
@@ -49,6 +50,8 @@ __all__ = [
     "RunReports",
     "RunStore",
     "Silence",
+    "StaleGroup",
+    "StaleMark",
     "StaleRun",
     "Sweeper",
     "Swept",

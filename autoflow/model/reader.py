@@ -19,7 +19,21 @@ from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.messages import Message, Queued
-from autoflow.model.restatements import KeptReports, Restatement, StaleRun, kept_reports, restatements_since, stale_runs
+from autoflow.model.restatements import (
+    Departure,
+    KeptReports,
+    Restatement,
+    StaleGroup,
+    StaleMark,
+    StaleRun,
+    departures,
+    kept_reports,
+    restatements_since,
+    same_results,
+    stale_groups,
+    stale_marks,
+    stale_runs,
+)
 from autoflow.model.retention import NotebookFiles
 from autoflow.model.sources import MadeOf, SourceSet, count_without_sources, made_of, source_sets
 from autoflow.model.tables import OldRow, TakenOver, count_rows
@@ -534,9 +548,29 @@ class RunReader:
             self._outcomes = changes, self._outcomes[1].followed_by(blocks)
         return self._outcomes[1]
 
-    def stale(self) -> list[StaleRun]:
-        """Read the runs that have succeeded with data that have been ingested anew since."""
-        return stale_runs(self._connection)
+    def stale_marks(self, span: tuple[dt.date, dt.date] | None = None) -> dict[int, StaleMark]:
+        """Read which runs are stale, by their numbers: those of a span of reference dates, and maybe others."""
+        return stale_marks(self._connection, span)
+
+    def stale(self, workflow: str | None = None, limit: int | None = None) -> list[StaleRun]:
+        """Read the runs that have succeeded with data that were ingested anew since, or are there no more."""
+        return stale_runs(self._connection, workflow, limit)
+
+    def same_results(self, limit: int) -> list[StaleRun]:
+        """Read the first of the runs that were run again with the same results, and that nobody keeps."""
+        return same_results(self._connection, limit)
+
+    def stale_groups(self, again_since: dt.datetime) -> list[StaleGroup]:
+        """Read what made runs stale that nobody keeps, also where they were requested again since a time."""
+        return stale_groups(self._connection, again_since.astimezone(dt.UTC).isoformat(timespec="microseconds"))
+
+    def departures(self, first: int = 0) -> list[Departure]:
+        """Read which dates have left FlowAPI's list, from one on."""
+        return departures(self._connection, first)
+
+    def unmarked_departures(self) -> list[Departure]:
+        """Read the dates that have left the list and that no runs have been marked by yet."""
+        return departures(self._connection, int(self._meta("departures_marked") or 0) + 1)
 
     def count_stale(self) -> dict[str, int]:
         """Count the stale runs of each workflow that nobody keeps as they are."""

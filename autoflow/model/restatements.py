@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from autoflow.quality import Change, change_text, changes_in, digest
 from autoflow.runs import RunKey
@@ -36,27 +37,55 @@ class Restatement:
 
 
 @dataclass(frozen=True)
-class StaleRun:
-    """A run that has succeeded, with data that have been ingested anew since."""
+class Departure:
+    """A date of a CDR type that has left FlowAPI's list."""
+
+    id: int
+    cdr_type: str
+    date: dt.date
+    seen: dt.datetime
+
+    def __str__(self) -> str:
+        return f"{self.cdr_type} of {self.date}"
+
+
+class StaleMark(NamedTuple):
+    """Why a run is stale that has succeeded; there may be very many."""
 
     run: int
+    restatement: int | None
+    """The first of those that were seen together, and made it stale; None where dates that it used have only left."""
+    departure: int | None
+    """The first of the dates that it used and that have left FlowAPI's list since."""
+    kept: str | None
+    """Why its report stays as it is; None when nobody has said so."""
+    same_as: int | None
+    """The number of the attempt before, which has the same results though data were ingested anew since."""
+    held: int
+    """Whether its reports are kept out of ``latest`` for that."""
+
+
+@dataclass(frozen=True)
+class StaleRun:
+    """A run that has succeeded, with data that have been ingested anew since, or are there no more."""
+
+    mark: StaleMark
     attempt_id: int
     workflow: str
     parameters_hash: str
     reference_date: dt.date
     text: str
     """Its parameters as JSON: of very many, few are looked into."""
-    restatement: int | None
-    """The first of those that were seen together, and made it stale; None where dates that it used have only left."""
-    since: dt.datetime
-    kept: str | None = None
-    """Why its report stays as it is; None when nobody has said so."""
-    departure: int | None = None
-    """The first of the dates that it used and that have left FlowAPI's list since."""
-    same_as: int | None = None
-    """The number of the attempt before, which has the same results though data were ingested anew since."""
-    held: bool = False
-    """Whether its reports are kept out of ``latest`` for that."""
+    since: str
+    """When that was seen."""
+
+    @property
+    def run(self) -> int:
+        return self.mark.run
+
+    @property
+    def kept(self) -> str | None:
+        return self.mark.kept
 
     @property
     def key(self) -> RunKey:
@@ -69,13 +98,25 @@ class StaleRun:
         return found
 
     @property
-    def windows(self) -> Sequence[Sequence[str]]:
-        """Pairs of ISO dates, half-open."""
-        return self.parameters.get("date_ranges", ())  # type: ignore[return-value]
+    def windows(self) -> list[tuple[dt.date, dt.date]]:
+        """The dates that it used, half-open."""
+        ranges: Any = self.parameters.get("date_ranges", ())
+        return [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in ranges]
 
-    def used(self, date: dt.date) -> bool:
-        """Whether a date is in the windows of the run."""
-        return any(start <= date.isoformat() < end for start, end in self.windows)
+
+@dataclass(frozen=True)
+class StaleGroup:
+    """Runs of a workflow that something made stale, as people are told of them; there may be very many."""
+
+    kind: Literal["restatement", "departure"]
+    number: int
+    """Of the restatement, or the departure."""
+    workflow: str
+    runs: int
+    spans: tuple[tuple[dt.date, dt.date], ...]
+    """Reference dates that follow each other, both ends among them."""
+    again: int = 0
+    """How many of the runs were requested again since."""
 
 
 def replace_outcomes(cursor: sqlite3.Cursor, changed: Blocks, now: str) -> list[int]:
@@ -143,8 +184,8 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
 def note_same_results(cursor: sqlite3.Cursor, attempt_id: int, before: int, now: str, *, hold: bool) -> None:
     """Mark an attempt as stale that was made again, and has the same results as the one before, which is given too."""
     cursor.execute(
-        "INSERT INTO stale (attempt_id, restatement, departure, since, same_as, held)"
-        " SELECT ?, restatement, departure, ?, (SELECT attempt FROM attempts WHERE id = attempt_id), ?"
+        "INSERT INTO stale (attempt_id, restatement, since, same_as, held)"
+        " SELECT ?, restatement, ?, (SELECT attempt FROM attempts WHERE id = attempt_id), ?"
         " FROM stale WHERE attempt_id = ?"
         # its data may have been ingested anew once more while it went on
         " ON CONFLICT (attempt_id) DO UPDATE SET held = excluded.held",
@@ -200,33 +241,124 @@ def restatements_since(connection: sqlite3.Connection, first: int) -> list[Resta
     ]
 
 
-def stale_runs(connection: sqlite3.Connection) -> list[StaleRun]:
+MARK = "run, restatement, departure, kept, same_as, held"
+
+# few are stale, of very many runs: they go first
+STALE = "FROM stale CROSS JOIN attempts ON id = attempt_id"
+GOOD = "attempts.state = 'succeeded' AND superseded IS NULL"
+
+
+MANY, MOST_DAYS = 5_000, 366
+"""Of so many stale runs, those of fewer days are found sooner by their dates."""
+
+
+def stale_marks(connection: sqlite3.Connection, span: tuple[dt.date, dt.date] | None) -> dict[int, StaleMark]:
+    """Read which runs that have succeeded are stale, by their numbers; those of a span of dates, or a few more."""
+    few_dates = span is not None and (span[1] - span[0]).days < MOST_DAYS
+    many = few_dates and connection.execute("SELECT 1 FROM stale LIMIT 1 OFFSET ?", (MANY,)).fetchone()
+    if span and many:
+        by_date = "FROM runs CROSS JOIN attempts ON run = number CROSS JOIN stale ON attempt_id = id"
+        dates = tuple(map(str, span))
+        sql = f"SELECT {MARK} {by_date} WHERE reference_date BETWEEN ? AND ? AND {GOOD}"
+        rows = connection.execute(sql, dates)
+    else:
+        rows = connection.execute(f"SELECT {MARK} {STALE} WHERE {GOOD}")
+    rows.row_factory = None
+    # of hundreds of thousands, half the time of StaleMark._make
+    return {mark[0]: mark for mark in map(partial(tuple.__new__, StaleMark), rows)}
+
+
+def stale_runs(connection: sqlite3.Connection, workflow: str | None, limit: int | None) -> list[StaleRun]:
     """Read the runs that have succeeded and are stale, those too that are kept as they are; the oldest date first."""
-    # few are stale, of very many runs: they go first
+    return _stale_runs(connection, "coalesce(? = workflow, 1)", (workflow, -1 if limit is None else limit))
+
+
+def same_results(connection: sqlite3.Connection, limit: int) -> list[StaleRun]:
+    """Read the first of the runs that were run again with the same results, and that nobody keeps."""
+    return _stale_runs(connection, "same_as NOT NULL AND kept IS NULL", (limit,))
+
+
+def _stale_runs(connection: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[StaleRun]:
     rows = connection.execute(
-        "SELECT run, id, workflow, parameters_hash, reference_date, parameters, restatement, since, kept,"
-        " departure, same_as, held"
-        " FROM stale CROSS JOIN attempts ON id = attempt_id CROSS JOIN runs ON number = run"
-        " WHERE attempts.state = 'succeeded' AND superseded IS NULL AND reference_date NOT NULL"
-        " ORDER BY reference_date, workflow, run"
+        f"SELECT {MARK}, id, workflow, parameters_hash, reference_date, parameters, since {STALE}"
+        f" CROSS JOIN runs ON number = run WHERE {GOOD} AND reference_date NOT NULL AND {condition}"
+        " ORDER BY reference_date, workflow, run LIMIT ?",
+        values,
     )
-    return [_stale_run(*row) for row in rows]
+    rows.row_factory = None
+    return [
+        StaleRun(StaleMark._make(mark), id_, workflow, hashed, dt.date.fromisoformat(date), text, since)
+        for *mark, id_, workflow, hashed, date, text, since in rows
+    ]
 
 
-def _stale_run(*row: Any) -> StaleRun:
-    *own, date, parameters, restatement, since, kept, departure, same_as, held = row
-    run, attempt_id, workflow, parameters_hash = own
-    return StaleRun(
-        run,
-        attempt_id,
-        workflow,
-        parameters_hash,
-        dt.date.fromisoformat(date),
-        parameters,
-        restatement,
-        dt.datetime.fromisoformat(since),
-        kept,
-        departure,
-        same_as,
-        bool(held),
+def stale_groups(connection: sqlite3.Connection, again_since: str) -> list[StaleGroup]:
+    """Read what made runs stale that nobody keeps, and how many, also where they were requested again since a time."""
+    found: dict[tuple[str, int, str], list[tuple[Any, ...]]] = {}
+    for kind, others in (("restatement", "same_as IS NULL"), ("departure", "restatement IS NULL")):
+        # dates that follow each other have the same distance from their numbers
+        rows = connection.execute(
+            f"WITH days AS (SELECT {kind} AS cause, workflow, reference_date, count(*) AS runs,"  # noqa: S608
+            f" count(superseded) AS again {STALE} CROSS JOIN runs ON number = run WHERE {kind} NOT NULL AND {others}"
+            " AND kept IS NULL AND attempts.state = 'succeeded' AND reference_date NOT NULL"
+            " AND (superseded IS NULL OR superseded >= ?) GROUP BY 1, 2, 3),"
+            " numbered AS (SELECT *, julianday(reference_date) - row_number()"
+            " OVER (PARTITION BY cause, workflow ORDER BY reference_date) AS stretch FROM days)"
+            " SELECT cause, workflow, sum(runs), sum(again), min(reference_date), max(reference_date) FROM numbered"
+            " GROUP BY cause, workflow, stretch ORDER BY 1, 2, 5",
+            (again_since,),
+        )
+        for cause, workflow, *stretch in rows:
+            found.setdefault((kind, cause, workflow), []).append(tuple(stretch))
+    return [
+        StaleGroup(
+            "restatement" if kind == "restatement" else "departure",
+            cause,
+            workflow,
+            sum(runs for runs, *_ in stretches),
+            tuple((dt.date.fromisoformat(first), dt.date.fromisoformat(last)) for *_, first, last in stretches),
+            sum(again for _, again, *_ in stretches),
+        )
+        for (kind, cause, workflow), stretches in found.items()
+    ]
+
+
+def departures(connection: sqlite3.Connection, first: int = 0) -> list[Departure]:
+    """Read which dates have left FlowAPI's list and are not back, from one on."""
+    rows = connection.execute("SELECT id, cdr_type, date, seen FROM departures WHERE id >= ? ORDER BY id", (first,))
+    return [
+        Departure(id_, cdr_type, dt.date.fromisoformat(date), dt.datetime.fromisoformat(seen))
+        for id_, cdr_type, date, seen in rows
+    ]
+
+
+def note_departures(
+    cursor: sqlite3.Cursor, cdr_type: str, gone: Iterable[dt.date], back: Iterable[dt.date], now: str
+) -> None:
+    """Note dates that have left the list, and unmark what had used those that are back."""
+    cursor.executemany(
+        "INSERT OR IGNORE INTO departures (cdr_type, date, seen) VALUES (?, ?, ?)",
+        [(cdr_type, date.isoformat(), now) for date in gone],
     )
+    rows = cursor.execute("SELECT id, date FROM departures WHERE cdr_type = ?", (cdr_type,)).fetchall()
+    returned = {date.isoformat() for date in back} if rows else set()
+    for id_ in (id_ for id_, date in rows if date in returned):
+        cursor.execute("DELETE FROM stale WHERE departure = ? AND restatement IS NULL", (id_,))
+        cursor.execute("UPDATE stale SET departure = NULL WHERE departure = ?", (id_,))
+        cursor.execute("DELETE FROM departures WHERE id = ?", (id_,))
+        # what had used several of them is marked by those that are still away
+        cursor.execute("DELETE FROM meta WHERE key = 'departures_marked'")
+
+
+def mark_departed(cursor: sqlite3.Cursor, keys: Iterable[RunKey], departure: Departure, now: str) -> int:
+    """Mark the attempts of runs that had begun when a date that they used left the list; return how many there are."""
+    done = 0
+    for key in keys:
+        done += cursor.execute(
+            "INSERT INTO stale (attempt_id, departure, since)"
+            " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
+            " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0 AND started < ?"
+            " ON CONFLICT (attempt_id) DO UPDATE SET departure = excluded.departure WHERE departure IS NULL",
+            (departure.id, now, *key, departure.seen.isoformat(timespec="microseconds")),
+        ).rowcount
+    return done

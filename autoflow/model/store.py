@@ -21,7 +21,16 @@ from autoflow.model.messages import Message
 from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded_times import set_right
-from autoflow.model.restatements import Blocks, keep, mark_stale, note_same_results, replace_outcomes
+from autoflow.model.restatements import (
+    Blocks,
+    Departure,
+    keep,
+    mark_departed,
+    mark_stale,
+    note_departures,
+    note_same_results,
+    replace_outcomes,
+)
 from autoflow.model.retention import NotebookFiles, Removal
 from autoflow.model.sources import write_sources
 from autoflow.model.tables import (
@@ -446,6 +455,8 @@ class RunStore:
                     continue
                 if listed == known:
                     continue
+                gone_dates, new_dates = known.keys() - listed.keys(), listed.keys() - known.keys()
+                note_departures(cursor, cdr_type, sorted(gone_dates), sorted(new_dates), _text(now))
                 cursor.execute("DELETE FROM listed_dates WHERE cdr_type = ?", (cdr_type,))
                 cursor.executemany(
                     "INSERT INTO listed_dates (cdr_type, first, days, appeared) VALUES (?, ?, ?, ?)",
@@ -484,6 +495,16 @@ class RunStore:
         """Remember that runs have used what a restatement has replaced, and return how many there are."""
         with self._transaction() as cursor:
             return mark_stale(cursor, keys, restatement, _text(now))
+
+    def mark_departed(self, keys: Iterable[RunKey], departure: Departure, now: dt.datetime) -> int:
+        """Remember that runs have used a date that has left the list, and return how many there are."""
+        with self._transaction() as cursor:
+            return mark_departed(cursor, keys, departure, _text(now))
+
+    def marked_departures(self, departure: int) -> None:
+        """Remember that runs have been marked by all departures up to one."""
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('departures_marked', ?)", (str(departure),))
 
     def marked(self, restatement: int) -> None:
         """Remember that runs have been marked by all restatements up to one."""

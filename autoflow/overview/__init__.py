@@ -5,7 +5,7 @@
 
 from autoflow.overview.explanation import Explanation, explain, list_age, why_due
 from autoflow.overview.finals import final_changes
-from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_of
+from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_runs
 
 __all__ = [
     "SIGNS",
@@ -18,6 +18,6 @@ __all__ = [
     "final_changes",
     "list_age",
     "span",
-    "stale_of",
+    "stale_runs",
     "why_due",
 ]

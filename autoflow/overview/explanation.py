@@ -110,7 +110,7 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         lacking={date: lacking for date in uncounted if (lacking := facts.listed.lacking(date, rule))},
         counts_from={date: time for date, time in counts_from.items() if time is not None},
         holds=holds,
-        stale=facts.stale.get(key),
+        stale=Stale(facts.stale[run], intervals, facts.changes) if run is not None and run in facts.stale else None,
         skip=facts.run_history.skips.of(key, reference_date),
         request=facts.run_history.requests.get(key),
     )

@@ -31,7 +31,7 @@ from autoflow.decision import (
 )
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
-from autoflow.model import Restatement, RunReader, StaleRun
+from autoflow.model import Departure, Restatement, RunReader, StaleMark, StaleRun
 from autoflow.runs import RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
 from autoflow.wording import same_results_text
@@ -61,34 +61,67 @@ SIGNS = {
 
 
 @dataclass(frozen=True)
-class Stale:
-    """A run that has succeeded with data that were ingested anew since, and these."""
+class DataChanges:
+    """What has become of data since runs used them."""
 
-    run: StaleRun
-    since: Sequence[Restatement]
-    """All that was ingested anew since, whoever used it."""
+    restatements: Sequence[Restatement] = ()
+    departures: Sequence[Departure] = ()
+
+    @classmethod
+    def read(cls, reader: RunReader, marks: Iterable[StaleMark]) -> Self:
+        """Read as much as some stale runs may have used."""
+        first = min((mark.restatement for mark in marks if mark.restatement is not None), default=None)
+        return cls([] if first is None else reader.restatements(first), reader.departures())
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A run that has succeeded with data that were ingested anew since, or are there no more, and these."""
+
+    run: StaleMark
+    windows: Sequence[tuple[dt.date, dt.date]]
+    """The dates that it used, half-open."""
+    since: DataChanges
+    """All that has changed, whoever used it."""
 
     @cached_property
     def restatements(self) -> Sequence[Restatement]:
-        """Those that the run used."""
-        windows = [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in self.run.windows]
-        first = self.run.restatement or 0
-        return [
-            each for each in self.since if each.id >= first and any(start <= each.date < end for start, end in windows)
-        ]
+        """The dates that it used and that were ingested anew."""
+        first = self.run.restatement
+        return [] if first is None else [e for e in self.since.restatements if e.id >= first and self._used(e.date)]
+
+    @cached_property
+    def departures(self) -> Sequence[Departure]:
+        """The dates that it used and that are listed no more."""
+        first = self.run.departure
+        return [] if first is None else [e for e in self.since.departures if e.id >= first and self._used(e.date)]
+
+    def _used(self, date: dt.date) -> bool:
+        return any(start <= date < end for start, end in self.windows)
 
     def __str__(self) -> str:
-        more = f" and {len(self.restatements) - 3} more" if len(self.restatements) > 3 else ""
+        parts = []
         if self.run.same_as is not None:
-            return same_results_text(self.run.same_as)
-        return f"data were ingested anew: {'; '.join(map(str, self.restatements[:3]))}{more}"
+            parts.append(same_results_text(self.run.same_as))
+        elif self.run.restatement is not None:
+            parts.append(f"data were ingested anew: {_first_few(self.restatements)}")
+        if self.run.departure is not None:
+            parts.append(f"data are no longer listed: {_first_few(self.departures)}")
+        return "; ".join(parts)
 
 
-def stale_of(reader: RunReader) -> dict[RunKey, Stale]:
-    """Read which runs are stale, and why."""
-    runs = reader.stale()
-    all_of_them = reader.restatements(min(run.restatement or 0 for run in runs)) if runs else []
-    return {run.key: Stale(run, all_of_them) for run in runs}
+def _first_few(changes: Sequence[object]) -> str:
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return "; ".join(map(str, changes[:3])) + more
+
+
+def stale_runs(
+    reader: RunReader, workflow: str | None = None, limit: int | None = None
+) -> list[tuple[StaleRun, Stale]]:
+    """Read which runs are stale, the oldest first, and why."""
+    runs = reader.stale(workflow, limit)
+    since = DataChanges.read(reader, [run.mark for run in runs])
+    return [(run, Stale(run.mark, run.windows, since)) for run in runs]
 
 
 @dataclass(frozen=True)
@@ -106,8 +139,10 @@ class Facts:
     run_history: RunHistory
     now: dt.datetime
     order: Order = field(default_factory=Order)
-    stale: Mapping[RunKey, Stale] = field(default_factory=dict)
-    """Runs that have succeeded with data that were ingested anew since."""
+    stale: Mapping[int, StaleMark] = field(default_factory=dict)
+    """Runs that have succeeded with data that were ingested anew since, or are there no more, by their numbers."""
+    changes: DataChanges = field(default_factory=DataChanges)
+    """What has become of the data of these."""
 
     def __post_init__(self) -> None:
         if self.definitions.has_order and len(self.order.ready) != len(self.definitions.triggers):
@@ -124,7 +159,9 @@ class Facts:
     ) -> Self:
         """Read from the record what decides the states of a span of dates, both ends in it, or of all dates."""
         order = Order.read(definitions, listed, now, reader.run_history)
-        return cls(definitions, listed, reader.run_history(*span or ()), now, order, stale_of(reader))
+        marks = reader.stale_marks(span)
+        changes = DataChanges.read(reader, marks.values())
+        return cls(definitions, listed, reader.run_history(*span or ()), now, order, marks, changes)
 
     @cached_property
     def held_requests(self) -> Mapping[RunKey, dt.date]:
@@ -232,7 +269,7 @@ def span(definitions: Definitions, listed: ListedDates) -> Span | None:
 
 def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None = None) -> Iterator[Row]:
     """Yield the state of each date of a span, both ends in it, for each trigger in the order of the file."""
-    stale = frozenset(each.run.run for each in facts.stale.values() if each.run.kept is None)
+    stale = frozenset(number for number, mark in facts.stale.items() if mark.kept is None)
     span = Days.joined([(first.toordinal(), last.toordinal() + 1)])
     for trigger in facts.definitions.triggers:
         if workflow not in (None, trigger.workflow_name):

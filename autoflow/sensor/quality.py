@@ -15,21 +15,16 @@ from typing import Any
 
 from autoflow.context import Context, recorded
 from autoflow.dates import DataRule, ListedDates
-from autoflow.decision import runs_that_used, triggers_by_run
 from autoflow.definitions import DATA_VERSION, Definitions
 from autoflow.errors import FlowapiError
-from autoflow.model import Restatement
 from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes, fingerprints, version_of
-from autoflow.runs import Run, recorded_run
+from autoflow.runs import Run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
+from autoflow.sensor.restatements import mark_restated, run_again
 from autoflow.settings import Token
-from autoflow.threads import to_end
-from autoflow.wording import closest, counted
+from autoflow.wording import closest
 
 logger = logging.getLogger(__name__)
-
-AT_ONCE = 2_000
-"""Runs that are marked before others have their turn."""
 
 OFF, MISSING = "quality", "quality checks"
 """Names of conditions: there are no outcomes to be had, and a check that is asked for has none at all."""
@@ -103,55 +98,9 @@ async def poll_quality(
     tell_of_missing(context, wanted, answer)
     now = context.now()
     await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed, now))
-    # a crash may have come between the two the last time
-    if restatements := context.store.read.unmarked():
-        await _restated(context, definitions, restatements, stop)
-    await _run_again(context, definitions, stop)
+    await mark_restated(context, definitions, stop)
+    await run_again(context, definitions, stop)
     return context.store.read.listed_dates()
-
-
-async def _restated(
-    context: Context, definitions: Definitions, restatements: Sequence[Restatement], stop: asyncio.Event
-) -> None:
-    """Mark the runs that have used what was ingested anew."""
-    read, dates = context.store.read, dict[str, set[dt.date]]()
-    for each in restatements:
-        dates.setdefault(each.cdr_type, set()).add(each.date)
-    spans = {name: read.span(name) for name in definitions.workflows}
-    using, number, now = list(await to_end(partial(runs_that_used, definitions, dates, spans))), 0, context.now()
-    for start in range(0, len(using), AT_ONCE):
-        some = using[start : start + AT_ONCE]
-        mark = partial(context.store.mark_stale, some, restatements[0].id, now)
-        number += await recorded(context.conditions, stop, mark)
-        await asyncio.sleep(0)
-    await recorded(context.conditions, stop, partial(context.store.marked, restatements[-1].id))
-    more = f" and {len(restatements) - 3} more" if len(restatements) > 3 else ""
-    what = "; ".join(map(str, restatements[:3]))
-    stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
-    logger.warning("ingested anew: %s%s; %s", what, more, stale)
-
-
-async def _run_again(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
-    """Ask for the stale runs whose triggers say so; one that was in progress when it became stale has ended since."""
-    if not any(definitions.restatement_of(trigger) == "rerun" for trigger in definitions.triggers):
-        return
-    triggers_of = triggers_by_run(definitions)
-    again = [
-        recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
-        for stale in context.store.read.stale()
-        # what FlowMachine's cache answered once it would answer again
-        if stale.kept is None
-        and stale.same_as is None
-        and stale.restatement is not None
-        and any(
-            definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(stale.key, stale.reference_date)
-        )
-    ]
-    if again:
-        asked = await recorded(context.conditions, stop, partial(context.store.ask_for, again, context.now()))
-        for run in asked:
-            context.ledger.forget(run.workflow.name, run.reference_date)
-        logger.info("requested again: %s", counted(len(asked), "stale run"))
 
 
 def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from autoflow.dates.date_stencil import DateStencil
 from autoflow.definitions import Definitions, Trigger, Workflow
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.messages.causes import Snapshot, news
+from autoflow.messages.data_changes import AGAIN_FOR
 from autoflow.model.store import RunStore
 from autoflow.overview.explanation import explain
 from autoflow.overview.states import Facts, calendar
@@ -28,6 +30,7 @@ from autoflow.quality.outcomes import blocks_of
 from autoflow.runs.runs import AttemptState, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.quality import quality_of
+from autoflow.sensor.restatements import mark_departed
 from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
@@ -85,6 +88,14 @@ def stale(context: Context) -> list[dt.date]:
     return [each.reference_date for each in context.store.read.stale() if each.kept is None]
 
 
+def look(context: Context) -> Snapshot:
+    """Take what the messenger looks at."""
+    definitions, read = read_definitions(context.settings.workflows_file), context.store.read
+    groups = read.stale_groups(context.now() - AGAIN_FOR)
+    snapshot = Snapshot(definitions, context.now(), stale=groups, same=read.same_results(10))
+    return replace(snapshot, restatements=read.restatements(), departures=read.departures())
+
+
 def test_runs_that_used_a_date_are_stale_by_all_that_shows_them_until_they_are_run_again(
     context: Context, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
@@ -108,7 +119,7 @@ def test_runs_that_used_a_date_are_stale_by_all_that_shows_them_until_they_are_r
     metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
     assert b'autoflow_stale_runs{workflow="w"} 2.0' in metrics.text(healthy=True)
     # told once, whatever is polled later
-    snapshot = Snapshot(definitions, context.now(), stale=read.stale(), restatements=read.restatements())
+    snapshot = look(context)
     found = news(snapshot, {}, lambda *_: [])
     (message,) = found.messages
     assert message.subject == "data of 2016-01-03 were ingested anew: 2 runs are stale"
@@ -200,10 +211,10 @@ def test_a_run_in_progress_is_stale_as_soon_as_it_has_succeeded(tmp_path: Path) 
     assert store.read.stale() == []
     store.finish(attempt, AttemptState.SUCCEEDED, NOW)
     (found,) = store.read.stale()
-    assert (found.reference_date, found.used(day(1)), found.used(day(3))) == (day(2), True, False)
+    assert (found.reference_date, found.windows) == (day(2), [(day(1), day(3))])
     definitions = Definitions({"w": workflow}, (trigger,), schedule=None)
     # nothing is asked of QA checks any more: what is stale stays so
-    assert Facts.read(definitions, store.read, store.read.listed_dates(), NOW).stale.keys() == {run.key}
+    assert Facts.read(definitions, store.read, store.read.listed_dates(), NOW).stale.keys() == {attempt.run}
     store.close()
 
 
@@ -215,7 +226,7 @@ def test_what_a_crash_kept_from_being_marked_is_marked_by_the_next_poll(
     flowapi.flowmachine.restate("2016-01-03", share=0.5)
     marking = context.store.mark_stale
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(context.store, "mark_stale", lambda *_: 1 / 0)
+        patched.setattr(context.store, "mark_stale", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             ticked(context)
     assert (stale(context), context.store.mark_stale) == ([], marking)
@@ -250,10 +261,9 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     assert (why["stale"]["same_as"], why["stale"]["held"]) == (1, True)
     assert len(typed("rerun", "--stale", "--json").json()["rows"]) == 2
     # told once; the restatement itself is known
-    read = context.store.read
-    snapshot = Snapshot(definitions, context.now(), stale=read.stale(), restatements=read.restatements())
+    snapshot = look(context)
     found = news(snapshot, {}, lambda *_: [])
-    (message,) = found.messages
+    (message,) = [each for each in found.messages if "show" in each.subject]
     assert message.subject == "2 runs show what they showed before data were ingested anew"
     assert "Reports of 2 runs are kept out of latest." in message.lines
     known = {each.name: each for each in found.known}
@@ -289,4 +299,130 @@ def test_reports_that_somebody_keeps_say_so_and_are_among_the_latest(context: Co
     assert json.loads((reports / "second.json").read_text())["kept"]["reason"] == "as it was"
     assert (reports / "latest" / "w__glues.html").resolve() == (reports / "second.html").resolve()
     assert store.read.kept_reports() == []
-    assert [(each.kept, each.held, each.same_as) for each in store.read.stale()] == [("as it was", False, 1)]
+    assert [(each.kept, each.mark.held, each.mark.same_as) for each in store.read.stale()] == [("as it was", 0, 1)]
+
+
+def test_runs_that_used_a_date_which_left_the_list_are_marked_until_it_is_back(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    listed, definitions = flowapi.dates, read_definitions(context.settings.workflows_file)
+    ticked(context)
+    succeed(context, 2, 3, 4)
+    flowapi.flowmachine.drop("2016-01-03")
+    # what it would need is not there; what is done stays done
+    assert ticked(context) == ["2016-01-05"]
+    assert stale(context) == [day(3), day(4)]
+    snapshot = look(context)
+    found = news(snapshot, {}, lambda *_: [])
+    (message,) = [each for each in found.messages if each.event == "restated"]
+    assert message.subject == "data of 2016-01-03 are no longer listed by FlowAPI: 2 runs have used them"
+    assert "w: 2016-01-03 to 2016-01-04" in message.lines
+    known = {each.name: each for each in found.known}
+    assert "restated" not in [each.event for each in news(snapshot, known, lambda *_: []).messages]
+    assert "stale: data are no longer listed: calls of 2016-01-03" in typed("why", "w", "2016-01-04").answer
+    # w#~~d would be so with data; now one waits
+    assert typed("calendar").answer.splitlines()[2].count("~") == 2
+    (first, _) = typed("stale", "--json").json()["runs"]
+    assert {each["date"] for each in first["no_longer_listed"]} == {"2016-01-03"}
+    metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
+    assert b'autoflow_stale_runs{workflow="w"} 2.0' in metrics.text(healthy=True)
+    # without the data there is nothing to be gained
+    assert typed("rerun", "--stale", "--json").json()["rows"] == []
+    # the same data are back
+    flowapi.dates = listed
+    ticked(context)
+    assert (stale(context), context.store.read.restatements()) == ([], [])
+    assert news(look(context), known, lambda *_: []).over
+    # and gone, and back as others
+    flowapi.flowmachine.drop("2016-01-03")
+    ticked(context)
+    assert stale(context) == [day(3), day(4)]
+    flowapi.dates = listed
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    ticked(context)
+    assert stale(context) == [day(3), day(4)]
+    assert "no longer listed" not in typed("stale").answer
+    assert "ingested anew: calls of 2016-01-03" in typed("stale").answer
+
+
+def test_of_several_dates_that_left_those_that_are_still_away_keep_their_marks(context: Context) -> None:
+    # FlowAPI need have no QA checks for that
+    store, definitions = context.store, read_definitions(context.settings.workflows_file)
+
+    def listed(*numbers: int) -> list[dt.date]:
+        store.record_poll({"calls": [str(day(number)) for number in numbers]}, context.now())
+        asyncio.run(mark_departed(context, definitions, asyncio.Event()))
+        return stale(context)
+
+    listed(1, 2, 3, 4)
+    succeed(context, 2, 3, 4)
+    assert listed(1, 4) == [day(2), day(3), day(4)]
+    # made without the date, or of it when it was back: it is none of theirs
+    assert listed(1, 2, 4) == [day(3), day(4)]
+    assert len(store.read.departures()) == 1
+    assert listed(1, 2, 3, 4) == []
+    # a whole type that is gone is an answer that is doubted
+    store.record_poll({}, context.now())
+    assert listed(1, 2, 3, 4) == []
+    assert listed(1, 2, 3) == [day(4)]
+    store.ask_for([build_run(definitions.workflows["w"], definitions.triggers[0], day(4))], context.now())
+    succeed(context, 4)
+    assert listed(1, 2, 3) == []
+
+
+def test_what_depends_on_a_run_that_is_made_again_is_made_again_too(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(
+        "workflows:\n"
+        "  - {name: w, notebooks: {glues: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}}\n"
+        "  - {name: sums, notebooks: {glues: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}}\n"
+        "available_dates_sensor:\n"
+        "  schedule: '0 0 1 1 *'\n"
+        "  cdr_types: [calls]\n"
+        "  workflows:\n"
+        "    - {workflow_name: w, restatement: rerun}\n"
+        "    - {workflow_name: sums, after: previous, needs: [{workflow: w, dates: [[-1, 1]]}]}\n"
+    )
+    definitions = read_definitions(path)
+
+    def all_succeed() -> None:
+        for number in range(1, 6):
+            for trigger in definitions.triggers:
+                run = build_run(definitions.workflows[trigger.workflow_name], trigger, day(number))
+                if run.key in requested() or not context.store.read.run_history().latest.get(run.key):
+                    attempt = context.store.begin(run, context.now())
+                    context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+                    context.ledger.forget(trigger.workflow_name, day(number))
+
+    def requested() -> list[tuple[str, str]]:
+        return [*context.store.read.requests()]
+
+    def dates() -> list[str]:
+        requests = context.store.read.run_history().requests.items()
+        return sorted(f"{key[0]} {each.reference_date.day}" for key, each in requests)
+
+    ticked(context)
+    all_succeed()
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    ticked(context)
+    # it is summed up from the day before on, each after the one before it
+    assert dates() == ["sums 3", "sums 4", "sums 5", "w 3"]
+    all_succeed()
+    ticked(context)
+    assert (dates(), stale(context)) == ([], [])
+
+
+def test_people_are_told_of_a_restatement_though_its_runs_are_made_again_at_once(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    write(deployment, "rerun")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    ticked(context)
+    succeed(context, 3, 4)
+    (message,) = news(look(context), {}, lambda *_: []).messages
+    assert message.subject == "data of 2016-01-03 were ingested anew: 2 runs are made again"
+    assert "To run them again: autoflow rerun --stale" not in message.lines

@@ -139,7 +139,9 @@ class SimulatedJobs:
                 self._world.drawn["poll that fails"] += 1
                 return _failed("FlowAPI is not there")
             self._observed.good_polls += 1
-            return _done(self._world.listed(self._clock()))
+            listed = self._world.listed(self._clock())
+            self._world.told.note_list(listed, self._clock())
+            return _done(listed)
 
         return self._world.random.uniform(0.1, 20), finish
 
@@ -207,6 +209,16 @@ class SimulatedJobs:
             return _done({"warnings": []})
 
         return self._world.random.uniform(0.3, 30), finish
+
+    def _same_results(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
+        def finish() -> Reply:
+            # notebooks here show nothing, but now and then the cache may answer
+            self._world.drawn["comparison with what was before"] += 1
+            if self._world.random.random() < 0.1:
+                return Reply("died", {}, {}, "killed", "")
+            return _done({"same": None})
+
+        return 0.1, finish
 
     def _page(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
         def finish() -> Reply:

@@ -239,7 +239,9 @@ def check_stale(life: Life, context: Context) -> None:
     sensor = world.config["available_dates_sensor"]
     if world.drawn["clock step"]:
         return
-    stale = {each.attempt_id for each in context.store.read.stale()}
+    marked = context.store.read.stale()
+    stale = {each.attempt_id for each in marked if each.mark.restatement is not None}
+    without = {each.attempt_id for each in marked if each.mark.departure is not None}
     restating = sensor.get("restatement") or ("tell" if sensor.get("quality") else None)
     for run in context.store.read.attempts(states=[AttemptState.SUCCEEDED]):
         trigger = next(
@@ -254,10 +256,17 @@ def check_stale(life: Life, context: Context) -> None:
             continue
         types = trigger.get("cdr_types") or sensor.get("cdr_types") or list(world.arrivals)
         times = list(world.told.changes_of(run, types)) if restating else []
-        if any(dt.timedelta() <= run.started - time < SETTLED or life.true() - time < SETTLED for time in times):
+        left = list(world.told.departures_of(run, types)) if restating else []
+        if any(
+            dt.timedelta() <= run.started - time < SETTLED or life.true() - time < SETTLED for time in [*times, *left]
+        ):
             # what is recorded at a poll may have been seen at one before, whose end a crash took
             continue
-        is_stale = any(time > run.started for time in times)
+        is_stale, is_without = (any(time > run.started for time in each) for each in (times, left))
+        world.drawn["run of a date that left"] += is_without
+        if (run.id in without) != is_without:
+            used = "used no date that is away" if run.id in without else f"used a date that left at {left}"
+            life.simulation.fail(f"attempt {run.name} {used}, and its mark says otherwise")
         world.drawn["stale run"] += is_stale
         if (run.id in stale) != (is_stale and restating == "tell"):
             if restating == "rerun" and is_stale and run.key in context.store.read.requests():

@@ -72,6 +72,20 @@ class Told:
 
     outcomes: dict[tuple[str, str], str] = field(default_factory=dict)
     changed: dict[tuple[str, str], list[dt.datetime]] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    """What FlowAPI has listed last."""
+    left: dict[tuple[str, str], dt.datetime] = field(default_factory=dict)
+    """When dates were seen to have left the list that are not back."""
+
+    def note_list(self, listed: Mapping[str, list[str]], now: dt.datetime) -> None:
+        """Take note of what FlowAPI lists."""
+        for cdr_type, dates in listed.items():
+            # a whole type that is gone is an answer that is doubted
+            if dates:
+                gone = set(self.lists.get(cdr_type, ())) - set(dates)
+                self.left |= {(cdr_type, date): now for date in gone}
+                self.left = {key: time for key, time in self.left.items() if key[0] != cdr_type or key[1] not in dates}
+                self.lists[cdr_type] = dates
 
     def answer(self, request: Mapping[str, Any], there: Mapping[str, Mapping[str, str]], now: dt.datetime) -> Any:
         """Answer as the child does, and note what is another outcome than before."""
@@ -94,7 +108,17 @@ class Told:
 
     def changes_of(self, run: RecordedAttempt, types: list[str]) -> Iterator[dt.datetime]:
         """Give when data that are in the windows of a run were seen to be others."""
-        for (cdr_type, date), times in self.changed.items():
-            ranges = (run.parameters or {}).get("date_ranges", ())
-            if cdr_type in types and any(start <= date < end for start, end in ranges):
+        for key, times in self.changed.items():
+            if _used(run, types, *key):
                 yield from times
+
+    def departures_of(self, run: RecordedAttempt, types: list[str]) -> Iterator[dt.datetime]:
+        """Give when dates that are in the windows of a run were seen to be away, which they still are."""
+        for key, time in self.left.items():
+            if _used(run, types, *key):
+                yield time
+
+
+def _used(run: RecordedAttempt, types: list[str], cdr_type: str, date: str) -> bool:
+    ranges = (run.parameters or {}).get("date_ranges", ())
+    return cdr_type in types and any(start <= date < end for start, end in ranges)

@@ -122,7 +122,7 @@ def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date], rep
         title = f"{day}: {state.value}{', report' if link else ''}"
         stale = state is RunState.SUCCEEDED and run in row.stale
         if stale:
-            title += ", stale: data were ingested anew"
+            title += ", stale: its data have changed since"
         if link is None:
             link = links.page(f"why?trigger={number}&date={day}" if run is None else f"runs/{run}")
         yield Cell(STALE_SIGN if stale else SIGNS[state], "stale" if stale else CLASSES[state], title, link)

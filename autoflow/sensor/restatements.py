@@ -1,0 +1,130 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What follows from data that were ingested anew, or left the list: runs that used them are stale, or run again."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from autoflow.context import Context, recorded
+from autoflow.decision import dependent_runs, runs_that_used, triggers_by_run
+from autoflow.definitions import Definitions
+from autoflow.model import open_for_reading
+from autoflow.runs import AttemptState, Run, RunKey, recorded_run
+from autoflow.settings import Settings
+from autoflow.threads import to_end
+from autoflow.wording import counted
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 1_000
+"""Runs that are marked or requested before others have their turn."""
+
+Item = TypeVar("Item")
+
+Dates = dict[str, set[dt.date]]
+"""By CDR type."""
+
+
+async def mark_restated(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Mark the runs that have used what was ingested anew; a crash may have come between the last time."""
+    store, now = context.store, context.now()
+    restatements = store.read.unmarked()
+    if not restatements:
+        return
+    using = await _using(context, definitions, _dates((each.cdr_type, each.date) for each in restatements))
+    mark = partial(store.mark_stale, restatement=restatements[0].id, now=now)
+    number = sum([await recorded(context.conditions, stop, partial(mark, some)) async for some in _in_turns(using)])
+    await recorded(context.conditions, stop, partial(store.marked, restatements[-1].id))
+    what = _first_few(restatements)
+    stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
+    logger.warning("ingested anew: %s; %s", what, stale)
+
+
+async def mark_departed(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Mark the runs that have used dates which have left FlowAPI's list since, and are not back."""
+    store, now = context.store, context.now()
+    departures, number = store.read.unmarked_departures(), 0
+    for each in departures:
+        mark = partial(store.mark_departed, departure=each, now=now)
+        async for some in _in_turns(await _using(context, definitions, _dates([(each.cdr_type, each.date)]))):
+            number += await recorded(context.conditions, stop, partial(mark, some))
+    if departures:
+        await recorded(context.conditions, stop, partial(store.marked_departures, departures[-1].id))
+    if number:
+        what = _first_few(departures)
+        logger.warning("no longer listed: %s; %s used it", what, counted(number, "run has", "runs have"))
+
+
+async def run_again(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Request the stale runs whose triggers say so, and what depends on them; one that was in progress has ended."""
+    if not any(definitions.restatement_of(trigger) == "rerun" for trigger in definitions.triggers):
+        return
+    again, asked = await to_end(_to_run_again, context.settings, definitions), list[Run]()
+    async for some in _in_turns(again):
+        request = partial(context.store.ask_for, some, context.now())
+        for run in await recorded(context.conditions, stop, request):
+            context.ledger.forget(run.workflow.name, run.reference_date)
+            asked.append(run)
+    if asked:
+        logger.info("requested again: %s", counted(len(asked), "run"))
+
+
+def _to_run_again(settings: Settings, definitions: Definitions) -> list[Run]:
+    """Find what is to be requested, the oldest first, by a connection of this thread's own."""
+    reader = open_for_reading(settings.db_path, settings.places)
+    triggers_of = triggers_by_run(definitions)
+
+    def is_wanted(key: RunKey, date: dt.date) -> bool:
+        return any(definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(key, date))
+
+    try:
+        runs = [
+            recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
+            for stale in reader.stale()
+            # what FlowMachine's cache has answered once it would answer again
+            if stale.kept is None and stale.mark.same_as is None and stale.mark.restatement is not None
+            if is_wanted(stale.key, stale.reference_date)
+        ]
+        if not runs or not definitions.has_order:
+            return runs
+        known, run_history = {run.key for run in runs}, reader.run_history()
+        spans = {name: reader.span(name) for name in definitions.workflows}
+        depending = [
+            run
+            for run in dependent_runs(definitions, run_history, spans, runs)
+            if run.key not in known and run_history.latest[run.key].state != AttemptState.RUNNING
+        ]
+        return sorted([*runs, *depending], key=lambda run: run.reference_date)
+    finally:
+        reader.close()
+
+
+async def _using(context: Context, definitions: Definitions, dates: Dates) -> Sequence[RunKey]:
+    spans = {name: context.store.read.span(name) for name in definitions.workflows}
+    return list(await to_end(partial(runs_that_used, definitions, dates, spans)))
+
+
+def _dates(pairs: Iterable[tuple[str, dt.date]]) -> Dates:
+    found: Dates = {}
+    for cdr_type, date in pairs:
+        found.setdefault(cdr_type, set()).add(date)
+    return found
+
+
+async def _in_turns(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+    """Give some of very many at a time, and let others have their turn between."""
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]
+        await asyncio.sleep(0)
+
+
+def _first_few(items: Sequence[object]) -> str:
+    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return "; ".join(map(str, items[:3])) + more
