@@ -9,6 +9,7 @@ else is data.
 """
 
 from autoflow.model.backup import copy_record, replace_record, schema_of
+from autoflow.model.finals import FinalRun
 from autoflow.model.messages import Message, Queued
 from autoflow.model.reader import (
     FailedRun,
@@ -34,6 +35,7 @@ __all__ = [
     "Blocks",
     "Departure",
     "FailedRun",
+    "FinalRun",
     "KeptReports",
     "KnownCause",
     "MadeOf",

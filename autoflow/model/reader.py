@@ -18,6 +18,7 @@ from typing import Any
 from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
+from autoflow.model.finals import FinalRun, final_runs, started_before
 from autoflow.model.messages import Message, Queued
 from autoflow.model.restatements import (
     Departure,
@@ -474,6 +475,14 @@ class RunReader:
             )
             for number, workflow, parameters_hash, date, state, made, missing, newest in rows
         ]
+
+    def finals(self) -> list[FinalRun]:
+        """Read the runs that are final now, and whose dependents were not looked at yet."""
+        return final_runs(self._connection)
+
+    def started_before(self, runs: Collection[int], moment: dt.datetime) -> set[int]:
+        """Find those of some runs whose newest attempt that counts started before a moment."""
+        return started_before(self._connection, runs, moment)
 
     def succeeded_since(self, workflow: str, hashes: Iterable[str], moment: dt.datetime) -> list[dt.date]:
         """Read the reference dates of those runs of a workflow that have succeeded since a moment."""

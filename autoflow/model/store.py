@@ -17,6 +17,7 @@ from pathlib import Path
 from autoflow.dates import ListedDates, Override
 from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.history import Skip
+from autoflow.model.finals import FinalRun, note_final
 from autoflow.model.messages import Message
 from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
@@ -207,6 +208,12 @@ class RunStore:
                 # it was asked for and is done; a tick reads all that is not
                 key = attempt.workflow, attempt.parameters_hash
                 cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
+                note_final(cursor, attempt.id)
+
+    def forget_finals(self, finals: Iterable[FinalRun]) -> None:
+        """Record that what depends on final runs is asked for."""
+        with self._transaction() as cursor:
+            cursor.executemany("DELETE FROM finals WHERE attempt_id = ?", [(each.attempt_id,) for each in finals])
 
     def begin_notebook(
         self, attempt: Attempt, label: str, now: dt.datetime, sources: Mapping[str, str] | None = None

@@ -454,6 +454,11 @@ def _add_same_results(cursor: sqlite3.Cursor, _: Places) -> None:
     )
 
 
+def _add_finals(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for runs that are final now, until what depends on them is looked at."""
+    cursor.execute("CREATE TABLE finals (attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -466,6 +471,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_missing_dates,
     _add_sources,
     _add_same_results,
+    _add_finals,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

@@ -21,6 +21,7 @@ from autoflow.errors import FlowapiError
 from autoflow.fitting import WHAT_TO_DO
 from autoflow.runs import AttemptState, Runs
 from autoflow.sensor.executor import Executor, Work, names_of
+from autoflow.sensor.finals import follow_finals
 from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
 from autoflow.sensor.restatements import mark_departed
@@ -54,13 +55,14 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     # a crash may have come between
     await note_kept(context, executor.stop)
     listed = await poll(context, definitions, token, executor.stop)
+    await follow_finals(context, definitions, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting
     context.backlog.held = await _held(context, definitions, listed)
     tell_of_given_up(context, decision)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
-    again = _again(context, definitions, listed)
+    again = _again(context, definitions, listed, executor.stop)
     executor.take_up(Work(definitions, decision.due, listed, decision.retry_at, again))
     if executor.waiting:
         logger.info("%s due", counted(len(executor.waiting), "run is", "runs are"))
@@ -89,12 +91,15 @@ async def _held(context: Context, definitions: Definitions, listed: ListedDates)
     return number
 
 
-def _again(context: Context, definitions: Definitions, listed: ListedDates) -> Callable[[], Awaitable[Runs]] | None:
+def _again(
+    context: Context, definitions: Definitions, listed: ListedDates, stop: asyncio.Event
+) -> Callable[[], Awaitable[Runs]] | None:
     """Make the function that finds what is due once more when a run has succeeded that others may wait for."""
     if not definitions.has_order:
         return None
 
     async def due() -> Runs:
+        await follow_finals(context, definitions, stop)
         return (await _decide(context, definitions, listed, patient=True)).due
 
     return due
@@ -192,4 +197,6 @@ def take_asked(context: Context, definitions: Definitions, executor: Executor) -
     tell_of_misfits(context, decision)
     times = [time for time in (decision.retry_at, executor.retry_at) if time is not None]
     listed, again_at = context.store.read.listed_dates(), min(times, default=None)
-    executor.take_up(Work(definitions, decision.due, listed, again_at, _again(context, definitions, listed)))
+    executor.take_up(
+        Work(definitions, decision.due, listed, again_at, _again(context, definitions, listed, executor.stop))
+    )

@@ -21,13 +21,11 @@ WINDOWS: tuple[list[Any], ...] = (
 
 
 def draw_late(draw: Random, config: Mapping[str, Any]) -> None:
-    """Let some triggers wait for some time only; none that others wait for, or that waits for others."""
+    """Let some triggers wait for some time only."""
     sensor = config["available_dates_sensor"]
-    needed = {need["workflow"] for trigger in sensor["workflows"] for need in trigger.get("needs", ())}
     for trigger in sensor["workflows"]:
         name = trigger["workflow_name"]
-        alone = "after" not in trigger and "needs" not in trigger and name not in needed
-        if alone and draw.random() < 0.4:
+        if draw.random() < 0.4:
             trigger["date_stencil"] = draw.choice(WINDOWS)
             trigger["late"] = {"after": draw.choice(("1d", 3)), "at_least": draw.choice((3, "40%"))}
             if draw.random() < 0.3:

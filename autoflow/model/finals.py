@@ -1,0 +1,58 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""Runs that were made with dates missing and are final now, until what depends on them is asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FinalRun:
+    """A run that has succeeded with all its dates, after it had without some."""
+
+    attempt_id: int
+    workflow: str
+    parameters_hash: str
+    reference_date: dt.date
+    parameters: Mapping[str, Any]
+    ended: dt.datetime
+
+
+def note_final(cursor: sqlite3.Cursor, attempt_id: int) -> None:
+    """Note an attempt that has succeeded, if it is the first with all dates after one without some."""
+    cursor.execute(
+        "INSERT INTO finals SELECT id FROM attempts AS new WHERE id = ? AND missing_dates IS NULL"
+        " AND (SELECT missing_dates FROM attempts AS old WHERE old.run = new.run AND old.id < new.id"
+        " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL",
+        (attempt_id,),
+    )
+
+
+def final_runs(connection: sqlite3.Connection) -> list[FinalRun]:
+    """Read them, in order of dates."""
+    rows = connection.execute(
+        "SELECT id, workflow, parameters_hash, reference_date, parameters, ended"
+        " FROM finals CROSS JOIN attempts ON id = attempt_id CROSS JOIN runs ON number = run"
+        " ORDER BY reference_date, id"
+    )
+    return [
+        FinalRun(id_, workflow, key, dt.date.fromisoformat(date), json.loads(text), dt.datetime.fromisoformat(ended))
+        for id_, workflow, key, date, text, ended in rows
+    ]
+
+
+def started_before(connection: sqlite3.Connection, runs: Collection[int], moment: dt.datetime) -> set[int]:
+    """Find those of some runs whose attempt that has succeeded, or goes on, started before a moment."""
+    rows = connection.execute(
+        "SELECT run FROM attempts WHERE run IN (SELECT value FROM json_each(?)) AND superseded IS NULL"
+        " AND state IN ('succeeded', 'running') AND attempt > 0 AND started < ?",
+        (json.dumps([*runs]), moment.astimezone(dt.UTC).isoformat(timespec="microseconds")),
+    )
+    return {run for (run,) in rows}

@@ -1,0 +1,158 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What was made with provisional results is made again when these are final: record, decision, no kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from autoflow.app import open_context
+from autoflow.context.context import Context
+from autoflow.definitions import Definitions
+from autoflow.history import Skip
+from autoflow.model.finals import FinalRun
+from autoflow.model.store import Attempt
+from autoflow.parser.parser import read_definitions
+from autoflow.progress import Progress
+from autoflow.runs.runs import AttemptState, Run, build_run
+from autoflow.sensor.finals import follow_finals
+from autoflow.settings.settings import load_settings
+from tests.conftest import Deployment
+
+WORKFLOWS = """
+workflows:
+  - {name: monthly, notebooks: {a: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}}
+  - {name: yearly, notebooks: {a: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}}
+  - {name: above, notebooks: {a: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}}
+available_dates_sensor:
+  schedule: "0 6 * * *"
+  workflows:
+    - workflow_name: monthly
+      dates: "L * *"
+      date_stencil: [{from: month, to: month+1, at_least: 60%}]
+      late: {after: 5d}
+    - workflow_name: yearly
+      dates: "L * *"
+      needs: [{workflow: monthly}]
+    - workflow_name: above
+      dates: "L * *"
+      needs: [{workflow: yearly}]
+"""
+JANUARY, FEBRUARY = dt.date(2016, 1, 31), dt.date(2016, 2, 29)
+MISSING = (dt.date(2016, 1, 3),)
+START = dt.datetime(2016, 3, 1, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def context(deployment: Deployment) -> Iterator[Context]:
+    deployment.write(WORKFLOWS, "glues")
+    settings = load_settings(deployment.environment, docker_secrets=deployment.inputs)
+    with open_context(settings, deployment.environment, Progress()) as context:
+        minutes = iter(range(10_000))
+        # time goes on a minute whenever somebody looks
+        yield replace(context, now=lambda: START + dt.timedelta(minutes=next(minutes)))
+
+
+def definitions_of(context: Context) -> Definitions:
+    return read_definitions(context.settings.workflows_file)
+
+
+def a_run(context: Context, workflow: str, date: dt.date = JANUARY) -> Run:
+    definitions = definitions_of(context)
+    (trigger,) = (each for each in definitions.triggers if each.workflow_name == workflow)
+    return build_run(definitions.workflows[workflow], trigger, date)
+
+
+def begin(context: Context, workflow: str, date: dt.date = JANUARY, missing: Sequence[dt.date] = ()) -> Attempt:
+    return context.store.begin(a_run(context, workflow, date), context.now(), missing)
+
+
+def succeed(context: Context, *attempts: Attempt) -> None:
+    for attempt in attempts:
+        context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+
+
+def requested(context: Context) -> list[str]:
+    return sorted(key[0] for key in context.store.read.requests())
+
+
+def follow(context: Context) -> list[str]:
+    asyncio.run(follow_finals(context, definitions_of(context), asyncio.Event()))
+    return requested(context)
+
+
+def test_what_was_made_with_provisional_results_is_asked_for_once_they_are_final(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "yearly"), begin(context, "above"), begin(context, "yearly", FEBRUARY))
+    assert follow(context) == []
+    final = begin(context, "monthly")
+    assert follow(context) == []
+    succeed(context, final)
+    assert follow(context) == ["above", "yearly"]
+    assert {request.reference_date for request in context.store.read.requests().values()} == {JANUARY}
+    assert context.store.read.finals() == []
+    # made again, they are not asked for once more; nor by another attempt at what is final
+    succeed(context, begin(context, "yearly"), begin(context, "above"))
+    context.store.ask_for([a_run(context, "monthly")], context.now())
+    succeed(context, begin(context, "monthly"))
+    assert follow(context) == []
+
+
+def test_a_run_that_is_provisional_once_more_changes_nothing(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "yearly"))
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    assert follow(context) == []
+
+
+def test_what_is_in_progress_is_asked_for_when_it_has_ended(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    in_progress = begin(context, "yearly")
+    succeed(context, begin(context, "monthly"))
+    assert follow(context) == []
+    assert [each.workflow for each in context.store.read.finals()] == ["monthly"]
+    succeed(context, in_progress)
+    assert follow(context) == ["yearly"]
+    assert context.store.read.finals() == []
+
+
+def test_what_began_with_final_results_stays(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "monthly"))
+    succeed(context, begin(context, "yearly"))
+    assert follow(context) == []
+
+
+@pytest.mark.parametrize("how", ["skipped", "unordered", "gone"])
+def test_what_is_skipped_or_does_not_depend_any_more_stays(context: Context, deployment: Deployment, how: str) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "yearly"))
+    succeed(context, begin(context, "monthly"))
+    if how == "skipped":
+        context.store.skip([Skip("yearly", JANUARY, "", "as it is", START)])
+    elif how == "unordered":
+        text = WORKFLOWS.replace("      needs: [{workflow: monthly}]\n", "")
+        deployment.write(text.replace("      needs: [{workflow: yearly}]\n", ""), "glues")
+    else:
+        deployment.write(WORKFLOWS.replace("monthly", "other"), "glues")
+    assert follow(context) == []
+    assert context.store.read.finals() == []
+
+
+def test_a_crash_between_the_two_writes_asks_for_nothing_twice(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "yearly"))
+    succeed(context, begin(context, "monthly"))
+    finals: list[FinalRun] = context.store.read.finals()
+    assert follow(context) == ["yearly"]
+    with context.store.read.connection as connection:
+        connection.execute("INSERT INTO finals VALUES (?)", (finals[0].attempt_id,))
+    asked = context.store.read.requests()
+    assert follow(context) == ["yearly"]
+    assert context.store.read.requests() == asked
