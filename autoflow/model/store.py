@@ -154,7 +154,7 @@ class RunStore:
     def begin(self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = ()) -> Attempt:
         """Record that an attempt at a run starts.
 
-        An attempt that has succeeded with dates missing counts no more then.
+        An attempt that has succeeded with dates missing counts no more then, nor do those that had failed before it.
 
         Parameters
         ----------
@@ -178,9 +178,8 @@ class RunStore:
                     known,
                 )
             cursor.execute(
-                "UPDATE attempts SET superseded = ? WHERE superseded IS NULL AND state = 'succeeded'"
-                " AND missing_dates NOT NULL"
-                " AND run = (SELECT number FROM runs WHERE workflow = ? AND parameters_hash = ?)",
+                "UPDATE attempts SET superseded = ? WHERE superseded IS NULL AND run ="
+                " (SELECT number FROM runs WHERE workflow = ? AND parameters_hash = ? AND state = 'provisional')",
                 (_text(now), *run.key),
             )
             try:

@@ -20,7 +20,7 @@ from autoflow.model.finals import FinalRun
 from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs.runs import AttemptState, Run, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.sensor.finals import follow_finals
 from autoflow.settings.settings import load_settings
 from tests.conftest import Deployment
@@ -156,3 +156,13 @@ def test_a_crash_between_the_two_writes_asks_for_nothing_twice(context: Context)
     asked = context.store.read.requests()
     assert follow(context) == ["yearly"]
     assert context.store.read.requests() == asked
+
+
+def test_what_failed_before_a_run_was_provisional_does_not_count_against_the_final_one(context: Context) -> None:
+    for _ in range(2):
+        context.store.finish(begin(context, "monthly"), AttemptState.FAILED, context.now(), Failure("no"))
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    context.store.finish(begin(context, "monthly"), AttemptState.FAILED, context.now(), Failure("no"))
+    failures = context.store.read.failures(a_run(context, "monthly").key)
+    assert failures is not None
+    assert failures.attempts == 1

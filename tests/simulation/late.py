@@ -20,12 +20,20 @@ WINDOWS: tuple[list[Any], ...] = (
 )
 
 
-def draw_late(draw: Random, config: Mapping[str, Any]) -> None:
-    """Let some triggers wait for some time only."""
+def draw_late(draw: Random, config: Mapping[str, Any], *, in_order: bool = False) -> None:
+    """Let some triggers wait for some time only.
+
+    Parameters
+    ----------
+    in_order
+        Whether these are triggers that others wait for, or that wait for others; otherwise none of them are.
+    """
     sensor = config["available_dates_sensor"]
+    needed = {need["workflow"] for trigger in sensor["workflows"] for need in trigger.get("needs", ())}
     for trigger in sensor["workflows"]:
         name = trigger["workflow_name"]
-        if draw.random() < 0.4:
+        alone = "after" not in trigger and "needs" not in trigger and name not in needed
+        if alone is not in_order and draw.random() < (0.8 if in_order else 0.4):
             trigger["date_stencil"] = draw.choice(WINDOWS)
             trigger["late"] = {"after": draw.choice(("1d", 3)), "at_least": draw.choice((3, "40%"))}
             if draw.random() < 0.3:

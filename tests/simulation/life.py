@@ -12,7 +12,7 @@ import os
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -473,6 +473,11 @@ class SimulatedStore(RunStore):
         self.life.ended[state] += 1
         # `keep` may let it go before anybody asks for figures
         self.life.metrics._count()
+
+    def ask_for(self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None) -> list[Run]:
+        asked = super().ask_for(runs, now, repairs)
+        self.life.world.requested |= {run.key for run in asked}
+        return asked
 
     def recover(self, now: dt.datetime, under_way: Collection[int] = ()) -> list[Attempt]:
         left = super().recover(now, under_way)

@@ -220,6 +220,7 @@ MUTATIONS: dict[str, Mutation] = {
     "notebooks for some dates run for all": lambda: patch.object(other_runs, "matches", lambda *_: True),
     "the notebook of the run before is any": lambda: patch.object(other_runs, "_previous", _any_before),
     "runs have one directory": lambda: patch.object(directories, "run_place", lambda _: "runs/one"),
+    "what rests on provisional runs is not made again": lambda: patch.object(RunReader, "finals", lambda _: []),
     "requested runs overtake each other": lambda: patch.object(due, "held_requests", lambda *_: {}),
 }
 

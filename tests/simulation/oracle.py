@@ -77,7 +77,7 @@ def check_attempts(life: Life, context: Context, runs: list[RecordedAttempt]) ->
     for key, attempts in by_key.items():
         counting = [run for run in attempts if run.superseded is None]
         for before, after in pairwise(attempts):
-            if before.provisional and after.missing_dates and key not in life.world.asked:
+            if before.provisional and after.missing_dates and key not in life.world.requested:
                 life.simulation.fail(f"attempt {after.name} was made with dates missing, as attempt {before.name} was")
         for before, after in pairwise(counting):
             if before.state is AttemptState.SUCCEEDED:
@@ -193,6 +193,7 @@ def check_end(life: Life, context: Context) -> None:
     """
     check(life, context)
     check_stale(life, context)
+    check_finals(life, context)
     latest: dict[tuple[str, str], RecordedAttempt] = {}
     attempts: Counter[tuple[str, str]] = Counter()
     for run in sorted(context.store.read.attempts(), key=lambda run: run.id):
@@ -223,6 +224,41 @@ def check_end(life: Life, context: Context) -> None:
         trying = run.state is not AttemptState.SUCCEEDED and life.true() - (run.ended or run.started) < SETTLED
         if not (run.state is AttemptState.SUCCEEDED or given_up or trying):
             life.simulation.fail(f"{workflow} {date} is {run.state} since {run.ended}, and not tried again")
+
+
+def check_finals(life: Life, context: Context) -> None:
+    """See that nothing rests on a provisional run that is final now."""
+    world, triggers = life.world, life.world.config["available_dates_sensor"]["workflows"]
+    if world.drawn["clock step"]:
+        return
+    good: dict[tuple[int, dt.date], list[RecordedAttempt]] = {}
+    for run in sorted(context.store.read.attempts(states=[AttemptState.SUCCEEDED]), key=lambda run: run.id):
+        for number, trigger in enumerate(triggers):
+            if run.reference_date and run.parameters and run.parameters["p"] == trigger["parameters"]["p"]:
+                good.setdefault((number, run.reference_date), []).append(run)
+    skipped = {(skip.workflow, skip.reference_date) for skip in context.store.read.skips().skips}
+    for (number, date), attempts in good.items():
+        for before, final in pairwise(attempts):
+            if not before.missing_dates or final.missing_dates or final.ended is None:
+                continue
+            world.drawn["final run"] += 1
+            for (other, day), (*_, newest) in good.items():
+                rests = _rests_on(triggers[other], day, triggers[number], date) and newest.superseded is None
+                if not rests or newest.started >= final.ended or (newest.workflow, day) in skipped:
+                    continue
+                world.drawn["run that rests on a final one"] += 1
+                if life.true() - final.ended >= SETTLED:
+                    life.simulation.fail(f"attempt {newest.name} rests on {before.name}, and {final.name} is final")
+
+
+def _rests_on(trigger: Mapping[str, Any], date: dt.date, other: Mapping[str, Any], day: dt.date) -> bool:
+    """Whether a run of a trigger, as it is written, comes after one of another, or needs it."""
+    if trigger is other:
+        return "after" in trigger and day < date
+    return any(
+        is_needed(need, other) and any(start <= day < end for start, end in ranges_of(need["dates"], date))
+        for need in trigger.get("needs", ())
+    )
 
 
 def _kept(life: Life) -> set[tuple[str, str]]:

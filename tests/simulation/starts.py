@@ -29,7 +29,9 @@ def check_start(life: Life, read: RunReader, run: Run, now: dt.datetime) -> None
     ViolationError
     """
     before = [each for each in read.attempts(key=run.key) if each.superseded is None]
-    failed = [each for each in before if each.state is AttemptState.FAILED]
+    is_new = any(each.state is AttemptState.SUCCEEDED for each in before)
+    # what failed before a provisional success does not count for the final one
+    failed = [each for each in before if each.state is AttemptState.FAILED and not is_new]
     request = read.requests().get(run.key)
     is_asked = request is not None and all(each.ended is None or each.ended < request.asked for each in failed)
     if failed and not is_asked:

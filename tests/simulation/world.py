@@ -17,7 +17,11 @@ from typing import Any
 import yaml
 
 from tests.simulation.additions import SECRET, VALUE, draw_additions
+from tests.simulation.late import draw_late
 from tests.simulation.quality import Told, draw_editions, draw_quality
+
+OLDER_SEEDS = 200
+"""Seeds that found faults before there were runs with dates missing that others wait for: they have none."""
 
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 START = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
@@ -51,6 +55,8 @@ class World:
     days: int = DAYS
     drawn: Counter[str] = field(default_factory=Counter)
     """How often each kind of fault came about."""
+    requested: set[tuple[str, str]] = field(default_factory=set)
+    """Runs that were requested, by people or by AutoFlow itself."""
     asked: set[tuple[str, str]] = field(default_factory=set)
     """Runs that somebody has ever asked for: they need not wait."""
     asked_at: list[str] = field(default_factory=list)
@@ -80,12 +86,16 @@ class World:
         draw_additions(more, self.config)
         if more.random() < 0.6:
             self.put_secret()
+        if self.seed > OLDER_SEEDS:
+            draw_late(Random(f"{self.seed} late"), self.config, in_order=True)
         of_quality = Random(f"{self.seed} quality")
         draw_quality(of_quality, self.config)
         self.write_definitions(self.config)
         for name in ("a", "b", "c"):
             (self.inputs / f"{name}.ipynb").write_text(json.dumps(NOTEBOOK))
         self.arrivals = self._draw_arrivals()
+        if self.seed > OLDER_SEEDS:
+            self._delay(Random(f"{self.seed} arrivals"))
         self.editions = draw_editions(of_quality, self.arrivals, self.quiet_from)
         self.outages = [self._span(0.02, 0.4) for _ in range(self.random.randint(0, 4))]
         self.full_disks = [self._span(0.02, 0.5) for _ in range(self.random.choice((0, 0, 1, 2)))]
@@ -171,6 +181,16 @@ class World:
                         self.drawn["date that goes and returns"] += 1
                 dates[date] = spans
         return arrivals
+
+    def _delay(self, draw: Random) -> None:
+        """Let more dates come when they are waited for no more."""
+        for date in sorted({*self.arrivals["calls"], *self.arrivals["sms"]}):
+            if draw.random() > 0.2:
+                continue
+            late = dt.datetime.combine(date, dt.time(), dt.UTC) + draw.uniform(4, 14) * DAY
+            for dates in self.arrivals.values():
+                if date in dates and late < self.quiet_from:
+                    dates[date] = [(late, self.end + 400 * DAY)]
 
     def _draw_events(self) -> list[Event]:
         draw, events = self.random, []
