@@ -255,5 +255,6 @@ FOUND_BY = {
     "the notebook of the run before is any": 29,
     "runs have one directory": 1,
     "requested runs overtake each other": 10,
+    "what rests on provisional runs is not made again": 274,
 }
 """The first seed that found each fault when all were planted last; the others need more seeds."""

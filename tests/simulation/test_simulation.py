@@ -25,6 +25,7 @@ CHEAPEST = (
 KEPT = {
     29: "a run overtook those before it that had succeeded and were requested again",
     163: "keep removed a notebook of another run that a run in progress was to read",
+    219: "what had failed before a run was provisional counted against the final one",
     119: "a run whose end a full disk kept from the record counted as settled, and those after it overtook it",
 }
 """Seeds that found a fault of AutoFlow's which no other test showed, with the fault."""
