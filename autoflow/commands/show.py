@@ -17,8 +17,9 @@ from autoflow.commands.terminal import STYLES, print_json, print_line, print_sty
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
+from autoflow.overview import stale_text
 from autoflow.settings import Settings
-from autoflow.wording import moment, parameters_text, same_results_text, seconds_text, spans
+from autoflow.wording import moment, parameters_text, seconds_text, spans
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -26,10 +27,13 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     with record(settings) as reader:
         found = attempt_of(reader, *options.run)
         attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
+        stale = stale_text(reader, found)
     if options.json:
         print_json(options, _as_json(found, attempts, notebooks, log=options.log))
         return ExitCode.OK
     _print_head(found)
+    if stale:
+        print_line(f"stale: {stale}")
     if len(attempts) > 1:
         _print_attempts(attempts)
     _print_notebooks(notebooks)
@@ -59,8 +63,6 @@ def _print_head(run: RecordedAttempt) -> None:
         print_line("imported from the Prefect-based AutoFlow")
     if run.missing_dates:
         print_line(f"{'provisional: ' if run.provisional else ''}made without {spans(run.missing_dates)}")
-    if run.same_as:
-        print_line(f"stale: {same_results_text(run.same_as)}")
     if run.superseded and run.provisional:
         print_line(f"superseded: made again from {moment(run.superseded)} on")
     elif run.superseded:

@@ -232,6 +232,8 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         found = attempt_of(reader, options.run)
         recorded = {notebook.label: notebook for notebook in reader.notebooks(found.id)}
         run = _repairable(definitions, found, recorded)
+        if anew := reader.restated_since(found):
+            raise _not_repaired(found, f"data were ingested anew since it began ({anew[0]})")
         run = without(run, left_out(reader, run))
     workflow, rows = run.workflow, []
     again = to_make_again(workflow.dependencies(), recorded.values())

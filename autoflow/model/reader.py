@@ -610,6 +610,16 @@ class RunReader:
         restated = "SELECT 1 FROM stale WHERE attempt_id = ? AND restatement NOT NULL"
         return found[0] if found and self._connection.execute(restated, (found[0].id,)).fetchone() else None
 
+    def restated_since(self, attempt: RecordedAttempt) -> list[Restatement]:
+        """Read which of the dates in the windows of an attempt were ingested anew since it began."""
+        windows = (attempt.parameters or {}).get("date_ranges", ())
+        since = attempt.started.astimezone(dt.UTC)
+        return [
+            each
+            for each in restatements_since(self._connection, 0)
+            if each.seen > since and any(start <= each.date.isoformat() < end for start, end in windows)
+        ]
+
     def kept_reports(self) -> list[KeptReports]:
         """Read which reports are kept as they are, though their manifests do not say so yet."""
         return kept_reports(self._connection)

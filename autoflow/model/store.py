@@ -507,6 +507,11 @@ class RunStore:
         with self._transaction() as cursor:
             return mark_departed(cursor, keys, departure, _text(now))
 
+    def forget_departures(self, ids: Iterable[int]) -> None:
+        """Forget dates that have left the list, and that nobody wants to know of."""
+        with self._transaction() as cursor:
+            cursor.executemany("DELETE FROM departures WHERE id = ?", [(id_,) for id_ in ids])
+
     def marked_departures(self, departure: int) -> None:
         """Remember that runs have been marked by all departures up to one."""
         with self._transaction() as cursor:

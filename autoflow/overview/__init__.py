@@ -5,7 +5,7 @@
 
 from autoflow.overview.explanation import Explanation, explain, list_age, why_due
 from autoflow.overview.finals import final_changes
-from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_runs
+from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_runs, stale_text
 
 __all__ = [
     "SIGNS",
@@ -19,5 +19,6 @@ __all__ = [
     "list_age",
     "span",
     "stale_runs",
+    "stale_text",
     "why_due",
 ]

@@ -31,8 +31,8 @@ from autoflow.decision import (
 )
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
-from autoflow.model import Departure, Restatement, RunReader, StaleMark, StaleRun
-from autoflow.runs import RunKey, RunState, keys_of_days
+from autoflow.model import Departure, RecordedAttempt, Restatement, RunReader, StaleMark, StaleRun
+from autoflow.runs import AttemptState, RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
 from autoflow.wording import same_results_text
 
@@ -122,6 +122,18 @@ def stale_runs(
     runs = reader.stale(workflow, limit)
     since = DataChanges.read(reader, [run.mark for run in runs])
     return [(run, Stale(run.mark, run.windows, since)) for run in runs]
+
+
+def stale_text(reader: RunReader, run: RecordedAttempt) -> str:
+    """Say why an attempt is stale, and whether it is kept as it is; empty where it is not, or counts no more."""
+    date = run.reference_date
+    mark = reader.stale_marks((date, date)).get(run.run) if date and run.superseded is None else None
+    if mark is None or run.state is not AttemptState.SUCCEEDED:
+        return same_results_text(run.same_as) if run.same_as is not None else ""
+    ranges = (run.parameters or {}).get("date_ranges", ())
+    windows = [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in ranges]
+    kept = f"kept as it is: {mark.kept}; " if mark.kept else ""
+    return f"{kept}{Stale(mark, windows, DataChanges.read(reader, [mark]))}"
 
 
 @dataclass(frozen=True)

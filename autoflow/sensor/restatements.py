@@ -49,8 +49,11 @@ async def mark_restated(context: Context, definitions: Definitions, stop: asynci
 
 async def mark_departed(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
     """Mark the runs that have used dates which have left FlowAPI's list since, and are not back."""
-    store, now = context.store, context.now()
-    departures, number = store.read.unmarked_departures(), 0
+    store, now, number = context.store, context.now(), 0
+    noted, wanted = store.read.unmarked_departures(), _wanted_types(definitions)
+    departures = [each for each in noted if wanted is None or each.cdr_type in wanted]
+    if others := [each.id for each in noted if each not in departures]:
+        await recorded(context.conditions, stop, partial(store.forget_departures, others))
     for each in departures:
         mark = partial(store.mark_departed, departure=each, now=now)
         async for some in _in_turns(await _using(context, definitions, _dates([(each.cdr_type, each.date)]))):
@@ -59,7 +62,7 @@ async def mark_departed(context: Context, definitions: Definitions, stop: asynci
         await recorded(context.conditions, stop, partial(store.marked_departures, departures[-1].id))
     if number:
         what = _first_few(departures)
-        logger.warning("no longer listed: %s; %s used it", what, counted(number, "run has", "runs have"))
+        logger.warning("no longer listed: %s; %s used them", what, counted(number, "run has", "runs have"))
 
 
 async def run_again(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
@@ -104,6 +107,18 @@ def _to_run_again(settings: Settings, definitions: Definitions) -> list[Run]:
         return sorted([*runs, *depending], key=lambda run: run.reference_date)
     finally:
         reader.close()
+
+
+def _wanted_types(definitions: Definitions) -> set[str] | None:
+    """Name the CDR types whose departures matter to somebody; None where all do."""
+    found: set[str] = set()
+    for trigger in definitions.triggers:
+        if definitions.restatement_of(trigger) not in (None, "ignore"):
+            types = definitions.data_rule(trigger).cdr_types
+            if types is None:
+                return None
+            found.update(types)
+    return found
 
 
 async def _using(context: Context, definitions: Definitions, dates: Dates) -> Sequence[RunKey]:

@@ -221,7 +221,9 @@ async def _note_same_results(execution: _Execution) -> bool:
         await restated.compare(label, path)
     if not restated.is_same:
         return False
-    context, hold = execution.context, execution.origin.holds_same_results
+    context = execution.context
+    has_reports = any(notebook.outputs for notebook in execution.run.workflow.notebooks)
+    hold = execution.origin.holds_same_results and has_reports
     note = partial(context.store.note_same_results, attempt, restated.before.id, context.now(), hold=hold)
     await execution.record(note)
     kept_back = "; its reports are kept out of latest" if hold else ""
@@ -288,6 +290,9 @@ async def _reuse(execution: _Execution, repairs: int) -> None:
     recorded = {each.label: each for each in context.store.read.notebooks(before.id)} if before else {}
     if before and before.missing_dates != tuple(execution.origin.missing):
         logger.warning("run %d: other dates are missing now: all is executed again", execution.attempt.run)
+        return
+    if before and context.store.read.restated_since(before):
+        logger.warning("run %d: data were ingested anew since: all is executed again", execution.attempt.run)
         return
     dependencies = workflow.dependencies()
     again = queries.to_make_again(dependencies, recorded.values())

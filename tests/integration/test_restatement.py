@@ -27,7 +27,7 @@ from autoflow.overview.states import Facts, calendar
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.quality.outcomes import blocks_of
-from autoflow.runs.runs import AttemptState, build_run
+from autoflow.runs.runs import AttemptState, Failure, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.quality import quality_of
 from autoflow.sensor.restatements import mark_departed
@@ -426,3 +426,20 @@ def test_people_are_told_of_a_restatement_though_its_runs_are_made_again_at_once
     (message,) = news(look(context), {}, lambda *_: []).messages
     assert message.subject == "data of 2016-01-03 were ingested anew: 2 runs are made again"
     assert "To run them again: autoflow rerun --stale" not in message.lines
+
+
+def test_a_run_is_not_repaired_with_notebooks_of_the_data_before(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    ticked(context)
+    definitions = read_definitions(context.settings.workflows_file)
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(3))
+    attempt = context.store.begin(run, context.now())
+    context.store.finish(attempt, AttemptState.FAILED, context.now(), Failure("an error"))
+    assert "execute 1 of 1 notebooks" in typed("repair", "1", "--json").json()["would"]
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    ticked(context)
+    refused = typed("repair", "1")
+    assert refused.code != 0
+    assert "run 1 cannot be repaired: data were ingested anew since it began (calls of 2016-01-02: " in refused.log
+    assert "`autoflow rerun 1` runs all of it again" in refused.log

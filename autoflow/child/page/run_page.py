@@ -21,10 +21,10 @@ from autoflow.child.page.status_page import workflow_link
 from autoflow.dates import ListedDates
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import Explanation, explain, final_changes
+from autoflow.overview import Explanation, explain, final_changes, stale_text
 from autoflow.quality import recent
 from autoflow.runs import AttemptState
-from autoflow.wording import parameters_text, same_results_text, seconds_text, shown, spans
+from autoflow.wording import parameters_text, seconds_text, shown, spans
 
 MOST_ATTEMPTS = 50
 
@@ -69,7 +69,7 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
         "missing": spans(run.missing_dates),
         "changes": final_changes(recorded),
-        "same": same_results_text(run.same_as) if run.same_as else "",
+        "stale": stale_text(reader, run),
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
