@@ -189,9 +189,10 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
         else:
             yield "retried at the next tick"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD):
+        others = facts.waits_for(trigger, date)
         if answer.no_data:
-            yield f"{answer.no_data}{_of_late(answer.late, facts.now)}"
-        if others := facts.waits_for(trigger, date):
+            yield f"{answer.no_data}{_of_late(answer.late, facts.now)}{';' if others else ''}"
+        if others:
             yield _why_held(others)
         elif answer.request is not None and not answer.no_data:
             yield "it waits for requested runs that it depends on"

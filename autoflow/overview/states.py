@@ -314,7 +314,8 @@ def _states_by_dates(facts: Facts, trigger: Trigger, span: Days) -> dict[RunStat
     held = (wanted & kept_by_holds(trigger, available, facts.held_data(trigger))) - ready
     due = ready - facts.held(trigger)
     others = wanted - held - due
-    waiting = others & available.days
+    # where waiting for dates is over, the reference date itself may be none that counts
+    waiting = others & (available.days | ready)
     return {
         RunState.EXCLUDED: span - wanted,
         RunState.HELD: held,

@@ -68,6 +68,8 @@ WORKFLOWS = {
             ("gives_up", ("reference_date", "unit"), {"retries": {"attempts": 2}}),
             ("never_does", ("reference_date",), {}),
             ("waits", ("reference_date",), {}),
+            ("need_not_wait", ("reference_date",), {"retries": {"attempts": 2}}),
+            ("rests_on_it", ("reference_date",), {}),
         )
     ],
     "available_dates_sensor": {
@@ -92,9 +94,29 @@ WORKFLOWS = {
                 "date_stencil": [["2016-01-02", 1]],
                 "needs": [{"workflow": "never_does", "dates": [[-1, 1]]}],
             },
+            {
+                "workflow_name": "need_not_wait",
+                # such a date need not be listed itself
+                "earliest_date": "2016-01-01",
+                "latest_date": "2016-01-05",
+                "date_stencil": [{"from": -1, "to": 1, "at_least": 1}],
+                "late": {"after": "1d"},
+                "after": "previous",
+            },
+            {
+                "workflow_name": "rests_on_it",
+                "earliest_date": "2016-01-01",
+                "latest_date": "2016-01-05",
+                "date_stencil": [{"from": -2, "to": 1, "require_last": True}],
+                "late": {"after": "36h", "at_least": "40%", "finalise": False},
+                "needs": [{"workflow": "need_not_wait"}],
+            },
         ],
     },
 }
+
+OLDER = 4
+"""Triggers that seeds drew for before there were runs with dates missing."""
 
 WHAT = ["failed"] * 5 + ["asked"] * 2 + ["repair", "succeeded", "interrupted", "running", "skip", "unskip"]
 
@@ -160,6 +182,11 @@ def world(seed: int) -> Iterator[World]:
     happenings = [
         (chance.choice(WHAT), chance.randrange(4), chance.choice(DAYS)) for _ in range(chance.randrange(5, 50))
     ]
+    late = Random(f"{seed} late")
+    happenings += [
+        (late.choice([*WHAT, *["provisional"] * 5]), late.randrange(OLDER, OLDER + 2), late.choice(DAYS))
+        for _ in range(late.randrange(15))
+    ]
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
         inputs = Path(directory) / "inputs"
@@ -206,10 +233,11 @@ def happen(store: RunStore, what: str, run: Run, now: dt.datetime) -> None:
     elif what == "repair":
         if newest and newest.state is AttemptState.FAILED:
             store.ask_for([run], now, newest.attempt)
-    elif not is_live:
-        attempt = store.begin(run, now)
+    elif not is_live or newest.provisional:
+        attempt = store.begin(run, now, [run.reference_date] if what == "provisional" else ())
         if what != "running":
-            store.finish(attempt, AttemptState(what), now, Failure("no") if what == "failed" else None)
+            state = AttemptState("succeeded" if what == "provisional" else what)
+            store.finish(attempt, state, now, Failure("no") if what == "failed" else None)
 
 
 # a token without an end, of nobody
