@@ -144,7 +144,8 @@ def _text(outcome: Any) -> Outcome:
     if outcome is None:
         return None
     if isinstance(outcome, str):
-        return printable(outcome[:LONGEST_OUTCOME])
+        # the first digits of a number are another number
+        return printable(outcome if len(outcome) <= LONGEST_OUTCOME else f"{outcome[: LONGEST_OUTCOME - 1]}…")
     if isinstance(outcome, int | float) and not isinstance(outcome, bool):
         return str(outcome)
     raise TypeError(f"an outcome is {type(outcome).__name__}")

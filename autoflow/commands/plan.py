@@ -181,7 +181,7 @@ def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
     for workflow, dates in plan.held.items():
         why = f"`autoflow why {shlex.quote(workflow)} {dates[0]}` explains"
         print_line(
-            f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held, since data cannot be trusted; {why}"
+            f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held: QA checks fail or have no outcomes; {why}"
         )
     for line in [*_summary(plan), *_under_way(plan.running, today)]:
         print_line(line)

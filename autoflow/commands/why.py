@@ -62,6 +62,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             print_line()
             for line in [*_under_way(reader), *list_age(facts.listed.polled, reader.silence(), now)]:
                 print_line(line)
+            trouble = reader.qa_trouble()
+            if trouble and any(hold.waits for answer in answers for holds in answer.holds.values() for hold in holds):
+                print_line(f"FlowAPI gave no outcomes of QA checks: {trouble}")
     return ExitCode.OK
 
 

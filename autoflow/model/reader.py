@@ -654,6 +654,10 @@ class RunReader:
         found = json.loads(text)
         return Silence(_moment(found["since"]), _moment(found["last"]), found["why"])
 
+    def qa_trouble(self) -> str | None:
+        """Read what kept FlowAPI's outcomes of QA checks from being there at the last poll; None when nothing did."""
+        return self._meta("qa_trouble")
+
     def appeared(self, date: dt.date) -> dt.datetime | None:
         """Read when FlowAPI first listed a date, for whichever CDR type; None when it does not list it."""
         (first,) = self._connection.execute(

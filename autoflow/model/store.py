@@ -614,6 +614,13 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES ('silence', ?)", (json.dumps(silence),))
 
+    def record_qa_trouble(self, why: str | None) -> None:
+        """Remember what keeps FlowAPI's outcomes of QA checks from being there; None: nothing does."""
+        with self._transaction() as cursor:
+            cursor.execute("DELETE FROM meta WHERE key = 'qa_trouble'")
+            if why is not None:
+                cursor.execute("INSERT INTO meta VALUES ('qa_trouble', ?)", (why,))
+
     def set_right(self, now: dt.datetime) -> None:
         """Let nothing that is recorded lie later than now: the clock was ahead, and has been set right."""
         with self._transaction() as cursor:

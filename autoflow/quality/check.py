@@ -95,6 +95,8 @@ def breach(
             continue
         value, limit = _measured(outcome, bound, day, rows)
         if math.isnan(value - limit):
+            if not math.isnan(value):
+                return Breach(outcome, f"{word} {bound} of {ROWS}, which is {rows[day] or 'null'}")
             expected = "a time" if bound.kind == "time" else "a number"
             return Breach(outcome, f"{expected} {word} {bound}")
         if sign * (value - limit) > 0:

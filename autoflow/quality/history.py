@@ -21,9 +21,9 @@ def recent(outcomes: Mapping[int, Outcome], day: int) -> list[float]:
     """Return the numbers of the days up to one, or times as seconds of the day; nan for a day without."""
     days = range(day - DAYS + 1, day + 1)
     numbers = [number_of(outcomes.get(each)) for each in days]
-    if all(map(math.isnan, numbers)):
-        numbers = [seconds_of(outcomes.get(each), each) for each in days]
-    return numbers
+    times = [seconds_of(outcomes.get(each), each) for each in days]
+    # one that is odd among them does not make them something else
+    return min(numbers, times, key=lambda those: sum(map(math.isnan, those)))
 
 
 def sparkline(outcomes: Mapping[int, Outcome], day: int) -> tuple[str, str, str]:

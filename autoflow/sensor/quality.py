@@ -83,19 +83,22 @@ async def poll_quality(
     if not both:
         for name in (OFF, MISSING):
             context.conditions.end(name, "no trigger goes by QA checks now")
+        await _note(context, None, stop)
         return listed
     try:
         question = question_of(both, listed, context.store.read.known_outcomes())
         answer = await ask_qa(context.jobs, context.settings, token, question)
     except FlowapiError as error:
+        await _note(context, str(error), stop)
         context.conditions.begin(OFF, f"{error}; dates are judged by the outcomes from before", logging.WARNING)
         return listed
     if answer.off is not None:
+        await _note(context, answer.off, stop)
         message = f"FlowAPI gives no outcomes of QA checks, which workflows.yml asks for: {answer.off}"
         context.conditions.begin(OFF, message, logging.WARNING)
         return listed
     context.conditions.end(OFF, "FlowAPI gives outcomes of QA checks")
-    tell_of_missing(context, wanted, answer)
+    await _note(context, tell_of_missing(context, wanted, answer), stop)
     now = context.now()
     await recorded(context.conditions, stop, partial(context.store.record_outcomes, answer.changed, now))
     await mark_restated(context, definitions, stop)
@@ -103,8 +106,14 @@ async def poll_quality(
     return context.store.read.listed_dates()
 
 
-def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> None:
-    """Let people know of checks that FlowAPI has no outcomes of at all."""
+async def _note(context: Context, why: str | None, stop: asyncio.Event) -> None:
+    """Remember, for those who ask why dates wait, what keeps FlowAPI's outcomes from being there."""
+    if why != context.store.read.qa_trouble():
+        await recorded(context.conditions, stop, partial(context.store.record_qa_trouble, why))
+
+
+def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> str | None:
+    """Let people know of checks that FlowAPI has no outcomes of at all, and return which these are, in words."""
     by_check: dict[str, list[str]] = {}
     for cdr_type, checks in wanted.items():
         for check in checks:
@@ -114,8 +123,9 @@ def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answe
     if missing:
         message = f"FlowAPI has no outcomes of QA checks that quality in workflows.yml names: {'; '.join(missing)}"
         context.conditions.begin(MISSING, message, logging.WARNING)
-    else:
-        context.conditions.end(MISSING, "FlowAPI has outcomes of all QA checks that are asked for")
+        return f"it has none at all of {'; '.join(missing)}"
+    context.conditions.end(MISSING, "FlowAPI has outcomes of all QA checks that are asked for")
+    return None
 
 
 def _missing(check: str, cdr_types: Sequence[str], answer: QaAnswer) -> str:

@@ -78,7 +78,7 @@ def test_a_truncated_date_is_held_until_it_is_whole_or_accepted(
 
 
 def test_what_is_not_to_be_had_is_told_once_and_what_is_known_still_counts(
-    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
     assert due(context) == ["2016-01-01", "2016-01-02"]
     flowapi.set_days(4)
@@ -94,9 +94,14 @@ def test_what_is_not_to_be_had_is_told_once_and_what_is_known_still_counts(
         assert due(context) == ["2016-01-01", "2016-01-02"]
     (told,) = context.conditions.present()
     assert "the token lacks the scope get_qa_checks" in told
+    # who asks why a date waits is told so too; one that counts has nothing to do with it
+    said = "FlowAPI gave no outcomes of QA checks: the token lacks the scope get_qa_checks"
+    assert said in typed("why", "w", "2016-01-04").answer
+    assert "QA checks" not in typed("why", "w", "2016-01-01").answer
     (deployment.inputs / "FLOWAPI_TOKEN").write_text(flowapi.token())
     assert len(due(context)) == 4
     assert context.conditions.present() == []
+    assert context.store.read.qa_trouble() is None
 
 
 def test_a_check_that_there_is_not_is_told_with_what_was_meant(context: Context, deployment: Deployment) -> None:
@@ -104,3 +109,4 @@ def test_a_check_that_there_is_not_is_told_with_what_was_meant(context: Context,
     assert due(context) == ["2016-01-01", "2016-01-02"]
     (told,) = [each for each in context.conditions.present() if "QA" in each]
     assert "count_msisdn of calls, mds, sms (did you mean count_msisdns?)" in told
+    assert "did you mean count_msisdns?" in str(context.store.read.qa_trouble())

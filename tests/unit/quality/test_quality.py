@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from autoflow.quality.check import Bound, Breach, Check, breach
+from autoflow.child.qa_outcomes import _text
+from autoflow.quality.check import Bound, Breach, Check, breach, number_of
 from autoflow.quality.history import DAYS, sparkline
 from autoflow.quality.judged import Outcomes
 from autoflow.quality.outcomes import blocks_of, digest, read_block
@@ -127,3 +129,22 @@ def test_limits_are_suggested_that_nearly_all_dates_keep() -> None:
     )
     for check in suggested(found):
         assert found.judged(check, "calls").failed == ()
+
+
+def test_a_percentage_of_rows_that_are_no_number_says_so() -> None:
+    check = Check("count_duplicated", at_most=Bound(0.1, "percent"))
+    assert breach(check, DAY, {DAY: "0"}, {DAY: None}) == ("0", "at most 0.1% of count_added_rows, which is null")
+    assert breach(check, DAY, {DAY: "x"}, {DAY: "100"}) == ("x", "a number at most 0.1%")
+
+
+def test_one_odd_outcome_among_others_does_not_make_them_something_else() -> None:
+    times = {day: f"{dt.date.fromordinal(day)} 23:59:00+00" for day in range(DAY - 9, DAY + 1)}
+    line, low, high = sparkline({**times, DAY - 3: "5000"}, DAY)
+    assert line.strip() == "▁▁▁▁▁▁ ▁▁▁"
+    assert (low[-11:], high[-11:]) == ("23:59:00+00", "23:59:00+00")
+    assert sparkline({DAY - 1: "1", DAY: "2", DAY - 2: "2016-01-01 00:00:00"}, DAY)[1:] == ("1", "2")
+
+
+def test_a_number_that_is_too_long_is_none() -> None:
+    assert math.isnan(number_of(_text("9" * 201)))
+    assert number_of(_text("9" * 200)) == pytest.approx(1e200)
