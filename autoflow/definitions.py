@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from autoflow.dates import REFERENCE_DATE_ONLY, DataRule, Require
 from autoflow.quality import Check
 from autoflow.values import (
+    AUTO_OR_MAPPING,
     MAY_BE_EMPTY,
     ONE_OR_SEVERAL,
     RULE_OR_WORD,
@@ -414,17 +415,35 @@ class Concurrency:
     notebooks: int
 
 
+@dataclass(frozen=True)
+class Automatic:
+    """As many at a time as the machine bears, or as workers have slots."""
+
+    most: int | None = None
+    """How many at most; None: `MOST_HERE` on this machine, and no limit on workers."""
+
+
+MOST_HERE = 16
+"""Notebooks that go on at a time at most, on a machine that would bear more."""
+
+FLOWAPI_POOL, FLOWAPI_PLACES = "flowapi", 4
+"""The pool that spares FlowAPI, and how many places it has where workflows.yml does not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConcurrencyEntry:
     """How much may be in progress at a time, over all workflows.
 
-    One of the two follows the other; by default both are the number of cores, at most 4.
+    By default, or with `auto`, as many notebooks as the machine bears. `runs` and `notebooks` are fixed numbers, of
+    which one follows the other.
     """
 
+    most: AtATime | None = None
+    """With `auto`, how many at most: by default 16, or as many as workers have slots."""
     runs: AtATime | None = None
-    """Runs at a time."""
+    """Runs at a time, a fixed number."""
     notebooks: AtATime | None = None
-    """Notebooks at a time."""
+    """Notebooks at a time, a fixed number."""
 
 
 Event = Literal["failed", "recovered", "given_up", "provisional", "late", "held", "restated", "token", "trouble"]
@@ -484,14 +503,17 @@ class SensorKeys:
     """Modules that are imported once for all notebooks that import them."""
     pools: Annotated[Mapping[Name, AtATime], MAY_BE_EMPTY] = field(default_factory=dict)
     """How many notebooks with each `pool` may be executed at a time, over all workflows, by name: `{flowdb: 2}`; see
-    "Pools"."""
+    "Pools". With `concurrency: auto`, notebooks that import flowclient and have no `pool` are in `flowapi`, which has 4
+    places by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SensorEntry(SensorKeys):
     """When to look for new dates, and what to run for them."""
 
-    concurrency: ConcurrencyEntry = ConcurrencyEntry()
+    concurrency: Annotated[ConcurrencyEntry, AUTO_OR_MAPPING] = ConcurrencyEntry()
+    """How much may be in progress at a time, over all workflows: `auto`, as many as the machine bears; see
+    "Concurrency"."""
     workflows: tuple[Trigger, ...]
     """The triggers."""
 
@@ -518,8 +540,7 @@ class Definitions(SensorKeys):
     workflows: Mapping[str, Workflow]
     triggers: tuple[Trigger, ...]
     _: KW_ONLY
-    concurrency: Concurrency | None = None
-    """None: as many runs and notebooks as there are cores, at most 4."""
+    concurrency: Concurrency | Automatic = Automatic()
     notify: Notify = Notify()
 
     @property

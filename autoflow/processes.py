@@ -66,6 +66,39 @@ def has_children() -> bool:
     return True
 
 
+def memory_of(roots: Collection[int]) -> dict[int, tuple[float, float]]:
+    """Read how many MB each of some processes has together with all that descends from it, now and at most.
+
+    Memory that processes share counts for each of them, and the most of a process is from any time: it is more rather
+    than less.
+    """
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
+            with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                # the name before may have anything in it
+                parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+    found = dict.fromkeys(roots, (0.0, 0.0))
+    for pid in parents:
+        above: int | None = pid
+        while above and above not in found:
+            above = parents.get(above)
+        if above:
+            now, most = found[above]
+            own_now, own_most = memory_of_process(pid)
+            found[above] = now + own_now, most + own_most
+    return found
+
+
+def memory_of_process(pid: int | str) -> tuple[float, float]:
+    """Read how many MB a process has, now and at most; none when it has ended."""
+    with suppress(OSError, ValueError, KeyError), open(f"/proc/{pid}/status") as file:  # noqa: PTH123
+        lines = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS:", "VmHWM:")))
+        now, most = (int(lines[name].split()[0]) * 1024 / 1_000_000 for name in ("VmRSS", "VmHWM"))
+        return now, most
+    return 0.0, 0.0
+
+
 def kill_marked(name: str, prefix: str, spared: Collection[int] = ()) -> int:
     """Kill every process whose environment has the variable ``name`` with a value that begins with ``prefix``.
 

@@ -95,6 +95,14 @@ class EachOnce:
         return core_schema.no_info_after_validator_function(lambda each: tuple(dict.fromkeys(each)), handler(source))
 
 
+def _auto_or_mapping(raw: Any) -> Any:
+    if raw == "auto":
+        return {}
+    if not isinstance(raw, dict):
+        raise ValueError(f"found {shown(raw)}, expected auto, or a mapping such as {{most: 8}} or {{runs: 4}}")
+    return raw
+
+
 def _duration(raw: Any) -> float:
     if not isinstance(raw, str):
         hint = f"; did you mean '{raw}s'?" if isinstance(raw, (int, float)) and not isinstance(raw, bool) else ""
@@ -326,6 +334,8 @@ WebAddress = Annotated[str, _matching(r"^https?://[^\s/]\S*$", "an address such 
 
 ONE_OR_SEVERAL = Short(_as_list, _one_or_several)
 """A list of one may be written without being one."""
+AUTO_OR_MAPPING = Short(_auto_or_mapping, lambda schema: {"anyOf": [{"const": "auto"}, schema], "default": "auto"})
+"""`auto` is a mapping in which all is left open."""
 MAY_BE_EMPTY = Short(lambda raw: {} if raw is None else raw, lambda schema: {**schema, "type": ["object", "null"]})
 """``parameters:`` without any is null in YAML, and was no mistake in the predecessor."""
 

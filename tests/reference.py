@@ -33,6 +33,7 @@ LINKS = {
     "Files between notebooks and between runs": f"{WRITE}#files-between-notebooks-and-between-runs",
     "Secrets of notebooks": f"{WRITE}#secrets-of-notebooks",
     "Late data": "../how-to/weekly-monthly-late.md#late-data",
+    "Concurrency": "../how-to/concurrency.md",
     "Pools": "../how-to/pools.md",
     "Workers": "../how-to/workers.md",
     "Quality of data": "../how-to/quality.md",

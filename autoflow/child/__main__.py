@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from autoflow.child.process import die_with_parent, keep_orphans, live_by_lease
+from autoflow.child.process import die_with_parent, keep_orphans, live_by_lease, peak_memory
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.processes import has_children, kill_descendants, leave_no_core
 from autoflow.redaction import Redactor
@@ -94,7 +94,7 @@ def do_job(workspace: Path, brought: Mapping[str, Any]) -> None:
     # daemons that a notebook left behind; the parent finds those that kept their environment only
     if has_children():
         print(f"killed {counted(kill_descendants(os.getpid()), 'process', 'processes')} left running")  # noqa: T201
-    leave(workspace / "reply.json", redactor.redact_json(reply))
+    leave(workspace / "reply.json", {**redactor.redact_json(reply), "peak_mb": peak_memory()})
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     # the reply is there, and taking down what was imported takes longer than many a notebook

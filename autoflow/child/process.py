@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autoflow.clock import boot_seconds
-from autoflow.processes import kill_marked
+from autoflow.processes import kill_marked, memory_of_process
 from autoflow.warm_process import MARKER
 
 PR_SET_PDEATHSIG = 1
@@ -60,6 +61,12 @@ def _watch_lease(file: Path) -> None:
             over = float(file.read_text())
     kill_marked(MARKER, os.environ[MARKER], {os.getpid()})
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def peak_memory() -> int:
+    """Say how many MB this process and the largest of those that it has waited for have taken at most."""
+    below = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1_000_000
+    return round(memory_of_process("self")[1] + below)
 
 
 def be_killed_first() -> None:

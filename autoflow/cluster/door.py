@@ -121,6 +121,11 @@ class Cluster:
         self._free_from = 0.0
         self._doing: set[asyncio.Future[None]] = set()
 
+    @property
+    def slots(self) -> int | None:
+        """How many notebooks all workers together do at a time; None while none is known."""
+        return self._link.slots or None
+
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Say what workers import ahead of notebooks."""
         self._preload = preload

@@ -56,6 +56,11 @@ class Link:
         """Whether the scheduler is connected."""
         return self._client is not None and self._client.status == "running"
 
+    @property
+    def slots(self) -> int:
+        """How many notebooks the workers that are there can execute at a time."""
+        return sum(int(each["resources"][RESOURCE]) for each in self.seen.values())
+
     async def connect(self, topic: str, hear: Callable[[tuple[float, Mapping[str, Any]]], None]) -> bool:
         """Connect to the scheduler, with a client that is new: one that reconnects hears of nothing more."""
         from distributed import Client

@@ -37,7 +37,7 @@ from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
 from autoflow.overview import list_age, why_due
 from autoflow.runs import AttemptState, Run
 from autoflow.schedule import LATEST, Schedule, next_tick
-from autoflow.sensor import concurrency_of
+from autoflow.sensor import runs_at_a_time
 from autoflow.settings import Settings
 from autoflow.wording import counted, moment, parameters_text, seconds_text
 
@@ -114,7 +114,7 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
         decision=decision,
         rows=rows,
         lengths=lengths,
-        at_a_time=concurrency_of(definitions).runs,
+        at_a_time=runs_at_a_time(definitions),
         listed=listed,
         lagging=min((time for time in counting if time is not None), default=None),
         held=_held(definitions, reader, listed, now),

@@ -17,6 +17,7 @@ from autoflow.context.ledger import Ledger
 from autoflow.context.outputs import Outputs
 from autoflow.context.steering import Steering
 from autoflow.jobs import Door, Jobs
+from autoflow.machine import Machine, Reading
 from autoflow.model import RunReader, RunStore
 from autoflow.progress import Progress
 from autoflow.settings import Settings
@@ -45,6 +46,8 @@ class Context:
     """The wall clock, in UTC; how long something takes is told by the event loop."""
     code: str = field(default_factory=code_on_disk)
     """Which code this process was started with."""
+    machine: Callable[[], Reading] = field(default_factory=lambda: Machine().read)
+    """Looks at how busy the machine is."""
     longest_nap: float = 60.0
     """Seconds that the idle daemon sleeps at a stretch."""
 

@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from autoflow.dates import Override
@@ -17,10 +18,18 @@ from autoflow.definitions import Definitions, Workflow
 from autoflow.fitting import WHAT_TO_DO, changed_notebooks, misfit
 from autoflow.history import Skip
 from autoflow.model import Attempt, RecordedAttempt, RunStore
-from autoflow.runs import Run, parameters_hash, recorded_run
+from autoflow.runs import AttemptState, Run, RunKey, parameters_hash, recorded_run
 from autoflow.wording import counted
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why an attempt was made to end."""
+
+    state: AttemptState
+    reason: str
 
 
 class Steering:
@@ -41,7 +50,7 @@ class Steering:
         self._store = store
         self._tasks: dict[int, asyncio.Task[Any]] = {}
         self._attempts: dict[int, Attempt] = {}
-        self._cancelled: dict[int, str] = {}
+        self._ended: dict[int, Ended] = {}
         self._doing: Mapping[str, Callable[[Mapping[str, Any], dt.datetime], dict[str, Any]]] = {
             "run": self._run,
             "skip": self._skip,
@@ -71,11 +80,23 @@ class Steering:
     def ending(self, attempt: Attempt) -> None:
         """Note that only its end is still to be recorded: there is nothing left to be cancelled."""
         self._tasks.pop(attempt.run, None)
-        self._cancelled.pop(attempt.run, None)
+        self._ended.pop(attempt.run, None)
 
-    def cancelled(self, attempt: Attempt) -> str | None:
-        """Return the reason for which an attempt was cancelled; None when it was not."""
-        return self._cancelled.get(attempt.run)
+    def ended(self, attempt: Attempt) -> Ended | None:
+        """Say why an attempt was made to end; None when it was not."""
+        return self._ended.get(attempt.run)
+
+    def put_back(self, key: RunKey, reason: str) -> bool:
+        """Interrupt a run, which is to be started again; false when it is not there, or ends already."""
+        for number, attempt in self._attempts.items():
+            if (attempt.workflow, attempt.parameters_hash) == key and number in self._tasks:
+                if number in self._ended:
+                    return False
+                self._ended[number] = Ended(AttemptState.INTERRUPTED, reason)
+                logger.warning("run %d: %s %s: %s", number, attempt.workflow, attempt.reference_date, reason)
+                self._tasks[number].cancel()
+                return True
+        return False
 
     def running(self) -> list[int]:
         """List the numbers of the runs in progress."""
@@ -171,7 +192,7 @@ class Steering:
             why = f"run {number} was cancelled: {reason}"
             skip = Skip(attempt.workflow, attempt.reference_date, attempt.parameters_hash, why, now)
             self._store.skip([skip])
-        self._cancelled[number] = reason
+        self._ended[number] = Ended(AttemptState.CANCELLED, reason)
         logger.info("run %d: cancelling: %s", number, reason)
         self._tasks[number].cancel()
         return {"done": 1}

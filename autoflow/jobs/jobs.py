@@ -28,7 +28,7 @@ from typing import Any, Literal, Protocol
 from autoflow.code_version import code_on_disk
 from autoflow.jobs.fork_client import ForkClient, NotWarmError, Process
 from autoflow.notebooks import scans_of
-from autoflow.processes import kill_marked, kill_tree
+from autoflow.processes import kill_marked, kill_tree, memory_of
 from autoflow.redaction import REDACTED, Redactor
 from autoflow.threads import to_end
 from autoflow.warm_process import MARKER, WarmProcess, start_warm_process
@@ -64,10 +64,24 @@ class Reply:
     how: str
     log: str
     """The end of what the child printed."""
+    peak: int | None = None
+    """MB of memory that it has taken at most, as it says itself."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the processes of a job take, in MB."""
+
+    used: float = 0.0
+    peak: float = 0.0
 
 
 class Door(Protocol):
     """What does jobs, on this machine or on others; `Jobs` says what each method is for."""
+
+    @property
+    def slots(self) -> int | None:
+        """How many notebooks it can do at a time; None where this machine does them."""
 
     def warmth(self, preload: Sequence[str] | None) -> AbstractAsyncContextManager[None]: ...
 
@@ -120,6 +134,8 @@ class Jobs:
         self._count = 0
         self._code = code_on_disk()
         self._under_way: list[str] = []
+        self._roots: dict[Path, int] = {}
+        self._memory: dict[Path, Memory] = {}
         self._preload: Sequence[str] | None = None
         self._warmths = 0
         self._in_vain = 0
@@ -147,6 +163,10 @@ class Jobs:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     @property
+    def slots(self) -> None:
+        """As many as this machine bears."""
+
+    @property
     def under_way(self) -> Sequence[str]:
         """The kinds of the jobs that are being done at present, each as often as there are jobs of it."""
         return tuple(self._under_way)
@@ -159,6 +179,20 @@ class Jobs:
         finally:
             self._under_way.remove(kind)
 
+    async def measure(self) -> None:
+        """See how much memory each job takes."""
+        roots = dict(self._roots)
+        found = await to_end(memory_of, frozenset(roots.values()))
+        for workspace, pid in roots.items():
+            # one that has ended meanwhile has left nothing that could be measured
+            if workspace in self._roots:
+                used, peak = found[pid]
+                self._memory[workspace] = Memory(used, max(peak, self.memory(workspace).peak))
+
+    def memory(self, workspace: Path) -> Memory:
+        """Say what the job of a workspace was seen to take."""
+        return self._memory.get(workspace, Memory())
+
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """Make a private directory for one job, removed afterwards."""
@@ -169,6 +203,7 @@ class Jobs:
         try:
             yield path
         finally:
+            self._memory.pop(path, None)
             # a notebook may have left very many files there; nothing waits for their end but that of the loop
             asyncio.get_running_loop().run_in_executor(None, partial(shutil.rmtree, path, ignore_errors=True))
 
@@ -281,7 +316,7 @@ class Jobs:
             await to_end(_leave_nothing, job, runtime)
             raise
         watch = _Watch(workspace, on_progress)
-        timed_out = False
+        timed_out, self._roots[workspace] = False, process.pid
         try:
             # A reply that lies there when the time is over was made in time: all that is late is the end of
             # processes. One that comes later is no success, whatever it says: a cell may take the
@@ -294,6 +329,7 @@ class Jobs:
                 await self._stop(process, watch)
             raise
         finally:
+            del self._roots[workspace]
             if process.returncode is None:
                 await to_end(kill_tree, process.pid)
                 await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=5.0)
@@ -447,13 +483,13 @@ def _read_reply(workspace: Path, returncode: int | None, timed_out: bool) -> Rep
     reply: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         reply = json.loads((workspace / REPLY).read_text())
-    value, error = reply.get("value"), reply.get("error")
+    value, error, peak = reply.get("value"), reply.get("error"), reply.get("peak_mb")
     if timed_out:
-        return Reply("timeout", {}, error or {}, "timed out and was stopped", log)
+        return Reply("timeout", {}, error or {}, "timed out and was stopped", log, peak)
     if value is not None:
-        return Reply("done", value, {}, "", log)
+        return Reply("done", value, {}, "", log, peak)
     if error is not None:
-        return Reply("failed", {}, error, "", log)
+        return Reply("failed", {}, error, "", log, peak)
     return Reply("died", {}, {}, _how_it_died(returncode), log)
 
 

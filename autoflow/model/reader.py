@@ -48,6 +48,9 @@ from autoflow.wording import own_parameters
 RECENT_SUCCESSES = 20
 """How many of a workflow's successes an expected duration is taken from."""
 
+RECENT_PEAKS = 2000
+"""How many notebooks are looked at, of all workflows, to know what memory they take."""
+
 
 @dataclass(frozen=True)
 class FailedRun:
@@ -982,6 +985,22 @@ class RunReader:
         )
         lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
         return median(lengths) if lengths else None
+
+    def peaks(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the MB that the last notebooks have taken at most, the newest first.
+
+        Yields
+        ------
+        workflow, label : str
+        peak : int
+        """
+        rows = self._connection.execute(
+            "SELECT workflow, label, peak_mb FROM (SELECT attempt_id, label, peak_mb FROM notebooks"
+            " WHERE peak_mb NOT NULL ORDER BY attempt_id DESC LIMIT ?)"
+            " JOIN attempts ON attempts.id = attempt_id JOIN runs ON number = run ORDER BY attempt_id DESC",
+            (RECENT_PEAKS,),
+        )
+        yield from ((workflow, label, peak) for workflow, label, peak in rows)
 
     def _meta(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

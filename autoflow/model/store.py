@@ -241,15 +241,17 @@ class RunStore:
         *,
         notebook: Path | None = None,
         failure: Failure | None = None,
+        peak_mb: int | None = None,
     ) -> None:
-        """Record how the execution of a notebook ended, and where the executed notebook is.
+        """Record how the execution of a notebook ended, where the executed notebook is, and what memory it has taken.
 
-        Six parameters, since it writes four columns of a row that two find.
+        Seven parameters, since it writes five columns of a row that two find.
         """
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE notebooks SET state = ?, ended = ?, notebook = ?, error = ? WHERE attempt_id = ? AND label = ?",
-                (state, _text(now), self._places.written(notebook), self._json(failure), attempt.id, label),
+                "UPDATE notebooks SET state = ?, ended = ?, notebook = ?, error = ?, peak_mb = ?"
+                " WHERE attempt_id = ? AND label = ?",
+                (state, _text(now), self._places.written(notebook), self._json(failure), peak_mb, attempt.id, label),
             )
 
     def record_warnings(self, attempt: Attempt, label: str, warnings: Sequence[Notice]) -> None:

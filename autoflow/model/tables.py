@@ -459,6 +459,12 @@ def _add_finals(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("CREATE TABLE finals (attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE)")
 
 
+def _add_peaks(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for the memory that notebooks have taken at most, in MB."""
+    cursor.execute("ALTER TABLE notebooks ADD COLUMN peak_mb INTEGER")
+    cursor.execute("CREATE INDEX notebooks_peaks ON notebooks (attempt_id, label, peak_mb) WHERE peak_mb NOT NULL")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -472,6 +478,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_sources,
     _add_same_results,
     _add_finals,
+    _add_peaks,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""
 

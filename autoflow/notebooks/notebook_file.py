@@ -39,6 +39,9 @@ NOTEBOOK_METADATA: dict[str, type] = {
 CELL_METADATA: dict[str, type] = {"name": str, "format": str, "collapsed": bool, "jupyter": dict, "deletable": bool}
 """Types that the format demands."""
 
+FLOWCLIENT = re.compile(r"^\s*(?:import\s(?:.*,\s*)?|from\s+)flowclient\b", re.MULTILINE)
+"""How a cell of Python imports flowclient."""
+
 JSON_DATA = re.compile(r"application/(.*\+)?json$")
 """Kinds of data in attachments that need not be text."""
 
@@ -54,6 +57,7 @@ class NotebookFile:
     """Names that the cell tagged ``parameters`` defines; None when they cannot be told."""
     token_cell: int | None = None
     """The first cell whose source has something in it that looks like a token."""
+    imports_flowclient: bool = False
 
 
 def read_notebook(path: Path) -> NotebookFile:
@@ -77,6 +81,9 @@ def read_notebook(path: Path) -> NotebookFile:
         has_parameters_cell=source is not None,
         parameters=_assigned(source) if source is not None and language in (None, "python") else None,
         token_cell=next((n for n, cell in enumerate(content["cells"], 1) if WEB_TOKEN.search(cell["source"])), None),
+        imports_flowclient=any(
+            cell["cell_type"] == "code" and FLOWCLIENT.search(cell["source"]) for cell in content["cells"]
+        ),
     )
 
 

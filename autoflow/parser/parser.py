@@ -24,9 +24,12 @@ from autoflow.definitions import (
     DATA_VERSION,
     DIRECTORIES,
     FIRST,
+    FLOWAPI_PLACES,
+    FLOWAPI_POOL,
     MISSING_DATES,
     PREVIOUS,
     SEPARATOR,
+    Automatic,
     Concurrency,
     ConcurrencyEntry,
     Definitions,
@@ -126,7 +129,7 @@ def load_definitions(path: Path) -> tuple[Definitions, tuple[Problem, ...]]:
     errors = sorted(problem for problem in problems if problem.severity == "error")
     if errors or content is None:
         raise DefinitionError(tuple(errors))
-    return _definitions(content), tuple(sorted(problems))
+    return _with_flowapi_pool(_definitions(content), path.parent), tuple(sorted(problems))
 
 
 def _is_parameter(path: KeyPath) -> bool:
@@ -240,6 +243,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
         yield from _workflow_problems(document, path, _mapping(raw), outline, directory)
     yield from _sensor_problems(document, sensor)
     yield from _pool_problems(document, content)
+    yield from _concurrency_problems(document, sensor)
     seen: dict[str, list[tuple[int, Trigger]]] = {}
     for index, trigger in enumerate(triggers):
         path = ("available_dates_sensor", "workflows", index)
@@ -567,6 +571,16 @@ def _types_of(*raws: Mapping[str, Any]) -> list[str] | None:
     return [each for each in named if isinstance(each, str)] if named else None
 
 
+def _concurrency_problems(document: Document, sensor: Mapping[Any, Any]) -> Iterator[Problem]:
+    """See that `most`, which is for `auto`, is not beside fixed numbers."""
+    raw = _mapping(sensor.get("concurrency"))
+    fixed = next((name for name in ("runs", "notebooks") if raw.get(name) is not None), None)
+    if fixed and raw.get("most") is not None:
+        path: KeyPath = ("available_dates_sensor", "concurrency", "most")
+        message = f"`most` is for `auto`, and {fixed} is a fixed number; leave out one of them"
+        yield document.problem(path, message, at_key=True)
+
+
 def _pool_problems(document: Document, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Compare the pools that notebooks name with those that there are."""
     raw = _mapping(content.get("available_dates_sensor")).get("pools")
@@ -577,11 +591,11 @@ def _pool_problems(document: Document, content: Mapping[str, Any]) -> Iterator[P
             if not isinstance(pool, str) or not pool:
                 continue
             used.add(pool)
-            if pool not in pools and isinstance(raw, dict | None):
+            if pool not in (*pools, FLOWAPI_POOL) and isinstance(raw, dict | None):
                 hint = did_you_mean(pool, pools) if pools else "available_dates_sensor.pools has none; add it there"
                 path: KeyPath = ("workflows", index, "notebooks", label, "pool")
                 yield document.problem(path, f"unknown pool {shown(pool)}; {hint}")
-    for name in pools.keys() - used:
+    for name in pools.keys() - used - {FLOWAPI_POOL}:
         at: KeyPath = ("available_dates_sensor", "pools", name)
         yield document.problem(at, f"no notebook has `pool: {shortened(name)}`", at_key=True, severity="warning")
 
@@ -774,7 +788,32 @@ def _values_of(keys: type[Any], entry: Any) -> dict[str, Any]:
     return {key.name: getattr(entry, key.name) for key in fields(keys)}
 
 
-def _concurrency(entry: ConcurrencyEntry) -> Concurrency | None:
-    """Where one of the two is not said, it follows the other."""
+def _concurrency(entry: ConcurrencyEntry) -> Concurrency | Automatic:
+    """Where one of the two numbers is not said, it follows the other."""
     runs, notebooks = entry.runs or entry.notebooks, entry.notebooks or entry.runs
-    return Concurrency(runs, notebooks) if runs and notebooks else None
+    return Concurrency(runs, notebooks) if runs and notebooks else Automatic(entry.most)
+
+
+def _with_flowapi_pool(definitions: Definitions, directory: Path) -> Definitions:
+    """Put notebooks that ask FlowAPI into its pool, where no fixed number bounds them, and they are in no other."""
+    workflows = definitions.workflows
+    if isinstance(definitions.concurrency, Automatic):
+        workflows = {name: _in_flowapi_pool(workflow, directory) for name, workflow in workflows.items()}
+    pools = definitions.pools
+    if any(FLOWAPI_POOL in workflow.pools() for workflow in workflows.values()):
+        pools = {FLOWAPI_POOL: FLOWAPI_PLACES, **pools}
+    return replace(definitions, workflows=workflows, pools=pools)
+
+
+def _in_flowapi_pool(workflow: Workflow, directory: Path) -> Workflow:
+    def asks(notebook: Notebook) -> bool:
+        try:
+            return read_notebook(directory / notebook.filename).imports_flowclient
+        except (OSError, ValueError):
+            # it was there when it was checked: its execution tells
+            return False
+
+    notebooks = (
+        replace(each, pool=FLOWAPI_POOL) if each.pool is None and asks(each) else each for each in workflow.notebooks
+    )
+    return replace(workflow, notebooks=tuple(notebooks))

@@ -3,7 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """One tick: ask FlowAPI for dates, decide which runs are due, and hand these to the executor."""
 
-from autoflow.sensor.executor import Batch, Executor, concurrency_of, preload_of
+from autoflow.sensor.executor import Batch, Executor, SlotsInUse, preload_of, runs_at_a_time
 from autoflow.sensor.flowapi import FlowapiAnswer, QaAnswer, QaQuestion, ask_flowapi, ask_qa, examine_flowapi
 from autoflow.sensor.quality import outcomes_in, question_of, wanted_checks
 from autoflow.sensor.sensor import poll, take_asked, tick
@@ -14,14 +14,15 @@ __all__ = [
     "FlowapiAnswer",
     "QaAnswer",
     "QaQuestion",
+    "SlotsInUse",
     "ask_flowapi",
     "ask_qa",
-    "concurrency_of",
     "examine_flowapi",
     "outcomes_in",
     "poll",
     "preload_of",
     "question_of",
+    "runs_at_a_time",
     "take_asked",
     "tick",
     "wanted_checks",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -20,14 +21,26 @@ from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import ListedDates
 from autoflow.decision import incomplete_runs, judge_failures, triggers_by_run
-from autoflow.definitions import Concurrency, Definitions, Trigger, Workflow
+from autoflow.definitions import MOST_HERE, Automatic, Concurrency, Definitions, Trigger, Workflow
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
 from autoflow.runs import AttemptState, Run, RunKey, Runs
 from autoflow.sensor.quality import quality_of
 from autoflow.settings import read_token
 from autoflow.wording import counted
-from autoflow.workflows import Capacity, Origin, execute
+from autoflow.workflows import (
+    GROWS_EVERY,
+    Capacity,
+    Governor,
+    Level,
+    Needs,
+    Origin,
+    Rules,
+    execute,
+    reserve,
+    size_text,
+    why_not,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +73,18 @@ class Batch:
     @property
     def total(self) -> int:
         return self.done + self.running + sum(self.waiting.values())
+
+
+@dataclass(frozen=True)
+class SlotsInUse:
+    """How much goes on at a time, over all runs."""
+
+    in_use: int
+    """Notebooks and reports that are being made."""
+    given: int
+    """How many may be."""
+    why: str = ""
+    """Why no more start, in words; empty where nothing waits, or a fixed number says so."""
 
 
 class Watcher(Protocol):
@@ -102,7 +127,10 @@ class Executor:
         self._running: dict[asyncio.Task[AttemptState | None], Run] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._capacity = Capacity(self._changed.set)
+        self._governor = Governor(context.machine, Needs(context.store.read.peaks))
+        self._capacity = Capacity(self._changed.set, self._governor)
+        self._looked, self._runs = -math.inf, 1
+        self._put_back: set[RunKey] = set()
         self._held = False
         self._before: Counter[AttemptState] = Counter()
 
@@ -115,8 +143,19 @@ class Executor:
             (self.states - self._before).total(),
             len(self._running),
             self.waiting.by_workflow(),
-            concurrency_of(self._work.definitions).runs,
+            self._room,
         )
+
+    @property
+    def slots(self) -> SlotsInUse:
+        """How many notebooks may go on at a time, how many do, and why no more start."""
+        why = self._governor.why if self._capacity.governed and (self.waiting or self._capacity.slots.awaited) else ""
+        return SlotsInUse(len(self._governor.held), self._room, why)
+
+    @property
+    def _room(self) -> int:
+        """How many runs may be in progress."""
+        return self._governor.level.slots if self._capacity.governed else self._runs
 
     @property
     def busy(self) -> bool:
@@ -141,14 +180,16 @@ class Executor:
         """Let a decision take the place of the one before, and start what there is room for."""
         self._context.backlog.due = work.due.without(self._under_way)
         self._work, self._held, self.retry_at = work, False, work.retry_at
-        self._capacity.resize(concurrency_of(work.definitions).notebooks, work.definitions.pools)
+        self._fit()
         self._context.jobs.withhold(
             name for workflow in work.definitions.workflows.values() for name in workflow.secrets
         )
         for door in {self._context.jobs, self._context.notebooks}:
             door.keep_warm(preload_of(work.definitions))
         if not self.busy and self.waiting and not self.stop.is_set():
-            self._before = self.states.copy()
+            # what the machine did hours ago says nothing of now
+            self._before, self._looked = self.states.copy(), -math.inf
+            self._governor.level = Level(cores_here())
             self._life = asyncio.create_task(self._live())
         self._changed.set()
 
@@ -169,14 +210,16 @@ class Executor:
     async def _until_idle(self) -> None:
         try:
             while True:
+                await self._look()
                 self._start_due()
                 self._count()
                 if not self._running:
                     return
                 self._changed.clear()
                 changed = asyncio.create_task(self._changed.wait())
+                pause = GROWS_EVERY if self._is_watched else None
                 try:
-                    await asyncio.wait({*self._running, changed}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({*self._running, changed}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     changed.cancel()
                 done = [task for task in self._running if task.done()]
@@ -193,6 +236,61 @@ class Executor:
                 self._take_note(task)
             self._count()
 
+    @property
+    def _is_watched(self) -> bool:
+        """Whether the machine, or what workers there are, may decide what comes next."""
+        waits = self._wants_more or len(self._governor.held) > 1
+        return isinstance(self._work.definitions.concurrency, Automatic) and waits
+
+    @property
+    def _wants_more(self) -> bool:
+        return bool(self.waiting) or self._capacity.slots.awaited
+
+    def _fit(self) -> None:
+        """Let as much go on as workflows.yml says; where that is `auto`, as workers or this machine do."""
+        definitions, workers = self._work.definitions, self._context.notebooks.slots
+        concurrency, pools = definitions.concurrency, definitions.pools
+        if isinstance(concurrency, Automatic) and workers is None:
+            self._capacity.govern(Rules(cores_here(), concurrency.most or MOST_HERE), pools)
+            return
+        if isinstance(concurrency, Automatic):
+            number = min(workers or 1, concurrency.most or math.inf)
+            concurrency = Concurrency(int(number), int(number))
+        self._runs, self._capacity.governed = concurrency.runs, False
+        self._capacity.resize(concurrency.notebooks, pools)
+
+    async def _look(self) -> None:
+        """See what the machine bears, now and then; where memory is short for long, put the youngest run back."""
+        now = asyncio.get_running_loop().time()
+        if not isinstance(self._work.definitions.concurrency, Automatic) or now < self._looked + GROWS_EVERY:
+            return
+        self._looked = now
+        self._fit()
+        if not self._capacity.governed:
+            return
+        await self._context.jobs.measure()
+        self._governor.look(now, wanted=self._wants_more, active=self._active)
+        self._tell_of_memory()
+        if why := self._governor.put_back(now, self._governor.use(self._active)):
+            holding = {held.run for held in self._governor.held}
+            youngest = next((run for run in reversed(self._running.values()) if run.key in holding), None)
+            if youngest and self._context.steering.put_back(youngest.key, why):
+                self._put_back.add(youngest.key)
+        self._capacity.slots.hand_out()
+
+    @property
+    def _active(self) -> list[RunKey]:
+        """The runs in progress that do not only wait for a pool."""
+        return [run.key for run in self._running.values() if not self._capacity.waits_for(run.key)]
+
+    def _tell_of_memory(self) -> None:
+        conditions, reading = self._context.conditions, self._governor.reading
+        if self._governor.level.short_since is None:
+            conditions.end("memory", "memory is no longer short")
+        else:
+            what = f"memory is short: less than {size_text(reserve(reading))} is to stay free; no further run starts"
+            conditions.begin("memory", what, logging.WARNING)
+
     def _count(self) -> None:
         """Say how far the work is that has come since there was none."""
         done, running = self.states - self._before, len(self._running)
@@ -202,10 +300,12 @@ class Executor:
 
     def _startable(self) -> Run | None:
         """Find the first run that there is room for."""
-        running = self._running.values()
+        running, room = self._running.values(), self._room
         waits = [self._capacity.waits_for(run.key) for run in running]
-        room = concurrency_of(self._work.definitions).runs
-        if self._held or sum(not pools for pools in waits) >= room:
+        governed, use = self._capacity.governed, self._governor.use(self._active)
+        in_progress = use.slots if governed else sum(not pools for pools in waits)
+        if self._held or not self.waiting or in_progress >= room:
+            self._governor.why = why_not(self._governor.reading, use, 0.0, self._governor.level)
             return None
         under_way = Counter(run.workflow.name for run in running)
 
@@ -217,7 +317,16 @@ class Executor:
             # what only waits for a pool is in the way of those alone that need the pool too
             return sum(not pools or not pools.isdisjoint(workflow.pools()) for pools in waits) < room
 
-        return self.waiting.first(has_room)
+        run = self.waiting.first(has_room)
+        if run is None or not governed:
+            return run
+        self._governor.why = self._governor.why_not(use, self._need(run))
+        return None if self._governor.why else run
+
+    def _need(self, run: Run) -> float:
+        """Say how many MB a run needs, one notebook after another."""
+        name, needs = run.workflow.name, self._governor.needs
+        return max(needs.of(name, notebook.label) for notebook in run.workflow.notebooks)
 
     def _start_due(self) -> None:
         """Start what there is room for, in order."""
@@ -240,6 +349,7 @@ class Executor:
             origin = self._origin(run, trigger)
             making = execute(context, run, token, self._capacity, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
+            self._governor.runs[run.key] = self._need(run)
 
     def _origin(self, run: Run, trigger: Trigger | None) -> Origin:
         """Say by what a run was decided."""
@@ -255,10 +365,17 @@ class Executor:
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""
         run, context = self._running.pop(task), self._context
+        self._governor.runs.pop(run.key, None)
         context.ledger.forget(run.workflow.name, run.reference_date)
         if self._watcher:
             self._watcher.changed()
         self.news.set()
+        if run.key in self._put_back:
+            self._put_back.remove(run.key)
+            if not task.cancelled() and not task.exception() and task.result() is AttemptState.INTERRUPTED:
+                # it has not ended: it is the next
+                context.backlog.due = Runs.of([run]).then(self.waiting)
+                return
         if task.cancelled():
             self.states[AttemptState.INTERRUPTED] += 1
         elif error := task.exception():
@@ -284,10 +401,17 @@ class Executor:
             self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
 
 
-def concurrency_of(definitions: Definitions) -> Concurrency:
-    """Return how much goes on at a time, on this machine where workflows.yml does not say."""
-    cores = min(len(os.sched_getaffinity(0)), 4)
-    return definitions.concurrency or Concurrency(runs=cores, notebooks=cores)
+def runs_at_a_time(definitions: Definitions) -> int:
+    """Return how many runs go on at a time, or at least where workflows.yml leaves that to the machine."""
+    concurrency = definitions.concurrency
+    return (
+        concurrency.runs if isinstance(concurrency, Concurrency) else min(cores_here(), concurrency.most or MOST_HERE)
+    )
+
+
+def cores_here() -> int:
+    """Return how much goes on at a time whatever the CPU does: as many as cores, at most 4."""
+    return min(len(os.sched_getaffinity(0)), 4)
 
 
 def preload_of(definitions: Definitions) -> Sequence[str] | None:

@@ -9,8 +9,8 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -37,10 +37,14 @@ from autoflow.threads import to_end
 from autoflow.wording import parameters_text, same_results_text, spans
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
+from autoflow.workflows.governor import Held, nothing_used
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.reports import ReportSource, make_reports
 from autoflow.workflows.restated import Restated
 from autoflow.workflows.slots import Capacity
+
+REPORT = "report"
+"""What is not the label of a notebook, for what reports need."""
 
 logger = logging.getLogger(__name__)
 
@@ -174,13 +178,13 @@ async def _attempted(execution: _Execution, repairs: int | None) -> tuple[Attemp
         with context.outputs.reading(_paths_of(execution.others)):
             return await _made(execution, repairs, limit)
     except asyncio.CancelledError:
-        reason = context.steering.cancelled(attempt)
-        if reason is None:
+        ended = context.steering.ended(attempt)
+        if ended is None:
             raise
         # only this run was to end: the others continue
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        return AttemptState.CANCELLED, Failure(reason)
+        return ended.state, Failure(ended.reason)
     except sqlite3.Error:
         # it ends as interrupted, if that can be recorded, and is tried again
         raise
@@ -435,22 +439,28 @@ async def _run_notebooks(execution: _Execution) -> tuple[list[Failure], bool]:
 
 
 @asynccontextmanager
-async def _turn(execution: _Execution, notebook: Notebook) -> AsyncIterator[None]:
+async def _turn(execution: _Execution, notebook: Notebook) -> AsyncIterator[Held]:
     """Wait until there is room for a notebook: first in its pool, so that who waits for that keeps no slot."""
-    capacity, attempt, pool = execution.capacity, execution.attempt, notebook.pool
-    if pool is None:
-        async with capacity.slots:
-            yield
-        return
-    progress, task = execution.context.progress, _task(execution, notebook)
-    if capacity.pool(pool).full:
-        logger.info("run %d: notebook %s waits for the pool %s", attempt.run, notebook.label, pool, extra=STEP)
-        progress.show(task, f"waits for the pool {pool}")
+    capacity, attempt, label = execution.capacity, execution.attempt, notebook.label
+    progress, task, key = execution.context.progress, _task(execution, notebook), execution.run.key
+
+    def say(what: str, of: str = "") -> None:
+        if not said or of != said[-1]:
+            logger.info("run %d: notebook %s %s", attempt.run, label, what, extra=STEP)
+        said.append(of)
+        progress.show(task, what)
+
+    said: list[str] = []
     try:
-        async with capacity.place(pool, execution.run.key, attempt.id):
+        async with AsyncExitStack() as stack:
+            if notebook.pool is not None:
+                if capacity.pool(notebook.pool).full:
+                    say(f"waits for the pool {notebook.pool}", "pool")
+                await stack.enter_async_context(capacity.place(notebook.pool, key, attempt.id))
+                progress.drop(task)
+            held = await stack.enter_async_context(capacity.slot(key, label, say))
             progress.drop(task)
-            async with capacity.slots:
-                yield
+            yield held
     finally:
         progress.drop(task)
 
@@ -459,7 +469,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
     """Execute a notebook when its turn comes; None if AutoFlow is to stop by then."""
     context, run, attempt = execution.context, execution.run, execution.attempt
     store, label = context.store, notebook.label
-    async with _turn(execution, notebook):
+    async with _turn(execution, notebook) as held:
         if execution.stop.is_set():
             return None
         made_of = await to_end(sources_of, context.settings.inputs_dir, notebook)
@@ -469,7 +479,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         logger.info("run %d: notebook %s started", attempt.run, label, extra=STEP)
         state, failure = AttemptState.INTERRUPTED, None
         try:
-            failure = await _execute_notebook(execution, notebook, final)
+            failure = await _execute_notebook(execution, notebook, final, held)
             state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
         except OSError as error:
             state, failure = AttemptState.FAILED, Failure(_of_system(error), label)
@@ -478,9 +488,11 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
             context.progress.drop(_task(execution, notebook))
             # who was cancelled meanwhile may have made it all the same
             kept = final if final.is_file() else None
-            ended = context.now()
+            ended, peak = context.now(), held.peak
             finish = partial(store.finish_notebook, attempt, label, state, ended, notebook=kept, failure=failure)
-            await execution.record(finish)
+            await execution.record(partial(finish, peak_mb=peak))
+            if peak is not None:
+                execution.capacity.learn(run.key, label, peak)
         if failure:
             logger.error("run %d: %s: %s", attempt.run, run, failure)
             return failure
@@ -488,7 +500,7 @@ async def _run_notebook(execution: _Execution, notebook: Notebook) -> Path | Fai
         return final
 
 
-async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Path) -> Failure | None:
+async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Path, held: Held) -> Failure | None:
     """Execute a notebook, and give its final name to what was made of it, also when it failed."""
     context = execution.context
     source = context.settings.inputs_dir / notebook.filename
@@ -501,14 +513,16 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
     execution.secrets.update(secrets)
     with context.jobs.workspace() as workspace:
         door = context.jobs if notebook.place == "here" else context.notebooks
-        reply = await door.call(
-            "notebook",
-            _request(execution, notebook, final, secrets),
-            workspace,
-            timeout=notebook.timeout,
-            secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
-            on_progress=_progress(execution, notebook),
-        )
+        with _measured(context, held, workspace):
+            reply = await door.call(
+                "notebook",
+                _request(execution, notebook, final, secrets),
+                workspace,
+                timeout=notebook.timeout,
+                secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
+                on_progress=_progress(execution, notebook),
+            )
+            held.peak = reply.peak
         failure = None if reply.cause == "done" else await to_end(_notebook_failure, notebook, reply, workspace)
         made = workspace / "notebook.ipynb"
         # notebooks of one run may pass a secret on, which only one of them was given
@@ -522,6 +536,17 @@ async def _execute_notebook(execution: _Execution, notebook: Notebook, final: Pa
         await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))
         await context.outputs.publish(made, final)
         return replace(failure, notebook=str(final)) if failure else None
+
+
+@contextmanager
+def _measured(context: Context, held: Held, workspace: Path) -> Iterator[None]:
+    """Let a slot know what memory its notebook takes, and at most: what is seen, and what the job says itself."""
+    held.used = lambda: context.jobs.memory(workspace).used
+    try:
+        yield
+    finally:
+        seen = round(context.jobs.memory(workspace).peak)
+        held.peak, held.used = max(seen, held.peak or 0) or None, nothing_used
 
 
 def _request(execution: _Execution, notebook: Notebook, final: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
@@ -545,7 +570,7 @@ def _request(execution: _Execution, notebook: Notebook, final: Path, secrets: Ma
 
 async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Failure:
     context, attempt = execution.context, execution.attempt
-    async with execution.capacity.slots:
+    async with execution.capacity.slot(execution.run.key, REPORT):
         context.progress.show(_task(execution, notebook), "report")
         try:
             await _record_form(execution, notebook)

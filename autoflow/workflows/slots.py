@@ -10,9 +10,20 @@ import math
 from bisect import insort
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 
 from autoflow.runs import RunKey
+from autoflow.workflows.admission import Rules
+from autoflow.workflows.governor import Governor, Held
+
+
+def _always() -> bool:
+    return True
+
+
+def _ignore(_: str) -> None:
+    pass
 
 
 class Slots:
@@ -22,7 +33,7 @@ class Slots:
         self._number = number
         self._taken = 0
         self._came = count()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[None], Callable[[], bool]]] = []
 
     @property
     def full(self) -> bool:
@@ -37,15 +48,15 @@ class Slots:
     def resize(self, number: float) -> None:
         """Change the number; what is taken stays taken."""
         self._number = number
-        self._hand_out()
+        self.hand_out()
 
-    async def take(self, rank: int = 0) -> None:
-        """Wait for a slot; the lowest rank has the next."""
-        if not self.full:
+    async def take(self, rank: int = 0, grant: Callable[[], bool] = _always) -> None:
+        """Wait for a slot; the lowest rank has the next, once it is granted."""
+        if not self.full and grant():
             self._taken += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        entry = (rank, next(self._came), turn)
+        entry = (rank, next(self._came), turn, grant)
         insort(self._waiting, entry)
         try:
             await turn
@@ -60,7 +71,7 @@ class Slots:
     def give_back(self) -> None:
         """Let the next have a slot."""
         self._taken -= 1
-        self._hand_out()
+        self.hand_out()
 
     async def __aenter__(self) -> None:
         await self.take()
@@ -68,9 +79,13 @@ class Slots:
     async def __aexit__(self, *_: object) -> None:
         self.give_back()
 
-    def _hand_out(self) -> None:
+    def hand_out(self) -> None:
+        """Give those who wait what there is."""
         while self._waiting and self._taken < self._number:
-            _, _, turn = self._waiting.pop(0)
+            _, _, turn, grant = self._waiting[0]
+            if not turn.done() and not grant():
+                return
+            del self._waiting[0]
             if not turn.done():
                 self._taken += 1
                 turn.set_result(None)
@@ -83,17 +98,22 @@ class Capacity:
     ----------
     changed
         Called when a run begins or ceases to wait for a pool.
+    governor
+        Decides what may start where no number does.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], governor: Governor | None = None) -> None:
         self.slots = Slots(1)
+        self.governor = governor
+        self.governed = False
+        """Whether the governor decides."""
         self._changed = changed
         self._sizes: Mapping[str, int] = {}
         self._pools: dict[str, Slots] = {}
         self._open: dict[RunKey, int] = {}
         self._waits: dict[RunKey, list[str]] = {}
 
-    def resize(self, notebooks: int, pools: Mapping[str, int]) -> None:
+    def resize(self, notebooks: float, pools: Mapping[str, int]) -> None:
         """Change the numbers; a pool that is no longer there has no limit, for runs that began with it."""
         self.slots.resize(notebooks)
         self._sizes = pools
@@ -103,6 +123,53 @@ class Capacity:
     def pool(self, name: str) -> Slots:
         """Return the slots of a pool."""
         return self._pools.setdefault(name, Slots(self._sizes.get(name, math.inf)))
+
+    def govern(self, rules: Rules, pools: Mapping[str, int]) -> None:
+        """Let the governor decide how many notebooks go on at a time."""
+        if self.governor is None:
+            raise RuntimeError("there is no governor")
+        self.governor.rules, self.governed = rules, True
+        self.resize(math.inf, pools)
+
+    @asynccontextmanager
+    async def slot(self, run: RunKey, label: str, waits: Callable[[str], None] = _ignore) -> AsyncIterator[Held]:
+        """Wait for a slot for a notebook, or its report, and keep it for as long as the context lasts.
+
+        Parameters
+        ----------
+        waits
+            Called with what is waited for, in words, when it is anything but a number.
+        """
+        held = Held(run, self.governor.needs.of(run[0], label) if self.governor else 0.0)
+        try:
+            await self.slots.take(grant=partial(self._grant, held, waits))
+        except BaseException:
+            self._drop(held)
+            raise
+        try:
+            yield held
+        finally:
+            self._drop(held)
+            self.slots.give_back()
+
+    def _grant(self, held: Held, waits: Callable[[str], None]) -> bool:
+        if self.governor is None:
+            return True
+        active = [key for key in self.governor.runs if not self.waits_for(key)]
+        if self.governed and (why := self.governor.why_not(self.governor.use(active, held.run), held.need)):
+            waits(why)
+            return False
+        self.governor.held.append(held)
+        return True
+
+    def learn(self, run: RunKey, label: str, peak: int) -> None:
+        """Take note of the MB that a notebook has taken at most."""
+        if self.governor:
+            self.governor.needs.note(run[0], label, peak)
+
+    def _drop(self, held: Held) -> None:
+        if self.governor and held in self.governor.held:
+            self.governor.held.remove(held)
 
     def note_open(self, run: RunKey, tasks: int) -> None:
         """Note how many tasks a run has begun that are not done; those that wait count."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoflow.jobs.jobs import Reply
+from autoflow.jobs.jobs import Memory, Reply
 from tests.clock import Clock
 from tests.simulation.additions import UnfitError, check_given, definition_of, use_run_dir
 from tests.simulation.files import Crash
@@ -52,6 +52,15 @@ class SimulatedJobs:
 
     def close(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    slots = None
+    """Notebooks are executed here."""
+
+    async def measure(self) -> None:
+        """Nothing takes memory here."""
+
+    def memory(self, workspace: Path) -> Memory:
+        return Memory()
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:

@@ -27,6 +27,7 @@ from autoflow.context.context import Context
 from autoflow.daemon import loop
 from autoflow.daemon.loop import Agenda, serve
 from autoflow.errors import AutoflowError, DefinitionError, StoreError
+from autoflow.machine import Reading
 from autoflow.messages import messenger
 from autoflow.model.reader import RecordedAttempt, RunReader, Skip
 from autoflow.model.retention import Removal
@@ -47,6 +48,8 @@ from tests.simulation.world import DAY, HOUR, START, Event, World
 
 CODE = "the same"
 DECIDE = sensor._decide
+
+IDLE = Reading(cores=2, busy=0.5, cpu_pressure=0, memory=8000, free=6000, memory_pressure=0)
 
 LONGEST_NAP = 4 * 3600.0
 """Seconds after which AutoFlow looks at the clock, which may have been set."""
@@ -175,7 +178,7 @@ class Life:
         # in this machine no power is cut: a commit need not reach a disk
         store._connection.execute("PRAGMA synchronous = OFF")
         parts["conditions"] = Conditions(self.clock)
-        return Context(**parts, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
+        return Context(**parts, machine=lambda: IDLE, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
 
     def _agenda(self, *values: Any, **named: Any) -> Agenda:
         self.agenda = Agenda(*values, **named)

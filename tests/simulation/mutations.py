@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from autoflow.commands import plan
 from autoflow.context.ledger import Ledger
-from autoflow.context.steering import Steering
+from autoflow.context.steering import Ended, Steering
 from autoflow.dates import EVERY_DAY, Days
 from autoflow.dates.listed_dates import ListedDates
 from autoflow.decision import attempts, counted, due, late, order, verdict
@@ -77,7 +77,7 @@ def _no_pause(retries: Any, failures: Any) -> dt.datetime:
 
 def _cancel_all(self: Any, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
     for number in list(self._tasks):
-        self._cancelled[number] = "a neighbour"
+        self._ended[number] = Ended(AttemptState.CANCELLED, "a neighbour")
         self._tasks[number].cancel()
     return {"done": 1}
 

@@ -270,3 +270,22 @@ def test_kernels_are_looked_up_where_jupyter_does(tmp_path: Path, monkeypatch: p
     assert kernel_is_installed("Python3")
     assert not kernel_is_installed("empty")
     assert not kernel_is_installed("../kernels/own_kernel")
+
+
+@pytest.mark.parametrize(
+    ("cell", "asks"),
+    [
+        ("import flowclient", True),
+        ("import os, flowclient as fc", True),
+        ("if True:\n    from flowclient.aggregates import location_event_counts", True),
+        ("import flowclients\nfrom os import path", False),
+        ("# import flowclient", False),
+    ],
+)
+def test_a_notebook_that_imports_flowclient_is_known(tmp_path: Path, cell: str, asks: bool) -> None:
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
+    for cell_type in ("markdown", "code") if asks else ("code",):
+        content["cells"].append({"cell_type": cell_type, "metadata": {}, "source": cell, "outputs": []})  # type: ignore[attr-defined]
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps(content))
+    assert read_notebook(path).imports_flowclient is asks

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from autoflow.dates import Share
 from autoflow.dates.date_stencil import DateStencil
 from autoflow.dates.listed_dates import DataRule
-from autoflow.definitions import Concurrency, Keep, Late, Notebook, Output, Retries, Sheet
+from autoflow.definitions import Automatic, Concurrency, Keep, Late, Notebook, Output, Retries, Sheet
 from autoflow.errors import DefinitionError
 from autoflow.parser.parser import load_definitions
 from autoflow.runs.runs import build_run, key_maker, recorded_run
@@ -120,8 +120,48 @@ def test_limits_are_read(inputs: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("auto", Automatic()),
+        ("{}", Automatic()),
+        ("{most: 6}", Automatic(6)),
+        ("{notebooks: 2}", Concurrency(2, 2)),
+        ("{runs: 3, notebooks: 2}", Concurrency(3, 2)),
+    ],
+)
+def test_concurrency_is_left_to_the_machine_or_fixed(
+    inputs: Path, written: str, meant: Automatic | Concurrency
+) -> None:
+    assert load(inputs, GOOD.replace("  schedule:", f"  concurrency: {written}\n  schedule:")) == []
+    assert load_definitions(inputs / "workflows.yml")[0].concurrency == meant
+
+
+def test_notebooks_that_import_flowclient_are_in_a_pool_unless_numbers_are_fixed(inputs: Path) -> None:
+    shutil.copy(NOTEBOOKS / "asks_flowapi.ipynb", inputs / "glues.ipynb")
+    text = GOOD.replace(
+        "        parameters: {reference_date: reference_date}", "        parameters: {flowapi_url: flowapi_url}"
+    )
+
+    def pool(more: str) -> tuple[str | None, Mapping[str, int]]:
+        (inputs / "workflows.yml").write_text(text.replace("  schedule:", f"{more}  schedule:"))
+        definitions, _ = load_definitions(inputs / "workflows.yml")
+        return definitions.workflows["flows"].notebooks[0].pool, definitions.pools
+
+    assert pool("") == ("flowapi", {"flowapi": 4})
+    assert pool("  pools: {flowapi: 9}\n") == ("flowapi", {"flowapi": 9})
+    assert pool("  concurrency: {runs: 4}\n") == (None, {})
+    text = text.replace("filename: glues.ipynb", "filename: glues.ipynb\n        pool: flowdb")
+    assert pool("  pools: {flowdb: 1}\n") == ("flowdb", {"flowdb": 1})
+
+
+@pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        ("  schedule:", "  concurrency: automatic\n  schedule:",
+         ["concurrency: found 'automatic', expected auto, or a mapping such as {most: 8} or {runs: 4}"]),
+        ("  schedule:", "  concurrency: 4\n  schedule:", ["concurrency: found 4, expected auto, or a mapping"]),
+        ("  schedule:", "  concurrency: {most: 6, runs: 2}\n  schedule:",
+         ["concurrency.most: `most` is for `auto`, and runs is a fixed number; leave out one of them"]),
         ("filename: glues.ipynb", "filenam: glues.ipynb",
          ["workflows.yml:5:9: workflows[0].notebooks.run.filenam: unknown key; did you mean 'filename'?"]),
         ("        filename: glues.ipynb\n", "", ["workflows[0].notebooks.run.filename: missing; this key is needed"]),

@@ -1,0 +1,143 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""How many notebooks a machine bears, decided from what is seen of it; time is an argument.
+
+Two things are told apart. The level is how many may go on as far as the CPU is concerned: it starts with a fixed
+number, grows by one at a time while cores are idle, and falls as notebooks end while all cores are in use. Memory is
+looked at before each single start: what runs already is expected to grow to what it needs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from autoflow.machine import Reading
+
+GROWS_EVERY = 2.0
+"""Seconds after which what has started shows what it takes, so that the next can be judged."""
+
+IDLE_CORES = 0.5
+"""How much of the cores must be idle for one more."""
+
+CROWDED_CORES = 0.1
+"""With less than this idle, what ends is not replaced."""
+
+CPU_PRESSURE, MEMORY_PRESSURE = 50.0, 10.0
+"""Percent of the time in which something waited, from which on it counts."""
+
+RESERVE_SHARE, SMALLEST_RESERVE = 0.1, 512.0
+"""What stays free of the memory, for all else on the machine; in MB."""
+
+PATIENCE, PUTS_BACK_EVERY = 10.0, 30.0
+"""Seconds for which memory must be short before a run is put back, and between two of them."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Between which numbers the level is."""
+
+    base: int
+    """What is given whatever the CPU does, as far as memory is there."""
+    most: int
+
+
+@dataclass(frozen=True)
+class Use:
+    """What goes on."""
+
+    slots: int
+    wanted: bool = False
+    """Whether something waits for a slot."""
+    promised: float = 0.0
+    """MB that what goes on is expected to take beyond what it has."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How many slots there are, as the last look left it."""
+
+    slots: int
+    grown: float = -math.inf
+    """When it grew last."""
+    why: str = ""
+    """Why there are no more, in words; empty where one more may be given soon."""
+    short_since: float | None = None
+    """Since when memory is short."""
+    put_back: float = -math.inf
+    """When a run was put back last."""
+
+
+def reserve(reading: Reading) -> float:
+    """Say how much memory stays free, in MB."""
+    return max(RESERVE_SHARE * (reading.memory or 0.0), SMALLEST_RESERVE)
+
+
+def is_short(reading: Reading) -> bool:
+    """Whether memory runs out."""
+    if reading.free is None:
+        return False
+    stalls = (reading.memory_pressure or 0.0) >= MEMORY_PRESSURE
+    return reading.free < reserve(reading) / (1 if stalls else 2)
+
+
+def next_level(now: float, reading: Reading, use: Use, before: Level, rules: Rules) -> Level:
+    """Decide how many slots there are from now on."""
+    base = min(rules.base, rules.most)
+    slots, grown = min(max(before.slots, base), rules.most), before.grown
+    why = _why_no_more(reading, slots, rules)
+    if reading.busy is None or reading.free is None:
+        slots = min(slots, max(base, use.slots))
+    elif reading.busy > reading.cores - CROWDED_CORES and use.slots < slots:
+        slots = max(use.slots, base)
+    elif use.wanted and use.slots >= slots and not why and now - grown >= GROWS_EVERY:
+        slots, grown = slots + 1, now
+    since = before.short_since
+    if is_short(reading):
+        since = now if since is None else since
+    elif reading.free is None or reading.free >= 0.75 * reserve(reading):
+        since = None
+    return replace(before, slots=slots, grown=grown, why=why, short_since=since)
+
+
+def _why_no_more(reading: Reading, slots: int, rules: Rules) -> str:
+    if slots >= rules.most:
+        return f"{slots} is the most that workflows.yml allows"
+    if reading.busy is None or reading.free is None:
+        return "how busy the machine is cannot be read"
+    if reading.busy >= reading.cores - IDLE_CORES:
+        return f"the CPU is in use: {reading.busy:.1f} of {reading.cores:g} cores"
+    if (reading.cpu_pressure or 0.0) >= CPU_PRESSURE:
+        return f"the CPU is in use: something waited for it {reading.cpu_pressure:.0f} % of the last 10 s"
+    return ""
+
+
+def why_not(reading: Reading, use: Use, need: float, level: Level) -> str:
+    """Say why something that needs so many MB cannot start now; empty when it can. One may always go on."""
+    if use.slots == 0:
+        return ""
+    if use.slots >= level.slots:
+        return f"waits for a slot, all {level.slots} are in use" + (f"; {level.why}" if level.why else "")
+    if reading.free is None:
+        return ""
+    if level.short_since is not None:
+        return f"waits for memory, which is short: {size_text(reading.free)} free"
+    room = reading.free - use.promised - reserve(reading)
+    if need > room:
+        free = size_text(max(room, 0.0))
+        return f"waits for memory: needs about {size_text(need)}, {free} free above the reserve of" + (
+            f" {size_text(reserve(reading))}"
+        )
+    return ""
+
+
+def puts_back(now: float, reading: Reading, use: Use, level: Level) -> bool:
+    """Whether the youngest run is to be put back: memory has been short for a while, and another one goes on."""
+    lasts = level.short_since is not None and now - level.short_since >= PATIENCE
+    return lasts and use.slots > 1 and is_short(reading) and now - level.put_back >= PUTS_BACK_EVERY
+
+
+def size_text(megabytes: float) -> str:
+    """Write an amount of memory."""
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"

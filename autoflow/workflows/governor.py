@@ -1,0 +1,139 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What holds slots while `concurrency` is `auto`, and what it needs: the state that `admission` decides by."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from autoflow.machine import Reading
+from autoflow.runs import RunKey
+from autoflow.workflows.admission import Level, Rules, Use, next_level, puts_back, size_text, why_not
+
+USUAL_NEED = 250.0
+"""MB that a notebook is expected to need while nothing is known."""
+
+REMEMBERED, QUANTILE = 20, 0.95
+"""From how many of the last peaks the need follows, and how many of these are not above it."""
+
+
+def nothing_used() -> float:
+    """Say that nothing is taken."""
+    return 0.0
+
+
+@dataclass(eq=False)
+class Held:
+    """A slot in use."""
+
+    run: RunKey
+    need: float
+    used: Callable[[], float] = nothing_used
+    """Says how many MB are taken now."""
+    peak: int | None = None
+    """How many MB were taken at most, once that is known."""
+
+    @property
+    def promised(self) -> float:
+        """How many MB it is expected to take yet."""
+        return max(self.need - self.used(), 0.0)
+
+
+class Needs:
+    """How much memory notebooks need, learnt from what they have taken at most.
+
+    Parameters
+    ----------
+    recorded
+        Yields peaks as the record has them, the newest first: workflow, label and MB.
+    """
+
+    def __init__(self, recorded: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+        self._recorded = recorded
+        self._peaks: dict[tuple[str, str], deque[int]] | None = None
+
+    def of(self, workflow: str, label: str) -> float:
+        """Say how many MB a notebook is expected to need."""
+        peaks = self._known()
+        own = peaks.get((workflow, label)) or [each for some in peaks.values() for each in some]
+        return _quantile(own) if own else USUAL_NEED
+
+    def note(self, workflow: str, label: str, peak: int) -> None:
+        """Learn from a notebook that has ended."""
+        self._known().setdefault((workflow, label), deque(maxlen=REMEMBERED)).append(peak)
+
+    def _known(self) -> dict[tuple[str, str], deque[int]]:
+        if self._peaks is None:
+            self._peaks = {}
+            for workflow, label, peak in self._recorded():
+                peaks = self._peaks.setdefault((workflow, label), deque(maxlen=REMEMBERED))
+                if len(peaks) < REMEMBERED:
+                    peaks.appendleft(peak)
+        return self._peaks
+
+
+class Governor:
+    """Looks at the machine, and says what may start.
+
+    Parameters
+    ----------
+    read
+        Looks at the machine.
+    needs
+        What notebooks need.
+    """
+
+    def __init__(self, read: Callable[[], Reading], needs: Needs) -> None:
+        self._read = read
+        self.needs = needs
+        self.rules = Rules(1, 1)
+        self.level = Level(1)
+        self.held: list[Held] = []
+        self.runs: dict[RunKey, float] = {}
+        """MB that the notebooks of each run in progress need at most."""
+        self.reading = Reading(1.0)
+        self.why = ""
+        """Why no run starts, in words; empty where one may."""
+
+    def look(self, now: float, *, wanted: bool, active: Iterable[RunKey]) -> None:
+        """Look at the machine, and decide how many slots there are.
+
+        Parameters
+        ----------
+        wanted
+            Whether something waits for one.
+        active
+            Runs in progress, without those that only wait for a pool.
+        """
+        self.reading = self._read()
+        use = replace(self.use(active), wanted=wanted)
+        self.level = next_level(now, self.reading, use, self.level, self.rules)
+
+    def use(self, active: Iterable[RunKey], starting: RunKey | None = None) -> Use:
+        """Say what goes on: runs, or the notebooks of a run that is among them."""
+        holding = {held.run for held in self.held}
+        without = [key for key in active if key not in holding and key != starting]
+        promised = sum(held.promised for held in self.held) + sum(self.runs.get(key, 0.0) for key in without)
+        return Use(len(self.held) + (0 if starting else len(without)), promised=promised)
+
+    def why_not(self, use: Use, need: float) -> str:
+        """Say why something cannot start now, by a fresh look at the memory; empty when it can."""
+        if 0 < use.slots < self.level.slots:
+            self.reading = self._read()
+        return why_not(self.reading, use, need, self.level)
+
+    def put_back(self, now: float, use: Use) -> str:
+        """Say why the youngest run is to be put back now, and take note of it; empty when none is."""
+        if not puts_back(now, self.reading, use, self.level):
+            return ""
+        self.level = replace(self.level, put_back=now)
+        return f"put back to make room: memory was short, {size_text(self.reading.free or 0.0)} free"
+
+
+def _quantile(values: Iterable[int]) -> float:
+    ordered = sorted(values)
+    return float(ordered[math.ceil(QUANTILE * len(ordered)) - 1])

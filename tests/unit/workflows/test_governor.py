@@ -1,0 +1,142 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""What holds slots and what it needs, with a machine that says what the test lets it say."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from autoflow.machine import Reading
+from autoflow.workflows.admission import Rules, Use
+from autoflow.workflows.governor import Governor, Held, Needs
+from autoflow.workflows.slots import Capacity
+from tests.clock import run_held
+
+CALM = Reading(cores=4, busy=0.5, cpu_pressure=0, memory=8000, free=4000, memory_pressure=0)
+
+
+class Trial:
+    """A machine whose memory the test fills, and what waits for it."""
+
+    def __init__(self, *peaks: tuple[str, str, int], base: int = 4) -> None:
+        self.reading = CALM
+        self.governor = Governor(lambda: self.reading, Needs(lambda: peaks))
+        self.capacity = Capacity(lambda: None, self.governor)
+        self.capacity.govern(Rules(base, 16), {})
+        self.began: list[str] = []
+        self.said: list[str] = []
+        self.look(0)
+
+    def look(self, now: float) -> None:
+        self.governor.look(now, wanted=True, active=())
+        self.capacity.slots.hand_out()
+
+    async def notebook(self, name: str, seconds: float = 10, used: float = 0) -> None:
+        async with self.capacity.slot((name, ""), "a", self.said.append) as held:
+            held.used = lambda: used
+            self.began.append(name)
+            await asyncio.sleep(seconds)
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_the_need_is_what_the_last_notebooks_have_taken_but_for_the_largest_of_twenty() -> None:
+    peaks = [("flows", "a", 100 + number) for number in range(20)] + [("flows", "a", 9000)]
+    needs = Needs(lambda: [*peaks, ("counts", "a", 700)])
+    # of twenty, the largest is passed over; the twenty-first is too old
+    assert needs.of("flows", "a") == 118
+    assert needs.of("counts", "a") == 700
+    needs.note("counts", "a", 800)
+    assert needs.of("counts", "a") == 800
+
+
+def test_what_is_not_known_needs_what_others_do_and_a_usual_amount_where_nothing_is_known() -> None:
+    assert Needs(lambda: [("flows", "a", 400)]).of("counts", "b") == 400
+    assert Needs(tuple).of("flows", "a") == 250
+
+
+def test_notebooks_start_until_what_they_are_to_take_yet_is_all_that_there_is() -> None:
+    async def main() -> None:
+        trial = Trial(("big", "a", 1500), ("small", "a", 100))
+        # 3,200 MB are above the reserve
+        tasks = [asyncio.create_task(trial.notebook(name)) for name in ("big", "big", "big", "small")]
+        await settled()
+        # nobody overtakes who waits
+        assert trial.began == ["big", "big"]
+        assert trial.said[-1] == "waits for memory: needs about 1.5 GB, 200 MB free above the reserve of 800 MB"
+        trial.reading = replace(CALM, free=6000)
+        trial.look(2)
+        await settled()
+        assert trial.began == ["big", "big", "big", "small"]
+        await asyncio.gather(*tasks)
+        assert not trial.governor.held
+
+    run_held(main())
+
+
+def test_what_is_taken_already_is_not_expected_twice() -> None:
+    async def main() -> None:
+        trial = Trial(("big", "a", 1500))
+        tasks = [asyncio.create_task(trial.notebook("big", used=1500)) for _ in range(4)]
+        await settled()
+        assert len(trial.began) == 4
+        await asyncio.gather(*tasks)
+
+    run_held(main())
+
+
+def test_one_goes_on_however_little_memory_there_is_and_the_next_when_it_has_ended() -> None:
+    async def main() -> None:
+        trial = Trial()
+        trial.reading = replace(CALM, free=0)
+        trial.look(2)
+        tasks = [asyncio.create_task(trial.notebook(name)) for name in "abc"]
+        await asyncio.gather(*tasks)
+        assert trial.began == ["a", "b", "c"]
+        assert asyncio.get_running_loop().time() >= 30
+
+    run_held(main())
+
+
+def test_who_waits_for_memory_and_is_cancelled_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        trial = Trial(("big", "a", 3000))
+        first, second, third = (asyncio.create_task(trial.notebook("big", 1)) for _ in range(3))
+        await settled()
+        assert len(trial.governor.held) == 1
+        second.cancel()
+        await asyncio.gather(first, second, third, return_exceptions=True)
+        assert trial.began == ["big", "big"]
+        assert not trial.governor.held
+        assert not trial.capacity.slots.awaited
+
+    run_held(main())
+
+
+def test_a_run_that_has_no_notebook_yet_is_expected_to_take_what_it_needs() -> None:
+    trial = Trial()
+    trial.governor.runs = {("big", ""): 1500.0, ("small", ""): 100.0}
+    trial.governor.held.append(Held(("small", ""), 100, lambda: 40))
+    use = trial.governor.use([("big", ""), ("small", "")])
+    assert use == Use(2, promised=1560)
+    # what starts is not in its own way
+    assert trial.governor.use([("big", ""), ("small", "")], starting=("big", "")) == Use(1, promised=60)
+
+
+def test_more_than_the_level_wait_for_a_slot_and_are_told_why() -> None:
+    async def main() -> None:
+        trial = Trial(base=1)
+        trial.reading = replace(CALM, busy=4.0)
+        trial.look(2)
+        tasks = [asyncio.create_task(trial.notebook(name, 1)) for name in "ab"]
+        await settled()
+        assert trial.began == ["a"]
+        assert trial.said == ["waits for a slot, all 1 are in use; the CPU is in use: 4.0 of 4 cores"]
+        await asyncio.gather(*tasks)
+
+    run_held(main())
