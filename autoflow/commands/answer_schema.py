@@ -231,6 +231,14 @@ PLAN = {
     "removals": _said(_list(TEXT), "paths of files"),
 }
 
+SLOTS = _object(
+    {
+        "in_use": _said(COUNT, "notebooks and reports that are being made"),
+        "given": _said(COUNT, "how many may be"),
+        "why": _said(TEXT, "what the next run waits for; may be empty"),
+    }
+)
+
 CALENDAR_ROW = _object(
     {
         "workflow": TEXT,
@@ -279,11 +287,12 @@ CONTENTS: dict[str, Schema] = {
         "pid": _or_null(COUNT),
         "doing": _or_null(TEXT),
         "healthy": FLAG,
+        "slots": _or_null(_of("slots")),
         "reasons": _said(_list(TEXT), "why it is not healthy"),
         "warnings": _said(_list(TEXT), "what else is wrong"),
     },
     "plan": PLAN,
-    "why": {"triggers": _list(EXPLANATION)},
+    "why": {"triggers": _list(EXPLANATION), "slots": _or_null(_of("slots"))},
     "calendar": {"triggers": _list(CALENDAR_ROW)},
     "runs": {"attempts": _list(_of("attempt"))},
     "show": {
@@ -408,6 +417,7 @@ def answer_schema() -> Schema:
             "notebook": NOTEBOOK,
             "held_data": HOLD,
             "restatement": RESTATEMENT,
+            "slots": SLOTS,
             **{name: _object(content) for name, content in CONTENTS.items()},
         },
     }

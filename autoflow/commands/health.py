@@ -36,6 +36,7 @@ def _say(options: argparse.Namespace, answer: dict[str, Any], code: ExitCode, co
             "pid": answer.get("pid"),
             "doing": answer.get("doing"),
             "healthy": bool(answer) and answer.get("healthy", True),
+            "slots": answer.get("slots"),
             "reasons": list(answer.get("reasons", ())),
             "warnings": [each for each in problems if each not in answer.get("reasons", ())],
         }
@@ -43,5 +44,14 @@ def _say(options: argparse.Namespace, answer: dict[str, Any], code: ExitCode, co
     elif complaint:
         print(complaint)  # noqa: T201
     else:
-        print("\n".join((f"pid {answer.get('pid')}: {answer.get('doing')}", *problems)))  # noqa: T201
+        lines = (f"pid {answer.get('pid')}: {answer.get('doing')}", *slots_lines(answer), *problems)
+        print("\n".join(lines))  # noqa: T201
     return code
+
+
+def slots_lines(answer: dict[str, Any]) -> list[str]:
+    """Say how much goes on at a time, and why no more starts, as far as a daemon says so."""
+    if not (slots := answer.get("slots")):
+        return []
+    why = f"; the next run {slots['why']}" if slots["why"] else ""
+    return [f"{slots['in_use']} of {slots['given']} slots in use{why}"]

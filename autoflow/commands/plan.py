@@ -31,7 +31,7 @@ from autoflow.decision import (
     incomplete_runs,
     undone_days,
 )
-from autoflow.definitions import Definitions
+from autoflow.definitions import Automatic, Definitions
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
 from autoflow.overview import list_age, why_due
@@ -58,6 +58,8 @@ class Plan:
     lengths: Mapping[str, float | None]
     """How many seconds a run takes, by workflow."""
     at_a_time: int
+    automatic: bool
+    """Whether more may go on at a time, as the machine bears it."""
     listed: ListedDates
     lagging: dt.datetime | None
     """When the first of the listed dates begins to count that waits for the lag of a trigger."""
@@ -115,6 +117,7 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
         rows=rows,
         lengths=lengths,
         at_a_time=runs_at_a_time(definitions),
+        automatic=isinstance(definitions.concurrency, Automatic),
         listed=listed,
         lagging=min((time for time in counting if time is not None), default=None),
         held=_held(definitions, reader, listed, now),
@@ -221,7 +224,9 @@ def _summary(plan: Plan) -> list[str]:
     lines, decision = [], plan.decision
     if due := len(decision.due):
         expected = plan.expected
-        length = f", about {seconds_text(expected)} with {plan.at_a_time} at a time" if expected is not None else ""
+        more = ", or more" if plan.automatic else ""
+        number = f"{plan.at_a_time} at a time{more}"
+        length = f", about {seconds_text(expected)} with {number}" if expected is not None else ""
         lines.append(f"{counted(due, 'run')}{length}")
     else:
         lines.append("no runs are due")

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from autoflow.clock import utc_now
+from autoflow.commands.health import slots_lines
 from autoflow.commands.older_sources import Changed, changed_since, text_of
 from autoflow.commands.reading import definitions_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
@@ -36,6 +37,9 @@ DONE = {RunState.SUCCEEDED, RunState.PROVISIONAL}
 PATIENCE = 2.0
 """Seconds until the daemon's answer is no longer waited for."""
 
+STARTS = {RunState.DUE, RunState.RUNNING}
+"""States of which it matters how much goes on at a time."""
+
 MOST_LINES = 5
 """Lines about the outcomes of checks."""
 
@@ -50,9 +54,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
             changed = [_changed(answer, reader, definitions, settings) for answer in answers]
-            print_json(options, {"triggers": [_as_json(*each, reader) for each in zip(answers, changed, strict=True)]})
+            triggers_told = [_as_json(*each, reader) for each in zip(answers, changed, strict=True)]
+            print_json(options, {"triggers": triggers_told, "slots": _daemon(settings, answers).get("slots")})
             return ExitCode.OK
-        how_far = _how_far(settings) if any(answer.state is RunState.RUNNING for answer in answers) else {}
+        daemon = _daemon(settings, answers)
+        how_far = {(number, label): text for number, label, text in daemon.get("tasks", ())}
         for number, answer in enumerate(answers):
             if number:
                 print_line()
@@ -60,7 +66,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             _print_changed(answer, _changed(answer, reader, definitions, settings))
         if any(answer.state in WAITING for answer in answers):
             print_line()
-            for line in [*_under_way(reader), *list_age(facts.listed.polled, reader.silence(), now)]:
+            going_on = [*_under_way(reader), *slots_lines(daemon)]
+            for line in [*going_on, *list_age(facts.listed.polled, reader.silence(), now)]:
                 print_line(line)
             trouble = reader.qa_trouble()
             if trouble and any(hold.waits for answer in answers for holds in answer.holds.values() for hold in holds):
@@ -68,11 +75,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _how_far(settings: Settings) -> dict[tuple[int, str], str]:
-    """Ask the daemon how far notebooks are, by the run's number and their labels; nothing where it does not answer."""
-    with suppress(OSError, ValueError):
-        tasks = ask(settings.control_socket, patience=PATIENCE).get("tasks", ())
-        return {(number, label): text for number, label, text in tasks}
+def _daemon(settings: Settings, answers: Sequence[Explanation]) -> dict[str, Any]:
+    """Ask a running daemon how it is, where that may matter; empty where it does not answer."""
+    if any(answer.state in STARTS for answer in answers):
+        with suppress(OSError, ValueError):
+            return ask(settings.control_socket, patience=PATIENCE)
     return {}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from dataclasses import asdict
 from typing import Any
 
 from autoflow.context import Condition, Conditions, Context, WriteProbe
@@ -40,6 +41,7 @@ async def health(context: Context, agenda: Agenda, executor: Executor, probe: Wr
         "running": context.steering.running(),
         "tasks": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
         "due": len(executor.waiting),
+        "slots": asdict(executor.slots) if executor.busy else None,
         "problems": context.conditions.present(),
         "healthy": not reasons,
         "reasons": reasons,
@@ -61,6 +63,7 @@ def daemon_state(context: Context, agenda: Agenda, executor: Executor, *, once: 
         agenda.doing,
         urgent=[condition.name for condition in urgent(context.conditions, agenda.failed_ticks)],
         batch=executor.batch,
+        slots=executor.slots,
     )
     if once:
         return state

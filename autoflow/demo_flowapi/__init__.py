@@ -23,6 +23,7 @@ FlowapiStandin: the data
 FlowapiStandin.flowmachine: the rest
     ``restate``, ``drop``      ingest a date anew with fewer subscribers, or take it away
     ``poll_seconds``           how long a query runs
+    ``at_a_time``              how many queries run at a time; None: all
     ``dates_lag``              for how long the list of dates is kept (FlowMachine: 120 s; here none unless set)
     ``checks_lag``             how long after its data a date's QA outcomes come (none unless set)
     ``outcomes``               QA outcomes that are to be others: numbers, text, None

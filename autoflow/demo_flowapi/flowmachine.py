@@ -50,6 +50,8 @@ class Flowmachine:
 
     poll_seconds: float = 0.2
     """How long a query runs."""
+    at_a_time: int | None = None
+    """How many queries run at a time, the others after them; None: all of them."""
     dates_lag: float = 0.0
     """For how long a list of available dates is served again before it is made anew; 120 in FlowMachine."""
     checks_lag: float = 0.0
@@ -152,7 +154,7 @@ class Flowmachine:
             new = query.id not in self._known
             self._known[query.id] = query
             if new and query.id not in self._results:
-                self._began[query.id] = self.now()
+                self._began[query.id] = self._begins()
                 if self.fault in ENDINGS:
                     self._ended[query.id] = ENDINGS[self.fault]
                 else:
@@ -185,6 +187,14 @@ class Flowmachine:
         """Raise LostReplyError while PostgreSQL is stopped."""
         if self.fault == "no-database":
             raise LostReplyError
+
+    def _begins(self) -> float:
+        """Say when a query begins that is asked for now."""
+        now = self.now()
+        running = sorted(began for began in self._began.values() if now - began < self.poll_seconds)
+        if self.at_a_time is None or len(running) < self.at_a_time:
+            return now
+        return running[-self.at_a_time] + self.poll_seconds
 
     def _check(self, query: Query) -> None:
         """Raise SpecError where no query can be made of a specification."""

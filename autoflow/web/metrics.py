@@ -18,6 +18,7 @@ from autoflow import __version__
 from autoflow.context import Context
 from autoflow.decision import judge, triggers_by_run
 from autoflow.runs import AttemptState, RunKey, RunState
+from autoflow.sensor import SlotsInUse
 from autoflow.settings import token_expiry
 from autoflow.web.disk import DiskProbe, Room
 from autoflow.web.page_cache import PageCache
@@ -81,6 +82,9 @@ class Metrics:
         yield _plain(
             "autoflow_waiting_dates", "Dates of triggers whose stencil is not complete.", sum(backlog.waiting.values())
         )
+        slots = daemon_state.slots or SlotsInUse(0, 0)
+        yield _plain("autoflow_slots", "Notebooks and reports that may be made at a time now.", slots.given)
+        yield _plain("autoflow_slots_in_use", "Notebooks and reports that are being made.", slots.in_use)
         yield from self._by_workflow(now)
         stale = Counter(read.count_stale())
         names = dict.fromkeys([*self._pages.daemon_state.definitions.workflows, *stale])

@@ -18,7 +18,7 @@ from typing import Any
 
 from autoflow.context import Context
 from autoflow.definitions import Definitions
-from autoflow.sensor import Batch
+from autoflow.sensor import Batch, SlotsInUse
 from autoflow.settings import current_token, token_expiry
 
 AT_A_TIME = 2
@@ -54,6 +54,8 @@ class DaemonState:
     """Names of the conditions that keep AutoFlow from its work."""
     batch: Batch | None = None
     """How far the runs in progress are."""
+    slots: SlotsInUse | None = None
+    """How much goes on at a time."""
 
     def with_ticks(self, next_tick: dt.datetime, written_by: dt.datetime) -> DaemonState:
         """Say when the daemon looks for something to do again."""
@@ -205,6 +207,7 @@ class PageCache:
             "problems": problems,
             "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
             "batch": _written(daemon_state.batch) if daemon_state.batch else None,
+            "why_no_more": daemon_state.slots.why if daemon_state.slots else "",
         }
 
     async def _make(self, key: tuple[tuple[str, Any], ...], request: Mapping[str, Any]) -> Page:

@@ -104,7 +104,7 @@ def _without_returned(self: RunStore, answer: Any, now: dt.datetime) -> ListedDa
     return RECORD_POLL(self, lost, now)
 
 
-async def _for_all(self: Slots) -> None:
+async def _for_all(self: Slots, *_: Any, **__: Any) -> None:
     self._taken += 1
 
 
@@ -199,7 +199,7 @@ MUTATIONS: dict[str, Mutation] = {
     "a notification is sent again": lambda: patch.object(RunStore, "take_out", lambda *_: None),
     "the name of a report is not recorded": lambda: patch.object(RunStore, "record_report", lambda *_: None),
     "keep takes what another attempt names": lambda: patch.object(retention, "to_be_removed", _sharing_nothing),
-    "more notebooks at a time than there are slots": lambda: patch.object(Slots, "__aenter__", _for_all),
+    "more notebooks at a time than there are slots": lambda: patch.object(Slots, "take", _for_all),
     "a change in a transaction that fails is kept": lambda: patch.object(store, "transaction", _never_rolled_back),
     "keep is off by one": lambda: patch.object(retention, "_beyond", _one_too_many),
     "runs overtake those that they are to come after": lambda: patch.object(Order, "_left", lambda *_: Days()),
