@@ -134,7 +134,8 @@ def run_once(
     definitions = read_definitions(settings.workflows_file)
     check_tools(definitions)
     check_token(settings, environment, progress, definitions, warm_process)
-    with open_context(settings, environment, progress, warm_process) as context:
+    # for who asks meanwhile: `autoflow why`
+    with open_context(settings, environment, RememberedProgress(progress), warm_process) as context:
         return asyncio.run(_run_once(context, definitions))
 
 
@@ -147,7 +148,7 @@ def run_on_schedule(
         return run_once(settings, environment, progress)
     check_tools(definitions)
     check_token(settings, environment, progress, definitions)
-    # for who asks: pages, `autoflow why`
+    # pages too
     with open_context(settings, environment, RememberedProgress(progress)) as context:
         return asyncio.run(serve(context, definitions, Notifier(environment), now=now))
 

@@ -104,12 +104,12 @@ class Workbench:
             self._worker.handlers[f"autoflow_{name}"] = getattr(self, name)
 
     async def close(self) -> None:
-        """End everything."""
+        """End everything at once: dask ends the loop soon after it was asked to stop, whatever is still to do."""
+        self._jobs.close()
         if self._watching:
             self._watching.cancel()
         await asyncio.gather(*(self._end(claim, hard=True) for claim in list(self._claims.values())))
         await self._stack.aclose()
-        self._jobs.close()
 
     async def do(self, job: str, daemon: tuple[str, str], topic: str) -> None:
         """Offer to do a job, and wait until it is done and fetched, or the offer is refused."""

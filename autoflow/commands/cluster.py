@@ -20,14 +20,20 @@ UNITS = """\
 on the machine of the scheduler, with ca.pem, scheduler.pem and scheduler-key.pem in {directory}:
 
     [Service]
-    ExecStart={program} cluster scheduler {directory} --host ADDRESS
+    ExecStart={program} cluster scheduler %d --host ADDRESS
+    LoadCredential=ca.pem:{directory}/ca.pem
+    LoadCredential=scheduler.pem:{directory}/scheduler.pem
+    LoadCredential=scheduler-key.pem:{directory}/scheduler-key.pem
     Restart=always
     DynamicUser=yes
 
 on each machine that runs notebooks, with ca.pem, worker.pem and worker-key.pem:
 
     [Service]
-    ExecStart={program} worker tls://SCHEDULER:{port} {directory} --host ADDRESS
+    ExecStart={program} worker tls://SCHEDULER:{port} %d --host ADDRESS
+    LoadCredential=ca.pem:{directory}/ca.pem
+    LoadCredential=worker.pem:{directory}/worker.pem
+    LoadCredential=worker-key.pem:{directory}/worker-key.pem
     Restart=always
     RestartPreventExitStatus=78
     StateDirectory=autoflow-worker

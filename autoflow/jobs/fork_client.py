@@ -155,6 +155,16 @@ class ForkClient:
 
     async def _listen(self) -> None:
         """Read its answers until it has exited."""
+        try:
+            await self._hear()
+        except asyncio.CancelledError:
+            # the loop is ended over its head, and nobody would hear of what it has forked any more
+            self.kill()
+            raise
+        finally:
+            self._gone()
+
+    async def _hear(self) -> None:
         loop = asyncio.get_running_loop()
         received = b""
         with self._connection, suppress(OSError):
@@ -162,6 +172,8 @@ class ForkClient:
                 *lines, received = (received + chunk).split(b"\n")
                 for line in lines:
                     self._take(json.loads(line))
+
+    def _gone(self) -> None:
         self.retired = True
         for asked in self._asked.values():
             if not asked.done():

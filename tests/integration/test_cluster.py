@@ -32,6 +32,8 @@ from autoflow.jobs import Door, Jobs, Reply
 from autoflow.settings import Settings, Workers, load_settings
 from tests.clock import PATIENCE, until
 
+FAULTS = {"asked to end": signal.SIGTERM, "killed": signal.SIGKILL, "stopped": signal.SIGSTOP}
+
 TOKEN = "a-token-that-no-scheduler-sees"
 LEASE = 5.0
 
@@ -352,7 +354,7 @@ def test_what_is_cancelled_ends_on_the_worker(make: Callable[..., Deployment], s
     run(life())
 
 
-@pytest.mark.parametrize("fault", ["killed", "stopped"])
+@pytest.mark.parametrize("fault", ["asked to end", "killed", "stopped"])
 def test_a_notebook_moves_once_its_worker_cannot_be_doing_it(
     make: Callable[..., Deployment], programs: Programs, fault: str
 ) -> None:
@@ -365,7 +367,10 @@ def test_a_notebook_moves_once_its_worker_cannot_be_doing_it(
             await seen(deployment.began)
             first = deployment.began()[0]
             worker = programs.worker_of(first)
-            programs.kill(worker, signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
+            programs.kill(worker, FAULTS[fault])
+            if fault == "asked to end":
+                # long before the grace of notebooks is over, as who stops a unit or a Slurm job expects
+                programs.running[worker].wait(LEASE)
             # one that is started again in its directory shows that nothing of it is left; else the lease has to end
             programs.all_up()
             await seen(lambda: len(deployment.began()) == 2)
