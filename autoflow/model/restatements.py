@@ -174,9 +174,14 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
             "INSERT INTO stale (attempt_id, restatement, since)"
             " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0"
+            # one that was made with dates missing has not used these
+            " AND (missing_dates IS NULL OR EXISTS ("
+            "SELECT 1 FROM restatements AS seen, json_each(parameters, '$.date_ranges') AS window WHERE seen.id >= ?"
+            " AND date >= json_extract(window.value, '$[0]') AND date < json_extract(window.value, '$[1]')"
+            " AND date NOT IN (SELECT value FROM json_each(missing_dates))))"
             " ON CONFLICT (attempt_id) DO UPDATE SET restatement = excluded.restatement, since = excluded.since,"
             " kept = NULL, same_as = NULL WHERE kept NOT NULL OR same_as NOT NULL OR restatement IS NULL",
-            (restatement, now, *key),
+            (restatement, now, *key, restatement),
         ).rowcount
     return done
 
@@ -358,7 +363,8 @@ def mark_departed(cursor: sqlite3.Cursor, keys: Iterable[RunKey], departure: Dep
             "INSERT INTO stale (attempt_id, departure, since)"
             " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0 AND started < ?"
+            " AND (missing_dates IS NULL OR ? NOT IN (SELECT value FROM json_each(missing_dates)))"
             " ON CONFLICT (attempt_id) DO UPDATE SET departure = excluded.departure WHERE departure IS NULL",
-            (departure.id, now, *key, departure.seen.isoformat(timespec="microseconds")),
+            (departure.id, now, *key, departure.seen.isoformat(timespec="microseconds"), departure.date.isoformat()),
         ).rowcount
     return done
