@@ -104,8 +104,12 @@ def _without_returned(self: RunStore, answer: Any, now: dt.datetime) -> ListedDa
     return RECORD_POLL(self, lost, now)
 
 
-async def _for_all(self: Slots, *_: Any, **__: Any) -> None:
-    self._taken += 1
+async def _for_all(self: Slots, rank: int = 0, grant: Callable[[], bool] | None = None) -> None:
+    if grant is None:
+        # a place in a pool
+        await TAKE(self, rank)
+    else:
+        self._taken += 1
 
 
 def _one_too_many(newest_first: Any, amount: Any, now: dt.datetime) -> set[int]:
@@ -164,7 +168,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
     SharedDirectory._build,
     Directories.settle,
 )
-RESIZE, READ_SECRETS = Capacity.resize, run.read_secrets
+RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, run.read_secrets
 BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
 
 
@@ -236,7 +240,7 @@ FOUND_BY = {
     "a lag is not waited for": 6,
     "a notification is sent again": 3,
     "the name of a report is not recorded": 1,
-    "more notebooks at a time than there are slots": 2,
+    "more notebooks at a time than there are slots": 11,
     "keep is off by one": 4,
     "runs overtake those that they are to come after": 5,
     "runs that are needed are not waited for": 9,
