@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from autoflow.jobs.jobs import Memory, Reply
@@ -221,11 +222,11 @@ class SimulatedJobs:
 
     def _same_results(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
         def finish() -> Reply:
-            # notebooks here show nothing, but now and then the cache may answer
             self._world.drawn["comparison with what was before"] += 1
-            if self._world.random.random() < 0.1:
-                return Reply("died", {}, {}, "killed", "")
-            return _done({"same": None})
+            draw = Random(f"{self._world.seed} {Path(request['new']).name}")
+            died, same = draw.random() < 0.1, draw.choice((True, True, False, None))
+            self._world.compared[request["new"]] = None if died else same
+            return Reply("died", {}, {}, "killed", "") if died else _done({"same": same})
 
         return 0.1, finish
 

@@ -156,6 +156,10 @@ def _any_before(reader: RunReader, run: Any, label: str) -> str | None:
     return str(executed[-1][2]) if executed else None
 
 
+def _none_is_back(cursor: Any, cdr_type: str, gone: Any, back: Any, now: str) -> None:
+    NOTE_DEPARTURES(cursor, cdr_type, gone, (), now)
+
+
 class _Unlocked:
     def __init__(self, path: Any) -> None: ...
 
@@ -168,6 +172,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
     SharedDirectory._build,
     Directories.settle,
 )
+NOTE_DEPARTURES = store.note_departures
 RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, run.read_secrets
 BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
 
@@ -226,6 +231,11 @@ MUTATIONS: dict[str, Mutation] = {
     "runs have one directory": lambda: patch.object(directories, "run_place", lambda _: "runs/one"),
     "what rests on provisional runs is not made again": lambda: patch.object(RunReader, "finals", lambda _: []),
     "requested runs overtake each other": lambda: patch.object(due, "held_requests", lambda *_: {}),
+    "a date that is back is taken for away": lambda: patch.object(store, "note_departures", _none_is_back),
+    "what used a date that left is not marked": lambda: patch.object(RunStore, "mark_departed", lambda *_, **__: 0),
+    "results that are the same are not noted": lambda: patch.object(
+        RunStore, "note_same_results", lambda *_, **__: None
+    ),
 }
 
 FOUND_BY = {

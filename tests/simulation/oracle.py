@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import md5
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoflow.context.context import Context
@@ -23,7 +24,7 @@ from autoflow.naming import MANIFEST
 from autoflow.runs.runs import AttemptState
 from tests.simulation import late, shown
 from tests.simulation.late import deadline
-from tests.simulation.quality import Editions, trusted
+from tests.simulation.quality import Editions, restating_of, trusted
 from tests.simulation.world import DAY
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def check(life: Life, context: Context) -> None:
     check_starts(life, context, runs)
     check_files(life, context)
     check_notifications(life)
+    check_departures(life, context)
     shown.check_shown(life, context, runs)
     shown.check_shared(life, context, runs)
 
@@ -273,12 +275,15 @@ def check_stale(life: Life, context: Context) -> None:
     """See that the runs are stale whose data were seen to be others after they began, and that no others are."""
     world = life.world
     sensor = world.config["available_dates_sensor"]
+    marked = context.store.read.stale()
+    same = {each.attempt_id for each in marked if each.mark.same_as is not None}
+    stale = {each.attempt_id for each in marked if each.mark.restatement is not None} - same
+    for run in context.store.read.attempts(states=[AttemptState.SUCCEEDED]):
+        if run.superseded is None:
+            _check_same(life, context, run, is_marked=run.id in same, is_stale=run.id in stale)
     if world.drawn["clock step"]:
         return
-    marked = context.store.read.stale()
-    stale = {each.attempt_id for each in marked if each.mark.restatement is not None}
-    without = {each.attempt_id for each in marked if each.mark.departure is not None}
-    restating = sensor.get("restatement") or ("tell" if sensor.get("quality") else None)
+    restating = restating_of(sensor)
     for run in context.store.read.attempts(states=[AttemptState.SUCCEEDED]):
         trigger = next(
             (each for each in sensor["workflows"] if run.parameters and each["parameters"]["p"] == run.parameters["p"]),
@@ -292,22 +297,53 @@ def check_stale(life: Life, context: Context) -> None:
             continue
         types = trigger.get("cdr_types") or sensor.get("cdr_types") or list(world.arrivals)
         times = list(world.told.changes_of(run, types)) if restating else []
-        left = list(world.told.departures_of(run, types)) if restating else []
-        if any(
-            dt.timedelta() <= run.started - time < SETTLED or life.true() - time < SETTLED for time in [*times, *left]
-        ):
+        if any(dt.timedelta() <= run.started - time < SETTLED or life.true() - time < SETTLED for time in times):
             # what is recorded at a poll may have been seen at one before, whose end a crash took
             continue
-        is_stale, is_without = (any(time > run.started for time in each) for each in (times, left))
-        world.drawn["run of a date that left"] += is_without
-        if (run.id in without) != is_without:
-            used = "used no date that is away" if run.id in without else f"used a date that left at {left}"
-            life.simulation.fail(f"attempt {run.name} {used}, and its mark says otherwise")
+        is_stale = any(time > run.started for time in times)
         world.drawn["stale run"] += is_stale
         if (run.id in stale) != (is_stale and restating == "tell"):
             if restating == "rerun" and is_stale and run.key in context.store.read.requests():
                 continue
             life.simulation.fail(f"attempt {run.name} {'is' if run.id in stale else 'is not'} stale: {times}")
+
+
+def check_departures(life: Life, context: Context) -> None:
+    """See that runs are marked whose dates have left the list since, and that no others are."""
+    world, told = life.world, life.world.told
+    sensor = world.config["available_dates_sensor"]
+    marked = {each.attempt_id for each in context.store.read.stale() if each.mark.departure is not None}
+    away = told.left.values()
+    if marked and not away and told.quiet_polls > 1:
+        life.simulation.fail(f"attempts {sorted(marked)} are marked, though no date is away")
+    if world.drawn["clock step"] or restating_of(sensor) is None or sensor.get("restatement") is None:
+        return
+    for run in context.store.read.attempts(states=[AttemptState.SUCCEEDED]) if away else ():
+        trigger = next(
+            (each for each in sensor["workflows"] if (run.parameters or {})["p"] == each["parameters"]["p"]), {}
+        )
+        types = trigger.get("cdr_types") or sensor.get("cdr_types") or list(world.arrivals)
+        used = any(time > run.started for time in told.departures_of(run, types))
+        if used and run.superseded is None and told.quiet_polls > 1:
+            world.drawn["run of a date that left"] += 1
+            if run.id not in marked:
+                life.simulation.fail(f"attempt {run.name} used a date that left, and is not marked")
+
+
+def _check_same(life: Life, context: Context, run: RecordedAttempt, *, is_marked: bool, is_stale: bool) -> None:
+    """See that a run is marked that shows what it showed before a restatement, and that its reports are held back."""
+    notebooks = context.store.read.notebooks(run.id)
+    answers = [life.world.compared.get(each.notebook or "") for each in notebooks]
+    is_same = True in answers and False not in answers
+    life.world.drawn["run with the results of before"] += is_same
+    # what keep has removed is not known any more, and data may have been ingested anew once more
+    if all(each.notebook for each in notebooks) and is_marked != (is_same and not is_stale):
+        life.simulation.fail(f"attempt {run.name}: {answers} of its results are the same, and its mark says otherwise")
+    rule = life.world.config["available_dates_sensor"].get("restatement")
+    if is_marked and isinstance(rule, dict):
+        latest = {link.resolve() for link in (life.world.outputs / "reports" / "latest").glob("*")}
+        if shown := [each.report for each in notebooks if each.report and Path(each.report).resolve() in latest]:
+            life.simulation.fail(f"attempt {run.name} is to be kept out of latest, which has {shown}")
 
 
 def _waiting(

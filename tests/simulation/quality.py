@@ -39,6 +39,19 @@ def draw_quality(draw: Random, config: Mapping[str, Any]) -> None:
         sensor["restatement"] = draw.choice(("tell", "tell", "rerun")) if not late else "tell"
 
 
+def draw_hold(draw: Random, config: Mapping[str, Any]) -> None:
+    """Let some deployments keep reports back that show what they showed before a restatement."""
+    sensor = config["available_dates_sensor"]
+    if "restatement" in sensor and draw.random() < 0.6:
+        sensor["restatement"] = {"do": sensor["restatement"], "same_result": "hold"}
+
+
+def restating_of(sensor: Mapping[str, Any]) -> str | None:
+    """Say what becomes of runs whose data are ingested anew; None: that is not looked for."""
+    said = sensor.get("restatement") or ("tell" if sensor.get("quality") else None)
+    return said["do"] if isinstance(said, dict) else said
+
+
 def draw_editions(draw: Random, arrivals: Arrivals, quiet_from: dt.datetime) -> Editions:
     """Draw the outcomes of each date: some come late, some are of half a day, some are ingested anew."""
     editions: dict[str, dict[dt.date, list[Edition]]] = {}
@@ -77,8 +90,16 @@ class Told:
     left: dict[tuple[str, str], dt.datetime] = field(default_factory=dict)
     """When dates were seen to have left the list that are not back."""
 
+    quiet_polls: int = 0
+    """How many lists have said the same of late: what is recorded of the first of them, a crash may have taken."""
+
     def note_list(self, listed: Mapping[str, list[str]], now: dt.datetime) -> None:
         """Take note of what FlowAPI lists."""
+        before = dict(self.left)
+        self._note_left(listed, now)
+        self.quiet_polls = self.quiet_polls + 1 if self.left == before else 0
+
+    def _note_left(self, listed: Mapping[str, list[str]], now: dt.datetime) -> None:
         for cdr_type, dates in listed.items():
             # a whole type that is gone is an answer that is doubted
             if dates:

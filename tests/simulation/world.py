@@ -18,7 +18,7 @@ import yaml
 
 from tests.simulation.additions import SECRET, VALUE, draw_additions
 from tests.simulation.late import draw_late
-from tests.simulation.quality import Told, draw_editions, draw_quality
+from tests.simulation.quality import Told, draw_editions, draw_hold, draw_quality
 
 OLDER_SEEDS = 200
 """Seeds that found faults before there were runs with dates missing that others wait for: they have none."""
@@ -69,6 +69,8 @@ class World:
     """Numbers of the runs that somebody has ever cancelled."""
     told: Told = field(default_factory=Told)
     """What QA checks have said so far."""
+    compared: dict[str, bool | None] = field(default_factory=dict)
+    """Whether executed notebooks have the results of those before them, by their paths; None where it is not known."""
     unskipped: set[tuple[str, str]] = field(default_factory=set)
     """Workflows and dates that were skipped for a while: nothing waited for them."""
 
@@ -90,6 +92,7 @@ class World:
             draw_late(Random(f"{self.seed} late"), self.config, in_order=True)
         of_quality = Random(f"{self.seed} quality")
         draw_quality(of_quality, self.config)
+        draw_hold(Random(f"{self.seed} hold"), self.config)
         self.write_definitions(self.config)
         for name in ("a", "b", "c"):
             (self.inputs / f"{name}.ipynb").write_text(json.dumps(NOTEBOOK))
