@@ -14,7 +14,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -49,7 +49,8 @@ from tests.simulation.world import DAY, HOUR, START, Event, World
 CODE = "the same"
 DECIDE = sensor._decide
 
-IDLE = Reading(cores=2, busy=0.5, cpu_pressure=0, memory=8000, free=6000, memory_pressure=0)
+MACHINE = Reading(cores=2, busy=0.5, cpu_pressure=0, memory=8000, free=6000, memory_pressure=0)
+"""Most of the time; now and then it is busy, or memory is short."""
 
 LONGEST_NAP = 4 * 3600.0
 """Seconds after which AutoFlow looks at the clock, which may have been set."""
@@ -178,7 +179,15 @@ class Life:
         # in this machine no power is cut: a commit need not reach a disk
         store._connection.execute("PRAGMA synchronous = OFF")
         parts["conditions"] = Conditions(self.clock)
-        return Context(**parts, machine=lambda: IDLE, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
+        return Context(**parts, machine=self._machine, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
+
+    def _machine(self) -> Reading:
+        """Look at the machine, which is another one every five minutes."""
+        draw = Random(f"{self.world.seed} {self.true().timestamp() // 300}")
+        if draw.random() < 0.5:
+            return MACHINE
+        self.world.drawn["machine that is busy or has little memory"] += 1
+        return replace(MACHINE, busy=draw.choice((0.5, 2.0, None)), free=draw.choice((200, 900, 6000, None)))
 
     def _agenda(self, *values: Any, **named: Any) -> Agenda:
         self.agenda = Agenda(*values, **named)
