@@ -86,6 +86,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     today = utc_now()
     now = today if options.at is None else dt.datetime.combine(options.at, dt.time.max, dt.UTC)
     definitions = definitions_of(settings)
+    if options.dates:
+        definitions = _without_quality(definitions)
     with record(settings, missing_is_empty=True) as reader:
         plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now)
     if options.json:
@@ -93,6 +95,12 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     else:
         _print(plan, options, today)
     return ExitCode.OK
+
+
+def _without_quality(definitions: Definitions) -> Definitions:
+    """Let all dates of a file be good: there are no outcomes of QA checks in it."""
+    triggers = tuple(replace(trigger, quality=()) for trigger in definitions.triggers)
+    return replace(definitions, quality=(), triggers=triggers)
 
 
 def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime) -> Plan:

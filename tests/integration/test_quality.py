@@ -110,3 +110,10 @@ def test_a_check_that_there_is_not_is_told_with_what_was_meant(context: Context,
     (told,) = [each for each in context.conditions.present() if "QA" in each]
     assert "count_msisdn of calls, mds, sms (did you mean count_msisdns?)" in told
     assert "did you mean count_msisdns?" in str(context.store.read.qa_trouble())
+
+
+def test_dates_of_a_file_are_planned_without_outcomes(context: Context, deployment: Deployment, typed: Typed) -> None:
+    file = deployment.inputs / "dates.txt"
+    file.write_text("2016-01-01\n2016-01-02\n")
+    plan = typed("plan", "--dates", str(file), "--json").json()
+    assert ([run["reference_date"] for run in plan["runs"]], plan["held"]) == (["2016-01-01", "2016-01-02"], {})
