@@ -19,6 +19,7 @@ from functools import partial
 from random import Random
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 
 from autoflow import app
 from autoflow.commands import steering
@@ -122,9 +123,16 @@ class Life:
         self.random = Random(f"{self.world.seed} {simulation.now}")
         self.agenda: Agenda
         self.aimed: list[Callable[[], None]] = []
+        self.failing: list[Event] = []
+        """Repairs that wait for a run to fail."""
         self.listed: Any = None
         """The dates that were last decided by."""
+        self.decided = simulation.now
+        """When that was, by the machine's clock."""
         self.metrics: Metrics
+        self.context: Context
+        self.observer: sqlite3.Connection
+        """Sees what others would see of the record."""
         self.ended: Counter[AttemptState] = Counter()
         """Attempts that had ended when this life began, or have since."""
 
@@ -148,6 +156,7 @@ class Life:
                 self.loop.close()
                 return self._pass(HOUR)
         self.files.on_crash = lambda: self._pull_the_plug(context.store)
+        self.context = context
         self.metrics = Metrics(context, PageCache(context, lambda: DaemonState(self.clock(), definitions)))
         self.ended.update(context.store.read.counts())
         try:
@@ -170,12 +179,19 @@ class Life:
             opened.__exit__(None, None, None)
             return self.true() + self.random.uniform(0, 3) * HOUR
         finally:
+            self.observer.close()
             self.loop.close()
+
+    def committed(self) -> int:
+        """Give a number that is another one once another change is in the record for good."""
+        (version,) = self.observer.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
     def _context(self, **parts: Any) -> Context:
         store = parts["store"]
         store.__class__ = SimulatedStore
         store.life, store.limited = self, False
+        self.observer = sqlite3.connect(f"file:{quote(str(store.path))}?mode=ro", uri=True, isolation_level=None)
         # in this machine no power is cut: a commit need not reach a disk
         store._connection.execute("PRAGMA synchronous = OFF")
         parts["conditions"] = Conditions(self.clock)
@@ -195,8 +211,9 @@ class Life:
 
     async def _decide(self, context: Context, definitions: Any, listed: Any, *, patient: bool) -> Any:
         """Decide as AutoFlow does, and see that its plan would have been the same."""
+        decided = self.clock()
         decision = await DECIDE(context, definitions, listed, patient=patient)
-        self.listed = listed
+        self.listed, self.decided = listed, decided
         shown.check_order(self, context, definitions, decision)
         if self.random.random() < PLANS_CHECKED:
             shown.check_plan(self, context, definitions, decision)
@@ -228,6 +245,9 @@ class Life:
             if event.kind in AIMED and event.value % 3 and not context.steering.running():
                 self.aimed.append(partial(self._happen, context, event))
                 continue
+            if event.kind == "repair" and event.value % 3:
+                self.failing.append(event)
+                continue
             self.simulation.log.append(f"{self.true():%m-%d %H:%M} --- {event.kind}")
             if event.kind in ("restart", "end"):
                 self.world.drawn[event.kind] += 1
@@ -249,6 +269,12 @@ class Life:
             if self.true() < self.world.quiet_from - HOUR:
                 self.loop.call_later(self.random.uniform(0, 400), happen)
         self.aimed.clear()
+
+    def failed(self, context: Context) -> None:
+        """Let somebody repair soon what has failed just now: later it has often been tried again by itself."""
+        for event in self.failing:
+            self.loop.call_later(self.random.uniform(0, 400), partial(self._happen, context, event))
+        self.failing.clear()
 
     def _signal(self, number: signal.Signals) -> None:
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -366,7 +392,7 @@ class Life:
         newest = {run.key: run for run in sorted(context.store.read.attempts(), key=lambda run: run.id)}
         failed = [run for run in newest.values() if run.state in (AttemptState.FAILED, AttemptState.INTERRUPTED)]
         if failed:
-            run = failed[event.value % len(failed)]
+            run = failed[-1 if event.value % 3 else event.value % len(failed)]
             self.world.asked.add(run.key)
             self.world.repaired.add(run.key)
             self._order(context, "run", runs=[{"workflow": run.workflow, "parameters": run.parameters}], repairs=run.id)
@@ -393,11 +419,34 @@ class Life:
         self.world.put_secret()
         for skip in context.store.read.skips().skips:
             self._run_again(context, skip)
+        for workflow, date in context.store.read.overrides():
+            self._order(context, "unhold", workflow=workflow, dates=[date.isoformat()])
 
     def _run_again(self, context: Context, skip: Skip) -> None:
         date = skip.reference_date.isoformat()
         self.world.unskipped.add((skip.workflow, date))
         self._order(context, "unskip", workflow=skip.workflow, dates=[date])
+
+    def _accept(self, context: Context, event: Event) -> None:
+        """Let count what QA checks hold, if there is anything."""
+        draw, listed = Random(event.value), self.world.listed(self.true()).values()
+        outcomes = self.world.outcomes(self.true()).values()
+        held = sorted({date for each in outcomes for date, text in each.items() if text[11:] < "18"})
+        date = dt.date.fromisoformat(draw.choice(held or sorted({date for each in listed for date in each})[-5:]))
+        workflow = draw.choice(self.world.config["workflows"])["name"]
+        self.world.accepted.add((workflow, date))
+        self._order(context, "accept", workflow=workflow, dates=[date.isoformat()], reason="a drawn one")
+
+    def _hold(self, context: Context, event: Event) -> None:
+        """Keep a date from counting that is there, or will be soon."""
+        dates = self._dates(event)
+        self.world.held.update((dates["workflow"], dt.date.fromisoformat(date)) for date in dates["dates"])
+        self._order(context, "hold", **dates, reason="a drawn one")
+
+    def _unhold(self, context: Context, event: Event) -> None:
+        if overrides := sorted(context.store.read.overrides()):
+            workflow, date = overrides[event.value % len(overrides)]
+            self._order(context, "unhold", workflow=workflow, dates=[date.isoformat()])
 
     def _dates(self, event: Event) -> dict[str, Any]:
         draw = Random(event.value)
@@ -482,6 +531,8 @@ class SimulatedStore(RunStore):
         if state is AttemptState.CANCELLED and attempt.run not in self.life.world.cancelled:
             self.life.simulation.fail(f"run {attempt.run} was cancelled, and nobody has asked for that")
         super().finish(attempt, state, now, failure)
+        if state is AttemptState.FAILED:
+            self.life.failed(self.life.context)
         self.life.ended[state] += 1
         # `keep` may let it go before anybody asks for figures
         self.life.metrics._count()
@@ -510,8 +561,14 @@ class SimulatedStore(RunStore):
             limit = self._connection.execute("PRAGMA page_count").fetchone()[0] if full else 2**30
             self._connection.execute(f"PRAGMA max_page_count = {limit}")
             self.limited = full
-        with super()._transaction() as cursor:
-            yield Statements(cursor, lambda: files.about_to_change(self.path, grows=False))
+        before = self.life.committed()
+        try:
+            with super()._transaction() as cursor:
+                yield Statements(cursor, lambda: files.about_to_change(self.path, grows=False))
+        except BaseException as error:
+            if self.life.committed() != before:
+                self.life.simulation.fail(f"half of a change is in the record, which ended with {error!r}")
+            raise
         files.about_to_change(self.path, grows=False)
 
 

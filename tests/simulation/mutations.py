@@ -187,6 +187,11 @@ def _never_rolled_back(connection: sqlite3.Connection) -> Iterator[sqlite3.Curso
         cursor.execute("COMMIT")
 
 
+@contextmanager
+def _each_by_itself(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    yield connection.cursor()
+
+
 MUTATIONS: dict[str, Mutation] = {
     "a failed attempt too many": _everywhere("is_given_up", _one_more_attempt),
     "no pause before the next attempt": _everywhere("next_try", _no_pause),
@@ -210,6 +215,10 @@ MUTATIONS: dict[str, Mutation] = {
     "keep takes what another attempt names": lambda: patch.object(retention, "to_be_removed", _sharing_nothing),
     "more notebooks at a time than there are slots": lambda: patch.object(Slots, "take", _for_all),
     "a change in a transaction that fails is kept": lambda: patch.object(store, "transaction", _never_rolled_back),
+    "each statement of a change is kept by itself": lambda: patch.object(store, "transaction", _each_by_itself),
+    "a held date counts": lambda: patch.object(ListedDates, "held", lambda *_: Days()),
+    "what people decide of dates is not heeded": lambda: patch.object(RunReader, "overrides", lambda _: {}),
+    "a stale run is not marked": lambda: patch.object(RunStore, "mark_stale", lambda *_: 0),
     "keep is off by one": lambda: patch.object(retention, "_beyond", _one_too_many),
     "runs overtake those that they are to come after": lambda: patch.object(Order, "_left", lambda *_: Days()),
     "runs that are needed are not waited for": lambda: patch.object(Order, "_complete", lambda *_: EVERY_DAY),

@@ -101,7 +101,9 @@ def check_starts(life: Life, context: Context, runs: list[RecordedAttempt]) -> N
     since_of = life.simulation.began_at_the_earliest
     check_provisional(life, runs)
     for run in runs:
-        if run.missing_dates:
+        if run.missing_dates or run.reference_date is None:
+            continue
+        if any((run.workflow, day) in world.accepted for day in days_of(run.parameters or {}, run.reference_date)):
             continue
         if run.key in since_of and run.key not in asked and run.started < since_of[run.key]:
             life.simulation.fail(f"attempt {run.name} began before all its data was there, at {since_of[run.key]}")
@@ -424,6 +426,15 @@ def possible(
                 name = trigger["workflow_name"]
                 key = name, md5(text.encode(), usedforsecurity=False).hexdigest()
                 yield name, date, key, max(time for time in times if time is not None)
+
+
+def days_of(parameters: Mapping[str, Any], date: dt.date) -> set[dt.date]:
+    """Give the days whose data a run uses."""
+    intervals = [
+        (dt.date.fromisoformat(f"{start}"), dt.date.fromisoformat(f"{end}"))
+        for start, end in parameters.get("date_ranges", ())
+    ]
+    return {date, *(start + number * DAY for start, end in intervals for number in range((end - start).days))}
 
 
 def is_needed(need: Mapping[str, Any], trigger: Mapping[str, Any]) -> bool:

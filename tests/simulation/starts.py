@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autoflow.history import Request
 from autoflow.model.reader import RecordedAttempt, RunReader
 from autoflow.runs.runs import AttemptState, Run
-from tests.simulation.oracle import is_for, is_needed, ranges_of
+from tests.simulation.oracle import days_of, is_for, is_needed, ranges_of
 from tests.simulation.world import DAY
 
 if TYPE_CHECKING:
@@ -39,9 +39,18 @@ def check_start(life: Life, read: RunReader, run: Run, now: dt.datetime) -> None
     if request is not None:
         _check_requested(life, read, run, request.asked)
     if request is None and run.key not in life.world.asked:
+        _check_holds(life, read, run)
         for trigger in life.world.config["available_dates_sensor"]["workflows"]:
             if trigger["workflow_name"] == run.workflow.name and trigger["parameters"]["p"] == run.parameters["p"]:
                 _check_order(life, read, trigger, run)
+
+
+def _check_holds(life: Life, read: RunReader, run: Run) -> None:
+    """See that nobody holds data that the run uses, as far as that was known when it was decided."""
+    for (workflow, day), override in read.overrides().items():
+        is_held = workflow == run.workflow.name and not override.accepted and override.since < life.decided
+        if is_held and day in days_of(run.parameters, run.reference_date) and not life.world.drawn["clock step"]:
+            life.simulation.fail(f"{run} began though somebody has held {day} since {override.since}")
 
 
 def _check_requested(life: Life, read: RunReader, run: Run, asked: dt.datetime) -> None:
@@ -127,6 +136,9 @@ def _earlier(life: Life, trigger: Mapping[str, Any], date: dt.date) -> Iterator[
         ranges = ranges_of(trigger.get("date_stencil", [0]), day)
         if is_for(trigger, day) and all(start < end for start, end in ranges):
             needed = {day, *(each for start, end in ranges for each in _days(start, end))}
+            if any((trigger["workflow_name"], each) in life.world.held for each in needed):
+                # what is held is passed over
+                continue
             if all(which(each in listed.get(name, ()) for name in types) for each in needed):
                 yield day
 

@@ -9,6 +9,7 @@ import datetime as dt
 import json
 from base64 import urlsafe_b64encode
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -71,6 +72,10 @@ class World:
     """What QA checks have said so far."""
     compared: dict[str, bool | None] = field(default_factory=dict)
     """Whether executed notebooks have the results of those before them, by their paths; None where it is not known."""
+    accepted: set[tuple[str, dt.date]] = field(default_factory=set)
+    """Workflows and dates of data that somebody has ever let count, whatever QA checks say."""
+    held: set[tuple[str, dt.date]] = field(default_factory=set)
+    """Workflows and dates of data that somebody has ever kept from counting."""
     unskipped: set[tuple[str, str]] = field(default_factory=set)
     """Workflows and dates that were skipped for a while: nothing waited for them."""
 
@@ -103,7 +108,8 @@ class World:
         self.outages = [self._span(0.02, 0.4) for _ in range(self.random.randint(0, 4))]
         self.full_disks = [self._span(0.02, 0.5) for _ in range(self.random.choice((0, 0, 1, 2)))]
         self.write_token(START + self.random.choice((self.days + 30, 20, 35)) * DAY)
-        self.events = sorted(self._draw_events(), key=lambda event: event.at)
+        events = [*self._draw_events(), *self._draw_decisions(Random(f"{self.seed} decisions"))]
+        self.events = sorted(events, key=lambda event: event.at)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -224,6 +230,17 @@ class World:
             events.append(Event(self.token_ends + draw.uniform(-5, 3) * DAY, "renew"))
         events += [Event(START + (day + draw.random()) * DAY, "check") for day in range(1, self.days, 2)]
         return [*events, Event(self.quiet_from, "quiet"), Event(self.end, "end")]
+
+    def _draw_decisions(self, draw: Random) -> Iterator[Event]:
+        """Draw when people decide of dates of data themselves."""
+        sensor = self.config["available_dates_sensor"]
+        # a held date is one that is missing, which late runs need not wait for
+        if any("late" in trigger for trigger in sensor["workflows"]):
+            return
+        for kind, most in {"accept": 3 if "quality" in sensor else 1, "hold": 2, "unhold": 2}.items():
+            for _ in range(draw.randint(0, most)):
+                at = START + draw.uniform(0.5, self.days - QUIET.days) * DAY
+                yield Event(at, kind, draw.randrange(10**6))
 
 
 def _draw_workflows(draw: Random) -> dict[str, Any]:
