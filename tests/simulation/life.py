@@ -12,7 +12,7 @@ import os
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -420,7 +420,7 @@ class Life:
         for skip in context.store.read.skips().skips:
             self._run_again(context, skip)
         for workflow, date in context.store.read.overrides():
-            self._order(context, "unhold", workflow=workflow, dates=[date.isoformat()])
+            self._decide_of("unhold", workflow, date)
 
     def _run_again(self, context: Context, skip: Skip) -> None:
         date = skip.reference_date.isoformat()
@@ -434,26 +434,34 @@ class Life:
         held = sorted({date for each in outcomes for date, text in each.items() if text[11:] < "18"})
         date = dt.date.fromisoformat(draw.choice(held or sorted({date for each in listed for date in each})[-5:]))
         workflow = draw.choice(self.world.config["workflows"])["name"]
-        self.world.accepted.add((workflow, date))
-        self._order(context, "accept", workflow=workflow, dates=[date.isoformat()], reason="a drawn one")
+        self._decide_of("accept", workflow, date)
 
     def _hold(self, context: Context, event: Event) -> None:
         """Keep a date from counting that is there, or will be soon."""
         dates = self._dates(event)
-        self.world.held.update((dates["workflow"], dt.date.fromisoformat(date)) for date in dates["dates"])
-        self._order(context, "hold", **dates, reason="a drawn one")
+        self._decide_of("hold", dates["workflow"], dt.date.fromisoformat(dates["dates"][0]))
 
     def _unhold(self, context: Context, event: Event) -> None:
         if overrides := sorted(context.store.read.overrides()):
-            workflow, date = overrides[event.value % len(overrides)]
-            self._order(context, "unhold", workflow=workflow, dates=[date.isoformat()])
+            self._decide_of("unhold", *overrides[event.value % len(overrides)])
+
+    def _decide_of(self, do: str, workflow: str, date: dt.date) -> None:
+        of_the_date, decided, world = (workflow, date), self.clock(), self.world
+        world.holds.pop(of_the_date, None)
+        if do == "accept":
+            world.accepted.add(of_the_date)
+        answer = self._order(self.context, do, workflow=workflow, dates=[date.isoformat()], reason="a drawn one")
+        if do == "hold":
+            world.held.add(of_the_date)
+            if "done" in answer:
+                world.holds[of_the_date] = decided
 
     def _dates(self, event: Event) -> dict[str, Any]:
         draw = Random(event.value)
         workflow = draw.choice(self.world.config["workflows"])["name"]
         return {"workflow": workflow, "dates": [(self.true() - draw.randint(0, 5) * DAY).date().isoformat()]}
 
-    def _order(self, context: Context, do: str, **rest: Any) -> None:
+    def _order(self, context: Context, do: str, **rest: Any) -> Mapping[str, Any]:
         self.world.drawn[do] += 1
         self.world.asked_at.append(self.clock().isoformat())
         try:
@@ -464,6 +472,7 @@ class Life:
                 raise
             answer = {"error": str(error)}
         self.simulation.log.append(f"{do} {rest}: {answer}")
+        return answer
 
 
 AIMED = frozenset({"cancel", "crash"})

@@ -160,6 +160,10 @@ def _none_is_back(cursor: Any, cdr_type: str, gone: Any, back: Any, now: str) ->
     NOTE_DEPARTURES(cursor, cdr_type, gone, (), now)
 
 
+def _whatever_checks_say(self: ListedDates, rule: Any, now: dt.datetime) -> Days:
+    return UNTRUSTED(self, replace(rule, quality=()), now)
+
+
 class _Unlocked:
     def __init__(self, path: Any) -> None: ...
 
@@ -172,6 +176,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
     SharedDirectory._build,
     Directories.settle,
 )
+UNTRUSTED = ListedDates._untrusted
 NOTE_DEPARTURES = store.note_departures
 RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, run.read_secrets
 BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
@@ -216,7 +221,7 @@ MUTATIONS: dict[str, Mutation] = {
     "more notebooks at a time than there are slots": lambda: patch.object(Slots, "take", _for_all),
     "a change in a transaction that fails is kept": lambda: patch.object(store, "transaction", _never_rolled_back),
     "each statement of a change is kept by itself": lambda: patch.object(store, "transaction", _each_by_itself),
-    "a held date counts": lambda: patch.object(ListedDates, "held", lambda *_: Days()),
+    "a held date counts": lambda: patch.object(ListedDates, "_untrusted", _whatever_checks_say),
     "what people decide of dates is not heeded": lambda: patch.object(RunReader, "overrides", lambda _: {}),
     "a stale run is not marked": lambda: patch.object(RunStore, "mark_stale", lambda *_: 0),
     "keep is off by one": lambda: patch.object(retention, "_beyond", _one_too_many),

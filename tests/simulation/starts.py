@@ -39,18 +39,19 @@ def check_start(life: Life, read: RunReader, run: Run, now: dt.datetime) -> None
     if request is not None:
         _check_requested(life, read, run, request.asked)
     if request is None and run.key not in life.world.asked:
-        _check_holds(life, read, run)
+        _check_holds(life, run)
         for trigger in life.world.config["available_dates_sensor"]["workflows"]:
             if trigger["workflow_name"] == run.workflow.name and trigger["parameters"]["p"] == run.parameters["p"]:
                 _check_order(life, read, trigger, run)
 
 
-def _check_holds(life: Life, read: RunReader, run: Run) -> None:
+def _check_holds(life: Life, run: Run) -> None:
     """See that nobody holds data that the run uses, as far as that was known when it was decided."""
-    for (workflow, day), override in read.overrides().items():
-        is_held = workflow == run.workflow.name and not override.accepted and override.since < life.decided
-        if is_held and day in days_of(run.parameters, run.reference_date) and not life.world.drawn["clock step"]:
-            life.simulation.fail(f"{run} began though somebody has held {day} since {override.since}")
+    used = days_of(run.parameters, run.reference_date)
+    for (workflow, day), since in life.world.holds.items():
+        is_held = workflow == run.workflow.name and day in used and since < life.decided
+        if is_held and not life.world.drawn["clock step"]:
+            life.simulation.fail(f"{run} began though somebody has held {day} since {since}")
 
 
 def _check_requested(life: Life, read: RunReader, run: Run, asked: dt.datetime) -> None:

@@ -76,6 +76,8 @@ class World:
     """Workflows and dates of data that somebody has ever let count, whatever QA checks say."""
     held: set[tuple[str, dt.date]] = field(default_factory=set)
     """Workflows and dates of data that somebody has ever kept from counting."""
+    holds: dict[tuple[str, dt.date], dt.datetime] = field(default_factory=dict)
+    """Those that somebody keeps from counting at present, and since when by the machine's clock."""
     unskipped: set[tuple[str, str]] = field(default_factory=set)
     """Workflows and dates that were skipped for a while: nothing waited for them."""
 
