@@ -45,7 +45,8 @@ class Cells:
         overtime = Overtime(self.jobs, self.directory)
 
         async def all_of_them() -> list[tuple[Reply, dict[str, Any]]]:
-            slots = asyncio.Semaphore(8)
+            # most of them wait for the end of the grace time, all at once
+            slots = asyncio.Semaphore(16)
             async with self.jobs.warmth(()) if self.warm else nullcontext():
                 return await asyncio.gather(*(self._execute(sources, overtime, slots) for sources in notebooks))
 
