@@ -395,7 +395,8 @@ class Life:
             run = failed[-1 if event.value % 3 else event.value % len(failed)]
             self.world.asked.add(run.key)
             self.world.repaired.add(run.key)
-            self._order(context, "run", runs=[{"workflow": run.workflow, "parameters": run.parameters}], repairs=run.run)
+            wanted = {"workflow": run.workflow, "parameters": run.parameters}
+            self._order(context, "run", runs=[wanted], repairs=run.run)
 
     def _backfill(self, context: Context, event: Event) -> None:
         self._rerun(context, event)
