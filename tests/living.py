@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import json
 import logging
 import os
@@ -109,6 +110,9 @@ class Life:
 @contextmanager
 def living(deployment: Deployment, log: pytest.LogCaptureFixture, start: dt.datetime = START) -> Iterator[Life]:
     """Open a context whose clock is held."""
+    # an idle daemon collects garbage, many times in a test: it need not pass over what tests before have left
+    gc.collect()
+    gc.freeze()
     log.set_level(logging.DEBUG, logger="autoflow")
     settings = load_settings(deployment.environment, docker_secrets=deployment.inputs / "no secrets")
     with open_context(settings, deployment.environment, Progress()) as context:

@@ -90,7 +90,7 @@ def hanging(source: Any) -> Any:
 
 
 OVER_TIME = {
-    "a loop of the shell": "!for n in 1 2 3 4 5 6 7 8 9; do echo $n; sleep 1; done",
+    "a loop of the shell": "!while sleep 1; do echo on; done",
     "except BaseException": "import time\ntry:\n    time.sleep(60)\nexcept BaseException:\n    pass",
     "except in a loop": (
         "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass"
