@@ -206,16 +206,6 @@ class SimulatedJobs:
             (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_text(f"{trigger} {date} {attempt}")
 
-    def _same_results(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
-        def finish() -> Reply:
-            if missing := [name for name in ("old", "new") if not Path(request[name]).is_file()]:
-                return _failed(f"{missing} cannot be read")
-            same = self._world.random.choice((True, False, None))
-            self._world.drawn["same results"] += bool(same)
-            return _done({"same": same})
-
-        return self._world.random.uniform(0.1, 3), finish
-
     def _report(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
         def finish() -> Reply:
             if not Path(request["notebook"]).is_file():
