@@ -198,9 +198,9 @@ class Life:
         return Context(**parts, machine=self._machine, now=self.clock, longest_nap=LONGEST_NAP, code=CODE)
 
     def _machine(self) -> Reading:
-        """Look at the machine, which is another one every five minutes."""
+        """Look at the machine, which for every other seed is another one every five minutes."""
         draw = Random(f"{self.world.seed} {self.true().timestamp() // 300}")
-        if draw.random() < 0.5:
+        if self.world.seed % 2 == 0 or draw.random() < 0.5:
             return MACHINE
         self.world.drawn["machine that is busy or has little memory"] += 1
         return replace(MACHINE, busy=draw.choice((0.5, 2.0, None)), free=draw.choice((200, 900, 6000, None)))

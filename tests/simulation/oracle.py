@@ -50,7 +50,8 @@ def check(life: Life, context: Context) -> None:
     simulation = life.simulation
     if simulation.defect:
         simulation.fail(f"AutoFlow logged a defect of its own: {simulation.defect}")
-    at_a_time = life.world.config["available_dates_sensor"].get("concurrency", {}).get("notebooks", 16)
+    concurrency = life.world.config["available_dates_sensor"].get("concurrency", {})
+    at_a_time = concurrency.get("notebooks", concurrency.get("most", 16))
     if simulation.observed.most_at_a_time > at_a_time:
         simulation.fail(f"{simulation.observed.most_at_a_time} notebooks went on at a time, {at_a_time} may")
     room = life.world.config["available_dates_sensor"].get("pools", {}).get("queries", 0)

@@ -90,6 +90,9 @@ class World:
         self.secrets = self.root / "secrets"
         self.secrets.mkdir()
         self.config = _draw_workflows(self.random)
+        if self.seed % 2 == 0:
+            # what is out of order shows where little goes on at a time
+            self.config["available_dates_sensor"].setdefault("concurrency", {"most": 2})
         # draws of their own, so that a seed draws what it drew before there were these
         more = Random(f"{self.seed} more")
         draw_additions(more, self.config)
