@@ -255,7 +255,7 @@ FOUND_BY = {
     "a lag is not waited for": 6,
     "a notification is sent again": 3,
     "the name of a report is not recorded": 1,
-    "more notebooks at a time than there are slots": 8,
+    "more notebooks at a time than there are slots": 13,
     "keep is off by one": 4,
     "runs overtake those that they are to come after": 5,
     "runs that are needed are not waited for": 9,
