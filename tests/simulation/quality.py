@@ -142,4 +142,7 @@ class Told:
 
 def _used(run: RecordedAttempt, types: list[str], cdr_type: str, date: str) -> bool:
     ranges = (run.parameters or {}).get("date_ranges", ())
+    if dt.date.fromisoformat(date) in run.missing_dates:
+        # it was made without
+        return False
     return cdr_type in types and any(start <= date < end for start, end in ranges)
