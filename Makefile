@@ -22,7 +22,7 @@ pipelines: $(VENV)/.stamp-examples tools ## run twelve notebooks over three mont
 	@"$(BIN)/python" -m examples.pipelines
 
 test: $(VENV)/.stamp-test tools test-tools ## run the tests
-	@"$(BIN)/python" -m pytest --numprocesses 2 --dist worksteal
+	@"$(BIN)/python" -m pytest --numprocesses 3 --dist worksteal
 
 thorough: $(VENV)/.stamp-test tools test-tools ## run the tests that draw what they try, with several times as many draws as `make test`
 	@AUTOFLOW_TEST_THOROUGH=1 "$(BIN)/python" -m pytest -n 0 tests/unit/test_fuzzed_inputs.py tests/integration/test_report_text.py

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PYTEST = (sys.executable, "-m", "pytest", "--numprocesses", "2", "--dist", "worksteal")
+PYTEST = (sys.executable, "-m", "pytest", "--numprocesses", "3", "--dist", "worksteal")
 
 
 def changed(base: str) -> set[str]:
