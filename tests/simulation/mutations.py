@@ -283,5 +283,8 @@ FOUND_BY = {
     "a held date counts": 4,
     "what people decide of dates is not heeded": 4,
     "a stale run is not marked": 1,
+    "a date that is back is taken for away": 4,
+    "what used a date that left is not marked": 10,
+    "results that are the same are not noted": 53,
 }
 """The first seed that found each fault when all were planted last; the others need more seeds."""
