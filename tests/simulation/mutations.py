@@ -274,7 +274,7 @@ FOUND_BY = {
     "the notebook of the run before is any": 29,
     "runs have one directory": 1,
     "requested runs overtake each other": 11,
-    "what rests on provisional runs is not made again": 274,
+    "what rests on provisional runs is not made again": 339,
     "late dates are not waited for": 1,
     "windows may lack what they must have": 1,
     "provisional runs are not made again": 1,
