@@ -45,6 +45,8 @@ def pytest_configure() -> None:
     # before pytest-xdist starts its workers, and before pytest imports tests
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # a shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
