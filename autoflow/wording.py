@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 LONGEST = 80
@@ -107,6 +107,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun in agreement: 1 run, 2 runs."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def first_few(things: Sequence[object], most: int = 3, between: str = ", ") -> str:
+    """Write the first few of some things, and how many more there are."""
+    more = f" and {len(things) - most} more" if len(things) > most else ""
+    return between.join(map(str, things[:most])) + more
 
 
 def outcomes(**counts: int) -> str:

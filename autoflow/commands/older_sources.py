@@ -16,6 +16,7 @@ from typing import Any
 from autoflow.definitions import Definitions
 from autoflow.model import RecordedNotebook, RunReader
 from autoflow.sources import Sources, changes, sources_of
+from autoflow.wording import first_few
 
 Changed = Mapping[str, str]
 """``changed``, ``new`` or ``gone``, by the path of a file below the inputs directory."""
@@ -70,9 +71,7 @@ def changed_since(
 def text_of(changed: Changed) -> str:
     """Say which files have changed, in words."""
     words = {"changed": "has changed", "new": "is new", "gone": "is gone"}
-    parts = [f"{name} {words[how]}" for name, how in changed.items()]
-    more = f" and {len(parts) - MOST_FILES} more" if len(parts) > MOST_FILES else ""
-    return f"{', '.join(parts[:MOST_FILES])}{more}"
+    return first_few([f"{name} {words[how]}" for name, how in changed.items()], MOST_FILES)
 
 
 def _now(definitions: Definitions, inputs: Path) -> dict[tuple[str, str], Sources]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from autoflow.model import Departure, Restatement, StaleGroup
-from autoflow.wording import counted, span_text, spans
+from autoflow.wording import counted, first_few, span_text, spans
 
 EVENT = "restated"
 MOST_DATES = 12
@@ -84,12 +84,7 @@ def _departed(seen: dt.datetime, together: Sequence[Departure], groups: Sequence
 
 def bounded_spans(dates: Sequence[dt.date]) -> str:
     """Write dates, and of very many the first ones."""
-    return _some(spans(dates).split(", "))
-
-
-def _some(parts: Sequence[str]) -> str:
-    more = f" and {len(parts) - MOST_DATES} more" if len(parts) > MOST_DATES else ""
-    return ", ".join(parts[:MOST_DATES]) + more
+    return first_few(spans(dates).split(", "), MOST_DATES)
 
 
 def _bounded(changes: Sequence[object]) -> list[str]:
@@ -101,7 +96,7 @@ def _workflows(groups: Sequence[StaleGroup]) -> Iterator[str]:
     for workflow in dict.fromkeys(group.workflow for group in groups):
         # of several triggers, or dates that left, some may be the same
         found = dict.fromkeys(span for group in groups if group.workflow == workflow for span in group.spans)
-        yield f"{workflow}: {_some([span_text(*span) for span in sorted(found)])}"
+        yield f"{workflow}: {first_few([span_text(*span) for span in sorted(found)], MOST_DATES)}"
 
 
 def _runs(groups: Sequence[StaleGroup]) -> int:

@@ -17,7 +17,7 @@ from autoflow.model import Silence
 from autoflow.overview.states import Facts, Stale, verdict_of
 from autoflow.runs import RunKey, RunState, key_maker
 from autoflow.schedule import why_excluded
-from autoflow.wording import counted, length_text, moment, spans
+from autoflow.wording import counted, first_few, length_text, moment, spans
 
 DAY = dt.timedelta(days=1)
 
@@ -224,9 +224,8 @@ def _of_late(late: Incomplete | None, now: dt.datetime) -> str:
 
 def _why_held(others: Sequence[tuple[str, dt.date]]) -> str:
     """Name the first few of the runs that a run waits for."""
-    names = ", ".join(f"{workflow} {date}" for workflow, date in others[:3])
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    return f"it waits for {counted(len(others), 'run')}: {names}{more} (`autoflow why` explains each)"
+    names = first_few([f"{workflow} {date}" for workflow, date in others])
+    return f"it waits for {counted(len(others), 'run')}: {names} (`autoflow why` explains each)"
 
 
 def _why_no_data(facts: Facts, answer: Explanation, available: AvailableDates) -> str:
@@ -245,11 +244,10 @@ def _why_held_back(holds: Mapping[dt.date, Sequence[Hold]]) -> list[str]:
         parts = [*parts[:MOST_HOLDS], f"{len(parts) - MOST_HOLDS} more dates are held"]
     if waiting:
         checks = list(dict.fromkeys(f"{hold.cdr_type} {hold.check}" for date in waiting for hold in holds[date]))
-        more = f" and {len(checks) - 2} more" if len(checks) > 2 else ""
         untils = [hold.until for date in waiting for hold in holds[date]]
         until = f", and waits for them until {moment(max(filter(None, untils)))}" if all(untils) else ""
         word = "do not count yet, and have" if len(waiting) > 1 else "does not count yet, and has"
-        parts.append(f"{spans(waiting)} {word} no outcomes of {', '.join(checks[:2])}{more}{until}")
+        parts.append(f"{spans(waiting)} {word} no outcomes of {first_few(checks, 2)}{until}")
     return parts
 
 

@@ -34,7 +34,7 @@ from autoflow.history import RunHistory
 from autoflow.model import Departure, RecordedAttempt, Restatement, RunReader, StaleMark, StaleRun
 from autoflow.runs import AttemptState, RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
-from autoflow.wording import same_results_text
+from autoflow.wording import first_few, same_results_text
 
 Span = tuple[dt.date, dt.date]
 """The first and the last date."""
@@ -104,15 +104,10 @@ class Stale:
         if self.run.same_as is not None:
             parts.append(same_results_text(self.run.same_as))
         elif self.run.restatement is not None:
-            parts.append(f"data were ingested anew: {_first_few(self.restatements)}")
+            parts.append(f"data were ingested anew: {first_few(self.restatements, between='; ')}")
         if self.run.departure is not None:
-            parts.append(f"data are no longer listed: {_first_few(self.departures)}")
+            parts.append(f"data are no longer listed: {first_few(self.departures, between='; ')}")
         return "; ".join(parts)
-
-
-def _first_few(changes: Sequence[object]) -> str:
-    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-    return "; ".join(map(str, changes[:3])) + more
 
 
 def stale_runs(
