@@ -15,9 +15,10 @@ from autoflow.decision import dependent_runs
 from autoflow.definitions import Definitions
 from autoflow.model import FinalRun, open_for_reading
 from autoflow.runs import AttemptState, Run, recorded_run
+from autoflow.sensor.restatements import request
 from autoflow.settings import Settings
 from autoflow.threads import to_end
-from autoflow.wording import counted
+from autoflow.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +33,9 @@ async def follow_finals(context: Context, definitions: Definitions, stop: asynci
         return
     again, waits = await to_end(_made_before, context.settings, definitions, finals)
     if again:
-        asked = await recorded(context.conditions, stop, partial(context.store.ask_for, again, context.now()))
-        for run in asked:
-            context.ledger.forget(run.workflow.name, run.reference_date)
-        names = ", ".join(f"{each.workflow} {each.reference_date}" for each in finals[:3])
-        final = f"{names}{f' and {len(finals) - 3} more' if len(finals) > 3 else ''}"
-        logger.info(
-            "final now: %s; requested again: %s", final, counted(len(asked), "run that depends", "runs that depend")
-        )
+        asked = await request(context, again, stop)
+        final = first_few([f"{each.workflow} {each.reference_date}" for each in finals])
+        logger.info("final now: %s; requested again: %s", final, counted(asked, "run that depends", "runs that depend"))
     if not waits:
         await recorded(context.conditions, stop, partial(context.store.forget_finals, finals))
 

@@ -19,7 +19,7 @@ from autoflow.model import open_for_reading
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
 from autoflow.settings import Settings
 from autoflow.threads import to_end
-from autoflow.wording import counted
+from autoflow.wording import counted, first_few
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ async def mark_restated(context: Context, definitions: Definitions, stop: asynci
     mark = partial(store.mark_stale, restatement=restatements[0].id, now=now)
     number = sum([await recorded(context.conditions, stop, partial(mark, some)) async for some in _in_turns(using)])
     await recorded(context.conditions, stop, partial(store.marked, restatements[-1].id))
-    what = _first_few(restatements)
+    what = first_few(restatements, between="; ")
     stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
     logger.warning("ingested anew: %s; %s", what, stale)
 
@@ -61,7 +61,7 @@ async def mark_departed(context: Context, definitions: Definitions, stop: asynci
     if departures:
         await recorded(context.conditions, stop, partial(store.marked_departures, departures[-1].id))
     if number:
-        what = _first_few(departures)
+        what = first_few(departures, between="; ")
         logger.warning("no longer listed: %s; %s used them", what, counted(number, "run has", "runs have"))
 
 
@@ -69,14 +69,20 @@ async def run_again(context: Context, definitions: Definitions, stop: asyncio.Ev
     """Request the stale runs whose triggers say so, and what depends on them; one that was in progress has ended."""
     if not any(definitions.restatement_of(trigger) == "rerun" for trigger in definitions.triggers):
         return
-    again, asked = await to_end(_to_run_again, context.settings, definitions), list[Run]()
-    async for some in _in_turns(again):
-        request = partial(context.store.ask_for, some, context.now())
-        for run in await recorded(context.conditions, stop, request):
-            context.ledger.forget(run.workflow.name, run.reference_date)
-            asked.append(run)
+    asked = await request(context, await to_end(_to_run_again, context.settings, definitions), stop)
     if asked:
-        logger.info("requested again: %s", counted(len(asked), "run"))
+        logger.info("requested again: %s", counted(asked, "run"))
+
+
+async def request(context: Context, runs: Sequence[Run], stop: asyncio.Event) -> int:
+    """Request runs, and return how many were."""
+    number = 0
+    async for some in _in_turns(runs):
+        asked = await recorded(context.conditions, stop, partial(context.store.ask_for, some, context.now()))
+        for run in asked:
+            context.ledger.forget(run.workflow.name, run.reference_date)
+        number += len(asked)
+    return number
 
 
 def _to_run_again(settings: Settings, definitions: Definitions) -> list[Run]:
@@ -138,8 +144,3 @@ async def _in_turns(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
     for start in range(0, len(items), AT_ONCE):
         yield items[start : start + AT_ONCE]
         await asyncio.sleep(0)
-
-
-def _first_few(items: Sequence[object]) -> str:
-    more = f" and {len(items) - 3} more" if len(items) > 3 else ""
-    return "; ".join(map(str, items[:3])) + more
