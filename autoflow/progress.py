@@ -68,6 +68,11 @@ class Progress:
         return {}
 
 
+def described(progress: Progress) -> list[tuple[int, str, str]]:
+    """List the tasks in progress for other processes: the number of the run, the notebook, and how far it is."""
+    return [(task.number, task.label, text) for task, text in progress.tasks().items()]
+
+
 class RememberedProgress(Progress):
     """Tells those who ask, and passes on what it is told."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from autoflow.context import Condition, Conditions, Context, WriteProbe
 from autoflow.daemon.agenda import Agenda, schedule_of
+from autoflow.progress import described
 from autoflow.schedule import next_tick
 from autoflow.sensor import Executor
 from autoflow.web import OLDEST_INDEX, DaemonState
@@ -39,7 +40,7 @@ async def health(context: Context, agenda: Agenda, executor: Executor, probe: Wr
         "last_poll": polled.isoformat() if polled else None,
         "polls_fail_since": silence.since.isoformat() if silence else None,
         "running": context.steering.running(),
-        "tasks": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
+        "tasks": described(context.progress),
         "due": len(executor.waiting),
         "slots": asdict(executor.slots) if executor.busy else None,
         "problems": context.conditions.present(),

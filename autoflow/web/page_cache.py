@@ -18,6 +18,7 @@ from typing import Any
 
 from autoflow.context import Context
 from autoflow.definitions import Definitions
+from autoflow.progress import described
 from autoflow.sensor import Batch, SlotsInUse
 from autoflow.settings import current_token, token_expiry
 
@@ -205,7 +206,7 @@ class PageCache:
             "written_by": _iso(daemon_state.written_by),
             "token_expires": _iso(token_expiry(settings)),
             "problems": problems,
-            "progress": [[task.number, task.label, text] for task, text in context.progress.tasks().items()],
+            "progress": described(context.progress),
             "batch": _written(daemon_state.batch) if daemon_state.batch else None,
             "why_no_more": daemon_state.slots.why if daemon_state.slots else "",
         }
