@@ -84,9 +84,8 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
         print_json(options, {"directory": str(directory), "files": list(contents)})
         return ExitCode.OK
     print_line(f"{directory}: {', '.join(contents)} written. Next:")
-    print_line(
-        f"  export AUTOFLOW_INPUTS_DIR={_quoted(directory)} AUTOFLOW_OUTPUTS_DIR={_quoted(directory / 'outputs')}"
-    )
+    outputs = directory.parent / "outputs"
+    print_line(f"  export AUTOFLOW_INPUTS_DIR={_quoted(directory)} AUTOFLOW_OUTPUTS_DIR={_quoted(outputs)}")
     print_line("  export FLOWAPI_URL=...     # and FLOWAPI_TOKEN; `autoflow demo-flowapi` is a stand-in")
     print_line("  autoflow check             # validate settings and workflows.yml")
     print_line("  autoflow once              # run what is due")
