@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +19,7 @@ from autoflow.errors import ExitCode
 from autoflow.model import StaleRun
 from autoflow.overview import Stale, stale_runs
 from autoflow.settings import Settings
-from autoflow.wording import counted, own_parameters, parameters_text
+from autoflow.wording import counted, first_few, own_parameters, parameters_text, span_text
 
 MOST_ROWS = 1_000
 """Stale runs that a table has."""
@@ -79,8 +80,7 @@ def _run_code(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.json:
         print_json(options, {"runs": [_older_as_json(each) for each in found], "unknown": unknown})
         return ExitCode.OK
-    ordered = sorted(found, key=lambda each: (*_group(each), each.reference_date))
-    print_table([_older_shown(list(those)) for _, those in groupby(ordered, _group)], right=("runs",))
+    print_table(older_rows(found), right=("runs",))
     if not found:
         print_line("no run was made with older notebooks")
     else:
@@ -91,20 +91,27 @@ def _run_code(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _group(each: OlderRun) -> tuple[str, str, str]:
-    return each.workflow, parameters_text(each.parameters), text_of(each.changed)
+def older_rows(found: Iterable[OlderRun]) -> list[dict[str, Any]]:
+    """Make a row of the runs of a workflow and its parameters that have changed in the same way.
 
-
-def _older_shown(those: list[OlderRun]) -> dict[str, Any]:
-    workflow, parameters, why = _group(those[0])
-    first, last = those[0].reference_date, those[-1].reference_date
-    return {
-        "workflow": workflow,
-        "parameters": parameters,
-        "runs": len(those),
-        "dates": str(first) if first == last else f"{first} to {last}",
-        "made with older notebooks": why,
-    }
+    Their dates are written as stretches in which no run has changed in another way.
+    """
+    ordered = sorted(found, key=lambda each: (each.workflow, parameters_text(each.parameters), each.reference_date))
+    stretches: dict[tuple[str, str, str], list[list[dt.date]]] = {}
+    for key, those in groupby(
+        ordered, lambda each: (each.workflow, parameters_text(each.parameters), text_of(each.changed))
+    ):
+        stretches.setdefault(key, []).append([each.reference_date for each in those])
+    return [
+        {
+            "workflow": workflow,
+            "parameters": parameters,
+            "runs": sum(map(len, those)),
+            "dates": first_few([span_text(dates[0], dates[-1]) for dates in those]),
+            "made with older notebooks": why,
+        }
+        for (workflow, parameters, why), those in stretches.items()
+    ]
 
 
 def _older_as_json(each: OlderRun) -> dict[str, Any]:
