@@ -166,6 +166,9 @@ EXPLANATION = _object(
         "changed_files": CHANGED_FILES,
         "stale": _or_null(_object({"kept": _or_null(TEXT), **STALE})),
         "holds": _said(_by_name(_list(_of("held_data"))), "why listed dates do not count"),
+        "accepted": _said(
+            _by_name(_object({"reason": TEXT, "since": TIME})), "dates that count whatever QA checks say"
+        ),
         "stencil": _list(
             _object(
                 {

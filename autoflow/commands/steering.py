@@ -347,6 +347,7 @@ def _overriding(options: argparse.Namespace, settings: Settings, do: str, reason
     rules = [definitions.data_rule(trigger) for trigger in triggers_of(definitions, options.workflow)]
     with record(settings, missing_is_empty=True) as reader:
         listed = reader.listed_dates()
+    by_checks = replace(listed, overrides={})
     dates, rows, left_out, now = [], [], [], utc_now()
     for date in span:
         override = listed.overrides.get((options.workflow, date))
@@ -354,8 +355,10 @@ def _overriding(options: argparse.Namespace, settings: Settings, do: str, reason
             left_out.append(f"{date}: {ALREADY[do]}")
             continue
         dates.append(date.isoformat())
-        holds = dict.fromkeys(str(hold) for rule in rules for hold in listed.why_held(date, rule, now))
-        rows.append({"reference_date": date, "workflow": options.workflow, "note": "; ".join(holds)})
+        # what people have decided, and what checks say whatever that is
+        holds = dict.fromkeys(str(hold) for rule in rules for hold in by_checks.why_held(date, rule, now))
+        notes = [str(override), *holds] if override else holds
+        rows.append({"reference_date": date, "workflow": options.workflow, "note": "; ".join(notes)})
     count = counted(len(dates), "date")
     order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
     question = QUESTIONS[do].format(f"{count} of data", options.workflow)

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             for line in [*going_on, *list_age(facts.listed.polled, reader.silence(), now)]:
                 print_line(line)
             trouble = reader.qa_trouble()
-            if trouble and any(hold.waits for answer in answers for holds in answer.holds.values() for hold in holds):
+            if trouble and any(hold.check for answer in answers for holds in answer.holds.values() for hold in holds):
                 print_line(f"FlowAPI gave no outcomes of QA checks: {trouble}")
     return ExitCode.OK
 
@@ -115,8 +115,15 @@ def _print(answer: Explanation, reader: RunReader, listed: ListedDates, how_far:
         lines = _running(newest, notebooks, how_far)
     else:
         lines = _lines(answer, newest, notebooks, listed)
-    for line in lines:
+    for line in [*lines, *_about_accepted(answer)]:
         print_line(f"  {line}")
+
+
+def _about_accepted(answer: Explanation) -> list[str]:
+    """Say which dates count since somebody has decided so, the first few of many."""
+    lines = [f"data of {each.date} {each}" for each in answer.accepted]
+    more = [f"data of {len(lines) - MOST_LINES} more dates accepted"] if len(lines) > MOST_LINES else []
+    return [*lines[:MOST_LINES], *more]
 
 
 def _running(
@@ -216,6 +223,7 @@ def _as_json(answer: Explanation, changed: Changed, reader: RunReader) -> dict[s
         "lacking": {date.isoformat(): types for date, types in answer.lacking.items()},
         "counts_from": {date.isoformat(): time for date, time in answer.counts_from.items()},
         "holds": {date.isoformat(): list(map(_hold_as_json, holds)) for date, holds in answer.holds.items()},
+        "accepted": {each.date.isoformat(): {"reason": each.reason, "since": each.since} for each in answer.accepted},
         "stale": None if answer.stale is None else {"kept": answer.stale.run.kept, **stale_as_json(answer.stale)},
         "changed_files": dict(changed),
         "stencil": [

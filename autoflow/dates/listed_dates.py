@@ -60,6 +60,9 @@ class Override:
     reason: str
     since: dt.datetime
 
+    def __str__(self) -> str:
+        return f"{'accepted' if self.accepted else 'held'} since {moment_text(self.since)}: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Hold:
@@ -79,7 +82,7 @@ class Hold:
 
     def __str__(self) -> str:
         if self.override is not None:
-            return f"held since {moment_text(self.override.since)}: {self.override.reason}"
+            return str(self.override)
         if not self.limit:
             until = f", and waits for it until {moment_text(self.until)}" if self.until else ""
             return f"{self.cdr_type} {self.check} has no outcome yet{until}"

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoflow.dates import AvailableDates, EmptyIntervalError, Hold, Require, duration_text
+from autoflow.dates import AvailableDates, EmptyIntervalError, Hold, Override, Require, duration_text
 from autoflow.decision import Incomplete, finalises, incomplete, is_asked_for
 from autoflow.definitions import Trigger
 from autoflow.history import Failures, Request, RunHistory, Skip
@@ -61,6 +61,8 @@ class Explanation:
     """When dates begin to count that are listed, and only wait for the trigger's lag to be over."""
     holds: Mapping[dt.date, Sequence[Hold]] = field(default_factory=dict)
     """Why dates that are listed do not count, for those that are missing and the reference date."""
+    accepted: Sequence[Override] = ()
+    """What people have decided of dates that it uses, which count whatever QA checks say."""
     stale: Stale | None = None
     """Where it has succeeded with data that were ingested anew since."""
     skip: Skip | None = None
@@ -116,7 +118,19 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
     )
     late = incomplete(trigger, reference_date, available)
     answer = replace(answer, late=late, no_data=_why_no_data(facts, answer, available))
-    return replace(answer, reason=" ".join(_reasons(facts, answer)))
+    return replace(answer, reason=" ".join(_reasons(facts, answer)), accepted=_accepted(facts, answer))
+
+
+def _accepted(facts: Facts, answer: Explanation) -> list[Override]:
+    """Find what people have accepted of the dates of a run."""
+    decided = facts.listed.overrides.values()
+    accepted = [each for each in decided if each.accepted and each.workflow == answer.trigger.workflow_name]
+    date = answer.reference_date
+    return [
+        each
+        for each in accepted
+        if each.date == date or any(wanted.start <= each.date < wanted.end for wanted in answer.wanted)
+    ]
 
 
 def why_due(run_history: RunHistory, key: RunKey, lacking: Incomplete | None = None) -> str:

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 OFF, MISSING = "quality", "quality checks"
 """Names of conditions: there are no outcomes to be had, and a check that is asked for has none at all."""
 
+BY_OLD_ONES = "dates are judged by the outcomes from before"
+
 
 def wanted_checks(definitions: Definitions, listed: ListedDates) -> dict[str, list[str]]:
     """Name the checks that triggers go by, for each CDR type that has dates; empty where none does."""
@@ -89,12 +91,12 @@ async def poll_quality(
         question = question_of(both, listed, context.store.read.known_outcomes())
         answer = await ask_qa(context.jobs, context.settings, token, question)
     except FlowapiError as error:
-        await _note(context, str(error), stop)
-        context.conditions.begin(OFF, f"{error}; dates are judged by the outcomes from before", logging.WARNING)
+        await _note(context, f"{error}; {BY_OLD_ONES}", stop)
+        context.conditions.begin(OFF, f"{error}; {BY_OLD_ONES}", logging.WARNING)
         return listed
     if answer.off is not None:
-        await _note(context, answer.off, stop)
-        message = f"FlowAPI gives no outcomes of QA checks, which workflows.yml asks for: {answer.off}"
+        await _note(context, f"{answer.off}; {BY_OLD_ONES}", stop)
+        message = f"FlowAPI gives no outcomes of QA checks, which workflows.yml asks for: {answer.off}; {BY_OLD_ONES}"
         context.conditions.begin(OFF, message, logging.WARNING)
         return listed
     context.conditions.end(OFF, "FlowAPI gives outcomes of QA checks")

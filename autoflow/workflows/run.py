@@ -133,7 +133,8 @@ async def execute(
     attempt, repairs, others = await recorded(context.conditions, stop, begin)
     logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt, extra=STEP)
     if origin.missing:
-        logger.warning("run %d: made without %s, which are missing", attempt.run, spans(origin.missing))
+        are = "are" if len(origin.missing) > 1 else "is"
+        logger.warning("run %d: made without %s, which %s missing", attempt.run, spans(origin.missing), are)
     if others:
         logger.info("run %d: left out, by when: %s", attempt.run, ", ".join(others))
     run = without(run, others)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -70,6 +71,14 @@ def test_a_truncated_date_is_held_until_it_is_whole_or_accepted(
     order = {"do": "accept", "workflow": "w", "dates": ["2016-01-02"], "reason": "a holiday"}
     assert context.steering.carry_out(order, context.now()) == {"done": 1}
     assert due(context) == ["2016-01-01", "2016-01-02", "2016-01-03"]
+    accepted = "accepted since"
+    assert f"data of 2016-01-02 {accepted}" in typed("why", "w", "2016-01-02").answer
+    (said,) = typed("why", "w", "2016-01-02", "--json").json()["triggers"]
+    assert said["accepted"]["2016-01-02"]["reason"] == "a holiday"
+    assert accepted not in typed("why", "w", "2016-01-03").answer
+    # what was decided, and what checks say once that is taken back
+    (row,) = typed("unhold", "w", "2016-01-02", "--json").json()["rows"]
+    assert re.fullmatch(r"accepted since .* UTC: a holiday; calls latest_timestamp is .*, expected .*", row["note"])
     assert context.steering.carry_out({**order, "do": "unhold"}, context.now()) == {"done": 1}
     assert due(context) == ["2016-01-01", "2016-01-03"]
     del flowapi.flowmachine.outcomes[CUT]
@@ -80,6 +89,8 @@ def test_a_truncated_date_is_held_until_it_is_whole_or_accepted(
 def test_what_is_not_to_be_had_is_told_once_and_what_is_known_still_counts(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
+    flowapi.flowmachine.outcomes[("calls", "latest_timestamp", "2016-01-03")] = "2016-01-03 11:59:57+00"
+    flowapi.set_days(3)
     assert due(context) == ["2016-01-01", "2016-01-02"]
     flowapi.set_days(4)
     flowapi.flowmachine.checks_lag = 600.0
@@ -97,9 +108,14 @@ def test_what_is_not_to_be_had_is_told_once_and_what_is_known_still_counts(
     # who asks why a date waits is told so too; one that counts has nothing to do with it
     said = "FlowAPI gave no outcomes of QA checks: the token lacks the scope get_qa_checks"
     assert said in typed("why", "w", "2016-01-04").answer
+    # nor are those that were held before left without a word
+    held = typed("why", "w", "2016-01-03").answer
+    assert "expected at least 18:00" in held
+    assert said in held
+    assert "; dates are judged by the outcomes from before" in held
     assert "QA checks" not in typed("why", "w", "2016-01-01").answer
     (deployment.inputs / "FLOWAPI_TOKEN").write_text(flowapi.token())
-    assert len(due(context)) == 4
+    assert due(context) == ["2016-01-01", "2016-01-02", "2016-01-04"]
     assert context.conditions.present() == []
     assert context.store.read.qa_trouble() is None
 
