@@ -227,7 +227,8 @@ class Executor:
                     self._take_note(task)
                 if done and self._work.again and not self.stop.is_set():
                     due = await self._work.again()
-                    self._context.backlog.due = self.waiting.then(due.without(self._under_way))
+                    # what has become due takes its place in the order; what this leaves out waits for the next tick
+                    self._context.backlog.due = due.without(self._under_way).then(self.waiting)
         finally:
             for task in self._running:
                 task.cancel()

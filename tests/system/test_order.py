@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Deployment, Typed
 from tests.system.test_shared_data import printed, write_notebook
 
@@ -136,3 +138,33 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
     (manifest,) = deployment.made("reports/writes__report_2016-01-02_*.json")
     assert json.loads(manifest.read_text())["other_runs"] == {"baseline": None, "monthly": str(monthly)}
     assert len(deployment.made("reports/says__*.html")) == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("oldest", ["aggregate 1", "report 1", "aggregate 2", "report 2"]),
+        ("newest", ["aggregate 2", "report 2", "aggregate 1", "report 1"]),
+    ],
+)
+def test_a_run_whose_wait_is_over_takes_its_place_in_the_order(
+    deployment: Deployment, typed: Typed, order: str, expected: list[str]
+) -> None:
+    reports = {"name": "report", "notebooks": {"write": {"filename": "plain.ipynb"}}}
+    aggregates = {"name": "aggregate", "notebooks": {"make": {"filename": "plain.ipynb"}}}
+    sensor = {
+        "schedule": None,
+        "concurrency": {"runs": 1},
+        "order": order,
+        "workflows": [
+            {"workflow_name": "report", "needs": [{"workflow": "aggregate"}]},
+            {"workflow_name": "aggregate"},
+        ],
+    }
+    content = {"workflows": [reports, aggregates], "available_dates_sensor": sensor}
+    deployment.write(json.dumps(content))
+    write_notebook(deployment.inputs / "plain.ipynb", "", "1")
+
+    assert typed().code == 0
+    runs = sorted(typed("runs", "--json").json()["attempts"], key=lambda run: run["started"])
+    assert [f"{run['workflow']} {run['reference_date'][-1]}" for run in runs] == expected
