@@ -11,14 +11,14 @@ else is data.
 from autoflow.model.backup import copy_record, replace_record, schema_of
 from autoflow.model.finals import FinalRun
 from autoflow.model.messages import Message, Queued
-from autoflow.model.reader import (
+from autoflow.model.reader import RunReader
+from autoflow.model.recorded import (
     FailedRun,
     KnownCause,
     ProvisionalRun,
     RecordedAttempt,
     RecordedNotebook,
     RecordFacts,
-    RunReader,
     RunReports,
     Silence,
     WantedAttempts,

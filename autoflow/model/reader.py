@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +20,17 @@ from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.finals import FinalRun, final_runs, started_before
 from autoflow.model.messages import Message, Queued
+from autoflow.model.recorded import (
+    FailedRun,
+    KnownCause,
+    ProvisionalRun,
+    RecordedAttempt,
+    RecordedNotebook,
+    RecordFacts,
+    RunReports,
+    Silence,
+    WantedAttempts,
+)
 from autoflow.model.restatements import (
     Departure,
     KeptReports,
@@ -50,178 +61,6 @@ RECENT_SUCCESSES = 20
 
 RECENT_PEAKS = 2000
 """How many notebooks are looked at, of all workflows, to know what memory they take."""
-
-
-@dataclass(frozen=True)
-class FailedRun:
-    """A run that has failed and not succeeded since."""
-
-    run: int
-    workflow: str
-    parameters_hash: str
-    reference_date: dt.date
-    ended: dt.datetime
-    """When the newest of its failed attempts ended."""
-    failure: Failure
-
-    @property
-    def key(self) -> RunKey:
-        return self.workflow, self.parameters_hash
-
-
-@dataclass(frozen=True)
-class ProvisionalRun:
-    """A run that was made with dates missing, and what has become of it."""
-
-    run: int
-    workflow: str
-    parameters_hash: str
-    reference_date: dt.date
-    attempt: int = 0
-    """The number of the attempt, within the run, that was made so last; 0 when it is gone."""
-    missing: tuple[dt.date, ...] = ()
-    """Without which dates; none when it is not provisional any more."""
-    final_attempt: int | None = None
-    """The number of the attempt that was made with all dates."""
-
-    @property
-    def is_final(self) -> bool:
-        return self.final_attempt is not None
-
-
-@dataclass(frozen=True)
-class KnownCause:
-    """Something wrong that was noticed, and that people were told of or are to be told of."""
-
-    name: str
-    """What it is, the same as long as it lasts."""
-    event: str
-    what: str
-    """In words, for the message that says that it is over."""
-    since: dt.datetime
-    told: dt.datetime | None = None
-    workflow: str | None = None
-    runs: tuple[str, ...] = ()
-    """Hashes of the parameters of the runs that people were told of."""
-
-
-@dataclass(frozen=True)
-class Silence:
-    """Polls that FlowAPI did not answer with a list of dates, one after the other."""
-
-    since: dt.datetime
-    last: dt.datetime
-    why: str
-    """What the last of them came to."""
-
-
-@dataclass(frozen=True)
-class RecordedNotebook:
-    """One notebook of an attempt."""
-
-    label: str
-    state: AttemptState
-    started: dt.datetime
-    ended: dt.datetime | None
-    notebook: str | None
-    report: str | None
-    failure: Failure | None
-    reused_from: int | None
-    """The number of the attempt at this run that executed it, when a repair used it again."""
-    warnings: tuple[Notice, ...] = ()
-    """What is to be known of its report."""
-    sources: Mapping[str, str] | None = None
-    """Hashes of the files that it is made of, where they were recorded."""
-
-    @property
-    def executed(self) -> bool:
-        """Whether it ran to its end, whatever became of its report."""
-        return self.state is AttemptState.SUCCEEDED or (self.failure is not None and self.failure.of_report)
-
-
-@dataclass(frozen=True)
-class RecordedAttempt:
-    """One attempt at a run. A run that was taken over from the predecessor has no reference date and no parameters."""
-
-    id: int
-    """Later attempts, also those at other runs, have higher ones."""
-    run: int
-    workflow: str
-    reference_date: dt.date | None
-    parameters: Mapping[str, Any] | None
-    parameters_hash: str
-    attempt: int
-    """Its number within the run; 0 for what was taken over from the predecessor."""
-    state: AttemptState
-    started: dt.datetime
-    ended: dt.datetime | None
-    failure: Failure | None
-    superseded: dt.datetime | None
-    """When a rerun was asked for, or all dates were there, since when this attempt counts no more."""
-    missing_dates: tuple[dt.date, ...] = ()
-    """Dates that it was made without."""
-    same_as: int | None = None
-    """The number of the attempt before, which has the same results though data were ingested anew since."""
-
-    @property
-    def key(self) -> RunKey:
-        return self.workflow, self.parameters_hash
-
-    @property
-    def provisional(self) -> bool:
-        """Whether it has succeeded with dates missing."""
-        return self.state is AttemptState.SUCCEEDED and bool(self.missing_dates)
-
-    @property
-    def name(self) -> str:
-        """What people call it: the number of its run, and its own within that."""
-        return f"{self.run}.{self.attempt}"
-
-
-@dataclass(frozen=True)
-class RunReports:
-    """The newest reports of a run."""
-
-    run: int
-    workflow: str
-    reference_date: dt.date
-    parameters: Mapping[str, Any]
-    paths: dict[str, str]
-    """By the labels of the notebooks."""
-    provisional: bool = False
-    """Whether the newest of them were made with dates missing."""
-
-
-@dataclass(frozen=True)
-class WantedAttempts:
-    """Which attempts are of interest."""
-
-    workflow: str | None = None
-    state: AttemptState | None = None
-    first: dt.date | None = None
-    last: dt.date | None = None
-    """Reference dates, both in it."""
-
-    def conditions(self) -> tuple[list[str], list[Any]]:
-        """Write it in SQL, with the values."""
-        values = {
-            "workflow = ?": self.workflow,
-            "attempts.state = ?": self.state.value if self.state else None,
-            "reference_date >= ?": self.first.isoformat() if self.first else None,
-            "reference_date <= ?": self.last.isoformat() if self.last else None,
-        }
-        given = {condition: value for condition, value in values.items() if value is not None}
-        return ["1", *given], list(given.values())
-
-
-@dataclass(frozen=True)
-class RecordFacts:
-    """What is in a record."""
-
-    runs: int
-    attempts: int
-    newest: dt.datetime | None
-    """When its newest attempt started."""
 
 
 class RunReader:

@@ -19,8 +19,9 @@ from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.history import Skip
 from autoflow.model.finals import FinalRun, note_final
 from autoflow.model.messages import Message
-from autoflow.model.reader import KnownCause, RecordedNotebook, RunReader, open_read_only
+from autoflow.model.reader import RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
+from autoflow.model.recorded import KnownCause, RecordedNotebook
 from autoflow.model.recorded_times import set_right
 from autoflow.model.restatements import (
     Blocks,

@@ -24,7 +24,7 @@ from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workfl
 from autoflow.fitting import changed_inputs
 from autoflow.history import Skip
 from autoflow.model.messages import Message
-from autoflow.model.reader import KnownCause, Silence
+from autoflow.model.recorded import KnownCause, Silence
 from autoflow.model.recorded_times import TIMES
 from autoflow.model.store import RunStore, open_for_reading
 from autoflow.model.tables import APPLICATION_ID, MIGRATIONS

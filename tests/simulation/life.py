@@ -30,7 +30,8 @@ from autoflow.daemon.loop import Agenda, serve
 from autoflow.errors import AutoflowError, DefinitionError, StoreError
 from autoflow.machine import Reading
 from autoflow.messages import messenger
-from autoflow.model.reader import RecordedAttempt, RunReader, Skip
+from autoflow.model.reader import RunReader, Skip
+from autoflow.model.recorded import RecordedAttempt
 from autoflow.model.retention import Removal
 from autoflow.model.store import Attempt, RunStore
 from autoflow.parser.parser import read_definitions

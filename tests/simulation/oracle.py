@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoflow.context.context import Context
 from autoflow.history import Request
-from autoflow.model.reader import RecordedAttempt
+from autoflow.model.recorded import RecordedAttempt
 from autoflow.model.retention import Sweeper
 from autoflow.naming import MANIFEST
 from autoflow.runs.runs import AttemptState

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from autoflow.model.reader import RecordedAttempt
+from autoflow.model.recorded import RecordedAttempt
 from autoflow.quality.outcomes import blocks_of, digest
 
 CHECK, ROWS = "latest_timestamp", "count_added_rows"

@@ -18,7 +18,8 @@ from autoflow.child.page.shared import Links, PageRequest
 from autoflow.commands import plan
 from autoflow.context.context import Context
 from autoflow.decision.due import Decision
-from autoflow.model.reader import RecordedAttempt, RunReader
+from autoflow.model.reader import RunReader
+from autoflow.model.recorded import RecordedAttempt
 from autoflow.model.retention import Removal
 from autoflow.overview import Facts, calendar
 from autoflow.overview import span as span_of

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from autoflow.history import Request
-from autoflow.model.reader import RecordedAttempt, RunReader
+from autoflow.model.reader import RunReader
+from autoflow.model.recorded import RecordedAttempt
 from autoflow.runs.runs import AttemptState, Run
 from tests.simulation.oracle import days_of, is_for, is_needed, ranges_of
 from tests.simulation.world import DAY

@@ -15,7 +15,7 @@ from autoflow.dates.listed_dates import Override, listed_at
 from autoflow.definitions import Definitions, Notebook, Notify, Retries, Trigger, Workflow
 from autoflow.history import Failures, RunHistory, Skip, Skips
 from autoflow.messages.causes import CauseChanges, Snapshot, news, next_late
-from autoflow.model.reader import FailedRun, KnownCause
+from autoflow.model.recorded import FailedRun, KnownCause
 from autoflow.quality.check import Bound, Check
 from autoflow.quality.judged import Outcomes
 from autoflow.quality.outcomes import blocks_of

@@ -22,7 +22,7 @@ from autoflow.dates.listed_dates import ListedDates, listed_at
 from autoflow.decision.counted import ready_days
 from autoflow.definitions import Definitions, Need, Notebook, Retries, Trigger, Workflow
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
-from autoflow.model.reader import Silence
+from autoflow.model.recorded import Silence
 from autoflow.overview.explanation import DAY, explain, list_age
 from autoflow.overview.states import Facts, RunState, calendar, span
 from autoflow.runs.runs import RunKey, build_run, key_maker

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoflow.model.reader import RecordedNotebook
+from autoflow.model.recorded import RecordedNotebook
 from autoflow.runs.runs import AttemptState, Failure
 from autoflow.workflows.queries import MAKE_AGAIN, RESET, hint, to_make_again
 
