@@ -34,6 +34,8 @@ class Reading:
     free: float | None = None
     """What can be had of it now."""
     memory_pressure: float | None = None
+    is_first: bool = False
+    """Whether the use of the CPU is not known yet: it takes two looks."""
 
 
 class Machine:
@@ -65,6 +67,7 @@ class Machine:
             memory,
             free,
             self._pressure("memory"),
+            is_first=self._busy is None and self._before is not None,
         )
 
     def _least_quota(self) -> tuple[float, Path | None]:
@@ -102,9 +105,12 @@ class Machine:
         for line in (self._proc / "stat").read_text().splitlines():
             name, *fields = line.split()
             if name in names:
+                names.remove(name)
                 spent = [int(field) for field in fields[: STEAL + 1]]
                 passed += sum(spent)
                 idle += spent[3] + spent[4]
+        if len(names) == len(self._cores):
+            raise ValueError("none of the cores is there")
         hertz = os.sysconf("SC_CLK_TCK")
         used = None
         if self._limited:

@@ -104,6 +104,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"expected one of {shortened(', '.join(names))}" if names else "none is expected here"
 
 
+def size_text(megabytes: float) -> str:
+    """Write an amount of memory."""
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun in agreement: 1 run, 2 runs."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -89,6 +89,7 @@ NOTEBOOK = _object(
         "started": TIME,
         "ended": _or_null(TIME),
         "seconds": _or_null(NUMBER),
+        "peak_mb": _or_null(_said(COUNT, "the most memory that it took, in MB")),
         "notebook": _or_null(_said(TEXT, "path of the executed notebook")),
         "report": _or_null(_said(TEXT, "path of the first report")),
         "reports": _said(_list(TEXT), "paths of the reports in all formats"),
@@ -236,10 +237,26 @@ PLAN = {
 
 SLOTS = _object(
     {
-        "in_use": _said(COUNT, "notebooks and reports that are being made"),
+        "in_use": _said(COUNT, "notebooks and reports that are being made, and runs that are about to begin"),
         "given": _said(COUNT, "how many may be"),
-        "why": _said(TEXT, "what the next run waits for; may be empty"),
-    }
+        "why": _said(TEXT, "what the next run or notebook waits for; may be empty"),
+    },
+    {
+        "pools": _said(
+            _by_name(
+                _object(
+                    {
+                        "places": COUNT,
+                        "in_use": COUNT,
+                        "waiting": _said(
+                            _list(_object({"run": COUNT, "notebook": TEXT})), "notebooks that wait, the next first"
+                        ),
+                    }
+                )
+            ),
+            "how much of each pool is in use",
+        )
+    },
 )
 
 CALENDAR_ROW = _object(

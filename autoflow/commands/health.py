@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autoflow.errors import ExitCode
 from autoflow.settings import Settings
 from autoflow.system import ask
+from autoflow.wording import counted, first_few
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -53,5 +55,14 @@ def slots_lines(answer: dict[str, Any]) -> list[str]:
     """Say how much goes on at a time, and why no more starts, as far as a daemon says so."""
     if not (slots := answer.get("slots")):
         return []
-    why = f"; the next run {slots['why']}" if slots["why"] else ""
-    return [f"{slots['in_use']} of {slots['given']} slots in use{why}"]
+    why = f"; the next {slots['why']}" if slots["why"] else ""
+    return [f"{slots['in_use']} of {slots['given']} slots in use{why}", *pools_lines(slots.get("pools", {}))]
+
+
+def pools_lines(pools: Mapping[str, Any]) -> Iterator[str]:
+    """Say how much of each pool is in use, and who waits for it."""
+    for name, pool in pools.items():
+        waiting = [f"run {each['run']} ({each['notebook']})" for each in pool["waiting"]]
+        number = counted(len(waiting), "notebook waits", "notebooks wait")
+        waits = f"; {number}: {first_few(waiting)}" if waiting else ""
+        yield f"pool {name}: {pool['in_use']} of {pool['places']} places in use{waits}"

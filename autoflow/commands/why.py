@@ -10,6 +10,7 @@ import datetime as dt
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from autoflow.clock import utc_now
@@ -52,12 +53,15 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         now = utc_now()
         facts = Facts.read(definitions, reader, reader.listed_dates(), now, (options.date, options.date))
         answers = [explain(facts, trigger, options.date) for trigger in triggers]
+        daemon = _daemon(settings, answers, options.date)
+        if queued := {(workflow, parameters): ahead for workflow, parameters, ahead in daemon.get("queued", ())}:
+            facts = replace(facts, queued=queued)
+            answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
             changed = [_changed(answer, reader, definitions, settings) for answer in answers]
             triggers_told = [_as_json(*each, reader) for each in zip(answers, changed, strict=True)]
-            print_json(options, {"triggers": triggers_told, "slots": _daemon(settings, answers).get("slots")})
+            print_json(options, {"triggers": triggers_told, "slots": daemon.get("slots")})
             return ExitCode.OK
-        daemon = _daemon(settings, answers)
         how_far = {(number, label): text for number, label, text in daemon.get("tasks", ())}
         for number, answer in enumerate(answers):
             if number:
@@ -75,11 +79,11 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _daemon(settings: Settings, answers: Sequence[Explanation]) -> dict[str, Any]:
-    """Ask a running daemon how it is, where that may matter; empty where it does not answer."""
+def _daemon(settings: Settings, answers: Sequence[Explanation], date: dt.date) -> dict[str, Any]:
+    """Ask a running daemon how it is and what is queued, where that may matter; empty where it does not answer."""
     if any(answer.state in STARTS for answer in answers):
         with suppress(OSError, ValueError):
-            return ask(settings.control_socket, patience=PATIENCE)
+            return ask(settings.control_socket, {"queued_on": date.isoformat()}, PATIENCE)
     return {}
 
 
@@ -151,6 +155,8 @@ def _lines(
         return
     yield answer.reason
     yield from _about_holds(answer, listed)
+    if answer.state is RunState.DUE and newest is not None and newest.failure is not None:
+        yield f"attempt {newest.name}: {newest.failure}"
     if answer.state in (RunState.FAILED, RunState.GIVEN_UP) and newest is not None:
         if newest.failure is not None:
             yield f"run {newest.run}: {newest.failure}"

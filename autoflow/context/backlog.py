@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
-from autoflow.runs import Runs
+from autoflow.dates import Days
+from autoflow.runs import RunKey, Runs
+
+MOST_AHEAD = 1000
+"""Runs up to which those before another are counted."""
 
 
 @dataclass
@@ -21,3 +27,12 @@ class Backlog:
     """How many dates of triggers are there, and lack others that their stencils want, by workflow."""
     held: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers nothing but held data keeps from running, by workflow."""
+
+    def queued(self, date: dt.date) -> dict[RunKey, int | None]:
+        """Find the runs of a date that are due, and how many go before each; None: very many."""
+        day = Days.of([date.toordinal()])
+        found: dict[RunKey, int | None] = dict.fromkeys(run.key for run in self.due.only(lambda each: each.days & day))
+        if found:
+            first = islice(self.due, MOST_AHEAD)
+            found |= {run.key: ahead for ahead, run in enumerate(first) if run.key in found}
+        return found

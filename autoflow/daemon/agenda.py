@@ -27,7 +27,9 @@ class Agenda:
     """When a tick that could not be made is tried again."""
     failed_ticks: int = 0
     doing: str = STARTING
-    """In words, for people and service managers."""
+    """In words, for people and service managers, without the runs in progress."""
+    told: str = ""
+    """What service managers were told last."""
     unsettled: bool = False
     """Whether there is something to clean up once no run is in progress."""
     seen: dt.datetime | None = None

@@ -21,7 +21,7 @@ from autoflow import sensor
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context, WriteProbe, recorded
 from autoflow.daemon.agenda import STARTING, Agenda, schedule_of
-from autoflow.daemon.state import daemon_state, health
+from autoflow.daemon.state import daemon_state, doing, health
 from autoflow.decision import first_retry
 from autoflow.definitions import Definitions, Keep
 from autoflow.errors import DefinitionError, ExitCode, FlowapiError, OutputsLostError, SettingsError, TokenError
@@ -31,7 +31,6 @@ from autoflow.sensor import Executor
 from autoflow.system import Control, Notifier, Signals
 from autoflow.threads import to_end
 from autoflow.web import IndexPage, PageCache, page_served
-from autoflow.wording import counted
 from autoflow.workflows import note_kept, remove_old_data
 
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
@@ -107,6 +106,7 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     await done_or_stopped(executor.idle(), signals)
                     raise
             notifier.stopping()
+            say(life, agenda.doing)
             await done_or_stopped(executor.idle(), signals, context.settings.grace)
             await index.close()
     logger.info("stopped")
@@ -132,13 +132,13 @@ async def turn(life: Life) -> None:
         await settle(life)
     moment = agenda.next(context.now(), executor.retry_at)
     overdue = moment <= context.now()
-    say(life, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC{_under_way(executor)}")
+    say(life, "a tick is due" if overdue else f"next tick at {moment:%Y-%m-%d %H:%M:%S} UTC")
     if not executor.busy:
         give_memory_back()
     if await sleep_until(moment, life):
         context.outputs.check()
         await reload(context, agenda)
-        say(life, f"ticking{_under_way(executor)}")
+        say(life, "ticking")
         await tick(life)
         life.messenger.look()
     elif life.signals.reload.is_set():
@@ -147,13 +147,6 @@ async def turn(life: Life) -> None:
         await reload(context, agenda)
         life.messenger.look()
         life.notifier.ready()
-
-
-def _under_way(executor: Executor) -> str:
-    if not executor.busy:
-        return ""
-    running, waiting = len(executor.running), len(executor.waiting)
-    return f"; {counted(running, 'run')} in progress{f', {waiting} waiting' if waiting else ''}"
 
 
 async def tick(life: Life) -> None:
@@ -396,23 +389,24 @@ async def feed_watchdog(notifier: Notifier) -> None:
 def say(life: Life, text: str) -> None:
     """Say what comes next, to the log and to systemd, when it is news."""
     agenda = life.agenda
-    if text != agenda.doing:
+    is_first, agenda.doing = agenda.doing == STARTING, text
+    if (told := doing(agenda, life.executor)) != agenda.told:
         # a line in the log for the first tick alone: a month of them says nothing
-        logger.log(logging.INFO if agenda.doing == STARTING else logging.DEBUG, "%s", text)
-        agenda.doing = text
-        life.notifier.status(text)
+        logger.log(logging.INFO if is_first else logging.DEBUG, "%s", told)
+        agenda.told = told
+        life.notifier.status(told)
 
 
 async def answer(
     context: Context,
     agenda: Agenda,
     stop: asyncio.Event,
-    health: Callable[[], Awaitable[dict[str, Any]]],
+    health: Callable[..., Awaitable[dict[str, Any]]],
     asked: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Answer those who ask over the socket: say how the daemon is, or do as they say."""
-    if not asked:
-        return await health()
+    if not asked or "queued_on" in asked:
+        return await health(**asked)
     await reload(context, agenda)
     carry_out = partial(context.steering.carry_out, asked, context.now(), agenda.definitions)
     return await recorded(context.conditions, stop, carry_out)

@@ -211,8 +211,16 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
         elif answer.request is not None and not answer.no_data:
             yield "it waits for requested runs that it depends on"
     elif answer.key is not None:
-        when = "goes first" if answer.request is not None else "runs at the next tick"
-        yield f"{why_due(facts.run_history, answer.key, answer.late)}; it {when}"
+        yield f"{why_due(facts.run_history, answer.key, answer.late)}; it {_when(facts, answer, answer.key)}"
+
+
+def _when(facts: Facts, answer: Explanation, key: RunKey) -> str:
+    """Say when a run starts that is due."""
+    if key not in facts.queued:
+        return "goes first" if answer.request is not None else "runs at the next tick"
+    ahead = facts.queued[key]
+    before = "many runs go" if ahead is None else counted(ahead, "run goes", "runs go")
+    return f"is queued, {before} before it" if ahead != 0 else "is the next to start"
 
 
 def _why_provisional(answer: Explanation) -> str:

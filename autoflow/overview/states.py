@@ -150,6 +150,8 @@ class Facts:
     """Runs that have succeeded with data that were ingested anew since, or are there no more, by their numbers."""
     changes: DataChanges = field(default_factory=DataChanges)
     """What has become of the data of these."""
+    queued: Mapping[RunKey, int | None] = field(default_factory=dict)
+    """Runs that a running AutoFlow has found due and not started yet, and how many it starts before each."""
 
     def __post_init__(self) -> None:
         if self.definitions.has_order and len(self.order.ready) != len(self.definitions.triggers):

@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
@@ -27,7 +27,7 @@ from autoflow.progress import Counts
 from autoflow.runs import AttemptState, Run, RunKey, Runs
 from autoflow.sensor.quality import quality_of
 from autoflow.settings import read_token
-from autoflow.wording import counted
+from autoflow.wording import counted, size_text
 from autoflow.workflows import (
     GROWS_EVERY,
     Capacity,
@@ -35,10 +35,10 @@ from autoflow.workflows import (
     Level,
     Needs,
     Origin,
+    PoolInUse,
     Rules,
     execute,
     reserve,
-    size_text,
     why_not,
 )
 
@@ -80,11 +80,13 @@ class SlotsInUse:
     """How much goes on at a time, over all runs."""
 
     in_use: int
-    """Notebooks and reports that are being made."""
+    """Notebooks and reports that are being made, and runs that are about to begin with one."""
     given: int
     """How many may be."""
     why: str = ""
-    """Why no more start, in words; empty where nothing waits, or a fixed number says so."""
+    """What the next that waits is, and why it does not start, in words; empty where nothing waits, or a fixed number
+    says so."""
+    pools: Mapping[str, PoolInUse] = field(default_factory=dict)
 
 
 class Watcher(Protocol):
@@ -117,7 +119,7 @@ class Executor:
         self.retry_at: dt.datetime | None = None
         """When to decide again, since a failed run can be tried again; None when there is none."""
         self.news = asyncio.Event()
-        """Set when a run has ended; who takes note of that clears it."""
+        """Set when a run has started or ended; who takes note of that clears it."""
         self.states: Counter[AttemptState] = Counter()
         """How the runs ended that this process has made."""
         self.stop = stop
@@ -129,7 +131,7 @@ class Executor:
         self._changed = asyncio.Event()
         self._governor = Governor(context.machine, Needs(context.store.read.peaks))
         self._capacity = Capacity(self._changed.set, self._governor)
-        self._looked, self._runs = -math.inf, 1
+        self._looked, self._runs, self._notebooks = -math.inf, 1, 1
         self._put_back: set[RunKey] = set()
         self._held = False
         self._before: Counter[AttemptState] = Counter()
@@ -148,9 +150,25 @@ class Executor:
 
     @property
     def slots(self) -> SlotsInUse:
-        """How many notebooks may go on at a time, how many do, and why no more start."""
-        why = self._governor.why if self._capacity.governed and (self.waiting or self._capacity.slots.awaited) else ""
-        return SlotsInUse(len(self._governor.held), self._room, why)
+        """How many notebooks may go on at a time, how many do, and why no more start; as it is now."""
+        governed, pools = self._capacity.governed, self._capacity.pools()
+        in_use = self._governor.use(self._active).slots if governed else len(self._governor.held)
+        return SlotsInUse(in_use, self._room if governed else self._notebooks, self._why_no_more(), pools)
+
+    def _why_no_more(self) -> str:
+        if not self._wants_more:
+            return ""
+        what = "run" if self.waiting else "notebook"
+        if self.stop.is_set():
+            return f"{what} does not start: AutoFlow is stopping"
+        if self.waiting:
+            why = self._next()[1]
+        elif self._capacity.governed:
+            use, level = self._governor.use(self._active), self._governor.level
+            why = why_not(self._governor.reading, use, 0.0, level) or self._governor.why
+        else:
+            why = ""
+        return why and f"{what} {why}"
 
     @property
     def _room(self) -> int:
@@ -200,7 +218,7 @@ class Executor:
 
     async def _live(self) -> None:
         """Keep at hand what runs need for as long as there are any."""
-        while not self.stop.is_set() and self._startable():
+        while not self.stop.is_set() and self._next()[0]:
             watched = self._watcher.kept() if self._watcher else nullcontext()
             preload = preload_of(self._work.definitions)
             async with self._context.jobs.warmth(preload), self._context.notebooks.warmth(preload), watched:
@@ -252,12 +270,13 @@ class Executor:
         definitions, workers = self._work.definitions, self._context.notebooks.slots
         concurrency, pools = definitions.concurrency, definitions.pools
         if isinstance(concurrency, Automatic) and workers is None:
-            self._capacity.govern(Rules(cores_here(), concurrency.most or MOST_HERE), pools)
+            rules = Rules(cores_here(), concurrency.most or MOST_HERE, is_default=concurrency.most is None)
+            self._capacity.govern(rules, pools)
             return
         if isinstance(concurrency, Automatic):
             number = min(workers or 1, concurrency.most or math.inf)
             concurrency = Concurrency(int(number), int(number))
-        self._runs, self._capacity.governed = concurrency.runs, False
+        self._runs, self._notebooks, self._capacity.governed = concurrency.runs, concurrency.notebooks, False
         self._capacity.resize(concurrency.notebooks, pools)
 
     async def _look(self) -> None:
@@ -299,30 +318,39 @@ class Executor:
         total = done.total() + running + len(self.waiting)
         self._context.progress.count(Counts(done.total(), total, running, failed))
 
-    def _startable(self) -> Run | None:
-        """Find the first run that there is room for."""
-        running, room = self._running.values(), self._room
-        waits = [self._capacity.waits_for(run.key) for run in running]
-        governed, use = self._capacity.governed, self._governor.use(self._active)
+    def _next(self) -> tuple[Run | None, str]:
+        """Find the first run that there is room for, or say why none starts, where a fixed number does not say it."""
+        governor, governed, room = self._governor, self._capacity.governed, self._room
+        if self._held or not self.waiting:
+            return None, ""
+        use, waits = governor.use(self._active), [self._capacity.waits_for(run.key) for run in self.running]
         in_progress = use.slots if governed else sum(not pools for pools in waits)
-        if self._held or not self.waiting or in_progress >= room:
-            self._governor.why = why_not(self._governor.reading, use, 0.0, self._governor.level)
-            return None
-        under_way = Counter(run.workflow.name for run in running)
+        if in_progress >= room:
+            return None, why_not(governor.reading, use, 0.0, governor.level) if governed else self._of_workers()
+        under_way = Counter(run.workflow.name for run in self.running)
 
-        def has_room(workflow: Workflow) -> bool:
+        def obstacle(workflow: Workflow) -> str:
             if workflow.concurrency is not None and under_way[workflow.name] >= workflow.concurrency:
-                return False
-            if any(self._capacity.pool(name).awaited for name in workflow.pools(at_start=True)):
-                return False
+                return f"waits for its workflow, which has {counted(workflow.concurrency, 'run')} at a time"
+            awaited = [name for name in workflow.pools(at_start=True) if self._capacity.pool(name).awaited]
             # what only waits for a pool is in the way of those alone that need the pool too
-            return sum(not pools or not pools.isdisjoint(workflow.pools()) for pools in waits) < room
+            in_the_way = [pools for pools in waits if not pools or not pools.isdisjoint(workflow.pools())]
+            if not awaited and len(in_the_way) >= room:
+                awaited = sorted(set[str]().union(*in_the_way) & workflow.pools())
+            return f"waits for the pool {' and '.join(awaited)}, as others do" if awaited else ""
 
-        run = self.waiting.first(has_room)
-        if run is None or not governed:
-            return run
-        self._governor.why = self._governor.why_not(use, self._need(run))
-        return None if self._governor.why else run
+        run = self.waiting.first(lambda workflow: not obstacle(workflow))
+        if run is None:
+            first = self.waiting.first(lambda _: True)
+            return None, obstacle(first.workflow) if first else ""
+        why = governor.why_not(use, self._need(run)) if governed else ""
+        return (None, why) if why else (run, "")
+
+    def _of_workers(self) -> str:
+        """Say why no more start where workers bound that, and not workflows.yml."""
+        if not isinstance(self._work.definitions.concurrency, Automatic):
+            return ""
+        return f"waits for a slot, all {self._runs} of the workers are in use"
 
     def _need(self, run: Run) -> float:
         """Say how many MB a run needs, one notebook after another."""
@@ -332,7 +360,7 @@ class Executor:
     def _start_due(self) -> None:
         """Start what there is room for, in order."""
         work, context = self._work, self._context
-        while not self.stop.is_set() and (run := self._startable()):
+        while not self.stop.is_set() and (run := self._next()[0]):
             if context.code != code_on_disk():
                 context.conditions.begin("code", RESTART)
                 self._held = True
@@ -351,6 +379,7 @@ class Executor:
             making = execute(context, run, token, self._capacity, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
             self._governor.runs[run.key] = self._need(run)
+            self.news.set()
 
     def _origin(self, run: Run, trigger: Trigger | None) -> Origin:
         """Say by what a run was decided."""

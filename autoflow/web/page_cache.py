@@ -11,7 +11,7 @@ import logging
 import pickle
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,7 @@ class PageCache:
                     "notebooks_dir": str(settings.notebooks_dir),
                     "reports_dir": str(settings.reports_dir),
                     **self._said(daemon_state),
+                    "queued": self._queued(daemon_state, request.get("date", "")),
                     **request,
                 },
                 workspace,
@@ -185,6 +186,14 @@ class PageCache:
                 raise PageError(reply.error.get("message") or f"{reply.how}. {reply.log}")
             value = {"refresh": 0, "unfinished": False, **reply.value}
             yield workspace / "page.html", Page(body=b"", **value)
+
+    def _queued(self, daemon_state: DaemonState, date: str) -> list[tuple[str, str, int | None]]:
+        """List the runs of the date that a page is about that are queued, and how many go before each."""
+        with suppress(ValueError):
+            queued = self._context.backlog.queued(dt.date.fromisoformat(date)) if daemon_state.batch else {}
+            return [(*key, ahead) for key, ahead in queued.items()]
+        # the page says that no date is meant
+        return []
 
     def _said(self, daemon_state: DaemonState) -> dict[str, Any]:
         """Write down, for a page, what only this process knows."""

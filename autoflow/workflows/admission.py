@@ -14,9 +14,13 @@ import math
 from dataclasses import dataclass, replace
 
 from autoflow.machine import Reading
+from autoflow.wording import size_text
 
 GROWS_EVERY = 2.0
 """Seconds after which what has started shows what it takes, so that the next can be judged."""
+
+GROWS = f"one more is given every {GROWS_EVERY:g} s while cores are idle"
+"""Why there are no more at once where nothing stands against more."""
 
 IDLE_CORES = 0.5
 """How much of the cores must be idle for one more."""
@@ -41,6 +45,8 @@ class Rules:
     base: int
     """What is given whatever the CPU does, as far as memory is there."""
     most: int
+    is_default: bool = False
+    """Whether workflows.yml does not say the most."""
 
 
 @dataclass(frozen=True)
@@ -86,24 +92,29 @@ def next_level(now: float, reading: Reading, use: Use, before: Level, rules: Rul
     """Decide how many slots there are from now on."""
     base = min(rules.base, rules.most)
     slots, grown = min(max(before.slots, base), rules.most), before.grown
-    why = _why_no_more(reading, slots, rules)
+    may_grow = use.wanted and use.slots >= slots and not _why_no_more(reading, slots, rules)
     if reading.busy is None or reading.free is None:
         slots = min(slots, max(base, use.slots))
     elif reading.busy > reading.cores - CROWDED_CORES and use.slots < slots:
         slots = max(use.slots, base)
-    elif use.wanted and use.slots >= slots and not why and now - grown >= GROWS_EVERY:
+    elif may_grow and now - grown >= GROWS_EVERY:
         slots, grown = slots + 1, now
     since = before.short_since
     if is_short(reading):
         since = now if since is None else since
     elif reading.free is None or reading.free >= 0.75 * reserve(reading):
         since = None
+    why = _why_no_more(reading, slots, rules)
     return replace(before, slots=slots, grown=grown, why=why, short_since=since)
 
 
 def _why_no_more(reading: Reading, slots: int, rules: Rules) -> str:
     if slots >= rules.most:
+        if rules.is_default:
+            return f"{slots} is the most by default, and `concurrency: {{most: N}}` in workflows.yml changes that"
         return f"{slots} is the most that workflows.yml allows"
+    if reading.is_first and reading.free is not None:
+        return "the use of the CPU is being measured"
     if reading.busy is None or reading.free is None:
         return "how busy the machine is cannot be read"
     if reading.busy >= reading.cores - IDLE_CORES:
@@ -118,16 +129,15 @@ def why_not(reading: Reading, use: Use, need: float, level: Level) -> str:
     if use.slots == 0:
         return ""
     if use.slots >= level.slots:
-        return f"waits for a slot, all {level.slots} are in use" + (f"; {level.why}" if level.why else "")
+        return f"waits for a slot, all {level.slots} are in use; {level.why or GROWS}"
     if reading.free is None:
         return ""
     if level.short_since is not None:
         return f"waits for memory, which is short: {size_text(reading.free)} free"
-    room = reading.free - use.promised - reserve(reading)
-    if need > room:
-        free = size_text(max(room, 0.0))
-        return f"waits for memory: needs about {size_text(need)}, {free} free above the reserve of" + (
-            f" {size_text(reserve(reading))}"
+    if need > reading.free - use.promised - reserve(reading):
+        yet = f", and {size_text(use.promised)} are what running notebooks are expected to take yet"
+        return f"waits for memory: needs about {size_text(need)}; of {size_text(reading.free)} free," + (
+            f" {size_text(reserve(reading))} are the reserve{yet if use.promised >= 1 else ''}"
         )
     return ""
 
@@ -136,8 +146,3 @@ def puts_back(now: float, reading: Reading, use: Use, level: Level) -> bool:
     """Whether the youngest run is to be put back: memory has been short for a while, and another one goes on."""
     lasts = level.short_since is not None and now - level.short_since >= PATIENCE
     return lasts and use.slots > 1 and is_short(reading) and now - level.put_back >= PUTS_BACK_EVERY
-
-
-def size_text(megabytes: float) -> str:
-    """Write an amount of memory."""
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"

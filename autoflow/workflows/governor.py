@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from autoflow.machine import Reading
 from autoflow.runs import RunKey
-from autoflow.workflows.admission import Level, Rules, Use, next_level, puts_back, size_text, why_not
+from autoflow.wording import size_text
+from autoflow.workflows.admission import Level, Rules, Use, next_level, puts_back, why_not
 
 USUAL_NEED = 250.0
 """MB that a notebook is expected to need while nothing is known."""
@@ -97,7 +98,7 @@ class Governor:
         """MB that the notebooks of each run in progress need at most."""
         self.reading = Reading(1.0)
         self.why = ""
-        """Why no run starts, in words; empty where one may."""
+        """Why the notebook that waited first does not start, as it was told last; empty where it does."""
 
     def look(self, now: float, *, wanted: bool, active: Iterable[RunKey]) -> None:
         """Look at the machine, and decide how many slots there are.

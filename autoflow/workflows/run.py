@@ -41,7 +41,7 @@ from autoflow.workflows.governor import Held, nothing_used
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.reports import ReportSource, make_reports
 from autoflow.workflows.restated import Restated
-from autoflow.workflows.slots import Capacity
+from autoflow.workflows.slots import Capacity, Taker
 
 REPORT = "report"
 """What is not the label of a notebook, for what reports need."""
@@ -444,6 +444,7 @@ async def _turn(execution: _Execution, notebook: Notebook) -> AsyncIterator[Held
     """Wait until there is room for a notebook: first in its pool, so that who waits for that keeps no slot."""
     capacity, attempt, label = execution.capacity, execution.attempt, notebook.label
     progress, task, key = execution.context.progress, _task(execution, notebook), execution.run.key
+    taker = Taker(attempt.id, attempt.run, label)
 
     def say(what: str, of: str = "") -> None:
         if not said or of != said[-1]:
@@ -457,7 +458,7 @@ async def _turn(execution: _Execution, notebook: Notebook) -> AsyncIterator[Held
             if notebook.pool is not None:
                 if capacity.pool(notebook.pool).full:
                     say(f"waits for the pool {notebook.pool}", "pool")
-                await stack.enter_async_context(capacity.place(notebook.pool, key, attempt.id))
+                await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
                 progress.drop(task)
             held = await stack.enter_async_context(capacity.slot(key, label, say))
             progress.drop(task)

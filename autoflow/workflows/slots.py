@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import insort
-from collections.abc import AsyncIterator, Callable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
@@ -26,6 +27,27 @@ def _ignore(_: str) -> None:
     pass
 
 
+@dataclass(frozen=True)
+class Taker:
+    """A notebook that takes a place in a pool."""
+
+    rank: int
+    """The lowest has the next place."""
+    run: int
+    """The number of its run."""
+    notebook: str
+
+
+@dataclass(frozen=True)
+class PoolInUse:
+    """How much of a pool is in use."""
+
+    places: int
+    in_use: int
+    waiting: Sequence[Taker]
+    """Those that wait, the next first."""
+
+
 class Slots:
     """A semaphore whose number can be changed; those who wait have their turns by rank, then as they came."""
 
@@ -39,6 +61,11 @@ class Slots:
     def full(self) -> bool:
         """Whether who comes now has to wait."""
         return bool(self._waiting) or self._taken >= self._number
+
+    @property
+    def taken(self) -> int:
+        """How many are in use."""
+        return self._taken
 
     @property
     def awaited(self) -> bool:
@@ -112,6 +139,7 @@ class Capacity:
         self._pools: dict[str, Slots] = {}
         self._open: dict[RunKey, int] = {}
         self._waits: dict[RunKey, list[str]] = {}
+        self._takers: list[tuple[str, Taker]] = []
 
     def resize(self, notebooks: float, pools: Mapping[str, int]) -> None:
         """Change the numbers; a pool that is no longer there has no limit, for runs that began with it."""
@@ -123,6 +151,14 @@ class Capacity:
     def pool(self, name: str) -> Slots:
         """Return the slots of a pool."""
         return self._pools.setdefault(name, Slots(self._sizes.get(name, math.inf)))
+
+    def pools(self) -> dict[str, PoolInUse]:
+        """Say how much of each pool is in use that workflows.yml has now."""
+        waiting = sorted(self._takers, key=lambda each: each[1].rank)
+        return {
+            name: PoolInUse(places, self.pool(name).taken, [taker for pool, taker in waiting if pool == name])
+            for name, places in self._sizes.items()
+        }
 
     def govern(self, rules: Rules, pools: Mapping[str, int]) -> None:
         """Let the governor decide how many notebooks go on at a time."""
@@ -156,8 +192,10 @@ class Capacity:
         if self.governor is None:
             return True
         active = [key for key in self.governor.runs if not self.waits_for(key)]
-        if self.governed and (why := self.governor.why_not(self.governor.use(active, held.run), held.need)):
-            waits(why)
+        use = self.governor.use(active, held.run)
+        self.governor.why = self.governor.why_not(use, held.need) if self.governed else ""
+        if self.governor.why:
+            waits(self.governor.why)
             return False
         self.governor.held.append(held)
         return True
@@ -186,14 +224,16 @@ class Capacity:
         return set(waits) if len(waits) == self._open.get(run) else set()
 
     @asynccontextmanager
-    async def place(self, name: str, run: RunKey, rank: int) -> AsyncIterator[None]:
+    async def place(self, name: str, run: RunKey, taker: Taker) -> AsyncIterator[None]:
         """Wait for a place in a pool, and keep it for as long as the context lasts."""
-        pool = self.pool(name)
+        pool, waiting = self.pool(name), (name, taker)
         self._waits.setdefault(run, []).append(name)
+        self._takers.append(waiting)
         self._changed()
         try:
-            await pool.take(rank)
+            await pool.take(taker.rank)
         finally:
+            self._takers.remove(waiting)
             self._waits[run].remove(name)
             if not self._waits[run]:
                 del self._waits[run]

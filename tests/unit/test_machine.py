@@ -46,7 +46,7 @@ def container(root: Path, **files: str) -> None:
 
 def test_cores_are_busy_as_far_as_they_were_not_idle_since_the_last_look(root: Path) -> None:
     machine = Machine(root, TWO_CORES)
-    assert machine.read() == Reading(2, None, 12.5, 8192, 5120, 0.25)
+    assert machine.read() == Reading(2, None, 12.5, 8192, 5120, 0.25, is_first=True)
     times(root, idle=1, seconds=4)
     assert machine.read().busy == 1.5
 

@@ -28,7 +28,7 @@ ADVICE = {
     TOKEN_CONDITION: "Make a new token in FlowAuth and put it where AutoFlow reads it; the next tick takes it.",
     "defect": "Report it, with the log; AutoFlow goes on trying.",
     "code": "Restart AutoFlow.",
-    "memory": "Lower concurrency in workflows.yml, or give the machine more memory.",
+    "memory": "autoflow show RUN says what its notebooks took at most; end what else takes memory, or add some.",
     "misfits": "Change workflows.yml so that it fits the requested runs again.",
     "long runs": "autoflow cancel ends a run; see its notebook first.",
     "old files": "See that the directories of the outputs can be written to.",
@@ -120,7 +120,7 @@ def batch_text(page: PageRequest, running: Sequence[tuple[str, float]]) -> str:
     if total < 1:
         return ""
     left = _seconds_left(page, batch, running)
-    why = f"; the next run {why}" if (why := page.request.get("why_no_more")) else ""
+    why = f"; the next {why}" if (why := page.request.get("why_no_more")) else ""
     return f"{batch['done']} of {counted(total, 'run')} done{f', about {seconds_text(left)} left' if left else ''}{why}"
 
 

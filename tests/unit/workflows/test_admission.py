@@ -49,6 +49,18 @@ def test_no_more_are_given_where_the_cpu_is_in_use_or_unknown(change: dict[str, 
     assert why in level.why
 
 
+def test_before_the_second_look_the_use_of_the_cpu_is_not_said_to_be_unreadable() -> None:
+    level = next_level(9, replace(CALM, busy=None, is_first=True), WAITED_FOR, Level(4), RULES)
+    assert (level.slots, level.why) == (4, "the use of the CPU is being measured")
+
+
+def test_while_it_grows_that_is_why_no_more_start_at_once() -> None:
+    level = next_level(9, CALM, WAITED_FOR, Level(4), RULES)
+    assert why_not(CALM, Use(5), 1, level) == (
+        "waits for a slot, all 5 are in use; one more is given every 2 s while cores are idle"
+    )
+
+
 def test_what_nobody_waits_for_and_what_is_not_in_use_lets_nothing_grow() -> None:
     assert next_level(9, CALM, Use(4), Level(4), RULES).slots == 4
     assert next_level(9, CALM, Use(3, wanted=True), Level(4), RULES).slots == 4
@@ -57,6 +69,8 @@ def test_what_nobody_waits_for_and_what_is_not_in_use_lets_nothing_grow() -> Non
 def test_the_most_is_never_exceeded_also_where_there_are_more_cores() -> None:
     level = next_level(9, CALM, Use(16, wanted=True), Level(16), RULES)
     assert (level.slots, level.why) == (16, "16 is the most that workflows.yml allows")
+    level = next_level(9, CALM, Use(16, wanted=True), Level(16), replace(RULES, is_default=True))
+    assert level.why == "16 is the most by default, and `concurrency: {most: N}` in workflows.yml changes that"
     assert next_level(9, CALM, Use(3, wanted=True), Level(1), Rules(4, 3)).slots == 3
 
 
@@ -72,7 +86,8 @@ def test_what_runs_is_expected_to_grow_to_what_it_needs() -> None:
     use, level = Use(2, promised=4500), Level(4)
     assert why_not(CALM, use, 700, level) == ""
     assert why_not(CALM, use, 900, level) == (
-        "waits for memory: needs about 900 MB, 700 MB free above the reserve of 800 MB"
+        "waits for memory: needs about 900 MB; of 6.0 GB free, 800 MB are the reserve, and 4.5 GB are what running"
+        " notebooks are expected to take yet"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pytest
 
 from autoflow.runs import RunKey
-from autoflow.workflows.slots import Capacity, Slots
+from autoflow.workflows.slots import Capacity, PoolInUse, Slots, Taker
 from tests.clock import run_held
 
 
@@ -33,7 +33,7 @@ class Work:
             async with self.capacity.slots:
                 await self._second(name)
         else:
-            async with self.capacity.place(pool, key(name), rank), self.capacity.slots:
+            async with self.capacity.place(pool, key(name), Taker(rank, 1, name)), self.capacity.slots:
                 await self._second(name)
 
     async def _second(self, name: str) -> None:
@@ -60,6 +60,21 @@ def test_a_pool_bounds_its_notebooks_and_no_others() -> None:
         await asyncio.gather(*(work.notebook(name) for name in "abcde"), *(work.notebook(name, None) for name in "xyz"))
         immediately = [(0, name) for name in "abxyz"]
         assert sorted(work.began) == [*immediately, (1, "c"), (1, "d"), (2, "e")]
+
+    run_held(main())
+
+
+def test_it_is_known_how_much_of_each_pool_is_in_use_and_who_waits_for_it() -> None:
+    async def main() -> None:
+        work = Work(10, {"flowdb": 1, "idle": 3})
+        tasks = [asyncio.create_task(work.notebook(name, rank=rank)) for rank, name in ((1, "a"), (3, "c"), (2, "b"))]
+        await settled()
+        pools = work.capacity.pools()
+        assert pools["idle"] == PoolInUse(3, 0, [])
+        assert (pools["flowdb"].places, pools["flowdb"].in_use) == (1, 1)
+        assert [taker.notebook for taker in pools["flowdb"].waiting] == ["b", "c"]
+        await asyncio.gather(*tasks)
+        assert work.capacity.pools()["flowdb"] == PoolInUse(1, 0, [])
 
     run_held(main())
 

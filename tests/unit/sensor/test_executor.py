@@ -1,0 +1,291 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""How much goes on at a time and why no more, with a real record, and notebooks that go on until the test ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from autoflow.app import open_context
+from autoflow.commands.health import pools_lines
+from autoflow.context import WriteProbe
+from autoflow.daemon import Agenda, daemon_state, health
+from autoflow.dates import ListedDates
+from autoflow.definitions import Definitions
+from autoflow.jobs import Jobs, Reply
+from autoflow.machine import Reading
+from autoflow.overview import Facts, explain
+from autoflow.parser import read_definitions
+from autoflow.progress import Progress
+from autoflow.runs import Runs, build_run
+from autoflow.sensor import Executor
+from autoflow.sensor.executor import SlotsInUse, Work, cores_here
+from autoflow.settings import load_settings
+from tests.clock import HeldLoop
+from tests.conftest import ROOT
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmFseXN0In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbi1hYmM"
+
+CALM = Reading(cores=64, busy=0.5, cpu_pressure=0, memory=64000, free=60000, memory_pressure=0)
+
+POLLED = dt.datetime(2016, 2, 1, tzinfo=dt.UTC)
+
+LISTED = ListedDates({"calls": {dt.date(2016, 1, day): POLLED for day in range(1, 13)}}, POLLED)
+
+WORKFLOWS = """
+workflows:
+  - name: w
+    notebooks: {query: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  workflows: [{workflow_name: w}]
+"""
+
+
+class Gated:
+    """A door behind which notebooks go on until the test lets them end."""
+
+    def __init__(self, jobs: Jobs, slots: int | None = None) -> None:
+        self._jobs = jobs
+        self.slots = slots
+        self.gates: list[asyncio.Event] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    @asynccontextmanager
+    async def warmth(self, *_: object, **__: object) -> AsyncIterator[None]:
+        yield
+
+    def keep_warm(self, *_: object) -> None:
+        """Nothing is warm."""
+
+    async def measure(self) -> None:
+        """Nothing is taken."""
+
+    async def call(self, kind: str, request: Mapping[str, Any], workspace: Path, **_: object) -> Reply:
+        assert kind == "notebook"
+        self.gates.append(gate := asyncio.Event())
+        await gate.wait()
+        shutil.copy(request["notebook"], workspace / "notebook.ipynb")
+        return Reply("done", {}, {}, "", "")
+
+    def end_one(self) -> None:
+        """Let the notebook end that began first."""
+        self.gates.pop(0).set()
+
+
+class Trial:
+    """An executor, what it executes, and a machine that says of itself what the test lets it say."""
+
+    def __init__(self, directory: Path) -> None:
+        self.inputs = directory / "inputs"
+        self.inputs.mkdir()
+        shutil.copy(ROOT / "tests" / "notebooks" / "glues.ipynb", self.inputs)
+        self.environment = {
+            "AUTOFLOW_INPUTS_DIR": str(self.inputs),
+            "AUTOFLOW_OUTPUTS_DIR": str(directory / "outputs"),
+            "FLOWAPI_URL": "http://127.0.0.1:9",
+            "FLOWAPI_TOKEN": TOKEN,
+        }
+        self.reading = CALM
+        self.stop = asyncio.Event()
+
+    def write(self, sensor: str = "", notebook: str = "", workflow: str = "") -> Definitions:
+        """Write workflows.yml with more keys of the sensor, the notebook and the workflow."""
+        text = WORKFLOWS.replace("glues.ipynb,", f"glues.ipynb, {notebook}")
+        text = text.replace("  - name: w\n", f"  - name: w\n{workflow}").replace("  schedule", f"{sensor}  schedule")
+        (self.inputs / "workflows.yml").write_text(text)
+        return read_definitions(self.inputs / "workflows.yml")
+
+    def run(self, steps: Callable[[], Coroutine[Any, Any, None]], days: int = 12, slots: int | None = None) -> None:
+        """Take up so many days, and do some steps while their notebooks go on."""
+        self.definitions = read_definitions(self.inputs / "workflows.yml")
+        settings = load_settings(self.environment, docker_secrets=self.inputs / "no secrets")
+        with open_context(settings, self.environment, Progress()) as context:
+            self.door = Gated(context.jobs, slots)
+            self.context = replace(context, jobs=cast(Jobs, self.door), machine=lambda: self.reading)
+            self.executor = Executor(self.context, self.stop)
+            self.agenda = Agenda(context.now(), self.definitions, doing="next tick at noon")
+            loop = HeldLoop(lambda: False)
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._steps(steps, days))
+
+    async def _steps(self, steps: Callable[[], Coroutine[Any, Any, None]], days: int) -> None:
+        (trigger,) = self.definitions.triggers
+        workflow = self.definitions.workflows["w"]
+        first = dt.date(2016, 1, 1)
+        due = Runs.of(build_run(workflow, trigger, first + dt.timedelta(days=day)) for day in range(days))
+        self.executor.take_up(Work(self.definitions, due, ListedDates()))
+        try:
+            await steps()
+        finally:
+            self.stop.set()
+            for gate in self.door.gates:
+                gate.set()
+            await self.executor.idle()
+
+    async def until(self, notebooks: int) -> None:
+        """Wait until so many notebooks go on, for as long as the machine needs for two more looks at most."""
+        loop = cast(HeldLoop, asyncio.get_running_loop())
+        await loop.until(lambda: len(self.door.gates) == notebooks, 120)
+
+    async def health(self, **asked: str) -> dict[str, Any]:
+        probe = WriteProbe(self.context.settings.db_path.parent, self.context.settings.outputs_dir)
+        return await health(self.context, self.agenda, self.executor, probe, **asked)
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(tmp_path)
+
+
+def test_health_counts_the_runs_that_are_in_progress_when_it_is_asked(trial: Trial) -> None:
+    trial.write("  concurrency: {most: 3}\n")
+
+    async def steps() -> None:
+        await trial.until(3)
+        assert (await trial.health())["doing"] == "next tick at noon; 3 runs in progress, 9 waiting"
+        assert daemon_state(trial.context, trial.agenda, trial.executor).doing.startswith("next tick at noon; 3 runs")
+        trial.door.end_one()
+        trial.door.end_one()
+        await trial.until(3)
+        assert (await trial.health())["doing"] == "next tick at noon; 3 runs in progress, 7 waiting"
+
+    trial.run(steps)
+
+
+def test_who_has_to_stop_announces_no_tick_and_no_further_run(trial: Trial) -> None:
+    trial.write("  concurrency: {most: 2}\n")
+
+    async def steps() -> None:
+        await trial.until(2)
+        trial.stop.set()
+        how = await trial.health()
+        assert how["doing"] == "stopping; 2 runs in progress, 10 waiting"
+        assert how["slots"]["why"] == "run does not start: AutoFlow is stopping"
+        assert daemon_state(trial.context, trial.agenda, trial.executor).next_tick is None
+
+    trial.run(steps)
+
+
+def test_while_it_grows_and_at_the_most_it_is_said_why_no_more_start(trial: Trial) -> None:
+    trial.write("  concurrency: auto\n")
+
+    async def steps() -> None:
+        seen = []
+        for number in range(cores_here(), 17):
+            await trial.until(number)
+            slots = trial.executor.slots
+            assert slots.in_use <= slots.given
+            seen.append(slots.why)
+        assert seen[0].startswith(f"run waits for a slot, all {cores_here()} are in use; ")
+        assert seen[1].endswith("; one more is given every 2 s while cores are idle")
+        assert "16 is the most by default, and `concurrency: {most: N}` in workflows.yml" in trial.executor.slots.why
+
+    trial.run(steps, days=20)
+
+
+def test_a_run_that_holds_nothing_yet_is_counted_among_those_in_use(trial: Trial) -> None:
+    trial.write("  concurrency: {most: 2}\n")
+
+    async def steps() -> None:
+        for _ in range(50):
+            if trial.executor.running:
+                break
+            await asyncio.sleep(0)
+        slots = trial.executor.slots
+        assert not trial.door.gates
+        assert 0 < slots.in_use == len(trial.executor.running)
+
+    trial.run(steps)
+
+
+def test_pools_are_told_with_who_waits_and_are_why_no_more_start(trial: Trial) -> None:
+    trial.write("  pools: {flowdb: 2}\n", notebook="pool: flowdb,")
+
+    async def steps() -> None:
+        await trial.until(2)
+        await asyncio.sleep(10)
+        slots = (await trial.health())["slots"]
+        pool = slots["pools"]["flowdb"]
+        assert (pool["places"], pool["in_use"], pool["waiting"]) == (2, 2, [{"run": 3, "notebook": "query"}])
+        assert slots["why"] == "run waits for the pool flowdb, as others do"
+        assert list(pools_lines(slots["pools"])) == [
+            "pool flowdb: 2 of 2 places in use; 1 notebook waits: run 3 (query)"
+        ]
+
+    trial.run(steps)
+
+
+def test_runs_of_a_workflow_that_bounds_them_are_said_to_wait_for_it(trial: Trial) -> None:
+    trial.write(workflow="    concurrency: 1\n")
+
+    async def steps() -> None:
+        await trial.until(1)
+        await asyncio.sleep(5)
+        assert trial.executor.slots.why == "run waits for its workflow, which has 1 run at a time"
+
+    trial.run(steps)
+
+
+def test_fixed_numbers_bound_notebooks_and_need_no_reason(trial: Trial) -> None:
+    trial.write("  concurrency: {runs: 2, notebooks: 5}\n")
+
+    async def steps() -> None:
+        await trial.until(2)
+        assert trial.executor.slots == SlotsInUse(2, 5)
+
+    trial.run(steps)
+
+
+@pytest.mark.parametrize(("most", "expected"), [("auto", 5), ("{most: 3}", 3)])
+def test_on_workers_auto_follows_their_slots_as_these_come_and_go(trial: Trial, most: str, expected: int) -> None:
+    trial.write(f"  concurrency: {most}\n")
+    trial.reading = replace(CALM, busy=64, free=0)
+
+    async def steps() -> None:
+        await trial.until(min(2, expected))
+        assert "all 2 of the workers are in use" in trial.executor.slots.why
+        trial.door.slots = 5
+        await trial.until(expected)
+        assert (trial.executor.slots.given, trial.executor.slots.in_use) == (expected, expected)
+        # the last worker has gone: this machine decides, which is full
+        trial.door.slots = None
+        await asyncio.sleep(5)
+        trial.door.end_one()
+        await trial.until(expected - 1)
+        assert "waits for" in trial.executor.slots.why
+        assert len(trial.door.gates) == expected - 1
+
+    trial.run(steps, slots=2)
+
+
+def test_who_asks_is_told_what_is_queued_and_how_much_goes_before_it(trial: Trial) -> None:
+    trial.write("  concurrency: {runs: 1}\n")
+
+    async def steps() -> None:
+        await trial.until(1)
+        assert (await trial.health(queued_on="2016-01-01"))["queued"] == []
+        (told,) = (await trial.health(queued_on="2016-01-05"))["queued"]
+        assert (told[0], told[2]) == ("w", 3)
+        (trigger,), reader = trial.definitions.triggers, trial.context.store.read
+        date = dt.date(2016, 1, 5)
+        facts = Facts.read(trial.definitions, reader, LISTED, trial.context.now(), (date, date))
+        assert explain(facts, trigger, date).reason.endswith("it runs at the next tick")
+        asked = replace(facts, queued={(told[0], told[1]): told[2]})
+        assert explain(asked, trigger, date).reason.endswith("it is queued, 3 runs go before it")
+        asked = replace(facts, queued={(told[0], told[1]): 0})
+        assert explain(asked, trigger, date).reason.endswith("it is the next to start")
+
+    trial.run(steps)
