@@ -512,8 +512,8 @@ class SensorEntry(SensorKeys):
     """When to look for new dates, and what to run for them."""
 
     concurrency: Annotated[ConcurrencyEntry, AUTO_OR_MAPPING] = ConcurrencyEntry()
-    """How much may be in progress at a time, over all workflows: `auto`, as many as the machine bears; see
-    "Concurrency"."""
+    """How much may be in progress at a time, over all workflows: `auto`, the default, as many as the machine bears, or
+    a mapping; see "Concurrency"."""
     workflows: tuple[Trigger, ...]
     """The triggers."""
 

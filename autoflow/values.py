@@ -98,7 +98,7 @@ class EachOnce:
 def _auto_or_mapping(raw: Any) -> Any:
     if raw == "auto":
         return {}
-    if not isinstance(raw, dict):
+    if not isinstance(raw, dict) or not raw:
         raise ValueError(f"found {shown(raw)}, expected auto, or a mapping such as {{most: 8}} or {{runs: 4}}")
     return raw
 
@@ -334,7 +334,9 @@ WebAddress = Annotated[str, _matching(r"^https?://[^\s/]\S*$", "an address such 
 
 ONE_OR_SEVERAL = Short(_as_list, _one_or_several)
 """A list of one may be written without being one."""
-AUTO_OR_MAPPING = Short(_auto_or_mapping, lambda schema: {"anyOf": [{"const": "auto"}, schema], "default": "auto"})
+AUTO_OR_MAPPING = Short(
+    _auto_or_mapping, lambda schema: {"anyOf": [{"const": "auto"}, {**schema, "minProperties": 1}], "default": "auto"}
+)
 """`auto` is a mapping in which all is left open."""
 MAY_BE_EMPTY = Short(lambda raw: {} if raw is None else raw, lambda schema: {**schema, "type": ["object", "null"]})
 """``parameters:`` without any is null in YAML, and was no mistake in the predecessor."""

@@ -572,8 +572,12 @@ def _types_of(*raws: Mapping[str, Any]) -> list[str] | None:
 
 
 def _concurrency_problems(document: Document, sensor: Mapping[Any, Any]) -> Iterator[Problem]:
-    """See that `most`, which is for `auto`, is not beside fixed numbers."""
+    """See that numbers are said, and that `most`, which is for `auto`, is not beside fixed ones."""
     raw = _mapping(sensor.get("concurrency"))
+    for name in ("most", "runs", "notebooks"):
+        if name in raw and raw[name] is None:
+            message = "found null, expected a whole number; leave it out, or write `concurrency: auto`"
+            yield document.problem(("available_dates_sensor", "concurrency", name), message)
     fixed = next((name for name in ("runs", "notebooks") if raw.get(name) is not None), None)
     if fixed and raw.get("most") is not None:
         path: KeyPath = ("available_dates_sensor", "concurrency", "most")

@@ -123,7 +123,6 @@ def test_limits_are_read(inputs: Path) -> None:
     ("written", "meant"),
     [
         ("auto", Automatic()),
-        ("{}", Automatic()),
         ("{most: 6}", Automatic(6)),
         ("{notebooks: 2}", Concurrency(2, 2)),
         ("{runs: 3, notebooks: 2}", Concurrency(3, 2)),
@@ -160,6 +159,13 @@ def test_notebooks_that_import_flowclient_are_in_a_pool_unless_numbers_are_fixed
         ("  schedule:", "  concurrency: automatic\n  schedule:",
          ["concurrency: found 'automatic', expected auto, or a mapping such as {most: 8} or {runs: 4}"]),
         ("  schedule:", "  concurrency: 4\n  schedule:", ["concurrency: found 4, expected auto, or a mapping"]),
+        ("  schedule:", "  concurrency: {}\n  schedule:",
+         ["concurrency: found an empty mapping, expected auto, or a mapping such as {most: 8} or {runs: 4}"]),
+        *(
+            ("  schedule:", f"  concurrency: {{{name}: null}}\n  schedule:",
+             [f"concurrency.{name}: found null, expected a whole number; leave it out, or write `concurrency: auto`"])
+            for name in ("most", "runs", "notebooks")
+        ),
         ("  schedule:", "  concurrency: {most: 6, runs: 2}\n  schedule:",
          ["concurrency.most: `most` is for `auto`, and runs is a fixed number; leave out one of them"]),
         ("filename: glues.ipynb", "filenam: glues.ipynb",
