@@ -70,6 +70,7 @@ def notebook_as_json(notebook: RecordedNotebook) -> dict[str, Any]:
         "started": notebook.started,
         "ended": notebook.ended,
         "seconds": length_of(notebook),
+        "peak_mb": notebook.peak_mb,
         "notebook": notebook.notebook,
         "report": notebook.report,
         "reports": [str(path) for path in report_files(notebook)],

@@ -19,7 +19,7 @@ from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
 from autoflow.overview import stale_text
 from autoflow.settings import Settings
-from autoflow.wording import moment, parameters_text, seconds_text, spans
+from autoflow.wording import moment, parameters_text, seconds_text, size_text, spans
 
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
@@ -87,7 +87,7 @@ def _print_attempts(attempts: Sequence[RecordedAttempt]) -> None:
 def _print_notebooks(notebooks: Sequence[RecordedNotebook]) -> None:
     if notebooks:
         print_line("\nnotebooks", "bold")
-        print_table([_shown(each) for each in notebooks], right=("took",))
+        print_table([_shown(each) for each in notebooks], right=("took", "memory"))
     for each in notebooks:
         for kind, path in _files(each):
             print_line(f"{each.label}: {kind}: {path}{'' if path.exists() else ' (gone)'}")
@@ -115,6 +115,7 @@ def _shown(notebook: RecordedNotebook) -> dict[str, Any]:
         "state": notebook.state.value,
         "started (UTC)": minute(notebook.started),
         "took": seconds_text(length_of(notebook)),
+        "memory": "" if notebook.peak_mb is None else size_text(notebook.peak_mb),
         "note": f"executed by attempt {notebook.reused_from}" if notebook.reused_from else note,
     }
 

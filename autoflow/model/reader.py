@@ -624,6 +624,7 @@ class RunReader:
                 row["reused_from"],
                 tuple(Notice(**each) for each in json.loads(row["warnings"] or "[]")),
                 json.loads(row["files"]) if row["files"] else None,
+                row["peak_mb"],
             )
             for row in rows
         ]

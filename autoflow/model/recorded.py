@@ -94,6 +94,8 @@ class RecordedNotebook:
     """What is to be known of its report."""
     sources: Mapping[str, str] | None = None
     """Hashes of the files that it is made of, where they were recorded."""
+    peak_mb: int | None = None
+    """The most memory that it took, where that was seen."""
 
     @property
     def executed(self) -> bool:

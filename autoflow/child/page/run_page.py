@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.overview import Explanation, explain, final_changes, stale_text
 from autoflow.quality import recent
 from autoflow.runs import AttemptState
-from autoflow.wording import parameters_text, seconds_text, shown, spans
+from autoflow.wording import parameters_text, seconds_text, shown, size_text, spans
 
 MOST_ATTEMPTS = 50
 
@@ -87,7 +88,8 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         date = dt.date.fromisoformat(page.request["date"])
     except ValueError:
         raise NotFoundError("No date given; expected one such as 2016-01-01.") from None
-    facts = page.facts((date, date))
+    queued = {(workflow, parameters): ahead for workflow, parameters, ahead in page.request.get("queued", ())}
+    facts = replace(page.facts((date, date)), queued=queued)
     answers = []
     for trigger in _triggers(page):
         answer = explain(facts, trigger, date)
@@ -146,6 +148,7 @@ def _notebook(page: PageRequest, notebook: RecordedNotebook, run: RecordedAttemp
         "state": notebook.state.value,
         "started": notebook.started,
         "took": seconds_text((notebook.ended - notebook.started).total_seconds()) if notebook.ended else "",
+        "memory": "" if notebook.peak_mb is None else size_text(notebook.peak_mb),
         "failure": notebook.failure,
         "reused": f"{run.run}.{notebook.reused_from}" if notebook.reused_from else None,
         "reused_link": links.page(f"runs/{run.run}.{notebook.reused_from}"),
