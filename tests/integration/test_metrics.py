@@ -23,9 +23,11 @@ from autoflow.model.store import RunStore
 from autoflow.progress import Progress
 from autoflow.runs.in_order import Runs
 from autoflow.runs.runs import AttemptState, Failure, Run, RunState, build_run
+from autoflow.sensor.executor import SlotsInUse
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
 from autoflow.web.page_cache import DaemonState, PageCache
+from autoflow.workflows.slots import PoolInUse, Taker
 from tests.conftest import ROOT, Deployment
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
@@ -124,12 +126,16 @@ def test_rooms_are_measured_out_of_the_loops_way(context: Context) -> None:
 def test_the_examples_of_alerts_and_of_a_board_ask_for_what_there_is(context: Context) -> None:
     make(context.store, 0, AttemptState.SUCCEEDED)
     definitions = Definitions({"w": Workflow("w", ())}, (), schedule=None)
-    metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions)))
+    slots = SlotsInUse(1, 4, pools={"flowdb": PoolInUse(2, 1, [Taker(1, 7, "query"), Taker(2, 8, "query")])})
+    metrics = Metrics(context, PageCache(context, lambda: DaemonState(context.now(), definitions, slots=slots)))
     make(context.store, 1, AttemptState.SUCCEEDED)
     context.store.record_poll({"calls": ["2016-01-01"]}, NOW)
     asyncio.run(metrics.look())
+    found = figures(metrics)
+    pool = {what: found[f"autoflow_pool_{what}", "flowdb"] for what in ("places", "places_in_use", "waiting")}
+    assert pool == {"places": 2, "places_in_use": 1, "waiting": 2}
     served = {
-        *(name for name, *_ in figures(metrics)),
+        *(name for name, *_ in found),
         # there is none without a daemon's schedule
         "autoflow_next_tick_timestamp_seconds",
     }
