@@ -311,9 +311,9 @@ class RestatementRule:
     do: Restating = "tell"
     """`tell` people, `rerun` the runs too, or `ignore` it."""
     same_result: Literal["tell", "hold"] = "tell"
-    """What becomes of the reports of a run that is made again then and has the same results, as it has when
-    FlowMachine answers from its cache: `hold` keeps them out of `latest` and `by-date` until somebody says that they
-    are right (`autoflow keep`)."""
+    """What becomes of the reports of a run that is made again then, or when dates have arrived that were missing, and
+    has the same results, as it has when FlowMachine answers from its cache: `hold` keeps them out of `latest` and
+    `by-date` until somebody says that they are right (`autoflow keep`)."""
 
 
 RestatementKey = Annotated[RestatementRule | None, RULE_OR_WORD]
@@ -560,7 +560,7 @@ class Definitions(SensorKeys):
         return rule.do if rule else "tell" if asked else None
 
     def holds_same_results(self, trigger: Trigger | None) -> bool:
-        """Whether reports that show what they showed before a restatement are kept back."""
+        """Whether reports that show what they showed when their data were others are kept back."""
         rule = (trigger.restatement if trigger else None) or self.restatement
         return rule is not None and rule.same_result == "hold"
 

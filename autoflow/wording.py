@@ -12,6 +12,9 @@ from typing import Any
 LONGEST = 80
 """Characters of a value that a message shows."""
 
+KEPT_OUT = "its reports are kept out of latest"
+"""What is said of a run whose results are doubted."""
+
 
 def shown(value: Any) -> str:
     """Show a value much as it stands in the file, and never at length."""
@@ -31,12 +34,38 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def same_results_text(attempt: int) -> str:
-    """Say of an attempt that it shows what one before it showed, whose number is given, and what that means."""
-    return (
-        f"its results are the same as those of attempt {attempt}, though data were ingested anew since: FlowMachine"
-        " probably answered from its cache; its administrator has to reset it (`reset_cache`)"
-    )
+CACHE_DOUBT = "FlowMachine probably answered from its cache; its administrator has to reset it (`reset_cache`)"
+"""What it means that results are the same, though they were made of other data."""
+
+
+def same_results_text(attempt: int, though: str = "") -> str:
+    """Say of an attempt that it shows what an earlier one showed, whose number is given, and what that means.
+
+    Parameters
+    ----------
+    though
+        In what its data are others, where that is not said beside it.
+    """
+    other = f", though {though}" if though else ""
+    return f"its results are the same as those of attempt {attempt}{other}: {CACHE_DOUBT}"
+
+
+def other_data_text(*, restated: bool, came: Sequence[dt.date], left: Sequence[dt.date]) -> str:
+    """Say in what the data of an attempt are others than those of an earlier one.
+
+    Parameters
+    ----------
+    restated
+        Whether data that that one used were ingested anew since.
+    came, left
+        Dates that only that one was made without, and those that only this one was.
+    """
+    parts = [
+        "data were ingested anew since" if restated else "",
+        f"that was made without {spans(came)}" if came else "",
+        f"this one was made without {spans(left)}" if left else "",
+    ]
+    return " and ".join(part for part in parts if part)
 
 
 def printable(text: str, keep: str = "", *, spaces: bool = True) -> str:

@@ -78,7 +78,7 @@ ATTEMPT = {
     "seconds": _or_null(NUMBER),
     "error": _or_null(_said(TEXT, "why it failed")),
     "missing_dates": _said(_list(DATE), "which it was made without"),
-    "same_as": _or_null(_said(COUNT, "the attempt with the same results, though data were ingested anew since")),
+    "same_as": _or_null(_said(COUNT, "the first attempt with the same results, though that was made of other data")),
     "superseded": _or_null(_said(TIME, "when a rerun was requested")),
 }
 
@@ -135,6 +135,7 @@ NOTEBOOK_CHANGES = _object(
         "tables": _list(TABLE_CHANGE),
         "texts": _list(_object({"cell": COUNT, "lines": _list(TEXT)})),
         "pictures": _said(_list(COUNT), "cells whose pictures differ"),
+        "printed": _said(_list(_object({"cell": COUNT, "lines": _list(TEXT)})), "what cells print, which is no result"),
         "code": _said(_list(COUNT), "cells whose code differs"),
     }
 )
@@ -142,6 +143,7 @@ NOTEBOOK_CHANGES = _object(
 STALE = {
     "restatements": _list(_of("restatement")),
     "same_as": ATTEMPT["same_as"],
+    "arrived": _said(_list(DATE), "dates that the attempt with the same results was made without"),
     "held": _said(FLAG, "whether its reports are kept out of latest for that"),
     "no_longer_listed": _said(_list(_object({"cdr_type": TEXT, "date": DATE})), "dates that it used"),
 }

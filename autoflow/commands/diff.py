@@ -129,7 +129,7 @@ def _read(path: Path) -> Any:
 
 def _print(label: str, change: NotebookChanges, several: bool, everything: bool) -> None:
     most = None if everything else MOST_ROWS
-    if not change and not change.parameters and not change.code:
+    if not change and not change.parameters and not change.code and not change.printed:
         return
     if several:
         print_line(f"\nnotebook {label}", "bold")
@@ -140,11 +140,12 @@ def _print(label: str, change: NotebookChanges, several: bool, everything: bool)
     for table in change.tables:
         print_line(f"\ntable, {table.where}: {_table_words(table)}", "bold")
         _print_changes([_row(Change(f"{row}, {column}", old, new)) for row, column, old, new in table.cells], most)
-    for text in change.texts:
-        print_line(f"\ntext, cell {text.cell}", "bold")
-        for line in text.lines[:most]:
-            print_line(line)
-        _print_more(len(text.lines), most)
+    for title, texts in (("text", change.texts), ("printed, which is no result", change.printed)):
+        for text in texts:
+            print_line(f"\n{title}, cell {text.cell}", "bold")
+            for line in text.lines[:most]:
+                print_line(line)
+            _print_more(len(text.lines), most)
     if change.pictures:
         print_line(f"\npictures differ: {_cells(change.pictures)}", "bold")
     if change.code:
@@ -204,7 +205,11 @@ def _summary(changes: Iterable[NotebookChanges], missing: Mapping[str, str]) -> 
         )
         if number
     ]
-    return f"different: {', '.join(parts)}" if parts else "no differences in glued values, tables, texts and pictures"
+    if parts:
+        return f"different: {', '.join(parts)}"
+    printed = sum(len(each.printed) for each in found)
+    but = f"; {counted(printed, 'cell prints', 'cells print')} something else" if printed else ""
+    return f"no differences in glued values, tables, texts and pictures{but}"
 
 
 def _as_json(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +16,7 @@ from autoflow.commands.reading import definitions_of, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.commands.why import stale_as_json
 from autoflow.errors import ExitCode
-from autoflow.model import StaleRun
+from autoflow.model import StaleMark, StaleRun
 from autoflow.overview import Stale, stale_runs
 from autoflow.settings import Settings
 from autoflow.wording import counted, first_few, own_parameters, parameters_text, span_text
@@ -39,10 +39,23 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line("... and more; --workflow NAME lists those of one workflow, --json all of them")
     if not found:
         print_line("no run is stale")
-    elif any(run.kept is None for run, _ in found):
+    if left := [run.mark for run, _ in found if run.kept is None]:
         print_line()
-        print_line("`autoflow rerun --stale` runs them again; `autoflow keep RUN --reason TEXT` leaves one as it is")
+        for line in _ways_out(left):
+            print_line(line)
     return ExitCode.OK
+
+
+def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:
+    """Say what can be done about stale runs that nobody keeps."""
+    again = [mark for mark in marks if mark.can_be_made_again]
+    if again:
+        but = "" if len(again) == len(marks) else "; not those whose data are no longer listed"
+        first = "when FlowMachine's cache has been reset, " if any(mark.same_as is not None for mark in again) else ""
+        yield f"{first}`autoflow rerun --stale` runs them again{but}"
+    yield "`autoflow keep RUN --reason TEXT` leaves one as it is"
+    if any(mark.held for mark in marks):
+        yield "and lets latest have its reports where these are kept out"
 
 
 def _shown(run: StaleRun, why: Stale) -> dict[str, Any]:

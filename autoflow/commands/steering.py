@@ -30,7 +30,7 @@ from autoflow.decision import dependent_runs
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, StaleMark
 from autoflow.notebooks import executed_with
 from autoflow.overview import Facts, calendar, explain, span, stale_runs
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
@@ -97,10 +97,10 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
     with record(settings, missing_is_empty=True) as reader:
         stale = [pair for pair in stale_runs(reader, options.workflow) if pair[0].kept is None]
         # what is there no more is not to be had
-        wanted = [pair for pair in stale if pair[0].mark.restatement is not None]
+        wanted = [pair for pair in stale if pair[0].mark.can_be_made_again]
         runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
         depending, their_rows, running = _depending(definitions, reader, runs)
-    left_out += [f"run {each.run}: {why}" for each, why in stale if each.mark.restatement is None]
+    left_out += [f"run {each.run}: {why}" for each, why in stale if not each.mark.can_be_made_again]
     notes = {f"run {each.run}": str(why) for each, why in wanted}
     rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     known = {run.key for run in runs}
@@ -122,8 +122,16 @@ def keep(options: argparse.Namespace, settings: Settings) -> Intent:
     ]
     left_out = [f"run {number} is not stale" for number in dict.fromkeys(options.runs) if number not in stale]
     order = {"do": "keep", "runs": [each.run for each, _ in known], "reason": options.reason}
-    question = f"leave {counted(len(known), 'stale run')} as {'it is' if len(known) == 1 else 'they are'}"
-    return Intent(order, tuple(rows), question, tuple(left_out))
+    return Intent(order, tuple(rows), _what_keep_does([each.mark for each, _ in known]), tuple(left_out))
+
+
+def _what_keep_does(marks: Sequence[StaleMark]) -> str:
+    """Say what becomes of the reports of stale runs that are kept: those that were kept out of latest get there."""
+    held = sum(bool(mark.held) for mark in marks)
+    others = len(marks) - held
+    parts = [f"leave {counted(others, 'stale run')} as {'it is' if others == 1 else 'they are'}"] if others else []
+    parts += [f"let latest have the reports of {counted(held, 'run')}, which are kept out of it"] if held else []
+    return " and ".join(parts) or "leave stale runs as they are"
 
 
 Chosen = tuple[list[Run], list[dict[str, Any]], list[str]]

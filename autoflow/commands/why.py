@@ -191,14 +191,10 @@ def _about_holds(answer: Explanation, listed: ListedDates) -> Iterator[str]:
 def _about_stale(answer: Explanation) -> Iterator[str]:
     if answer.stale is None:
         return
-    kept, number = answer.stale.run.kept, answer.stale.run.run
+    kept = answer.stale.run.kept
     yield f"stale{f' (kept as it is: {kept})' if kept else ''}: {answer.stale}"
-    if answer.stale.run.held:
-        yield "its reports are kept out of latest"
-    if not kept and answer.stale.run.restatement is None:
-        yield f"`autoflow keep {number} --reason TEXT` leaves it as it is"
-    elif not kept:
-        yield f"`autoflow rerun {number}` runs it again; `autoflow keep {number} --reason TEXT` leaves it as it is"
+    if answer.stale.ways_out:
+        yield answer.stale.ways_out
 
 
 def _done(newest: RecordedAttempt) -> str:
@@ -252,6 +248,7 @@ def stale_as_json(stale: Stale) -> dict[str, Any]:
     return {
         "restatements": list(map(_restatement_as_json, stale.restatements)),
         "same_as": stale.run.same_as,
+        "arrived": stale.run.came,
         "held": bool(stale.run.held),
         "no_longer_listed": [{"cdr_type": each.cdr_type, "date": each.date} for each in stale.departures],
     }

@@ -66,11 +66,13 @@ class NotebookChanges:
     texts: tuple[TextChange, ...] = ()
     pictures: tuple[int, ...] = ()
     """Cells whose pictures differ."""
+    printed: tuple[TextChange, ...] = ()
+    """What cells print, which is no result."""
     code: tuple[int, ...] = ()
     """Cells whose code differs, or that only one of the two has, by their position in the new one where it is there."""
 
     def __bool__(self) -> bool:
-        """Whether the results differ; other parameters or other code alone are no difference."""
+        """Whether the results differ; other parameters, code or printed lines alone are no difference."""
         return bool(self.values or self.tables or self.texts or self.pictures)
 
 
@@ -89,13 +91,15 @@ def compared(old: Content, new: Content, tolerance: float = 0.0) -> NotebookChan
         if isinstance(before, Table) and isinstance(after := new.values.get(name), Table)
     ]
     shown = [change for one, other in pairs for change in _table_changes(one, other, tolerance)]
-    texts = [_text_change(one, other, tolerance) for one, other in pairs]
+    texts = [_text_change(_place(*pair), (pair[0].text, pair[1].text), tolerance) for pair in pairs]
+    printed = [_text_change(_place(*pair), (pair[0].printed, pair[1].printed), tolerance) for pair in pairs]
     return NotebookChanges(
         parameters=tuple(filter(_says_something, _changes(old.parameters, new.parameters, 0.0))),
         values=tuple(_changes(old.values, new.values, tolerance)),
         tables=tuple(filter(None, [*frames, *shown])),
         texts=tuple(filter(None, texts)),
         pictures=tuple(_place(one, other) for one, other in pairs if one.pictures != other.pictures),
+        printed=tuple(filter(None, printed)),
         code=tuple(_place(one, other) for one, other in pairs if one.source != other.source),
     )
 
@@ -228,12 +232,12 @@ def _with_labels(old: Table, new: Table) -> tuple[Table, Table]:
     return old, new
 
 
-def _text_change(old: Cell, new: Cell, tolerance: float) -> TextChange | None:
-    before, after = old.text.splitlines(), new.text.splitlines()
+def _text_change(cell: int, texts: tuple[str, str], tolerance: float) -> TextChange | None:
+    before, after = (text.splitlines() for text in texts)
     if len(before) == len(after) and all(_same_text(*pair, tolerance) for pair in zip(before, after, strict=True)):
         return None
     lines = [line.rstrip("\n") for line in unified_diff(before, after, n=0, lineterm="")][2:]
-    return TextChange(_place(old, new), tuple(line for line in lines if not line.startswith("@@")))
+    return TextChange(cell, tuple(line for line in lines if not line.startswith("@@")))
 
 
 def _same_text(old: str, new: str, tolerance: float) -> bool:

@@ -1,12 +1,14 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What an executed notebook says: the values that it glued, and the tables, texts and pictures of its cells."""
+"""What an executed notebook says: the values that it glued, and the tables, texts and pictures of its cells.
+
+These are its results, as in `autoflow.comparison.results`: what cells print is none, nor is when it was executed.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,17 +16,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoflow.comparison.incidental import (
+    ADDRESS,
+    SCRAP,
+    WIDGET,
+    Span,
+    span_of,
+    without_incidentals,
+    without_times,
+)
 from autoflow.notebooks import cell_position
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
-
-SCRAP = re.compile(r"application/scrapbook\.scrap\.\w+\+json")
-"""Kind of output that scrapbook keeps a glued value in, whatever it is encoded as."""
-
-ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
-DRAWN_ANEW = re.compile(r"<metadata>.*?</metadata>|\b[A-Za-z]+[0-9a-f]{10}\b", re.DOTALL)
-"""What matplotlib writes into each SVG differently: when it was drawn, and names that it draws by lot."""
 
 LEVELS = " / "
 
@@ -49,9 +53,12 @@ class Cell:
     """Its id, which stays the same when other cells are put before it."""
     source: str
     text: str = ""
+    """What it shows as text."""
+    printed: str = ""
+    """What it prints, which is no result, and the error that it ended with."""
     tables: tuple[Table, ...] = ()
     pictures: tuple[str, ...] = ()
-    """A hash of each."""
+    """A hash of each, and of figures that one can interact with."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +83,9 @@ def read_executed(path: Path) -> Content:
     try:
         cells = notebook["cells"]
         parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
-        outputs = [output for cell in cells for output in cell.get("outputs", ())]
-        values = dict(filter(None, map(_glued, outputs)))
-        read = [_cell(cell, cell_position(cells, index)) for index, cell in enumerate(cells) if _is_code(cell)]
+        outputs, span = [output for cell in cells for output in cell.get("outputs", ())], span_of(notebook)
+        values = {name: _timeless(value, span) for name, value in filter(None, map(_glued, outputs))}
+        read = [_cell(cell, cell_position(cells, index), span) for index, cell in enumerate(cells) if _is_code(cell)]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: is not a notebook") from error
     return Content(parameters, values, tuple(read))
@@ -110,44 +117,77 @@ def _frame(scrap: Mapping[str, Any]) -> Any:
     return scrap["data"]
 
 
-def _cell(cell: Mapping[str, Any], position: int) -> Cell:
+def _timeless(value: Any, span: Span | None) -> Any:
+    """Leave the times of its execution out of a value, wherever they are in it."""
+    return value if isinstance(value, Table) else json.loads(without_times(json.dumps(value), span))
+
+
+def _cell(cell: Mapping[str, Any], position: int, span: Span | None) -> Cell:
     texts: list[str] = []
+    printed: list[str] = []
     tables: list[Table] = []
     pictures: list[str] = []
     for output in cell.get("outputs", ()):
-        data = output.get("data", {})
-        shown = [_digest(kind, _joined(content)) for kind, content in data.items() if kind.startswith("image/")]
+        data = {kind: _read(kind, content, span) for kind, content in output.get("data", {}).items()}
+        if any(map(SCRAP.fullmatch, data)):
+            continue
+        shown = [_digest(content) for kind, content in data.items() if _is_figure(kind)]
         pictures += shown[:1]
         if "text/html" in data:
-            soup = _soup(_joined(data["text/html"]))
+            soup = _soup(data["text/html"])
+            if not shown:
+                pictures += _drawn_by_scripts(soup)
+            for hidden in soup(["style", "script"]):
+                hidden.decompose()
             tables += _tables(soup)
             for table in soup.find_all("table"):
                 table.decompose()
             texts.append("\n".join(soup.stripped_strings))
         elif output["output_type"] == "error":
-            texts.append(f"{output['ename']}: {output['evalue']}")
+            printed.append(f"{output['ename']}: {output['evalue']}")
         elif output["output_type"] == "stream":
-            texts += [_joined(output["text"])] if output["name"] == "stdout" else []
-        elif not shown and not any(map(SCRAP.fullmatch, data)):
-            texts.append(_joined(data.get("text/markdown", data.get("text/plain", ""))))
+            printed += [_joined(output["text"])] if output["name"] == "stdout" else []
+        elif not shown and WIDGET not in data:
+            texts.append(data.get("text/markdown", data.get("text/plain", "")))
     # where an object lies in memory says nothing
-    text = ADDRESS.sub("0x...", "\n".join(text for text in texts if text.strip()))
-    return Cell(position, cell.get("id"), _joined(cell["source"]), text, tuple(tables), tuple(pictures))
+    text, lines = ("\n".join(each for each in some if each.strip()) for some in (texts, printed))
+    return Cell(
+        position,
+        cell.get("id"),
+        _joined(cell["source"]),
+        text,
+        ADDRESS.sub("0x...", lines),
+        tuple(tables),
+        tuple(pictures),
+    )
 
 
-def _digest(kind: str, content: str) -> str:
-    if kind == "image/svg+xml":
-        content = DRAWN_ANEW.sub("", content)
+def _read(kind: str, content: Any, span: Span | None) -> str:
+    """Read what an output shows, without what is another in each execution."""
+    text = _joined(content) if isinstance(content, (str, list)) else json.dumps(content, sort_keys=True)
+    return without_times(without_incidentals(kind, text), span)
+
+
+def _is_figure(kind: str) -> bool:
+    """Whether an output is drawn, by whatever draws figures that one can interact with."""
+    return not kind.startswith("text/") and kind != WIDGET
+
+
+def _drawn_by_scripts(soup: BeautifulSoup) -> list[str]:
+    """Digest what draws a figure in HTML, such as a map."""
+    parts = [script.string or "" for script in soup.find_all("script")]
+    parts += [str(frame.get("srcdoc") or "") for frame in soup.find_all("iframe")]
+    return [_digest("".join(parts))] if any(parts) else []
+
+
+def _digest(content: str) -> str:
     return sha256("".join(content.split()).encode()).hexdigest()
 
 
 def _soup(text: str) -> BeautifulSoup:
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(text, "html.parser")
-    for hidden in soup(["style", "script"]):
-        hidden.decompose()
-    return soup
+    return BeautifulSoup(text, "html.parser")
 
 
 def _tables(soup: BeautifulSoup) -> Iterator[Table]:

@@ -22,7 +22,7 @@ from autoflow.history import RunHistory
 from autoflow.messages.data_changes import EVENT as RESTATED
 from autoflow.messages.data_changes import MOST_DATES, bounded_spans, data_changes
 from autoflow.messages.provisional import EVENT as PROVISIONAL
-from autoflow.messages.provisional import ProvisionalNews, provisional_news
+from autoflow.messages.provisional import FinalOutcome, ProvisionalNews, provisional_news
 from autoflow.messages.same_results import NAME as SAME_RESULTS
 from autoflow.messages.same_results import same_results_news
 from autoflow.model import Departure, FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleGroup, StaleRun
@@ -312,8 +312,22 @@ def _beginnings(
 
 def _provisional(snapshot: Snapshot, known: Mapping[str, KnownCause]) -> ProvisionalNews:
     """Find what is told of runs with dates missing, and of those that are final now."""
-    definitions, now = snapshot.definitions, snapshot.now
-    return provisional_news(snapshot.provisional, known, definitions, now, snapshot.final_changes)
+    outcome = FinalOutcome(snapshot.final_changes, {each.run: each for each in snapshot.same})
+    return provisional_news(snapshot.provisional, known, snapshot.definitions, snapshot.now, outcome)
+
+
+def _made_again(
+    snapshot: Snapshot, known: Mapping[str, KnownCause], made: ProvisionalNews
+) -> tuple[list[Message], list[KnownCause]]:
+    """Tell of runs with dates missing, and of those that were made again with the results that they had: each once."""
+    events = snapshot.definitions.notify.events
+    messages, remembered = ([*made.messages], [*made.known]) if PROVISIONAL in events else ([], [])
+    if RESTATED in events:
+        doubted = made.doubted if PROVISIONAL in events else ()
+        same, memory = same_results_news(snapshot.same, known.get(SAME_RESULTS), snapshot.now, doubted)
+        messages += same
+        remembered += memory
+    return messages, remembered
 
 
 def news(
@@ -351,13 +365,9 @@ def news(
                 messages += more
                 remembered += memory
         made = _provisional(snapshot, known)
-        if PROVISIONAL in events:
-            messages += made.messages
-            remembered += made.known
-        same, memory = same_results_news(snapshot.same, known.get(SAME_RESULTS), snapshot.now)
-        if RESTATED in events:
-            messages += same
-            remembered += memory
+        more, memory = _made_again(snapshot, known, made)
+        messages += more
+        remembered += memory
         present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends} | made.names
         present |= {hold.name for hold in holds} | {SAME_RESULTS for _ in snapshot.same}
         over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]

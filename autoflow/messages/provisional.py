@@ -8,17 +8,28 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoflow.decision import finalises, triggers_by_run
 from autoflow.definitions import Definitions
-from autoflow.model import KnownCause, Message, ProvisionalRun
+from autoflow.messages.same_results import result_text, what_to_do
+from autoflow.model import KnownCause, Message, ProvisionalRun, StaleRun
 from autoflow.runs import RunKey
 from autoflow.wording import counted, spans
 
 EVENT = "provisional"
 MOST_RUNS = 12
 """Runs that one message names."""
+
+
+@dataclass(frozen=True)
+class FinalOutcome:
+    """What has come of runs that are final now, by their numbers."""
+
+    changes: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """What they have changed, in words."""
+    same: Mapping[int, StaleRun] = field(default_factory=dict)
+    """Those that have the results that they had when dates were missing, and that nobody keeps."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ class ProvisionalNews:
     known: tuple[KnownCause, ...] = ()
     names: frozenset[str] = frozenset()
     """Of what is still so."""
+    doubted: frozenset[int] = frozenset()
+    """Numbers of the runs of which a message says that they are final, with the results that they had."""
 
 
 def keys_told(known: Iterable[KnownCause]) -> list[RunKey]:
@@ -41,7 +54,7 @@ def provisional_news(
     known: Mapping[str, KnownCause],
     definitions: Definitions,
     now: dt.datetime,
-    changes: Mapping[int, Sequence[str]] | None = None,
+    outcome: FinalOutcome | None = None,
 ) -> ProvisionalNews:
     """Compare the runs that were made with dates missing with those that people know.
 
@@ -49,13 +62,13 @@ def provisional_news(
     ----------
     runs
         Those that are provisional now, and what has become of those that people know.
-    changes
-        What final runs have changed, in words, by their numbers.
+    outcome
+        What has come of runs that are final now.
     """
-    by_workflow: dict[str, list[ProvisionalRun]] = {}
+    outcome, by_workflow = outcome or FinalOutcome(), dict[str, list[ProvisionalRun]]()
     for run in runs:
         by_workflow.setdefault(run.workflow, []).append(run)
-    messages, memory, names = list[Message](), list[KnownCause](), set[str]()
+    messages, memory, names, finals = list[Message](), list[KnownCause](), set[str](), set[int]()
     for workflow, those in by_workflow.items():
         name = json.dumps(["provisional", workflow])
         old = known.get(name)
@@ -63,12 +76,13 @@ def provisional_news(
         new = [run for run in those if run.missing and run.parameters_hash not in told]
         done = [run for run in those if run.is_final and run.parameters_hash in told]
         left = tuple(run.parameters_hash for run in those if not run.is_final)
-        messages += [*_made(workflow, new, definitions), *_finished(workflow, done, changes or {})]
+        messages += [*_made(workflow, new, definitions), *_finished(workflow, done, outcome)]
+        finals.update(run.run for run in done)
         if left:
             names.add(name)
         if left and set(left) != told:
             memory.append(KnownCause(name, EVENT, "made with dates missing", now, now, workflow, left))
-    return ProvisionalNews(tuple(messages), tuple(memory), frozenset(names))
+    return ProvisionalNews(tuple(messages), tuple(memory), frozenset(names), frozenset(finals & outcome.same.keys()))
 
 
 def _made(workflow: str, runs: Sequence[ProvisionalRun], definitions: Definitions) -> Iterator[Message]:
@@ -82,14 +96,22 @@ def _made(workflow: str, runs: Sequence[ProvisionalRun], definitions: Definition
     yield Message(EVENT, f"{workflow}: provisional: {_how_many(runs)}", tuple(lines), workflow, _iso(runs))
 
 
-def _finished(workflow: str, runs: Sequence[ProvisionalRun], changes: Mapping[int, Sequence[str]]) -> Iterator[Message]:
+def _finished(workflow: str, runs: Sequence[ProvisionalRun], outcome: FinalOutcome) -> Iterator[Message]:
     if not runs:
         return
     lines = []
     for run in runs[:MOST_RUNS]:
+        if (same := outcome.same.get(run.run)) is not None:
+            lines.append(f"{run.reference_date}: {result_text(same)}")
+            continue
         diff = f"autoflow diff {run.run}.{run.attempt} {run.run}.{run.final_attempt}"
-        lines += [f"{run.reference_date}: what changed: {diff}", *(f"  {line}" for line in changes.get(run.run, ()))]
-    yield Message(EVENT, f"{workflow}: final: {_how_many(runs)}", (*lines, *_more(runs)), workflow, _iso(runs))
+        lines += [f"{run.reference_date}: what changed: {diff}"]
+        lines += [f"  {line}" for line in outcome.changes.get(run.run, ())]
+    doubted = [outcome.same[run.run] for run in runs if run.run in outcome.same]
+    which = "" if len(doubted) == len(runs) else f"{len(doubted)} of them "
+    but = f", {which}with the results of before" if doubted else ""
+    lines += [*_more(runs), *(what_to_do(doubted) if doubted else [])]
+    yield Message(EVENT, f"{workflow}: final: {_how_many(runs)}{but}", tuple(lines), workflow, _iso(runs))
 
 
 def _more(runs: Sequence[ProvisionalRun]) -> list[str]:

@@ -43,6 +43,7 @@ from autoflow.model.restatements import (
     restatements_since,
     same_results,
     stale_groups,
+    stale_mark,
     stale_marks,
     stale_runs,
 )
@@ -444,13 +445,16 @@ class RunReader:
         """Count the good runs of whose notebooks it was not recorded what they are made of."""
         return count_without_sources(self._connection)
 
-    def restated_before(self, run: int, attempt_id: int) -> RecordedAttempt | None:
-        """Read the last success of a run before an attempt, where data that it used were ingested anew since."""
+    def success_before(self, run: int, attempt_id: int) -> RecordedAttempt | None:
+        """Read the last success of a run before an attempt."""
         found = self._attempts(
             "run = ? AND attempts.state = 'succeeded' AND id < ? ORDER BY id DESC LIMIT 1", run, attempt_id
         )
-        restated = "SELECT 1 FROM stale WHERE attempt_id = ? AND restatement NOT NULL"
-        return found[0] if found and self._connection.execute(restated, (found[0].id,)).fetchone() else None
+        return found[0] if found else None
+
+    def stale_mark(self, attempt_id: int) -> StaleMark | None:
+        """Read why an attempt is stale, whether it still counts or not; None where it is not."""
+        return stale_mark(self._connection, attempt_id)
 
     def restated_since(self, attempt: RecordedAttempt) -> list[Restatement]:
         """Read which of the dates in the windows of an attempt were ingested anew since it began."""

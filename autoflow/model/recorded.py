@@ -125,7 +125,7 @@ class RecordedAttempt:
     missing_dates: tuple[dt.date, ...] = ()
     """Dates that it was made without."""
     same_as: int | None = None
-    """The number of the attempt before, which has the same results though data were ingested anew since."""
+    """The number of the first attempt with the same results, though that was made of other data."""
 
     @property
     def key(self) -> RunKey:

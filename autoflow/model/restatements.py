@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from autoflow.quality import Change, change_text, changes_in, digest
 from autoflow.runs import RunKey
+from autoflow.wording import other_data_text
 
 Blocks = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 """Outcomes of QA checks by CDR type, check and year; None is for what is gone."""
@@ -60,9 +61,39 @@ class StaleMark(NamedTuple):
     kept: str | None
     """Why its report stays as it is; None when nobody has said so."""
     same_as: int | None
-    """The number of the attempt before, which has the same results though data were ingested anew since."""
+    """The number of the first attempt with the same results, though that was made of other data."""
     held: int
     """Whether its reports are kept out of ``latest`` for that."""
+    then: str | None = None
+    """JSON of the dates that that attempt was made without; None where there were none."""
+    now: str | None = None
+    """JSON of the dates that the run was made without in the end."""
+
+    @property
+    def can_be_made_again(self) -> bool:
+        """Whether its data are there; what dates that have left were the only cause for has to wait for them."""
+        return self.restatement is not None or self.same_as is not None
+
+    @property
+    def came(self) -> list[dt.date]:
+        """The dates that the attempt with the same results was made without, and this one was not."""
+        return _dates_between(self.now, self.then)
+
+    @property
+    def left(self) -> list[dt.date]:
+        """The dates that this attempt was made without, and the one with the same results was not."""
+        return _dates_between(self.then, self.now) if self.same_as is not None else []
+
+    @property
+    def other_data(self) -> str:
+        """In what its data are others than those of the attempt with the same results."""
+        return other_data_text(restated=self.restatement is not None, came=self.came, left=self.left)
+
+
+def _dates_between(before: str | None, after: str | None) -> list[dt.date]:
+    """Read the dates of a JSON list that another one does not have."""
+    others = json.loads(before or "[]")
+    return [dt.date.fromisoformat(date) for date in json.loads(after or "[]") if date not in others]
 
 
 @dataclass(frozen=True)
@@ -187,13 +218,16 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
 
 
 def note_same_results(cursor: sqlite3.Cursor, attempt_id: int, before: int, now: str, *, hold: bool) -> None:
-    """Mark an attempt as stale that was made again, and has the same results as the one before, which is given too."""
+    """Mark an attempt as stale that was made again of other data, and has the results of the one before, given too."""
     cursor.execute(
         "INSERT INTO stale (attempt_id, restatement, since, same_as, held)"
-        " SELECT ?, restatement, ?, (SELECT attempt FROM attempts WHERE id = attempt_id), ?"
-        " FROM stale WHERE attempt_id = ?"
-        # its data may have been ingested anew once more while it went on
-        " ON CONFLICT (attempt_id) DO UPDATE SET held = excluded.held",
+        # of several in a row, the first is the one that was made of other data
+        " SELECT ?, restatement, ?, CASE WHEN kept IS NULL THEN coalesce(same_as, attempt) ELSE attempt END, ?"
+        " FROM attempts LEFT JOIN stale ON attempt_id = id WHERE id = ?"
+        # its data may have been ingested anew once more while it went on, or have left the list
+        " ON CONFLICT (attempt_id) DO UPDATE SET held = excluded.held,"
+        " same_as = CASE WHEN restatement IS NULL THEN excluded.same_as ELSE same_as END,"
+        " restatement = coalesce(restatement, excluded.restatement)",
         (attempt_id, now, hold, before),
     )
 
@@ -246,7 +280,11 @@ def restatements_since(connection: sqlite3.Connection, first: int) -> list[Resta
     ]
 
 
-MARK = "run, restatement, departure, kept, same_as, held"
+MARK = (
+    "run, restatement, departure, kept, same_as, held,"
+    " CASE WHEN same_as NOT NULL THEN (SELECT missing_dates FROM attempts AS first"
+    " WHERE first.run = attempts.run AND first.attempt = same_as) END, attempts.missing_dates"
+)
 
 # few are stale, of very many runs: they go first
 STALE = "FROM stale CROSS JOIN attempts ON id = attempt_id"
@@ -271,6 +309,12 @@ def stale_marks(connection: sqlite3.Connection, span: tuple[dt.date, dt.date] | 
     rows.row_factory = None
     # of hundreds of thousands, half the time of StaleMark._make
     return {mark[0]: mark for mark in map(partial(tuple.__new__, StaleMark), rows)}
+
+
+def stale_mark(connection: sqlite3.Connection, attempt_id: int) -> StaleMark | None:
+    """Read why an attempt is stale, whether it still counts or not; None where it is not."""
+    row = connection.execute(f"SELECT {MARK} {STALE} WHERE id = ?", (attempt_id,)).fetchone()
+    return StaleMark._make(row) if row else None
 
 
 def stale_runs(connection: sqlite3.Connection, workflow: str | None, limit: int | None) -> list[StaleRun]:
@@ -348,7 +392,7 @@ def note_departures(
     rows = cursor.execute("SELECT id, date FROM departures WHERE cdr_type = ?", (cdr_type,)).fetchall()
     returned = {date.isoformat() for date in back} if rows else set()
     for id_ in (id_ for id_, date in rows if date in returned):
-        cursor.execute("DELETE FROM stale WHERE departure = ? AND restatement IS NULL", (id_,))
+        cursor.execute("DELETE FROM stale WHERE departure = ? AND restatement IS NULL AND same_as IS NULL", (id_,))
         cursor.execute("UPDATE stale SET departure = NULL WHERE departure = ?", (id_,))
         cursor.execute("DELETE FROM departures WHERE id = ?", (id_,))
         # what had used several of them is marked by those that are still away

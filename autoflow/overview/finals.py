@@ -27,21 +27,26 @@ def final_changes(notebooks: Iterable[RecordedNotebook]) -> list[str]:
     return [
         f"{each.label}: {line}" if several else line
         for each in made
-        for line in _lines(_changes(Path(each.report or "")))
+        for line in _lines(_before(Path(each.report or "")))
     ]
 
 
-def _changes(report: Path) -> dict[str, Any]:
-    """Read what changed; nothing where it was no provisional run before, or nobody knows any more."""
+def _before(report: Path) -> dict[str, Any]:
+    """Read how it was before; nothing where it was no provisional run then, or nobody knows any more."""
     try:
-        manifest = json.loads(read_bounded(report.with_suffix(MANIFEST), LARGEST_MANIFEST))
-        found = manifest["provisional_before"]["changes"]
+        found = json.loads(read_bounded(report.with_suffix(MANIFEST), LARGEST_MANIFEST))["provisional_before"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _lines(changes: dict[str, Any]) -> Iterator[str]:
+def _lines(before: dict[str, Any]) -> Iterator[str]:
+    if before.get("same_results") is True:
+        yield "no result is different: glued values, tables and figures are the same"
+        return
+    changes = before.get("changes")
+    if not isinstance(changes, dict):
+        return
     values = changes.get("values") or []
     for each in values[:MOST_VALUES]:
         yield f"{shortened(str(each['name']))}: {_value(each['old'])} -> {_value(each['new'])}"

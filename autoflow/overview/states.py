@@ -34,7 +34,7 @@ from autoflow.history import RunHistory
 from autoflow.model import Departure, RecordedAttempt, Restatement, RunReader, StaleMark, StaleRun
 from autoflow.runs import AttemptState, RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
-from autoflow.wording import first_few, same_results_text
+from autoflow.wording import KEPT_OUT, first_few, same_results_text, spans
 
 Span = tuple[dt.date, dt.date]
 """The first and the last date."""
@@ -100,14 +100,31 @@ class Stale:
         return any(start <= date < end for start, end in self.windows)
 
     def __str__(self) -> str:
-        parts = []
-        if self.run.same_as is not None:
-            parts.append(same_results_text(self.run.same_as))
-        elif self.run.restatement is not None:
+        """Say what has changed of its data, and what came of that."""
+        mark, parts = self.run, []
+        if mark.restatement is not None:
             parts.append(f"data were ingested anew: {first_few(self.restatements, between='; ')}")
-        if self.run.departure is not None:
+        if mark.came:
+            parts.append(f"attempt {mark.same_as} was made without {spans(mark.came)}")
+        if mark.left:
+            parts.append(f"it was made without {spans(mark.left)}")
+        if mark.departure is not None:
             parts.append(f"data are no longer listed: {first_few(self.departures, between='; ')}")
-        return "; ".join(parts)
+        if mark.same_as is not None:
+            parts.append(same_results_text(mark.same_as))
+        return "; ".join([*parts, *([KEPT_OUT] if mark.held else [])])
+
+    @property
+    def ways_out(self) -> str:
+        """Say what a person can do about it; empty where somebody has said that the report stays as it is."""
+        mark = self.run
+        if mark.kept is not None:
+            return ""
+        doubted = mark.same_as is not None
+        again = f"`autoflow rerun {mark.run}` runs it again{', when the cache has been reset' if doubted else ''}; "
+        right = " where its results are right" if doubted else ""
+        does = "lets latest have its reports" if mark.held else "leaves it as it is"
+        return f"{again if mark.can_be_made_again else ''}`autoflow keep {mark.run} --reason TEXT` {does}{right}"
 
 
 def stale_runs(

@@ -57,19 +57,15 @@ class ReportSource:
     """Paths of executed notebooks of other runs that this one was given, by name."""
     missing: Sequence[dt.date]
     """Dates that the run is made without."""
-    provisional_before: Mapping[str, Any] | None
-    """The attempt, with its executed notebook, that was made with dates missing, where this one takes its place."""
-    restated_before: Mapping[str, Any] | None
-    """The attempt that was made of data which were ingested anew since, and whether the results are the same."""
+    before: Mapping[str, Any]
+    """What the manifest says of the attempt whose place this one takes, where that was made of other data."""
     written: Mapping[str, Mapping[str, str]]
     """Hashes of what the run has written so far into ``run_dir`` and ``shared_dir``, by path in these."""
 
     def data(self) -> dict[str, Any]:
         """Say what there is to know of the data."""
         quality = {"quality": self.quality} if self.quality else {}
-        before = {"provisional_before": self.provisional_before} if self.provisional_before else {}
-        restated = {"restated_before": self.restated_before} if self.restated_before else {}
-        return {"missing_dates": [*map(str, self.missing)], **before, **restated, **quality}
+        return {"missing_dates": [*map(str, self.missing)], **self.before, **quality}
 
 
 async def make_reports(context: Context, basis: ReportSource, token: Token, record: Record) -> list[Path] | Failure:

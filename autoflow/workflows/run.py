@@ -34,13 +34,13 @@ from autoflow.settings import Token, read_secrets
 from autoflow.shared_data import SharedDataError
 from autoflow.sources import form_of, sources_of
 from autoflow.threads import to_end
-from autoflow.wording import parameters_text, same_results_text, spans
+from autoflow.wording import KEPT_OUT, parameters_text, same_results_text, spans
 from autoflow.workflows import queries
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.governor import Held, nothing_used
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
+from autoflow.workflows.replaced import Replaced
 from autoflow.workflows.reports import ReportSource, make_reports
-from autoflow.workflows.restated import Restated
 from autoflow.workflows.slots import Capacity, Taker
 
 REPORT = "report"
@@ -74,8 +74,8 @@ class _Execution:
     """Hashes by label of the files that notebooks say they read, by path."""
     reports: dict[str, list[Path]] = field(default_factory=dict)
     """Reports and manifests by label."""
-    restated: Restated | None = None
-    """What was made of data that were ingested anew since; None where they were not."""
+    replaced: Replaced | None = None
+    """What was made of other data, and its results take the place of; None where there is no such attempt."""
 
     directories: Directories = field(kw_only=True)
 
@@ -150,7 +150,7 @@ async def execute(
             stop,
             origin=origin,
             others=others,
-            restated=Restated.of(context, attempt),
+            replaced=Replaced.of(context, attempt, origin.missing),
             directories=directories,
         )
         try:
@@ -218,21 +218,20 @@ async def _made(
 
 
 async def _note_same_results(execution: _Execution) -> bool:
-    """Record that a run shows what it showed before its data were ingested anew, and return whether it is kept back."""
-    restated, attempt = execution.restated, execution.attempt
-    if restated is None:
+    """Record that a run shows what it showed when its data were others, and return whether it is kept back."""
+    replaced, attempt = execution.replaced, execution.attempt
+    if replaced is None:
         return False
     for label, path in execution.executed.items():
-        await restated.compare(label, path)
-    if not restated.is_same:
+        await replaced.compare(label, path)
+    if not replaced.is_same:
         return False
-    context = execution.context
+    context, before = execution.context, replaced.before
     has_reports = any(notebook.outputs for notebook in execution.run.workflow.notebooks)
     hold = execution.origin.holds_same_results and has_reports
-    note = partial(context.store.note_same_results, attempt, restated.before.id, context.now(), hold=hold)
-    await execution.record(note)
-    kept_back = "; its reports are kept out of latest" if hold else ""
-    logger.warning("run %d: %s%s", attempt.run, same_results_text(restated.before.attempt), kept_back)
+    await execution.record(partial(context.store.note_same_results, attempt, before.id, context.now(), hold=hold))
+    kept_back = f"; {KEPT_OUT}" if hold else ""
+    logger.warning("run %d: %s%s", attempt.run, same_results_text(before.attempt, replaced.other_data), kept_back)
     return hold
 
 
@@ -576,9 +575,9 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
         context.progress.show(_task(execution, notebook), "report")
         try:
             await _record_form(execution, notebook)
-            restated = execution.restated
-            if restated:
-                await restated.compare(notebook.label, execution.executed[notebook.label])
+            replaced = execution.replaced
+            if replaced:
+                await replaced.compare(notebook.label, execution.executed[notebook.label])
             basis = ReportSource(
                 run=execution.run,
                 attempt=attempt,
@@ -590,8 +589,7 @@ async def _make_reports(execution: _Execution, notebook: Notebook) -> Path | Fai
                 read=execution.read,
                 others=execution.others,
                 missing=execution.origin.missing,
-                provisional_before=_provisional_before(execution, notebook),
-                restated_before=restated.said(notebook.label) if restated else None,
+                before=replaced.said(notebook.label) if replaced else {},
                 written=await execution.directories.written(),
             )
             made = await make_reports(context, basis, execution.token, execution.record)
@@ -619,18 +617,6 @@ async def _record_form(execution: _Execution, notebook: Notebook) -> None:
         await execution.record(
             partial(execution.context.store.record_sources, execution.attempt, notebook.label, sources)
         )
-
-
-def _provisional_before(execution: _Execution, notebook: Notebook) -> dict[str, Any] | None:
-    """Find the attempt that was made with dates missing before this one, and the notebook as it executed it."""
-    read, own = execution.context.store.read, execution.attempt
-    good = [each for each in read.attempts_of(own.run) if each.state is AttemptState.SUCCEEDED and each.id < own.id]
-    before = good[-1] if good else None
-    if before is None or not before.provisional or execution.origin.missing:
-        return None
-    made = next((each for each in read.notebooks(before.id) if each.label == notebook.label and each.notebook), None)
-    said = {"attempt": before.attempt, "missing_dates": [*map(str, before.missing_dates)]}
-    return {**said, "executed": made.notebook} if made else None
 
 
 def _values(execution: _Execution, notebook: Notebook) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from autoflow.progress import Progress
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.sensor.finals import follow_finals
 from autoflow.settings.settings import load_settings
+from autoflow.workflows.replaced import Replaced
 from tests.conftest import Deployment
 
 WORKFLOWS = """
@@ -166,3 +167,117 @@ def test_what_failed_before_a_run_was_provisional_does_not_count_against_the_fin
     failures = context.store.read.failures(a_run(context, "monthly").key)
     assert failures is not None
     assert failures.attempts == 1
+
+
+def note_same(context: Context, attempt: Attempt, *, hold: bool = True) -> Replaced:
+    """Do what follows where an attempt shows what the one before it showed."""
+    replaced = Replaced.of(context, attempt, missing_of(context, attempt))
+    assert replaced is not None
+    context.store.note_same_results(attempt, replaced.before.id, context.now(), hold=hold)
+    return replaced
+
+
+def missing_of(context: Context, attempt: Attempt) -> Sequence[dt.date]:
+    recorded = context.store.read.attempt(attempt.run, attempt.attempt)
+    assert recorded is not None
+    return recorded.missing_dates
+
+
+def again(context: Context) -> Attempt:
+    context.store.ask_for([a_run(context, "monthly")], context.now())
+    return begin(context, "monthly")
+
+
+def test_a_final_run_is_compared_with_the_last_one_that_was_made_without_its_dates(context: Context) -> None:
+    first = begin(context, "monthly", missing=MISSING)
+    assert Replaced.of(context, first, MISSING) is None
+    succeed(context, first)
+    # a failure between them changes nothing
+    failed = begin(context, "monthly")
+    context.store.finish(failed, AttemptState.FAILED, context.now(), Failure("so"))
+    final = begin(context, "monthly")
+    replaced = Replaced.of(context, final, ())
+    assert replaced is not None
+    assert (replaced.before.attempt, replaced.arrived, replaced.restated) == (1, [*MISSING], False)
+    assert replaced.other_data == "that was made without 2016-01-03"
+    succeed(context, final)
+    # it has results of its own: whatever is made of the same data may show them again
+    assert Replaced.of(context, again(context), ()) is None
+
+
+def test_of_two_provisional_runs_the_second_is_compared_where_it_has_other_dates(context: Context) -> None:
+    more = (*MISSING, dt.date(2016, 1, 4))
+    succeed(context, begin(context, "monthly", missing=more))
+    same_dates = begin(context, "monthly", missing=more)
+    assert Replaced.of(context, same_dates, more) is None
+    succeed(context, same_dates)
+    fewer = begin(context, "monthly", missing=MISSING)
+    replaced = note_same(context, fewer, hold=False)
+    assert replaced.arrived == [dt.date(2016, 1, 4)]
+    succeed(context, fewer)
+    # and the final one has these results too
+    final = begin(context, "monthly")
+    assert note_same(context, final).arrived == [*MISSING]
+    succeed(context, final)
+    (stale,) = context.store.read.stale()
+    assert (stale.mark.same_as, stale.mark.came, bool(stale.mark.held)) == (2, [*more], True)
+
+
+def test_results_that_are_doubted_stay_so_until_they_are_others_or_somebody_says_that_they_are_right(
+    context: Context,
+) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    final = begin(context, "monthly")
+    note_same(context, final)
+    succeed(context, final)
+    (stale,) = context.store.read.stale()
+    assert (stale.mark.restatement, stale.mark.same_as, stale.mark.came) == (None, 1, [*MISSING])
+    # the cache was not reset: it is the first one that had other data
+    third = again(context)
+    replaced = note_same(context, third)
+    assert (replaced.before.attempt, replaced.other_data) == (2, "")
+    succeed(context, third)
+    (stale,) = context.store.read.stale()
+    assert (stale.attempt_id, stale.mark.same_as, stale.mark.came) == (third.id, 1, [*MISSING])
+    assert context.store.read.count_stale() == {"monthly": 1}
+    # other results need no mark
+    fourth = again(context)
+    assert Replaced.of(context, fourth, ()) is not None
+    succeed(context, fourth)
+    assert context.store.read.stale() == []
+    assert Replaced.of(context, again(context), ()) is None
+
+
+def test_results_that_somebody_keeps_are_right_when_they_are_made_again(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    final = begin(context, "monthly")
+    note_same(context, final)
+    succeed(context, final)
+    context.store.keep([final.run], "nothing happened that day", context.now())
+    assert Replaced.of(context, again(context), ()) is None
+
+
+def test_a_date_that_leaves_and_returns_takes_no_other_mark_with_it(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    final = begin(context, "monthly")
+    context.store.record_poll({"calls": ["2016-01-05", "2016-01-06"]}, context.now())
+    context.store.record_poll({"calls": ["2016-01-06"]}, context.now())
+    (gone,) = context.store.read.unmarked_departures()
+    assert context.store.mark_departed([a_run(context, "monthly").key], gone, context.now()) == 1
+    # it is noticed while the run goes on, or afterwards
+    note_same(context, final)
+    succeed(context, final)
+    (stale,) = context.store.read.stale()
+    assert (stale.mark.same_as, stale.mark.departure, bool(stale.mark.held)) == (1, gone.id, True)
+    context.store.record_poll({"calls": ["2016-01-05", "2016-01-06"]}, context.now())
+    (stale,) = context.store.read.stale()
+    assert (stale.mark.same_as, stale.mark.departure, bool(stale.mark.held)) == (1, None, True)
+
+
+def test_what_depends_on_a_final_run_with_the_results_that_it_had_is_made_again_as_ever(context: Context) -> None:
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "yearly"))
+    final = begin(context, "monthly")
+    note_same(context, final)
+    succeed(context, final)
+    assert follow(context) == ["yearly"]

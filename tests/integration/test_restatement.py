@@ -248,7 +248,7 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     runs = [build_run(definitions.workflows["w"], definitions.triggers[0], day(number)) for number in (3, 4)]
     attempts = [context.store.begin(run, context.now()) for run in runs]
     for attempt in attempts:
-        before = context.store.read.restated_before(attempt.run, attempt.id)
+        before = context.store.read.success_before(attempt.run, attempt.id)
         assert before is not None
         context.store.note_same_results(attempt, before.id, context.now(), hold=True)
         context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
@@ -256,16 +256,21 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     assert ticked(context) == []
     assert stale(context) == [day(3), day(4)]
     assert "same results as attempt 1" in typed("runs").answer
-    assert "stale: its results are the same as those of attempt 1" in typed("show", "2").answer
+    shown = typed("show", "2").answer
+    assert "stale: data were ingested anew: calls of 2016-01-03: count_added_rows" in shown
+    assert "; its results are the same as those of attempt 1: FlowMachine probably" in shown
+    assert "; its reports are kept out of latest" in shown
     (why,) = typed("why", "w", "2016-01-04", "--json").json()["triggers"]
     assert (why["stale"]["same_as"], why["stale"]["held"]) == (1, True)
     assert len(typed("rerun", "--stale", "--json").json()["rows"]) == 2
     # told once; the restatement itself is known
     snapshot = look(context)
     found = news(snapshot, {}, lambda *_: [])
-    (message,) = [each for each in found.messages if "show" in each.subject]
-    assert message.subject == "2 runs show what they showed before data were ingested anew"
+    (message,) = [each for each in found.messages if "results" in each.subject]
+    assert message.subject == "2 runs have the results of before, though data are others"
+    assert message.lines[0] == "w 2016-01-03: run 2 has the results of attempt 1, though data were ingested anew since"
     assert "Reports of 2 runs are kept out of latest." in message.lines
+    assert message.lines[-1] == "Where the results are right: autoflow keep 2 3 --reason TEXT"
     known = {each.name: each for each in found.known}
     assert news(snapshot, known, lambda *_: []).messages == ()
     # other data, another try

@@ -16,13 +16,15 @@ from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment, Outcome
 from tests.receivers import Hook
 
+pytestmark = pytest.mark.usefixtures("forked_warm_parents")
+
 WORKFLOWS = """
 workflows:
   - name: people
     notebooks:
       count:
         filename: count.ipynb
-        parameters: {date: reference_date, url: flowapi_url}
+        parameters: {dates: date_ranges, url: flowapi_url}
         output: {format: html}
 available_dates_sensor:
   schedule: "0 6 * * *"
@@ -33,18 +35,36 @@ available_dates_sensor:
 
 COUNT = """
 import os, flowclient, scrapbook
-from datetime import date as day, timedelta
 print("asked at", __import__("datetime").datetime.now())
 connection = flowclient.connect(url=url, token=os.environ["FLOWAPI_TOKEN"])
 query = flowclient.unique_subscriber_counts(
     connection=connection,
-    start_date=date,
-    end_date=str(day.fromisoformat(date) + timedelta(days=1)),
+    start_date=dates[0][0],
+    end_date=dates[0][1],
     aggregation_unit="admin1",
 )
 rows = query.get_result()
 scrapbook.glue("people", int(rows["value"].sum()))
 """
+
+
+PROVISIONAL = WORKFLOWS.replace(
+    "[{workflow_name: people, earliest_date: 2016-01-03}]",
+    """
+    - workflow_name: people
+      dates: "5 * *"
+      date_stencil: [{from: -2, to: 1}]
+      late: {after: 2d}
+""",
+)
+
+
+def write(deployment: Deployment, workflows: str, hook: Hook) -> None:
+    deployment.write(workflows, "glues")
+    notebook = json.loads((deployment.inputs / "glues.ipynb").read_text())
+    notebook["cells"][0]["source"], notebook["cells"][1]["source"] = "dates = url = None", COUNT
+    (deployment.inputs / "count.ipynb").write_text(json.dumps(notebook))
+    deployment.environment["AUTOFLOW_WEBHOOK_URL"] = hook.url
 
 
 @pytest.fixture
@@ -56,11 +76,7 @@ def hook() -> Iterator[Hook]:
 def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and_made_right(
     deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome], hook: Hook
 ) -> None:
-    deployment.write(WORKFLOWS, "glues")
-    notebook = json.loads((deployment.inputs / "glues.ipynb").read_text())
-    notebook["cells"][0]["source"], notebook["cells"][1]["source"] = "date = url = None", COUNT
-    (deployment.inputs / "count.ipynb").write_text(json.dumps(notebook))
-    deployment.environment["AUTOFLOW_WEBHOOK_URL"] = hook.url
+    write(deployment, WORKFLOWS, hook)
     flowapi.set_days(3)
     flowapi.flowmachine.poll_seconds = 0.0
     latest = deployment.outputs / "reports" / "latest" / "people__count.json"
@@ -80,7 +96,7 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     (held,) = [path for path in deployment.made("reports/*.json") if path != latest.resolve()]
     assert json.loads(held.read_text())["restated_before"] == {"attempt": 1, "same_results": True}
     subjects = [each["subject"] for each in hook.taken]
-    assert "1 run shows what it showed before data were ingested anew" in "; ".join(subjects)
+    assert "1 run has the results of before, though data are others" in "; ".join(subjects)
     (stale,) = typed("stale", "--json").json()["runs"]
     assert (stale["same_as"], stale["held"], stale["kept"]) == (1, True, None)
     assert "reset_cache" in typed("why", "people", "2016-01-03").answer
@@ -91,3 +107,40 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     assert (manifest()["attempt"], manifest()["restated_before"]) == (3, {"attempt": 2, "same_results": False})
     assert typed("stale").answer.strip() == "no run is stale"
     assert Path(held).exists()
+
+
+def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_somebody_keeps_it(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome], hook: Hook
+) -> None:
+    write(deployment, PROVISIONAL, hook)
+    flowapi.dates = {"calls": ["2016-01-03", "2016-01-05"]}
+    flowapi.flowmachine.poll_seconds = 0.0
+    latest = deployment.outputs / "reports" / "latest" / "people__count.json"
+    assert deployment.run("once").code == 0
+    assert json.loads(latest.read_text())["missing_dates"] == ["2016-01-04"]
+    flowapi.set_days(5)
+    outcome = deployment.run("once")
+    assert outcome.code == 0, outcome.log
+    assert (
+        "its results are the same as those of attempt 1, though that was made without 2016-01-04: FlowMachine"
+        " probably answered from its cache" in outcome.log
+    )
+    # the provisional report is still the latest
+    assert json.loads(latest.read_text())["missing_dates"] == ["2016-01-04"]
+    (message,) = [each for each in hook.taken if "final" in each["subject"]]
+    assert "people: final: 2016-01-05, with the results of before" in message["subject"]
+    assert "Where the results are right: autoflow keep 1 --reason TEXT" in message["text"]
+    assert "the results of before, though" not in "; ".join(each["subject"] for each in hook.taken)
+    (stale,) = typed("stale", "--json").json()["runs"]
+    assert (stale["same_as"], stale["arrived"], stale["held"]) == (1, ["2016-01-04"], True)
+    why = typed("why", "people", "2016-01-05").answer
+    assert "stale: attempt 1 was made without 2016-01-04; its results are the same" in why
+    assert "`autoflow keep 1 --reason TEXT` lets latest have its reports where its results are right" in why
+    assert [row["note"] for row in typed("rerun", "--stale", "--json").json()["rows"]] == [
+        typed("keep", "1", "--reason", "so", "--json").json()["rows"][0]["note"]
+    ]
+    assert deployment.run("keep", "1", "--reason", "nobody called that day", "--yes").code == 0
+    kept = json.loads(latest.read_text())
+    assert (kept["attempt"], kept["kept"]["reason"]) == (2, "nobody called that day")
+    before = kept["provisional_before"]
+    assert (before["attempt"], before["same_results"], before["changes"]["texts"]) == (1, True, 0)

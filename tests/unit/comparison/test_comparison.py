@@ -96,10 +96,13 @@ def test_values_are_the_same_when_they_mean_the_same(old: Any, new: Any, same: b
 
 def test_a_tolerance_holds_for_values_tables_and_texts(notebook: Notebook) -> None:
     old = cell(glued("v", 1000.0), shown(html=plain_table("place n", "A 1,000")), printed("of 1,000 calls"))
+    old["outputs"].append(shown(plain="1,000 calls"))
     new = cell(glued("v", 1001.0), shown(html=plain_table("place n", "A 1,001")), printed("of 1,001 calls"))
-    assert not notebook.compare(old, new, tolerance=0.002)
+    new["outputs"].append(shown(plain="1,001 calls"))
+    changes = notebook.compare(old, new, tolerance=0.002)
+    assert (bool(changes), changes.printed) == (False, ())
     changes = notebook.compare(old, new, tolerance=0.0001)
-    assert (len(changes.values), len(changes.tables), len(changes.texts)) == (1, 1, 1)
+    assert (len(changes.values), len(changes.tables), len(changes.texts), len(changes.printed)) == (1, 1, 1, 1)
 
 
 def test_cells_of_tables_are_told_by_row_and_column(notebook: Notebook) -> None:
@@ -129,8 +132,10 @@ def test_spanning_labels_hold_for_each_of_their_rows(notebook: Notebook) -> None
 def test_texts_are_compared_line_by_line_and_warnings_are_not(notebook: Notebook) -> None:
     old = cell(printed("one\ntwo\n"), printed("at 12:00", "stderr"), shown(plain="<obj at 0x7f12ab34cd56>"))
     new = cell(printed("one\n2\n"), printed("at 13:00", "stderr"), shown(plain="<obj at 0x7f99ab34cd99>"))
-    (text,) = notebook.compare(old, new).texts
-    assert (text.cell, text.lines) == (1, ("-two", "+2"))
+    changes = notebook.compare(old, new)
+    assert [(text.cell, text.lines) for text in changes.printed] == [(1, ("-two", "+2"))]
+    # what is printed is no result
+    assert not changes
 
 
 def test_html_is_compared_by_its_words(notebook: Notebook) -> None:
@@ -148,11 +153,37 @@ def test_pictures_that_are_only_drawn_anew_are_the_same(notebook: Notebook) -> N
 
 
 def test_cells_are_found_again_after_others_were_put_before_them(notebook: Notebook) -> None:
-    old = [cell(printed("a"), name="one"), cell(printed("b"), name="two")]
-    new = [cell(printed("new"), name="zero"), old[0], cell(printed("c"), name="two", source="y")]
+    old = [cell(shown(plain="a"), name="one"), cell(shown(plain="b"), name="two")]
+    new = [cell(shown(plain="new"), name="zero"), old[0], cell(shown(plain="c"), name="two", source="y")]
     changes = notebook.compare(old, new)
     assert [(text.cell, text.lines) for text in changes.texts] == [(1, ("+new",)), (3, ("-b", "+c"))]
     assert changes.code == (1, 3)
+
+
+def test_figures_that_one_can_interact_with_are_compared_by_what_draws_them(notebook: Notebook) -> None:
+    def plotly(number: int) -> dict[str, Any]:
+        return {"output_type": "display_data", "data": {"application/vnd.plotly.v1+json": {"data": [{"y": [number]}]}}}
+
+    assert not notebook.compare(cell(plotly(1)), cell(plotly(1)))
+    assert notebook.compare(cell(plotly(1)), cell(plotly(2))).pictures == (1,)
+    drawn = '<div id="{id}"></div><script>draw("{id}", {n})</script>'
+    ids = "0123abcd-0123-0123-0123-0123456789ab", "4567abcd-0123-0123-0123-0123456789ab"
+    one, same, other = (shown(html=drawn.format(id=ids[at], n=n)) for at, n in ((0, 1), (1, 1), (1, 2)))
+    assert not notebook.compare(cell(one), cell(same))
+    assert notebook.compare(cell(one), cell(other)).pictures == (1,)
+
+
+def test_when_a_notebook_was_executed_is_no_difference_and_a_time_in_data_is(tmp_path: Path) -> None:
+    def executed(hour: int, data: str) -> Any:
+        made = {"start_time": f"2026-11-26T{hour}:00:00+00:00", "end_time": f"2026-11-26T{hour}:01:00+00:00"}
+        outputs = [glued("made", [f"2026-11-26 {hour}:00:30+00:00", data]), shown(plain=f"at 2026-11-26T{hour}:00Z")]
+        path = tmp_path / "executed.ipynb"
+        path.write_text(json.dumps({"cells": [cell(*outputs)], "metadata": {"papermill": made}}))
+        return read_executed(path)
+
+    old = executed(10, "2016-01-01 00:00")
+    assert not compared(old, executed(15, "2016-01-01 00:00"))
+    assert [each.name for each in compared(old, executed(15, "2016-01-02 00:00")).values] == ["made[1]"]
 
 
 def test_other_code_or_parameters_alone_are_no_difference(notebook: Notebook) -> None:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 from autoflow.dates import DateStencil
 from autoflow.definitions import Definitions, Late, Trigger, Workflow
-from autoflow.messages.provisional import MOST_RUNS, keys_told, provisional_news
-from autoflow.model import KnownCause, ProvisionalRun
+from autoflow.messages.provisional import MOST_RUNS, FinalOutcome, keys_told, provisional_news
+from autoflow.messages.same_results import same_results_news
+from autoflow.model import KnownCause, ProvisionalRun, StaleMark, StaleRun
 from autoflow.runs import build_run
 
 NOW = dt.datetime(2016, 3, 1, tzinfo=dt.UTC)
@@ -71,6 +73,44 @@ def test_a_final_run_is_told_with_how_to_see_what_changed_and_then_forgotten() -
     assert (news.known, news.names) == ((), frozenset())
 
 
+def test_a_final_run_with_the_results_that_it_had_is_told_so_with_the_ways_out() -> None:
+    final = replace(a_run(7), missing=(), final_attempt=2)
+    mark = StaleMark(7, None, None, None, 1, 1, json.dumps([*map(str, MISSING)]), None)
+    date = final.reference_date
+    doubted = StaleRun(mark, 12, "monthly", final.parameters_hash, date, "{}", NOW.isoformat())
+    outcome = FinalOutcome({7: ["no result is different"]}, {7: doubted})
+    news = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, outcome)
+    (message,) = news.messages
+    assert message.subject == "monthly: final: 2016-01-28, with the results of before"
+    assert message.lines == (
+        "2016-01-28: run 7 has the results of attempt 1, though that was made without 2016-01-03 to 2016-01-04",
+        "FlowMachine probably answered from its cache; its administrator has to reset it (`reset_cache`).",
+        "Reports of 1 run are kept out of latest.",
+        "Details: autoflow stale",
+        "When the cache has been reset: autoflow rerun --stale",
+        "Where the results are right: autoflow keep 7 --reason TEXT",
+    )
+    assert news.doubted == {7}
+    # a message of its own would say the same once more
+    messages, (memory,) = same_results_news([doubted], None, NOW, news.doubted)
+    assert (messages, memory.runs) == ([], ("7 12",))
+    ((alone,), _) = same_results_news([doubted], None, NOW)
+    assert alone.subject == "1 run has the results of before, though data are others"
+    assert alone.lines[1:] == message.lines[1:]
+
+
+def test_very_many_runs_with_the_results_that_they_had_are_counted() -> None:
+    mark = StaleMark(1, 5, None, None, 1, 0)
+    runs = [
+        StaleRun(mark._replace(run=number), number, "w", str(number), dt.date(2016, 1, 1), "{}", NOW.isoformat())
+        for number in range(MOST_RUNS + 5)
+    ]
+    ((message,), _) = same_results_news(runs, None, NOW)
+    assert "and 5 more runs" in message.lines
+    assert len(message.lines) < MOST_RUNS + 8
+    assert message.lines[-1].endswith("10 11 --reason TEXT, ...")
+
+
 def test_nothing_is_told_while_a_run_is_made_again_or_fails() -> None:
     known = told(a_run(7))
     news = provisional_news([replace(a_run(7), missing=())], known, DEFINITIONS, NOW)
@@ -85,6 +125,6 @@ def test_without_finalise_no_further_run_is_announced() -> None:
 
 def test_a_final_run_is_told_with_what_changed() -> None:
     final = replace(a_run(7), missing=(), final_attempt=2)
-    changes = {7: ["subscribers: 28 -> 31"], 8: ["of another"]}
-    (message,) = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, changes).messages
+    outcome = FinalOutcome({7: ["subscribers: 28 -> 31"], 8: ["of another"]})
+    (message,) = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, outcome).messages
     assert message.lines == ("2016-01-28: what changed: autoflow diff 7.1 7.2", "  subscribers: 28 -> 31")

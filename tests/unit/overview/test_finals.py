@@ -48,6 +48,14 @@ def test_very_many_values_and_all_else_are_counted(tmp_path: Path) -> None:
     assert final_changes([notebook(tmp_path, manifest())]) == ["no result is different"]
 
 
+def test_of_the_same_results_nothing_else_is_said(tmp_path: Path) -> None:
+    # older manifests count printed lines among texts
+    same = {"provisional_before": {**manifest(texts=1)["provisional_before"], "same_results": True}}
+    assert final_changes([notebook(tmp_path, same)]) == [
+        "no result is different: glued values, tables and figures are the same"
+    ]
+
+
 def test_several_notebooks_are_told_apart(tmp_path: Path) -> None:
     notebooks = [notebook(tmp_path, manifest(("n", 1, 2)), label) for label in ("a", "b")]
     assert final_changes(notebooks) == ["a: n: 1 -> 2", "b: n: 1 -> 2"]
