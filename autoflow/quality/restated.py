@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from autoflow.quality.check import ROWS, number_of
 from autoflow.quality.judged import Outcomes
@@ -69,8 +69,10 @@ def fingerprints(
     return found
 
 
-def version_of(found: Mapping[str, Mapping[str, Mapping[str, Outcome]]]) -> str:
-    """Return a short text that is another one when any of the fingerprints is; empty where there are none."""
-    if not found:
+def version_of(found: Mapping[str, Mapping[str, Mapping[str, Outcome]]], missing: Sequence[dt.date] = ()) -> str:
+    """Return a short text that is another one when fingerprints are, or other dates are missing; empty without both."""
+    if not found and not missing:
         return ""
-    return hashlib.blake2s(json.dumps(found, sort_keys=True).encode(), digest_size=6).hexdigest()
+    # outcomes of a date come later than the date itself
+    data = [found, [*map(str, missing)]] if missing else found
+    return hashlib.blake2s(json.dumps(data, sort_keys=True).encode(), digest_size=6).hexdigest()

@@ -390,7 +390,8 @@ class Executor:
         rule = definitions.data_rule(trigger)
         lacking = incomplete_runs(definitions, listed, self._context.now())(run)
         missing = lacking.missing if lacking else ()
-        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality_of(run, rule, listed), missing, holds)
+        quality = quality_of(run, rule, listed, missing)
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality, missing, holds)
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""

@@ -137,8 +137,14 @@ def _missing(check: str, cdr_types: Sequence[str], answer: QaAnswer) -> str:
     return f"{check} of {', '.join(cdr_types)} ({there})"
 
 
-def quality_of(run: Run, rule: DataRule, listed: ListedDates) -> dict[str, Any]:
-    """Say for a manifest what was asked of the data of a run, and what people have decided instead; mostly nothing."""
+def quality_of(run: Run, rule: DataRule, listed: ListedDates, missing: Sequence[dt.date] = ()) -> dict[str, Any]:
+    """Say for a manifest what was asked of the data of a run, and what people have decided instead; mostly nothing.
+
+    Parameters
+    ----------
+    missing
+        Dates that it is made without.
+    """
     checks = [_as_written(check) for check in rule.quality]
     accepted = [
         {
@@ -151,7 +157,8 @@ def quality_of(run: Run, rule: DataRule, listed: ListedDates) -> dict[str, Any]:
         if workflow == run.workflow.name and override.accepted and _reads(run, date)
     ]
     found = fingerprints(listed.outcomes, listed.wanted(rule.cdr_types), _days_read(run))
-    data = {DATA_VERSION: version_of(found), "fingerprints": found} if found else {}
+    version = version_of(found, missing)
+    data = {DATA_VERSION: version, **({"fingerprints": found} if found else {})} if version else {}
     return {"checks": checks, "accepted": accepted, **data} if checks or accepted or data else {}
 
 

@@ -166,12 +166,15 @@ def test_a_run_has_another_data_version_when_its_data_were_ingested_anew(
     (trigger,) = definitions.triggers
     rule = definitions.data_rule(trigger)
 
-    def of(number: int) -> Mapping[str, object]:
+    def of(number: int, *missing: dt.date) -> Mapping[str, object]:
         run = build_run(definitions.workflows["w"], trigger, day(number))
-        return quality_of(run, rule, context.store.read.listed_dates())
+        return quality_of(run, rule, context.store.read.listed_dates(), missing)
 
     assert of(3) == {}
+    # outcomes of a date that arrives come later: without them, too, its data are others
+    assert of(3, day(2))["data_version"] != of(3, day(3))["data_version"]
     ticked(context)
+    assert of(3, day(2))["data_version"] != of(3)["data_version"]
     before = of(3)
     assert before["fingerprints"]["calls"].keys() == {"2016-01-02", "2016-01-03"}  # type: ignore[attr-defined]
     flowapi.flowmachine.restate("2016-01-02", share=0.5)
