@@ -66,6 +66,7 @@ def outputs(day: int) -> Iterator[dict[str, Any]]:
     data = {"application/scrapbook.scrap.json+json": scrap}
     yield {"output_type": "display_data", "data": data, "metadata": {"scrapbook": shown}}
     yield {"output_type": "stream", "name": "stdout", "text": f"line {day}\n"}
+    yield {"output_type": "display_data", "data": {"text/markdown": f"day {day}"}, "metadata": {}}
     row = f"<tr><th>a</th><td>{day}</td></tr>"
     rows = [row, *([] if day == 1 else ["<tr><th>b</th><td>1</td></tr>"])]
     table = f"<table><thead><tr><th></th><th>n</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -136,7 +137,7 @@ def test_every_command_answers_as_the_schema_says(recorded: Deployment, typed: T
 
 def test_all_kinds_of_differences_are_as_the_schema_says(recorded: Deployment, typed: Typed) -> None:
     (notebook,) = answer_of(typed("diff", "1", "2", "--json").answer, code=1)["notebooks"]
-    assert all(notebook[kind] for kind in ("parameters", "values", "tables", "texts", "pictures", "code"))
+    assert all(notebook[kind] for kind in ("parameters", "values", "tables", "texts", "pictures", "printed", "code"))
     assert recorded.outputs.exists()
 
 
