@@ -114,7 +114,7 @@ def _check_earlier(path: str, parameters: Mapping[str, Any]) -> None:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(Path(path).read_text())["metadata"]["parameters"]
+        found: dict[str, Any] = json.loads(Path(path).read_text())["metadata"]["papermill"]["parameters"]
     except FileNotFoundError:
         raise UnfitError(f"it was given {path}, which is not there") from None
     return found

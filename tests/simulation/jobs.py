@@ -170,7 +170,8 @@ class SimulatedJobs:
         date = str(parameters.get("date", Path(parameters["reads"]).name if "reads" in parameters else ""))[:40]
         fate = self._world.fate(file, json.dumps(parameters.get("p")), date)
         chance, seconds = fate.random(), fate.lognormvariate(5, 1.2)
-        content = {"cells": [], "metadata": {"parameters": dict(parameters)}, "nbformat": 4, "nbformat_minor": 5}
+        metadata = {"papermill": {"parameters": dict(parameters)}}
+        content = {"cells": [], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
         def finish() -> Reply:
             if "shared" in parameters:

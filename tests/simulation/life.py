@@ -31,7 +31,7 @@ from autoflow.errors import AutoflowError, DefinitionError, StoreError
 from autoflow.machine import Reading
 from autoflow.messages import messenger
 from autoflow.model.reader import RunReader, Skip
-from autoflow.model.recorded import RecordedAttempt
+from autoflow.model.recorded import RecordedAttempt, RecordedNotebook
 from autoflow.model.retention import Removal
 from autoflow.model.store import Attempt, RunStore
 from autoflow.parser.parser import read_definitions
@@ -559,6 +559,10 @@ class SimulatedStore(RunStore):
             self.life.ended[AttemptState.INTERRUPTED] += len(left)
             self.life.metrics._count()
         return left
+
+    def reuse_notebook(self, attempt: Attempt, notebook: RecordedNotebook, executed_by: int) -> None:
+        super().reuse_notebook(attempt, notebook, executed_by)
+        self.life.world.drawn["notebook used again by a repair"] += 1
 
     def forget(self, removals: Sequence[Removal]) -> None:
         shown.check_removals(self.life, self.read, removals)
