@@ -99,7 +99,7 @@ async def _months(context: Context, world: World, observed: Observed) -> None:
             await serving
             return
         give_memory_back()
-        day, runs = (context.now() - START).days, context.store.read.counts().total()
+        day, runs = (context.now() - START).days, sum(context.store.read.counts().values())
         held, seconds = f"{_resident_mb():.1f} MB", f"{time.process_time() - began:.0f} s of CPU"
         print(f"day {day}: {observed.polls} polls, {runs} runs, {held}, {seconds}", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
