@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from autoflow.jobs.jobs import Memory, Reply
+from autoflow.web.index_page import MONTHS
 from tests.clock import Clock
 from tests.simulation.additions import UnfitError, check_given, definition_of, use_run_dir
 from tests.simulation.files import Crash
@@ -234,6 +235,7 @@ class SimulatedJobs:
     def _page(self, request: Mapping[str, Any], workspace: Path) -> tuple[float, Callable[[], Reply]]:
         def finish() -> Reply:
             (workspace / "page.html").write_text("a page")
+            (workspace / MONTHS).mkdir()
             return _done({"status": 200, "policy": ""})
 
         return 0.5, finish
