@@ -38,16 +38,18 @@ CACHE_DOUBT = "FlowMachine probably answered from its cache; its administrator h
 """What it means that results are the same, though they were made of other data."""
 
 
-def same_results_text(attempt: int, though: str = "") -> str:
+def same_results_text(attempt: int, though: str = "", *, doubted: bool = True) -> str:
     """Say of an attempt that it shows what an earlier one showed, whose number is given, and what that means.
 
     Parameters
     ----------
     though
         In what its data are others, where that is not said beside it.
+    doubted
+        Whether nobody has said that they are right.
     """
     other = f", though {though}" if though else ""
-    return f"its results are the same as those of attempt {attempt}{other}: {CACHE_DOUBT}"
+    return f"its results are the same as those of attempt {attempt}{other}{f': {CACHE_DOUBT}' if doubted else ''}"
 
 
 def other_data_text(*, restated: bool, came: Sequence[dt.date], left: Sequence[dt.date]) -> str:

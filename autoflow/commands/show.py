@@ -27,13 +27,15 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     with record(settings) as reader:
         found = attempt_of(reader, *options.run)
         attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
-        stale = stale_text(reader, found)
+        stale, ways_out = stale_text(reader, found)
     if options.json:
         print_json(options, _as_json(found, attempts, notebooks, log=options.log))
         return ExitCode.OK
     _print_head(found)
     if stale:
         print_line(f"stale: {stale}")
+    if ways_out:
+        print_line(ways_out)
     if len(attempts) > 1:
         _print_attempts(attempts)
     _print_notebooks(notebooks)

@@ -24,6 +24,9 @@ from autoflow.wording import counted, first_few, own_parameters, parameters_text
 MOST_ROWS = 1_000
 """Stale runs that a table has."""
 
+MOST_CHANGES = 20
+"""Dates and types of which it is said what has changed."""
+
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """List them, those too that are kept as they are."""
@@ -39,11 +42,23 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line("... and more; --workflow NAME lists those of one workflow, --json all of them")
     if not found:
         print_line("no run is stale")
+    for line in _what_has_changed(why for _, why in found[:MOST_ROWS]):
+        print_line(line)
     if left := [run.mark for run, _ in found if run.kept is None]:
         print_line()
         for line in _ways_out(left):
             print_line(line)
     return ExitCode.OK
+
+
+def _what_has_changed(stale: Iterable[Stale]) -> Iterator[str]:
+    """Say of each date that was ingested anew what has changed: many runs may have used it."""
+    changes = sorted({(each.date, str(each)) for why in stale for each in why.restatements})
+    if changes:
+        yield "\ningested anew:"
+    yield from (f"  {text}" for _, text in changes[:MOST_CHANGES])
+    if len(changes) > MOST_CHANGES:
+        yield f"  ... and {len(changes) - MOST_CHANGES} more; `autoflow why WORKFLOW DATE` has those of one run"
 
 
 def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:
@@ -53,9 +68,9 @@ def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:
         but = "" if len(again) == len(marks) else "; not those whose data are no longer listed"
         first = "when FlowMachine's cache has been reset, " if any(mark.same_as is not None for mark in again) else ""
         yield f"{first}`autoflow rerun --stale` runs them again{but}"
-    yield "`autoflow keep RUN --reason TEXT` leaves one as it is"
-    if any(mark.held for mark in marks):
-        yield "and lets latest have its reports where these are kept out"
+    held = any(mark.held for mark in marks)
+    too = "; it lets latest have reports that are kept out of it" if held else ""
+    yield f"`autoflow keep RUN --reason TEXT` leaves one as it is{too}"
 
 
 def _shown(run: StaleRun, why: Stale) -> dict[str, Any]:
@@ -64,8 +79,7 @@ def _shown(run: StaleRun, why: Stale) -> dict[str, Any]:
         "date": run.reference_date,
         "workflow": run.workflow,
         "parameters": parameters_text(run.parameters),
-        "why": str(why),
-        "kept": run.kept or "",
+        "note": why.brief,
     }
 
 

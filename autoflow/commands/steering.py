@@ -100,8 +100,8 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
         wanted = [pair for pair in stale if pair[0].mark.can_be_made_again]
         runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
         depending, their_rows, running = _depending(definitions, reader, runs)
-    left_out += [f"run {each.run}: {why}" for each, why in stale if not each.mark.can_be_made_again]
-    notes = {f"run {each.run}": str(why) for each, why in wanted}
+    left_out += [f"run {each.run}: {why.brief}" for each, why in stale if not each.mark.can_be_made_again]
+    notes = {f"run {each.run}": why.brief for each, why in wanted}
     rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     known = {run.key for run in runs}
     more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
@@ -117,7 +117,7 @@ def keep(options: argparse.Namespace, settings: Settings) -> Intent:
             attempt_of(reader, number)
     known = [stale[number] for number in dict.fromkeys(options.runs) if number in stale]
     rows = [
-        {"run": each.run, "reference_date": each.reference_date, "workflow": each.workflow, "note": str(why)}
+        {"run": each.run, "reference_date": each.reference_date, "workflow": each.workflow, "note": why.brief}
         for each, why in known
     ]
     left_out = [f"run {number} is not stale" for number in dict.fromkeys(options.runs) if number not in stale]

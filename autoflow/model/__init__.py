@@ -23,7 +23,16 @@ from autoflow.model.recorded import (
     Silence,
     WantedAttempts,
 )
-from autoflow.model.restatements import Blocks, Departure, KeptReports, Restatement, StaleGroup, StaleMark, StaleRun
+from autoflow.model.restatements import (
+    Blocks,
+    Departure,
+    KeptReports,
+    Restatement,
+    StaleGroup,
+    StaleMark,
+    StaleRun,
+    StaleSummary,
+)
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.sources import MadeOf
 from autoflow.model.store import Attempt, RunStore, open_for_reading
@@ -55,6 +64,7 @@ __all__ = [
     "StaleGroup",
     "StaleMark",
     "StaleRun",
+    "StaleSummary",
     "Sweeper",
     "Swept",
     "TakenOver",

@@ -38,6 +38,8 @@ from autoflow.model.restatements import (
     StaleGroup,
     StaleMark,
     StaleRun,
+    StaleSummary,
+    count_stale_marks,
     departures,
     kept_reports,
     restatements_since,
@@ -46,6 +48,7 @@ from autoflow.model.restatements import (
     stale_mark,
     stale_marks,
     stale_runs,
+    stale_summary,
 )
 from autoflow.model.retention import NotebookFiles
 from autoflow.model.sources import MadeOf, SourceSet, count_without_sources, made_of, source_sets
@@ -404,9 +407,17 @@ class RunReader:
         """Read which runs are stale, by their numbers: those of a span of reference dates, and maybe others."""
         return stale_marks(self._connection, span)
 
-    def stale(self, workflow: str | None = None, limit: int | None = None) -> list[StaleRun]:
+    def stale(self, workflow: str | None = None, limit: int | None = None, *, also_kept: bool = True) -> list[StaleRun]:
         """Read the runs that have succeeded with data that were ingested anew since, or are there no more."""
-        return stale_runs(self._connection, workflow, limit)
+        return stale_runs(self._connection, workflow, limit, also_kept=also_kept)
+
+    def stale_summary(self) -> StaleSummary | None:
+        """Count the stale runs that nobody keeps as they are; None where there are none."""
+        return stale_summary(self._connection)
+
+    def count_stale_marks(self) -> tuple[int, int, int]:
+        """Count what is recorded of stale runs, in a way that tells one moment from another and takes no time."""
+        return count_stale_marks(self._connection)
 
     def same_results(self, limit: int) -> list[StaleRun]:
         """Read the first of the runs that were run again with the same results, and that nobody keeps."""

@@ -317,9 +317,48 @@ def stale_mark(connection: sqlite3.Connection, attempt_id: int) -> StaleMark | N
     return StaleMark._make(row) if row else None
 
 
-def stale_runs(connection: sqlite3.Connection, workflow: str | None, limit: int | None) -> list[StaleRun]:
-    """Read the runs that have succeeded and are stale, those too that are kept as they are; the oldest date first."""
-    return _stale_runs(connection, "coalesce(? = workflow, 1)", (workflow, -1 if limit is None else limit))
+def stale_runs(
+    connection: sqlite3.Connection, workflow: str | None, limit: int | None, *, also_kept: bool = True
+) -> list[StaleRun]:
+    """Read the runs that have succeeded and are stale, the oldest date first.
+
+    Parameters
+    ----------
+    also_kept
+        Whether those are among them that are kept as they are.
+    """
+    condition = "coalesce(? = workflow, 1)" + ("" if also_kept else " AND kept IS NULL")
+    return _stale_runs(connection, condition, (workflow, -1 if limit is None else limit))
+
+
+@dataclass(frozen=True)
+class StaleSummary:
+    """How many runs are stale that nobody keeps as they are."""
+
+    runs: int
+    same: int
+    """Those that have the results of an earlier attempt, which was made of other data."""
+    held: int
+    """Those whose reports are kept out of ``latest``."""
+    gone: int
+    """Those of which dates have left FlowAPI's list, and nothing else has changed."""
+    since: dt.datetime
+
+
+def stale_summary(connection: sqlite3.Connection) -> StaleSummary | None:
+    """Count the stale runs that nobody keeps; None where there are none."""
+    runs, same, held, gone, since = connection.execute(
+        "SELECT count(*), count(same_as), coalesce(sum(held), 0),"
+        f" coalesce(sum(restatement IS NULL AND same_as IS NULL), 0), min(since) {STALE}"
+        f" WHERE {GOOD} AND kept IS NULL"
+    ).fetchone()
+    return StaleSummary(runs, same, held, gone, dt.datetime.fromisoformat(since)) if runs else None
+
+
+def count_stale_marks(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Count the marks of runs, those of runs that are kept, and those of reports that are kept out of ``latest``."""
+    marks, kept, held = connection.execute("SELECT count(*), count(kept), total(held) FROM stale").fetchone()
+    return marks, kept, int(held)
 
 
 def same_results(connection: sqlite3.Connection, limit: int) -> list[StaleRun]:

@@ -104,15 +104,28 @@ class Stale:
         mark, parts = self.run, []
         if mark.restatement is not None:
             parts.append(f"data were ingested anew: {first_few(self.restatements, between='; ')}")
-        if mark.came:
-            parts.append(f"attempt {mark.same_as} was made without {spans(mark.came)}")
-        if mark.left:
-            parts.append(f"it was made without {spans(mark.left)}")
         if mark.departure is not None:
             parts.append(f"data are no longer listed: {first_few(self.departures, between='; ')}")
         if mark.same_as is not None:
-            parts.append(same_results_text(mark.same_as))
+            # what was ingested anew is said already
+            other = mark._replace(restatement=None).other_data
+            parts.append(same_results_text(mark.same_as, other, doubted=mark.kept is None))
         return "; ".join([*parts, *([KEPT_OUT] if mark.held else [])])
+
+    @property
+    def brief(self) -> str:
+        """Say it in few words: which dates, and not what has changed of them."""
+        mark, parts = self.run, []
+        if mark.restatement is not None:
+            parts.append(f"data of {_few_dates(e.date for e in self.restatements)} ingested anew")
+        if mark.came or mark.left:
+            parts.append(f"data of {_few_dates([*mark.came, *mark.left])} not in both attempts")
+        if mark.departure is not None:
+            parts.append(f"data of {_few_dates(e.date for e in self.departures)} no longer listed")
+        if mark.same_as is not None:
+            parts.append(f"same results as attempt {mark.same_as}")
+        parts += ["kept out of latest"] if mark.held else []
+        return "; ".join([*parts, *([f"kept as it is: {mark.kept}"] if mark.kept else [])])
 
     @property
     def ways_out(self) -> str:
@@ -127,25 +140,31 @@ class Stale:
         return f"{again if mark.can_be_made_again else ''}`autoflow keep {mark.run} --reason TEXT` {does}{right}"
 
 
+def _few_dates(dates: Iterable[dt.date]) -> str:
+    return first_few(spans(sorted(set(dates))).split(", "))
+
+
 def stale_runs(
-    reader: RunReader, workflow: str | None = None, limit: int | None = None
+    reader: RunReader, workflow: str | None = None, limit: int | None = None, *, also_kept: bool = True
 ) -> list[tuple[StaleRun, Stale]]:
     """Read which runs are stale, the oldest first, and why."""
-    runs = reader.stale(workflow, limit)
+    runs = reader.stale(workflow, limit, also_kept=also_kept)
     since = DataChanges.read(reader, [run.mark for run in runs])
     return [(run, Stale(run.mark, run.windows, since)) for run in runs]
 
 
-def stale_text(reader: RunReader, run: RecordedAttempt) -> str:
-    """Say why an attempt is stale, and whether it is kept as it is; empty where it is not, or counts no more."""
-    date = run.reference_date
-    mark = reader.stale_marks((date, date)).get(run.run) if date and run.superseded is None else None
-    if mark is None or run.state is not AttemptState.SUCCEEDED:
-        return same_results_text(run.same_as) if run.same_as is not None else ""
+def stale_text(reader: RunReader, run: RecordedAttempt) -> tuple[str, str]:
+    """Say why an attempt is stale, and what can be done about it; empty where it is not, or counts no more."""
+    mark = reader.stale_mark(run.id) if run.state is AttemptState.SUCCEEDED else None
+    if mark is None:
+        return "", ""
+    if run.superseded is not None:
+        return (same_results_text(mark.same_as, mark.other_data) if mark.same_as is not None else ""), ""
     ranges = (run.parameters or {}).get("date_ranges", ())
     windows = [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in ranges]
     kept = f"kept as it is: {mark.kept}; " if mark.kept else ""
-    return f"{kept}{Stale(mark, windows, DataChanges.read(reader, [mark]))}"
+    stale = Stale(mark, windows, DataChanges.read(reader, [mark]))
+    return f"{kept}{stale}", stale.ways_out
 
 
 @dataclass(frozen=True)

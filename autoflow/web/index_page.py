@@ -124,4 +124,5 @@ class IndexPage:
             problems,
             self._context.backlog.waiting,
             len(self._context.backlog.due),
+            self._context.store.read.count_stale_marks(),
         )

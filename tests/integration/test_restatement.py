@@ -336,6 +336,7 @@ def test_runs_that_used_a_date_which_left_the_list_are_marked_until_it_is_back(
     assert b'autoflow_stale_runs{workflow="w"} 2.0' in metrics.text(healthy=True)
     # without the data there is nothing to be gained
     assert typed("rerun", "--stale", "--json").json()["rows"] == []
+    assert "rerun" not in typed("stale").answer
     # the same data are back
     flowapi.dates = listed
     ticked(context)
@@ -350,7 +351,8 @@ def test_runs_that_used_a_date_which_left_the_list_are_marked_until_it_is_back(
     ticked(context)
     assert stale(context) == [day(3), day(4)]
     assert "no longer listed" not in typed("stale").answer
-    assert "ingested anew: calls of 2016-01-03" in typed("stale").answer
+    assert "\n  calls of 2016-01-03: count_added_rows" in typed("stale").answer
+    assert "`autoflow rerun --stale` runs them again" in typed("stale").answer
 
 
 def test_of_several_dates_that_left_those_that_are_still_away_keep_their_marks(context: Context) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from autoflow.child.page.failures import Failing
 from autoflow.child.page.shared import PageRequest, distance, short
 from autoflow.messages import TOKEN_CONDITION
+from autoflow.model import StaleSummary
 from autoflow.wording import counted, seconds_text
 
 TOKEN_WARNING = dt.timedelta(days=14)
@@ -64,9 +65,10 @@ class HealthLine:
     complaints: Sequence[Complaint]
 
 
-def health_line(page: PageRequest, found: Failing) -> HealthLine:
+def health_line(page: PageRequest, found: Failing, stale: StaleSummary | None) -> HealthLine:
     """Say how all is."""
-    complaints = sorted(_complaints(page, found), key=lambda each: not each.urgent)
+    found_wrong = [*_complaints(page, found), *([_stale(stale)] if stale else [])]
+    complaints = sorted(found_wrong, key=lambda each: not each.urgent)
     level = "red" if any(each.urgent for each in complaints) else "amber" if complaints else "green"
     sign, headline = LEVELS[level]
     return HealthLine(level, sign, headline, complaints)
@@ -92,6 +94,22 @@ def _complaints(page: PageRequest, found: Failing) -> Iterator[Complaint]:
         causes = f", by {counted(len(found.groups), 'cause')}"
         text = f"{', '.join(word for word in words if word)}{causes}."
         yield Complaint(text, since=min(group.since for group in found.groups), link="#failures")
+
+
+def _stale(stale: StaleSummary) -> Complaint:
+    """Say how many runs wait for somebody to say what becomes of them."""
+    words = f"{counted(stale.runs, 'run is', 'runs are')} stale: the data have changed since."
+    if stale.same:
+        has = "has" if stale.same == 1 else "have"
+        words += (
+            f" {counted(stale.same, 'run')} {has} the results of before: FlowMachine probably answered from its cache."
+        )
+    if stale.held:
+        words += f" Reports of {counted(stale.held, 'run')} are kept out of latest."
+    again = "autoflow rerun --stale runs them again" + (", when the cache has been reset" if stale.same else "")
+    advice = f"{again}; " if stale.runs > stale.gone else ""
+    too = ", and lets latest have reports that are kept out of it" if stale.held else ""
+    return Complaint(words, since=stale.since, advice=f"{advice}autoflow keep leaves one as it is{too}.", link="#stale")
 
 
 def _token(page: PageRequest) -> Iterator[Complaint]:

@@ -24,7 +24,7 @@ from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.overview import Explanation, explain, final_changes, stale_text
 from autoflow.quality import recent
-from autoflow.runs import AttemptState
+from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text, shown, size_text, spans
 
 MOST_ATTEMPTS = 50
@@ -53,6 +53,7 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     known = {label: text for number, label, text in page.request["progress"] if number == run.run and is_newest}
     recorded = reader.notebooks(run.id)
     notebooks = [_notebook(page, notebook, run) | {"at": known.get(notebook.label, "")} for notebook in recorded]
+    stale, ways_out = stale_text(reader, run)
     return "run.html", {
         "run": run,
         "refresh": 10 if run.state is AttemptState.RUNNING else 0,
@@ -70,7 +71,8 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
         "missing": spans(run.missing_dates),
         "changes": final_changes(recorded),
-        "stale": stale_text(reader, run),
+        "stale": stale,
+        "ways_out": ways_out,
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
@@ -103,6 +105,8 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
                 "kind": CLASSES[answer.state],
                 "state": answer.state.value,
                 "reason": answer.reason,
+                "stale": f"{answer.stale}" if answer.stale and answer.state is RunState.PROVISIONAL else "",
+                "ways_out": answer.stale.ways_out if answer.stale else "",
                 "run": run,
                 "link": page.links.page(f"runs/{answer.run}"),
                 "wanted": [

@@ -28,8 +28,8 @@ from autoflow.child.page.grid import (
 )
 from autoflow.child.page.health_line import batch_text, health_line
 from autoflow.child.page.shared import REPORT_SUFFIXES, Links, PageRequest
-from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import Row, list_age
+from autoflow.model import RecordedAttempt, RecordedNotebook, StaleSummary
+from autoflow.overview import Row, list_age, stale_runs
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text
 
@@ -39,7 +39,7 @@ FEWEST_DAYS, MOST_DAYS = 7, 62
 GRID_BYTES = 200_000
 """What the table of dates may take, where the fewest days do not take more."""
 
-MOST_REPORTS, MOST_RUNNING, MOST_TRIGGERS = 10, 50, 200
+MOST_REPORTS, MOST_RUNNING, MOST_STALE, MOST_TRIGGERS = 10, 50, 10, 200
 
 ASIDE = (RunState.NOT_AVAILABLE, RunState.EXCLUDED, RunState.SKIPPED)
 """States that nothing is done about: they are counted apart from the others."""
@@ -53,11 +53,12 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     totals = sum((row.count() for row in rows), Counter[RunState]())
     found = failing(page)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
+    summary = reader.stale_summary()
     return "status.html", {
         "is_home": True,
         "is_file": page.links.base is None,
         "refresh": 0 if page.links.base is None or request.get("still") else 15 if running else 60,
-        "health": health_line(page, found),
+        "health": health_line(page, found, summary),
         # what a file says has to be true for longer
         "doing": request["doing"] if page.links.base is not None else "",
         "batch": batch_text(page, [(run.workflow, _elapsed(page, run)) for run in running]),
@@ -68,9 +69,10 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "running": [_running(page, run) for run in running],
         "failures": shown_failures(page, found),
         "more_failures": max(len(found.groups) - MOST_CAUSES, 0),
+        **_stale(page, summary),
         "reports": [_report(page, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(page.links),
-        "totals": [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]],
+        "totals": _totals(totals, summary),
         "aside": _aside(rows, totals),
         "left_out": max(len(rows) - MOST_TRIGGERS, 0),
         "recent": _recent(page, rows[:MOST_TRIGGERS], whole),
@@ -109,9 +111,34 @@ def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
     return notebook.label, known.get(notebook.label) or notebook.state.value
 
 
+def _totals(totals: Counter[RunState], summary: StaleSummary | None) -> list[tuple[str, str, str, int]]:
+    found = [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]]
+    return [*found, *([(STALE_SIGN, "stale", "stale", summary.runs)] if summary else [])]
+
+
+def _stale(page: PageRequest, summary: StaleSummary | None) -> dict[str, Any]:
+    """Show the first of the stale runs that nobody keeps as they are, and count the others."""
+    if summary is None:
+        return {"stale": [], "more_stale": 0}
+    rows = [
+        {
+            "run": run.run,
+            "link": page.links.page(f"runs/{run.run}"),
+            "workflow": run.workflow,
+            "workflow_link": page.workflow(run.workflow),
+            "parameters": parameters_text(run.parameters),
+            "date": run.reference_date,
+            "why": why.brief,
+        }
+        for run, why in stale_runs(page.reader, limit=MOST_STALE, also_kept=False)
+    ]
+    return {"stale": rows, "more_stale": summary.runs - len(rows)}
+
+
 def _report(page: PageRequest, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:
     return {
         "run": run,
+        "mark": page.reader.stale_mark(run.id),
         "label": label,
         "parameters": parameters_text(run.parameters),
         "workflow_link": page.workflow(run.workflow),

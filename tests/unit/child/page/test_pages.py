@@ -23,6 +23,7 @@ from autoflow.child.page.status_page import status_page
 from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
 from autoflow.history import Skip
 from autoflow.model.store import RunStore
+from autoflow.quality.outcomes import blocks_of
 from autoflow.redaction import Redactor
 from autoflow.runs.runs import AttemptState, Failure, build_run
 from autoflow.settings import Places
@@ -73,7 +74,7 @@ class Record:
 
     def health(self, **asked: Any) -> HealthLine:
         page = self.request(**asked)
-        return health_line(page, failing(page))
+        return health_line(page, failing(page), page.reader.stale_summary())
 
     def status(self, base: str | None = "./") -> dict[str, Any]:
         return status_page(self.request(base))[1]
@@ -136,6 +137,53 @@ def test_failures_are_counted_by_date_and_by_cause_with_the_users_own_line(recor
     commands = [command for each in causes for _, command in each["commands"]]
     assert "autoflow runs --workflow flows --state failed" in commands
     assert any(command.startswith("autoflow rerun") for command in commands)
+
+
+def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_are_marked(
+    record: Record, tmp_path: Path
+) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
+    number = record.made(date, reports=["report"])
+    store, run = record.store, build_run(FLOWS, DEFINITIONS.triggers[0], date)
+    for rows in ("5", "6"):
+        store.record_outcomes({"calls": {"count_added_rows": {"2026": blocks_of({f"{date}": rows})["2026"]}}}, NOW)
+    store.mark_stale([run.key], 1, NOW - DAY)
+    (complaint,) = record.health().complaints
+    assert complaint.text == "1 run is stale: the data have changed since."
+    assert (complaint.advice.startswith("autoflow rerun --stale"), complaint.link) == (True, "#stale")
+    # made again, it shows what it showed
+    (old,) = store.read.attempts_of(number)
+    store.ask_for([run], NOW)
+    attempt = store.begin(run, NOW)
+    store.note_same_results(attempt, old.id, NOW, hold=True)
+    store.finish(attempt, AttemptState.SUCCEEDED, NOW)
+    store.begin_notebook(attempt, "report", NOW)
+    store.record_report(attempt, "report", record.places.reports / "again.pdf")
+    (complaint,) = record.health().complaints
+    assert "1 run has the results of before: FlowMachine probably answered from its cache." in complaint.text
+    assert "Reports of 1 run are kept out of latest." in complaint.text
+    status = record.status()
+    assert ("~", "stale", "stale", 1) in status["totals"]
+    (stale,) = status["stale"]
+    assert stale["why"] == "data of 2026-03-08 ingested anew; same results as attempt 1; kept out of latest"
+    record.work(tmp_path / "page", page="status", base="./")
+    html = (tmp_path / "page" / "page.html").read_text()
+    marks = [html.count(f"<small>{words}</small>") for words in ("kept out of latest", "superseded")]
+    assert marks == [1, 1]
+    record.work(tmp_path / "run", page="run", run=f"{number}", base="./")
+    assert "lets latest have its reports where its results are right" in (tmp_path / "run" / "page.html").read_text()
+    store.keep([number], "nobody called", NOW)
+    assert (record.health().level, record.status()["stale"]) == ("green", [])
+
+
+def test_dates_that_have_left_are_nothing_that_a_rerun_helps(record: Record) -> None:
+    dates = record.list_dates(dt.date(2026, 3, 7), 2)
+    record.made(dates[0])
+    record.list_dates(dt.date(2026, 3, 8), 1)
+    (gone,) = record.store.read.unmarked_departures()
+    record.store.mark_departed([build_run(FLOWS, DEFINITIONS.triggers[0], dates[0]).key], gone, NOW)
+    (complaint,) = record.health().complaints
+    assert complaint.advice == "autoflow keep leaves one as it is."
 
 
 def test_how_far_all_runs_are_is_said_with_about_how_long_they_still_take(record: Record) -> None:
