@@ -30,7 +30,7 @@ from autoflow.runs.in_order import Runs
 from autoflow.runs.runs import AttemptState, RunState
 from autoflow.shared_data import versions
 from autoflow.shared_data.versions import SharedDirectory
-from autoflow.workflows import directories, other_runs, run
+from autoflow.workflows import directories, notebook, other_runs
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.slots import Capacity, Slots
 from tests.simulation.additions import SECRET
@@ -178,7 +178,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
 )
 UNTRUSTED = ListedDates._untrusted
 NOTE_DEPARTURES = store.note_departures
-RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, run.read_secrets
+RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, notebook.read_secrets
 BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
 
 
@@ -227,9 +227,9 @@ MUTATIONS: dict[str, Mutation] = {
     "metrics do not count failures": lambda: patch.object(RunReader, "ends_after", _failures_uncounted),
     "a record is not locked": lambda: patch.object(store, "RecordLock", _Unlocked),
     "a pool has no end": lambda: patch.object(Capacity, "resize", _pools_without_end),
-    "a notebook gets no secrets": lambda: patch.object(run, "read_secrets", lambda *_: {}),
+    "a notebook gets no secrets": lambda: patch.object(notebook, "read_secrets", lambda *_: {}),
     "every notebook gets the secrets": lambda: patch.object(
-        run, "read_secrets", lambda s, _: READ_SECRETS(s, [SECRET])
+        notebook, "read_secrets", lambda s, _: READ_SECRETS(s, [SECRET])
     ),
     "notebooks for some dates run for all": lambda: patch.object(other_runs, "matches", lambda *_: True),
     "the notebook of the run before is any": lambda: patch.object(other_runs, "_previous", _any_before),

@@ -1,0 +1,266 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""One notebook of a run: it waits for its turn, is executed, recorded and made a report of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from autoflow.context import Context
+from autoflow.definitions import DATA_VERSION, MISSING_DATES, Notebook
+from autoflow.errors import SettingsError
+from autoflow.files import file_hash
+from autoflow.log_writer import STEP
+from autoflow.naming import output_stem
+from autoflow.progress import Task
+from autoflow.runs import AttemptState, Failure
+from autoflow.settings import read_secrets
+from autoflow.shared_data import SharedDataError
+from autoflow.sources import form_of, sources_of
+from autoflow.threads import to_end
+from autoflow.wording import parameters_text
+from autoflow.workflows.execution import Execution
+from autoflow.workflows.failures import notebook_failure, of_system, secured, without_secrets
+from autoflow.workflows.governor import Held, nothing_used
+from autoflow.workflows.reports import ReportSource, make_reports
+from autoflow.workflows.slots import Taker
+
+REPORT = "report"
+"""What is not the label of a notebook, for what reports need."""
+
+logger = logging.getLogger(__name__)
+
+
+async def run_notebook(execution: Execution, notebook: Notebook) -> Path | Failure | None:
+    """Execute a notebook when its turn comes; None if AutoFlow is to stop by then."""
+    context, run, attempt = execution.context, execution.run, execution.attempt
+    store, label = context.store, notebook.label
+    async with _turn(execution, notebook) as held:
+        if execution.stop.is_set():
+            return None
+        made_of = await to_end(sources_of, context.settings.inputs_dir, notebook)
+        await execution.record(lambda: store.begin_notebook(attempt, label, context.now(), made_of))
+        stem = output_stem(notebook.filename, run, context.now())
+        final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
+        logger.info("run %d: notebook %s started", attempt.run, label, extra=STEP)
+        state, failure = AttemptState.INTERRUPTED, None
+        try:
+            failure = await _execute_notebook(execution, notebook, final, held)
+            state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
+        except OSError as error:
+            state, failure = AttemptState.FAILED, Failure(of_system(error), label)
+        finally:
+            context.outputs.release(final)
+            context.progress.drop(_task(execution, notebook))
+            # who was cancelled meanwhile may have made it all the same
+            kept = final if final.is_file() else None
+            ended, peak = context.now(), held.peak
+            finish = partial(store.finish_notebook, attempt, label, state, ended, notebook=kept, failure=failure)
+            await execution.record(partial(finish, peak_mb=peak))
+            if peak is not None:
+                execution.capacity.learn(run.key, label, peak)
+        if failure:
+            logger.error("run %d: %s: %s", attempt.run, run, failure)
+            return failure
+        logger.info("run %d: notebook %s done: %s", attempt.run, label, final, extra=STEP)
+        return final
+
+
+@asynccontextmanager
+async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]:
+    """Wait until there is room for a notebook: first in its pool, so that who waits for that keeps no slot."""
+    capacity, attempt, label = execution.capacity, execution.attempt, notebook.label
+    progress, task, key = execution.context.progress, _task(execution, notebook), execution.run.key
+    taker = Taker(attempt.id, attempt.run, label)
+
+    def say(what: str, of: str = "") -> None:
+        if not said or of != said[-1]:
+            logger.info("run %d: notebook %s %s", attempt.run, label, what, extra=STEP)
+        said.append(of)
+        progress.show(task, what)
+
+    said: list[str] = []
+    try:
+        async with AsyncExitStack() as stack:
+            if notebook.pool is not None:
+                if capacity.pool(notebook.pool).full:
+                    say(f"waits for the pool {notebook.pool}", "pool")
+                await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
+                progress.drop(task)
+            held = await stack.enter_async_context(capacity.slot(key, label, say))
+            progress.drop(task)
+            yield held
+    finally:
+        progress.drop(task)
+
+
+async def _execute_notebook(execution: Execution, notebook: Notebook, final: Path, held: Held) -> Failure | None:
+    """Execute a notebook, and give its final name to what was made of it, also when it failed."""
+    context = execution.context
+    source = context.settings.inputs_dir / notebook.filename
+    execution.sources[notebook.label] = await to_end(_sha256, source)
+    execution.read[notebook.label] = await to_end(execution.directories.read, notebook)
+    try:
+        secrets = await to_end(read_secrets, context.settings, notebook.secrets)
+    except SettingsError as error:
+        return Failure(str(error), notebook.label)
+    execution.secrets.update(secrets)
+    with context.jobs.workspace() as workspace:
+        door = context.jobs if notebook.place == "here" else context.notebooks
+        with _measured(context, held, workspace):
+            reply = await door.call(
+                "notebook",
+                _request(execution, notebook, final, secrets),
+                workspace,
+                timeout=notebook.timeout,
+                secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
+                on_progress=_progress(execution, notebook),
+            )
+            held.peak = reply.peak
+        failure = None if reply.cause == "done" else await to_end(notebook_failure, notebook, reply, workspace)
+        made = workspace / "notebook.ipynb"
+        # notebooks of one run may pass a secret on, which only one of them was given
+        others = execution.secrets.keys() - secrets.keys()
+        if made.exists() and (reply.cause in ("timeout", "died") or others):
+            failure = await to_end(secured, made, execution.token, execution.secrets, failure)
+        if failure and others:
+            failure = without_secrets(failure, execution.secrets)
+        if not made.exists():
+            return failure
+        await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))
+        await context.outputs.publish(made, final)
+        return replace(failure, notebook=str(final)) if failure else None
+
+
+@contextmanager
+def _measured(context: Context, held: Held, workspace: Path) -> Iterator[None]:
+    """Let a slot know what memory its notebook takes, and at most: what is seen, and what the job says itself."""
+    held.used = lambda: context.jobs.memory(workspace).used
+    try:
+        yield
+    finally:
+        seen = round(context.jobs.memory(workspace).peak)
+        held.peak, held.used = max(seen, held.peak or 0) or None, nothing_used
+
+
+def _request(execution: Execution, notebook: Notebook, final: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Say what the child is to execute."""
+    context = execution.context
+    return {
+        "notebook": str(context.settings.inputs_dir / notebook.filename),
+        "parameters": _values(execution, notebook),
+        "final": str(final),
+        # what libraries read as they are imported has to be there by then
+        "warm": notebook.warm and not notebook.environment and notebook.kernel is None,
+        "kernel": notebook.kernel,
+        "secrets": list(secrets),
+        "environment": dict(notebook.environment),
+        "resources": dict(notebook.resources),
+        "keep_kernel": context.progress.keeps_kernels,
+        # what will be made of this run's notebooks can be got ready meanwhile
+        "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],
+    }
+
+
+def _values(execution: Execution, notebook: Notebook) -> dict[str, Any]:
+    """Find what the names that a notebook's parameters are given stand for."""
+    known: dict[str, Any] = {
+        MISSING_DATES: [*map(str, execution.origin.missing)],
+        DATA_VERSION: execution.origin.quality.get(DATA_VERSION, ""),
+        **execution.directories.values,
+        **execution.others,
+        **execution.run.parameters,
+        "flowapi_url": execution.context.settings.flowapi_url,
+        **{label: str(path) for label, path in execution.executed.items()},
+    }
+    return {parameter: known[name] for parameter, name in notebook.parameters.items()}
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return file_hash(path)
+    except OSError:
+        # why it cannot be read is for its execution to say
+        return ""
+
+
+async def report_notebook(execution: Execution, notebook: Notebook) -> Path | Failure:
+    """Make the reports of an executed notebook, and record them or why they failed; the first of them is returned."""
+    context, attempt = execution.context, execution.attempt
+    async with execution.capacity.slot(execution.run.key, REPORT):
+        context.progress.show(_task(execution, notebook), "report")
+        try:
+            await _record_form(execution, notebook)
+            replaced = execution.replaced
+            if replaced:
+                await replaced.compare(notebook.label, execution.executed[notebook.label])
+            basis = ReportSource(
+                run=execution.run,
+                attempt=attempt,
+                notebook=notebook,
+                executed=execution.executed,
+                sources=execution.sources,
+                availability=execution.origin.availability,
+                quality=execution.origin.quality,
+                read=execution.read,
+                others=execution.others,
+                missing=execution.origin.missing,
+                before=replaced.said(notebook.label) if replaced else {},
+                written=await execution.directories.written(),
+            )
+            made = await make_reports(context, basis, execution.token, execution.record)
+        except OSError as error:
+            source = str(execution.executed[notebook.label])
+            made = Failure(f"report: {of_system(error)}", notebook.label, notebook=source, of_report=True)
+        except SharedDataError as error:
+            made = Failure(str(error), notebook.label)
+        finally:
+            context.progress.drop(_task(execution, notebook))
+        if isinstance(made, Failure):
+            await execution.record(partial(context.store.fail_notebook, attempt, notebook.label, made))
+            logger.error("run %d: %s: %s", attempt.run, execution.run, made)
+            return made
+    execution.reports[notebook.label] = made
+    return made[0]
+
+
+async def _record_form(execution: Execution, notebook: Notebook) -> None:
+    """Record what reports are made with of a notebook that is used again, whose templates may be others by now."""
+    reused = execution.reused.get(notebook.label)
+    if reused is not None and reused.sources is not None:
+        form = await to_end(form_of, execution.context.settings.inputs_dir, notebook)
+        sources = {**reused.sources, **form}
+        await execution.record(
+            partial(execution.context.store.record_sources, execution.attempt, notebook.label, sources)
+        )
+
+
+def _task(execution: Execution, notebook: Notebook) -> Task:
+    run = execution.run
+    # the date first: the end is what a narrow terminal has no room for
+    name = f"{run.reference_date} {run.workflow.name} {parameters_text(run.parameters)}".rstrip()
+    return Task(execution.attempt.run, name, notebook.label)
+
+
+def _progress(execution: Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:
+    progress = execution.context.progress
+    if not progress.watched:
+        return None
+    task = _task(execution, notebook)
+    progress.show(task, "starting")
+
+    def look(at: Mapping[str, Any]) -> None:
+        if "kernel" in at:
+            progress.kept(task, at["kernel"], Path(at["release"]))
+        else:
+            where = f" on worker {at['worker']}" if "worker" in at else ""
+            progress.show(task, at["waits"] if "waits" in at else f"cell {at['cell']}/{at['of']}{where}")
+
+    return look
