@@ -20,7 +20,7 @@ from benchmarks.machine import ROOT, cores
 from benchmarks.measure import Cost, run
 from benchmarks.workloads import Workload
 
-PREFECT, PLOOMBER = "prefect==3.8.8", "ploomber==0.23.3"
+PREFECT, PLOOMBER, DASK = "prefect==3.8.8", "ploomber==0.23.3", "distributed==2026.8.0"
 # the oldest that this Prefect asks for: it does not start with the newest
 FASTAPI = "fastapi==0.139.0"
 
@@ -101,10 +101,21 @@ for date in dates:
     return replace(_script("papermill in a process", sys.executable, script, note), dates=8)
 
 
-def prefect(venvs: Path) -> Contender:
-    """A flow over all dates, as many notebooks at a time as cores, with Prefect's own temporary server."""
-    python = _venv(venvs, "prefect", [PREFECT, FASTAPI, "papermill", "ipykernel"])
-    script = """
+def prefect(venvs: Path, at_a_time: int | None = None, *packages: str) -> Contender:
+    """A flow over all dates, so many notebooks at a time, or as many as cores, with Prefect's own temporary server.
+
+    Parameters
+    ----------
+    packages
+        What notebooks need.
+    """
+    name = "-".join(["prefect", *packages])
+    python = _venv(venvs, name, [PREFECT, FASTAPI, "papermill", "ipykernel", *packages])
+    script = (
+        f"""
+AT_A_TIME = {at_a_time}
+"""
+        + """
 import os, sys, papermill
 from prefect import flow, task
 inputs, outputs, *dates = sys.argv[1:]
@@ -121,19 +132,47 @@ def backlog():
                        {"reference_date": date, "first": f"{outputs}/first-{date}.ipynb"}, wait_for=[first]))
     for second in seconds: second.result()
 from prefect.task_runners import ThreadPoolTaskRunner
-backlog.with_options(task_runner=ThreadPoolTaskRunner(max_workers=len(os.sched_getaffinity(0))))()
+backlog.with_options(task_runner=ThreadPoolTaskRunner(max_workers=AT_A_TIME or len(os.sched_getaffinity(0))))()
 """
+    )
     note = (
-        "as many at a time as cores; its temporary server and SQLite; papermill in threads, where it promises nothing"
+        f"{at_a_time or 'as many'} at a time{'' if at_a_time else ' as cores'}; its temporary server and SQLite;"
+        " papermill in threads, where it promises nothing"
     )
     settings = {
-        "PREFECT_HOME": str(venvs / "prefect" / "home"),
+        "PREFECT_HOME": str(venvs / name / "home"),
         "PREFECT_LOGGING_LEVEL": "WARNING",
         # it makes its database when it is started for the first time
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     # with fewer dates the start of its server would weigh more than it does
     return replace(_script("Prefect 3 + papermill", str(python), script, note, **settings), repeat=1)
+
+
+def dask(venvs: Path, at_a_time: int, *packages: str) -> Contender:
+    """A graph of papermill's calls on so many processes of dask's own on this machine."""
+    name = "-".join(["dask", *packages])
+    python = _venv(venvs, name, [DASK, "papermill", "ipykernel", *packages])
+    script = f"""
+import sys
+from dask.distributed import Client, LocalCluster
+inputs, outputs, *dates = sys.argv[1:]
+def execute(notebook, output, parameters, after=None):
+    import papermill
+    papermill.execute_notebook(notebook, output, parameters, progress_bar=False)
+if __name__ == "__main__":
+    with LocalCluster(n_workers={at_a_time}, threads_per_worker=1, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            seconds = []
+            for date in dates:
+                output = f"{{outputs}}/first-{{date}}.ipynb"
+                first = client.submit(execute, f"{{inputs}}/first.ipynb", output, {{"reference_date": date}})
+                seconds.append(client.submit(execute, f"{{inputs}}/second.ipynb", f"{{outputs}}/second-{{date}}.ipynb",
+                               {{"reference_date": date, "first": output}}, first))
+            client.gather(seconds)
+"""
+    note = f"{at_a_time} processes; no poll, no record"
+    return replace(_script("dask + papermill", str(python), script, note), repeat=1)
 
 
 def ploomber(venvs: Path) -> Contender:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autoflow.demo_flowapi import FlowapiStandin
 from benchmarks import contenders
+from benchmarks.contenders import Contender
 from benchmarks.machine import cores
 from benchmarks.measure import adopt_orphans
 from benchmarks.workloads import Workload, limit, make, write_notebook
@@ -41,9 +42,13 @@ query.wait_until_ready(poll_interval=0.2)
 
 COMPUTE = """
 import time
-while time.process_time() < {seconds}:
+end = time.process_time() + {seconds}
+while time.process_time() < end:
     pass
 """
+
+RIVALS_AT_A_TIME = 8
+"""How many notebooks the others have in progress: those that FlowAPI runs queries of, and as many more."""
 
 
 def workload(directory: Path, flowapi: FlowapiStandin, dates: int) -> Workload:
@@ -53,29 +58,32 @@ def workload(directory: Path, flowapi: FlowapiStandin, dates: int) -> Workload:
     token.write_text(flowapi.token())
     first = QUERY.format(token=str(token), url=flowapi.url)
     write_notebook(directory / "first.ipynb", "reference_date = ''", [first])
-    write_notebook(
-        directory / "second.ipynb", "reference_date = ''; first = ''", [COMPUTE.format(seconds=COMPUTES + 1)]
-    )
+    write_notebook(directory / "second.ipynb", "reference_date = ''; first = ''", [COMPUTE.format(seconds=COMPUTES)])
     return made
 
 
+def rivals(flowapi: FlowapiStandin) -> dict[str, Callable[[], Contender]]:
+    """List who can execute the work, each made when it is measured."""
+    venvs = Path(tempfile.gettempdir()) / "autoflow-benchmark-venvs"
+    return {
+        "auto": lambda: replace(contenders.autoflow(flowapi), name="AutoFlow, concurrency: auto"),
+        "fixed": lambda: replace(contenders.autoflow(flowapi), name=f"AutoFlow, {min(cores(), 4)} at a time"),
+        "loop": contenders.papermill_cli,
+        "prefect": lambda: contenders.prefect(venvs, RIVALS_AT_A_TIME, "flowclient"),
+        "dask": lambda: contenders.dask(venvs, RIVALS_AT_A_TIME, "flowclient"),
+    }
+
+
 def measured(
-    root: Path, flowapi: FlowapiStandin, dates: int, rivals: tuple[str, ...]
+    root: Path, flowapi: FlowapiStandin, dates: int, names: Sequence[str]
 ) -> Iterator[tuple[str, float, float | None]]:
     """Execute the work by each of the rivals; yield name, seconds and the most memory in MB."""
     automatic = workload(root / "auto", flowapi, dates)
     fixed = workload(root / "fixed", flowapi, dates)
     limit(fixed, min(cores(), 4))
-    loop = replace(contenders.papermill_cli(), name="papermill CLI loop")
-    for name, rival, work in (
-        ("auto", replace(contenders.autoflow(flowapi), name="AutoFlow, concurrency: auto"), automatic),
-        ("fixed", replace(contenders.autoflow(flowapi), name=f"AutoFlow, {min(cores(), 4)} at a time"), fixed),
-        ("loop", loop, automatic),
-        ("prefect", None, automatic),
-    ):
-        if name not in rivals:
-            continue
-        rival = rival or contenders.prefect(Path(tempfile.gettempdir()) / "autoflow-benchmark-venvs")
+    makers = rivals(flowapi)
+    for name in names:
+        rival, work = makers[name](), fixed if name == "fixed" else automatic
         some = replace(work, dates=work.dates[: rival.dates or dates])
         # queries that an earlier rival has run would be done at once
         flowapi.flowmachine.reset_cache()
@@ -88,14 +96,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long a query runs (default: 20)")
     parser.add_argument("--dates", type=int, default=20)
-    parser.add_argument("--rivals", nargs="+", default=("auto", "fixed", "loop"), help="auto, fixed, loop, prefect")
+    names = ("auto", "fixed", "loop", "prefect", "dask")
+    parser.add_argument("--rivals", nargs="+", default=names, choices=names, help="which are measured (default: all)")
     options = parser.parse_args()
     bound = options.dates * max(options.seconds / AT_A_TIME, COMPUTES / cores())
     adopt_orphans()
     print(f"{options.dates} dates, queries of {options.seconds:g} s; the bound: {bound:.1f} s", flush=True)
     with FlowapiStandin(options.dates, poll_seconds=options.seconds) as flowapi, tempfile.TemporaryDirectory() as name:
         flowapi.flowmachine.at_a_time = AT_A_TIME
-        for rival, seconds, peak in measured(Path(name), flowapi, options.dates, tuple(options.rivals)):
+        for rival, seconds, peak in measured(Path(name), flowapi, options.dates, options.rivals):
             print(
                 json.dumps({"rival": rival, "s": round(seconds, 1), "of bound": round(seconds / bound, 2), "MB": peak})
             )
