@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,9 @@ MB = 1_000_000
 
 SHORTEST_WINDOW = 0.5
 """Seconds over which the use of the CPU is measured at least."""
+
+NO_LIMIT = 1 << 62
+"""Bytes from which on a limit of memory is none: version 1 writes the largest number of whole pages."""
 
 STEAL = 7
 """Where a line of /proc/stat has the last number that counts: what follows is in others already (proc(5))."""
@@ -39,7 +43,7 @@ class Reading:
 
 
 class Machine:
-    """Reads /proc and cgroup v2; a look takes less than a millisecond.
+    """Reads /proc and control groups, of version 2 or 1; a look takes less than a millisecond.
 
     Parameters
     ----------
@@ -52,7 +56,8 @@ class Machine:
     def __init__(self, root: Path = Path("/"), cores: frozenset[int] | None = None) -> None:
         self._proc = root / "proc"
         self._cores = cores or frozenset(os.sched_getaffinity(0))
-        self._groups = list(_groups(root))
+        self._top = root / "sys" / "fs" / "cgroup"
+        self._groups = list(_groups(root / "proc", self._top))
         self._quota, self._limited = self._least_quota()
         self._before: tuple[float, float, float | None] | None = None
         self._busy: float | None = None
@@ -74,9 +79,8 @@ class Machine:
         quota, limited = float(len(self._cores)), None
         for group in self._groups:
             with suppress(OSError, ValueError, ZeroDivisionError):
-                most, period = (group / "cpu.max").read_text().split()
-                if most != "max" and int(most) / int(period) < quota:
-                    quota, limited = int(most) / int(period), group
+                if (own := _quota(group)) < quota:
+                    quota, limited = own, group
         return quota, limited
 
     def _busy_cores(self) -> float | None:
@@ -114,25 +118,21 @@ class Machine:
         hertz = os.sysconf("SC_CLK_TCK")
         used = None
         if self._limited:
-            used = _named(self._limited / "cpu.stat")["usage_usec"] / 1_000_000
+            with suppress(OSError, ValueError, KeyError, StopIteration):
+                used = _cpu_used(self._limited, self._top)
         return passed / hertz / len(self._cores), idle / hertz, used
 
     def _memory(self) -> tuple[float | None, float | None]:
         """Read how much there is and how much is free, of the machine and of each cgroup that has a limit."""
         try:
             known = _named(self._proc / "meminfo")
-            memory, free = known["MemTotal:"] * 1024, known["MemAvailable:"] * 1024
+            memory, free = known["MemTotal:"] * 1024.0, known["MemAvailable:"] * 1024.0
         except (OSError, ValueError, KeyError):
             return None, None
         for group in self._groups:
             with suppress(OSError, ValueError, KeyError):
-                limits = [(group / name).read_text().strip() for name in ("memory.max", "memory.high")]
-                limit = min((int(each) for each in limits if each != "max"), default=None)
-                if limit is not None:
-                    used = int((group / "memory.current").read_text())
-                    # the kernel takes back what it only keeps of files
-                    used -= _named(group / "memory.stat")["inactive_file"]
-                    memory, free = min(memory, limit), min(free, limit - used)
+                limit, used = _memory(group)
+                memory, free = min(memory, limit), min(free, limit - used)
         return memory / MB, max(free, 0) / MB
 
     def _pressure(self, what: str) -> float | None:
@@ -144,15 +144,53 @@ class Machine:
         return max(found, default=None)
 
 
-def _groups(root: Path) -> Iterator[Path]:
-    """List the cgroup of this process and those above it, as far as they are to be seen."""
-    mount = root / "sys" / "fs" / "cgroup"
+def _groups(proc: Path, top: Path) -> Iterator[Path]:
+    """List the control groups of this process and those above them, as far as they are to be seen.
+
+    Version 2 has one tree for all, version 1 one for each controller; a container sees its own group as the top.
+    """
     with suppress(OSError, ValueError):
-        for line in (root / "proc" / "self" / "cgroup").read_text().splitlines():
-            number, _, path = line.split(":", 2)
-            if number == "0" and (mount / "cgroup.controllers").exists():
+        for line in (proc / "self" / "cgroup").read_text().splitlines():
+            number, controllers, path = line.split(":", 2)
+            mount = top if number == "0" else top / controllers
+            if (number == "0" and (top / "cgroup.controllers").exists()) or {"cpu", "memory"} & {
+                *controllers.split(",")
+            }:
                 group = mount / path.lstrip("/")
                 yield from (each for each in (group, *group.parents) if each.is_relative_to(mount))
+
+
+def _quota(group: Path) -> float:
+    """Read how many cores a control group may use."""
+    if (group / "cpu.max").exists():
+        most, period = (group / "cpu.max").read_text().split()
+    else:
+        most, period = ((group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+    return math.inf if most in ("max", "-1") else int(most) / int(period)
+
+
+def _cpu_used(group: Path, top: Path) -> float:
+    """Read how many seconds of processor time a control group has used."""
+    if (group / "cpu.max").exists():
+        return _named(group / "cpu.stat")["usage_usec"] / 1_000_000
+    # version 1 counts in a tree of its own, which may be the same
+    tree, *path = group.relative_to(top).parts
+    trees = (tree, "cpuacct", "cpu,cpuacct")
+    found = next(each for name in trees if (each := top.joinpath(name, *path, "cpuacct.usage")).exists())
+    return int(found.read_text()) / 1_000_000_000
+
+
+def _memory(group: Path) -> tuple[float, int]:
+    """Read how many bytes a control group may take, and how many it takes."""
+    if (group / "memory.limit_in_bytes").exists():
+        limit, used, kept = int((group / "memory.limit_in_bytes").read_text()), "memory.usage_in_bytes", "total_"
+    else:
+        limits = [(group / name).read_text().strip() for name in ("memory.max", "memory.high")]
+        limit, used, kept = min(int(each) if each != "max" else NO_LIMIT for each in limits), "memory.current", ""
+    if limit >= NO_LIMIT:
+        return math.inf, 0
+    # the kernel takes back what it only keeps of files
+    return limit, int((group / used).read_text()) - _named(group / "memory.stat")[f"{kept}inactive_file"]
 
 
 def _named(path: Path) -> dict[str, int]:

@@ -69,6 +69,7 @@ class Batch:
     waiting: Mapping[str, int]
     """How many are still to start, by workflow."""
     at_a_time: int
+    """How many may be in progress; 0 where no more start, since AutoFlow is stopping."""
 
     @property
     def total(self) -> int:
@@ -145,7 +146,7 @@ class Executor:
             (self.states - self._before).total(),
             len(self._running),
             self.waiting.by_workflow(),
-            self._room,
+            0 if self.stop.is_set() else self._room,
         )
 
     @property
@@ -354,8 +355,7 @@ class Executor:
 
     def _need(self, run: Run) -> float:
         """Say how many MB a run needs, one notebook after another."""
-        name, needs = run.workflow.name, self._governor.needs
-        return max(needs.of(name, notebook.label) for notebook in run.workflow.notebooks)
+        return max(self._governor.need(run.workflow.name, notebook.label) for notebook in run.workflow.notebooks)
 
     def _start_due(self) -> None:
         """Start what there is room for, in order."""

@@ -37,6 +37,9 @@ RESERVE_SHARE, SMALLEST_RESERVE = 0.1, 512.0
 PATIENCE, PUTS_BACK_EVERY = 10.0, 30.0
 """Seconds for which memory must be short before a run is put back, and between two of them."""
 
+LITTLE, PUTS_BACK_SOON = 0.2, 6.0
+"""Below which part of the reserve the first look is enough, and the seconds between two runs that are put back then."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -143,6 +146,12 @@ def why_not(reading: Reading, use: Use, need: float, level: Level) -> str:
 
 
 def puts_back(now: float, reading: Reading, use: Use, level: Level) -> bool:
-    """Whether the youngest run is to be put back: memory has been short for a while, and another one goes on."""
-    lasts = level.short_since is not None and now - level.short_since >= PATIENCE
-    return lasts and use.slots > 1 and is_short(reading) and now - level.put_back >= PUTS_BACK_EVERY
+    """Whether the youngest run is to be put back: memory has been short for a while, and another one goes on.
+
+    Where hardly any is left, the kernel kills before that while is over.
+    """
+    if use.slots <= 1 or level.short_since is None or reading.free is None or not is_short(reading):
+        return False
+    hurry = reading.free < LITTLE * reserve(reading)
+    patience, pause = (0.0, PUTS_BACK_SOON) if hurry else (PATIENCE, PUTS_BACK_EVERY)
+    return now - level.short_since >= patience and now - level.put_back >= pause

@@ -37,6 +37,8 @@ class Held:
     """Says how many MB are taken now."""
     peak: int | None = None
     """How many MB were taken at most, once that is known."""
+    label: str = ""
+    """Of the notebook."""
 
     @property
     def promised(self) -> float:
@@ -113,6 +115,11 @@ class Governor:
         self.reading = self._read()
         use = replace(self.use(active), wanted=wanted)
         self.level = next_level(now, self.reading, use, self.level, self.rules)
+
+    def need(self, workflow: str, label: str) -> float:
+        """Say how many MB a notebook is expected to need: as before, or as others of its kind take right now."""
+        now = (held.used() for held in self.held if (held.run[0], held.label) == (workflow, label))
+        return max(self.needs.of(workflow, label), *now, 0.0)
 
     def use(self, active: Iterable[RunKey], starting: RunKey | None = None) -> Use:
         """Say what goes on: runs, or the notebooks of a run that is among them."""

@@ -176,7 +176,7 @@ class Capacity:
         waits
             Called with what is waited for, in words, when it is anything but a number.
         """
-        held = Held(run, self.governor.needs.of(run[0], label) if self.governor else 0.0)
+        held = Held(run, self.governor.need(run[0], label) if self.governor else 0.0, label=label)
         try:
             await self.slots.take(grant=partial(self._grant, held, waits))
         except BaseException:
@@ -193,6 +193,7 @@ class Capacity:
             return True
         active = [key for key in self.governor.runs if not self.waits_for(key)]
         use = self.governor.use(active, held.run)
+        held.need = max(held.need, self.governor.need(held.run[0], held.label))
         self.governor.why = self.governor.why_not(use, held.need) if self.governed else ""
         if self.governor.why:
             waits(self.governor.why)

@@ -83,6 +83,35 @@ def test_what_others_take_of_the_cores_is_not_there_for_a_container(root: Path) 
     assert machine.read().busy == 1.0
 
 
+@pytest.mark.parametrize("trees", [("cpu,cpuacct", "cpu,cpuacct"), ("cpu", "cpuacct")], ids="+".join)
+@pytest.mark.parametrize("path", ["box", ""], ids=["as the host sees it", "as the container does"])
+def test_limits_of_version_1_count_too(root: Path, trees: tuple[str, str], path: str) -> None:
+    cpu, accounts = trees
+    write(root, "proc/self/cgroup", f"7:memory:/box\n3:{cpu}:/box\n2:{accounts}:/box\n1:name=systemd:/box\n")
+    for name, text in {
+        f"{cpu}/{path}/cpu.cfs_quota_us": "150000\n",
+        f"{cpu}/{path}/cpu.cfs_period_us": "100000\n",
+        f"{accounts}/{path}/cpuacct.usage": "0\n",
+        f"memory/{path}/memory.limit_in_bytes": "2000000000\n",
+        f"memory/{path}/memory.usage_in_bytes": "1500000000\n",
+        f"memory/{path}/memory.stat": "inactive_file 1\ntotal_inactive_file 300000000\n",
+    }.items():
+        write(root, f"sys/fs/cgroup/{name}", text)
+    machine = Machine(root, TWO_CORES)
+    machine.read()
+    times(root, idle=4, seconds=4)
+    write(root, f"sys/fs/cgroup/{accounts}/{path}/cpuacct.usage", "5000000000\n")
+    assert machine.read() == Reading(1.5, 1.25, 12.5, 2000, 800, 0.25)
+
+
+def test_a_cgroup_of_version_1_without_limits_changes_nothing(root: Path) -> None:
+    write(root, "proc/self/cgroup", "7:memory:/box\n3:cpu:/box\n0::/\n")
+    write(root, "sys/fs/cgroup/memory/box/memory.limit_in_bytes", "9223372036854771712\n")
+    write(root, "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "-1\n")
+    write(root, "sys/fs/cgroup/cpu/box/cpu.cfs_period_us", "100000\n")
+    assert Machine(root, TWO_CORES).read() == Reading(2, None, 12.5, 8192, 5120, 0.25, is_first=True)
+
+
 def test_memory_that_a_cgroup_has_used_up_is_none_that_is_free(root: Path) -> None:
     container(
         root,

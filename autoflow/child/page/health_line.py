@@ -137,7 +137,7 @@ def batch_text(page: PageRequest, running: Sequence[tuple[str, float]]) -> str:
     total = batch["done"] + batch["running"] + sum(batch["waiting"].values())
     if total < 1:
         return ""
-    left = _seconds_left(page, batch, running)
+    left = _seconds_left(page, batch, running) if batch["at_a_time"] else None
     why = f"; the next {why}" if (why := page.request.get("why_no_more")) else ""
     return f"{batch['done']} of {counted(total, 'run')} done{f', about {seconds_text(left)} left' if left else ''}{why}"
 

@@ -174,7 +174,8 @@ def test_who_has_to_stop_announces_no_tick_and_no_further_run(trial: Trial) -> N
         how = await trial.health()
         assert how["doing"] == "stopping; 2 runs in progress, 10 waiting"
         assert how["slots"]["why"] == "run does not start: AutoFlow is stopping"
-        assert daemon_state(trial.context, trial.agenda, trial.executor).next_tick is None
+        state = daemon_state(trial.context, trial.agenda, trial.executor)
+        assert (state.next_tick, state.batch and state.batch.at_a_time) == (None, 0)
 
     trial.run(steps)
 

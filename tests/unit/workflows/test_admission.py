@@ -109,6 +109,18 @@ def test_the_youngest_is_put_back_when_memory_has_been_short_for_ten_seconds_and
     assert put_back == [10, 40]
 
 
+def test_where_hardly_any_memory_is_left_the_youngest_is_put_back_at_once_and_the_next_soon_after() -> None:
+    least = replace(CALM, free=100)
+    level, put_back = Level(4), []
+    for now in range(0, 20, 2):
+        level = next_level(now, least, Use(4 - len(put_back)), level, RULES)
+        if puts_back(now, least, Use(4 - len(put_back)), level):
+            level = replace(level, put_back=now)
+            put_back.append(now)
+    # the last one goes on
+    assert put_back == [0, 6, 12]
+
+
 def test_the_last_one_is_not_put_back_and_none_where_memory_is_there_again() -> None:
     short = replace(CALM, free=300)
     level = next_level(0, short, Use(1), Level(4), RULES)

@@ -90,6 +90,22 @@ def test_what_is_taken_already_is_not_expected_twice() -> None:
     run_held(main())
 
 
+def test_what_others_of_its_kind_take_is_expected_of_a_notebook_of_which_nothing_is_known_yet() -> None:
+    async def main() -> None:
+        trial = Trial()
+        tasks = [asyncio.create_task(trial.notebook("big", used=3100))]
+        await settled()
+        trial.reading = replace(CALM, free=3800)
+        tasks.append(asyncio.create_task(trial.notebook("big")))
+        await settled()
+        assert trial.began == ["big"]
+        assert trial.said[-1].startswith("waits for memory: needs about 3.1 GB")
+        tasks.append(asyncio.create_task(trial.notebook("small")))
+        await asyncio.gather(*tasks)
+
+    run_held(main())
+
+
 def test_one_goes_on_however_little_memory_there_is_and_the_next_when_it_has_ended() -> None:
     async def main() -> None:
         trial = Trial()
