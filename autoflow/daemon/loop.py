@@ -145,6 +145,7 @@ async def turn(life: Life) -> None:
         life.signals.reload.clear()
         life.notifier.reloading(asyncio.get_running_loop().time())
         await reload(context, agenda)
+        executor.resize(agenda.definitions)
         life.messenger.look()
         life.notifier.ready()
 

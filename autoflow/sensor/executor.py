@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
@@ -212,6 +212,16 @@ class Executor:
             self._life = asyncio.create_task(self._live())
         self._changed.set()
 
+    def resize(self, definitions: Definitions) -> None:
+        """Let as much go on as other definitions say; what runs there are is for the next decision."""
+        old = self._work.definitions
+        self._work = replace(
+            self._work,
+            definitions=replace(old, concurrency=definitions.concurrency, pools=definitions.pools),
+        )
+        self._fit()
+        self._changed.set()
+
     async def idle(self) -> None:
         """Wait until nothing is left to do. Cancellation interrupts the runs, a second one kills them."""
         if self._life is not None:
@@ -236,9 +246,9 @@ class Executor:
                     return
                 self._changed.clear()
                 changed = asyncio.create_task(self._changed.wait())
-                pause = GROWS_EVERY if self._is_watched else None
+                waits_for = {*self._running, changed}
                 try:
-                    await asyncio.wait({*self._running, changed}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(waits_for, timeout=self._until_next_look, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     changed.cancel()
                 done = [task for task in self._running if task.done()]
@@ -257,10 +267,12 @@ class Executor:
             self._count()
 
     @property
-    def _is_watched(self) -> bool:
-        """Whether the machine, or what workers there are, may decide what comes next."""
+    def _until_next_look(self) -> float | None:
+        """In how many seconds the machine, or what workers there are, may decide what comes next; None: they do not."""
         waits = self._wants_more or len(self._governor.held) > 1
-        return isinstance(self._work.definitions.concurrency, Automatic) and waits
+        if not isinstance(self._work.definitions.concurrency, Automatic) or not waits:
+            return None
+        return max(self._looked + GROWS_EVERY - asyncio.get_running_loop().time(), 0.0)
 
     @property
     def _wants_more(self) -> bool:
@@ -291,6 +303,9 @@ class Executor:
             return
         await self._context.jobs.measure()
         self._governor.look(now, wanted=self._wants_more, active=self._active)
+        if self._governor.reading.is_first:
+            # the use of the CPU is known with the next look, which need not wait as long
+            self._looked -= GROWS_EVERY / 2
         self._tell_of_memory()
         if why := self._governor.put_back(now, self._governor.use(self._active)):
             holding = {held.run for held in self._governor.held}

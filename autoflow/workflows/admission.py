@@ -25,8 +25,8 @@ GROWS = f"one more is given every {GROWS_EVERY:g} s while cores are idle"
 IDLE_CORES = 0.5
 """How much of the cores must be idle for one more."""
 
-CROWDED_CORES = 0.1
-"""With less than this idle, what ends is not replaced."""
+CROWDED_CORES, CROWDED_FOR = 0.1, 6.0
+"""With less than this idle for so many seconds, what ends is not replaced; notebooks that start are done sooner."""
 
 CPU_PRESSURE, MEMORY_PRESSURE = 50.0, 10.0
 """Percent of the time in which something waited, from which on it counts."""
@@ -74,6 +74,8 @@ class Level:
     """Why there are no more, in words; empty where one more may be given soon."""
     short_since: float | None = None
     """Since when memory is short."""
+    crowded_since: float | None = None
+    """Since when all cores are in use."""
     put_back: float = -math.inf
     """When a run was put back last."""
 
@@ -96,9 +98,11 @@ def next_level(now: float, reading: Reading, use: Use, before: Level, rules: Rul
     base = min(rules.base, rules.most)
     slots, grown = min(max(before.slots, base), rules.most), before.grown
     may_grow = use.wanted and use.slots >= slots and not _why_no_more(reading, slots, rules)
+    crowded = reading.busy is not None and reading.busy > reading.cores - CROWDED_CORES
+    crowded_since = (now if before.crowded_since is None else before.crowded_since) if crowded else None
     if reading.busy is None or reading.free is None:
         slots = min(slots, max(base, use.slots))
-    elif reading.busy > reading.cores - CROWDED_CORES and use.slots < slots:
+    elif crowded_since is not None and now - crowded_since >= CROWDED_FOR and use.slots < slots:
         slots = max(use.slots, base)
     elif may_grow and now - grown >= GROWS_EVERY:
         slots, grown = slots + 1, now
@@ -108,7 +112,7 @@ def next_level(now: float, reading: Reading, use: Use, before: Level, rules: Rul
     elif reading.free is None or reading.free >= 0.75 * reserve(reading):
         since = None
     why = _why_no_more(reading, slots, rules)
-    return replace(before, slots=slots, grown=grown, why=why, short_since=since)
+    return replace(before, slots=slots, grown=grown, why=why, short_since=since, crowded_since=crowded_since)
 
 
 def _why_no_more(reading: Reading, slots: int, rules: Rules) -> str:
@@ -132,7 +136,8 @@ def why_not(reading: Reading, use: Use, need: float, level: Level) -> str:
     if use.slots == 0:
         return ""
     if use.slots >= level.slots:
-        return f"waits for a slot, all {level.slots} are in use; {level.why or GROWS}"
+        which = f"all {level.slots} are" if level.slots > 1 else "the only one is"
+        return f"waits for a slot, {which} in use; {level.why or GROWS}"
     if reading.free is None:
         return ""
     if level.short_since is not None:

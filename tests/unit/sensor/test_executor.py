@@ -272,6 +272,26 @@ def test_on_workers_auto_follows_their_slots_as_these_come_and_go(trial: Trial, 
     trial.run(steps, slots=2)
 
 
+def test_other_numbers_and_pools_count_at_once_for_runs_that_are_due_already(trial: Trial) -> None:
+    trial.write("  concurrency: {most: 1}\n  pools: {flowdb: 9}\n", notebook="pool: flowdb,")
+
+    async def steps() -> None:
+        await trial.until(1)
+        assert trial.executor.slots.why.endswith("the only one is in use; 1 is the most that workflows.yml allows")
+        trial.executor.resize(trial.write("  concurrency: {most: 4}\n  pools: {flowdb: 9}\n", notebook="pool: flowdb,"))
+        await trial.until(4)
+        trial.executor.resize(trial.write("  concurrency: {runs: 6}\n  pools: {flowdb: 9}\n", notebook="pool: flowdb,"))
+        await trial.until(6)
+        trial.executor.resize(trial.write("  concurrency: {runs: 6}\n  pools: {flowdb: 2}\n", notebook="pool: flowdb,"))
+        for _ in range(4):
+            trial.door.end_one()
+        await asyncio.sleep(10)
+        pool = trial.executor.slots.pools["flowdb"]
+        assert (len(trial.door.gates), pool.places, pool.in_use) == (2, 2, 2)
+
+    trial.run(steps)
+
+
 def test_who_asks_is_told_what_is_queued_and_how_much_goes_before_it(trial: Trial) -> None:
     trial.write("  concurrency: {runs: 1}\n")
 

@@ -76,10 +76,14 @@ def test_the_most_is_never_exceeded_also_where_there_are_more_cores() -> None:
 
 def test_what_ends_while_all_cores_are_in_use_is_not_replaced_but_for_the_first() -> None:
     crowded = replace(CALM, busy=4.0)
-    level = Level(9)
-    for in_use in (9, 8, 6, 2):
-        level = next_level(9, crowded, Use(in_use, wanted=True), level, RULES)
-    assert level.slots == 4
+    level, seen = Level(9), []
+    for now, in_use in ((0, 9), (2, 8), (4, 8), (6, 8), (8, 6), (10, 2)):
+        level = next_level(now, crowded, Use(in_use, wanted=True), level, RULES)
+        seen.append(level.slots)
+    # a burst of less than six seconds changes nothing
+    assert seen == [9, 9, 9, 8, 6, 4]
+    level = next_level(12, CALM, Use(2, wanted=True), level, RULES)
+    assert level.crowded_since is None
 
 
 def test_what_runs_is_expected_to_grow_to_what_it_needs() -> None:

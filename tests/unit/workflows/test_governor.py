@@ -152,7 +152,7 @@ def test_more_than_the_level_wait_for_a_slot_and_are_told_why() -> None:
         tasks = [asyncio.create_task(trial.notebook(name, 1)) for name in "ab"]
         await settled()
         assert trial.began == ["a"]
-        assert trial.said == ["waits for a slot, all 1 are in use; the CPU is in use: 4.0 of 4 cores"]
+        assert trial.said == ["waits for a slot, the only one is in use; the CPU is in use: 4.0 of 4 cores"]
         await asyncio.gather(*tasks)
 
     run_held(main())
