@@ -97,7 +97,8 @@ def next_level(now: float, reading: Reading, use: Use, before: Level, rules: Rul
     """Decide how many slots there are from now on."""
     base = min(rules.base, rules.most)
     slots, grown = min(max(before.slots, base), rules.most), before.grown
-    may_grow = use.wanted and use.slots >= slots and not _why_no_more(reading, slots, rules)
+    # some are kept ready: what waits for a pool or for memory may find both for several at once
+    may_grow = use.wanted and slots < use.slots + base and not _why_no_more(reading, slots, rules)
     crowded = reading.busy is not None and reading.busy > reading.cores - CROWDED_CORES
     crowded_since = (now if before.crowded_since is None else before.crowded_since) if crowded else None
     if reading.busy is None or reading.free is None:

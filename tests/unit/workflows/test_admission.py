@@ -61,9 +61,10 @@ def test_while_it_grows_that_is_why_no_more_start_at_once() -> None:
     )
 
 
-def test_what_nobody_waits_for_and_what_is_not_in_use_lets_nothing_grow() -> None:
+def test_what_nobody_waits_for_and_as_many_not_in_use_as_it_began_with_let_nothing_grow() -> None:
     assert next_level(9, CALM, Use(4), Level(4), RULES).slots == 4
-    assert next_level(9, CALM, Use(3, wanted=True), Level(4), RULES).slots == 4
+    assert next_level(9, CALM, Use(4, wanted=True), Level(7), RULES).slots == 8
+    assert next_level(9, CALM, Use(4, wanted=True), Level(8), RULES).slots == 8
 
 
 def test_the_most_is_never_exceeded_also_where_there_are_more_cores() -> None:
