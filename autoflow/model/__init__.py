@@ -11,6 +11,7 @@ else is data.
 from autoflow.model.backup import copy_record, replace_record, schema_of
 from autoflow.model.finals import FinalRun
 from autoflow.model.messages import Message, Queued
+from autoflow.model.predecessor import PREDECESSORS_TABLE, OldRow, TakenOver
 from autoflow.model.reader import RunReader
 from autoflow.model.recorded import (
     FailedRun,
@@ -36,7 +37,6 @@ from autoflow.model.restatements import (
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.sources import MadeOf
 from autoflow.model.store import Attempt, RunStore, open_for_reading
-from autoflow.model.tables import PREDECESSORS_TABLE, OldRow, TakenOver
 
 __all__ = [
     "PREDECESSORS_TABLE",

@@ -20,6 +20,7 @@ from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.finals import FinalRun, final_runs, started_before
 from autoflow.model.messages import Message, Queued
+from autoflow.model.predecessor import OldRow, TakenOver, count_rows
 from autoflow.model.recorded import (
     FailedRun,
     KnownCause,
@@ -52,7 +53,6 @@ from autoflow.model.restatements import (
 )
 from autoflow.model.retention import NotebookFiles
 from autoflow.model.sources import MadeOf, SourceSet, count_without_sources, made_of, source_sets
-from autoflow.model.tables import OldRow, TakenOver, count_rows
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
 from autoflow.quality import Outcomes

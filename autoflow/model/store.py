@@ -19,6 +19,7 @@ from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.history import Skip
 from autoflow.model.finals import FinalRun, note_final
 from autoflow.model.messages import Message
+from autoflow.model.predecessor import OldRow, TakenOver, take_over_rows
 from autoflow.model.reader import RunReader, open_read_only
 from autoflow.model.record_lock import RecordLock
 from autoflow.model.recorded import KnownCause, RecordedNotebook
@@ -35,16 +36,7 @@ from autoflow.model.restatements import (
 )
 from autoflow.model.retention import NotebookFiles, Removal
 from autoflow.model.sources import write_sources
-from autoflow.model.tables import (
-    OldRow,
-    TakenOver,
-    bring_up_to_date,
-    check_owner,
-    keep_copy,
-    take_over_rows,
-    transaction,
-    up_to_date_copy,
-)
+from autoflow.model.tables import bring_up_to_date, check_owner, keep_copy, transaction, up_to_date_copy
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.notices import Notice
 from autoflow.runs import AttemptState, Failure, Run, RunKey

@@ -22,8 +22,9 @@ from pathlib import Path
 import pytest
 
 from autoflow.definitions import Notebook, Trigger, Workflow
+from autoflow.model.migrations import MIGRATIONS
 from autoflow.model.store import RunStore, open_for_reading
-from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.model.tables import APPLICATION_ID
 from autoflow.runs.runs import AttemptState, build_run
 from autoflow.settings.places import Places
 from tests.answers import answer_of

@@ -26,9 +26,10 @@ from hypothesis import strategies as st
 
 from autoflow.context.outputs import Outputs
 from autoflow.definitions import Keep, Notebook, Trigger, Workflow
+from autoflow.model.migrations import MIGRATIONS
 from autoflow.model.retention import Sweeper, Swept
 from autoflow.model.store import Attempt, RunStore
-from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.model.tables import APPLICATION_ID
 from autoflow.naming import OUTPUT_SUFFIXES
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.settings.places import Places

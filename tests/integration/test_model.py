@@ -16,9 +16,10 @@ import pytest
 
 from autoflow.definitions import Notebook, Trigger, Workflow
 from autoflow.errors import StoreError
+from autoflow.model.migrations import MIGRATIONS
 from autoflow.model.retention import Removal
 from autoflow.model.store import RunStore, open_for_reading
-from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.model.tables import APPLICATION_ID
 from autoflow.notices import Notice
 from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, build_run
 from autoflow.settings.places import Places

@@ -24,10 +24,11 @@ from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workfl
 from autoflow.fitting import changed_inputs
 from autoflow.history import Skip
 from autoflow.model.messages import Message
+from autoflow.model.migrations import MIGRATIONS
 from autoflow.model.recorded import KnownCause, Silence
 from autoflow.model.recorded_times import TIMES
 from autoflow.model.store import RunStore, open_for_reading
-from autoflow.model.tables import APPLICATION_ID, MIGRATIONS
+from autoflow.model.tables import APPLICATION_ID
 from autoflow.overview.explanation import explain
 from autoflow.overview.states import Facts, RunState
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run

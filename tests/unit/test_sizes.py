@@ -28,7 +28,7 @@ EXCEPTIONS = {
     "jobs/jobs.py": {"call", "_call"},
     "model/reader.py": {"attempts"},
     "model/store.py": {"finish_notebook"},
-    "model/tables.py": {"_add_steering"},
+    "model/migrations.py": {"_add_steering"},
     "settings/settings.py": {"load_settings"},
     "workflows/run.py": {"execute"},
 }
