@@ -402,7 +402,7 @@ CONTENTS: dict[str, Schema] = {
     "import-dag": {"dag": TEXT, "line": COUNT, "file": _or_null(TEXT), "text": TEXT},
     "init": {"directory": TEXT, "files": _list(TEXT)},
     "completion": {"shell": TEXT, "script": TEXT},
-    "demo-flowapi": {"url": TEXT},
+    "demo-flowapi": {"url": TEXT, "done": _or_null(_said(TEXT, "what was changed of a stand-in that runs"))},
 }
 """What each command adds."""
 

@@ -19,6 +19,9 @@ STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
 DEMO_FAULTS = ("slow", "hang", "401", "403", "500", "truncated", "nonsense", "stuck", "errored", "no-database")
 """What the stand-in can do wrong: named here too, so that ``--help`` need not import it."""
 
+DEMO_CHANGES = ("add", "drop", "restate", "outcome", "reset-cache")
+"""How its data can be changed while it runs."""
+
 SHELLS = ("bash", "zsh", "fish")
 
 RENAMED = {"success": "succeeded", "done": "succeeded"}
@@ -235,7 +238,9 @@ def _add_preparing(commands: Any) -> None:
 
 
 def _add_demo(commands: Any) -> None:
-    demo = _command(commands, "demo-flowapi", "serve a stand-in for FlowAPI with invented data on 127.0.0.1")
+    words = "serve a stand-in for FlowAPI with invented data on 127.0.0.1, or change the data of one that runs"
+    demo = _command(commands, "demo-flowapi", words)
+    _add_demo_changes(demo)
     demo.add_argument("--port", type=_number_to(65535), default=9090, help="0 picks a free one (default: 9090)")
     demo.add_argument(
         "--days", type=_number_to(36500), default=21, metavar="N", help="days of data, from 2016-01-01 (default: 21)"
@@ -269,6 +274,24 @@ def _add_demo(commands: Any) -> None:
         default=[],
         metavar="SCOPE",
         help="leave this out of the token, such as admin2:flows:modal_location; can be repeated",
+    )
+
+
+def _add_demo_changes(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument(
+        "do",
+        nargs="?",
+        choices=DEMO_CHANGES,
+        help="change the data of the stand-in that runs on this port: let dates arrive (`add DATE [TO]`), go (`drop"
+        " DATE [TO]`) or be ingested anew (`restate DATE [TO]`), set the outcome of a QA check (`outcome DATE CHECK"
+        " OUTCOME`; without OUTCOME, as usual), or empty FlowMachine's cache (`reset-cache`)",
+    )
+    demo.add_argument("values", nargs="*", metavar="VALUE", help="dates and the like")
+    demo.add_argument(
+        "--share",
+        type=_number_to(1, whole=False),
+        metavar="FRACTION",
+        help="with restate: part of the subscribers that are in the new data (default: 0.6)",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import os
 import sys
 import threading
@@ -17,9 +18,47 @@ from autoflow.commands.terminal import print_json, print_line
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.wording import did_you_mean
 
+CHANGES_AT = "/stand-in"
+
+PATIENCE, LARGEST_ANSWER = 10.0, 100_000
+"""Seconds and bytes."""
+
 
 def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG001
-    """Serve until Ctrl-C, and say where."""
+    """Serve until Ctrl-C, and say where; or change the data of the stand-in that does."""
+    return _change(options) if options.do else _start(options)
+
+
+def _change(options: argparse.Namespace) -> ExitCode:
+    """Ask a stand-in that runs for a change of its data."""
+    # the one that serves needs none of this
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection("127.0.0.1", options.port, timeout=PATIENCE)
+    asked = json.dumps({"do": options.do, "values": options.values, "share": options.share})
+    try:
+        connection.request("POST", CHANGES_AT, asked, {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read(LARGEST_ANSWER))
+        done, error = answer.get("done"), answer.get("error")
+    except OSError as error:
+        raise AutoflowError(
+            f"--port {options.port}: no stand-in answers there ({error.strerror or error});"
+            " start `autoflow demo-flowapi` first, in another terminal"
+        ) from error
+    except (ValueError, AttributeError, HTTPException):
+        done = error = None
+    finally:
+        connection.close()
+    if not done:
+        raise AutoflowError(error or f"--port {options.port}: what answers there is no stand-in, or an older one")
+    if options.json:
+        print_json(options, {"url": f"http://127.0.0.1:{options.port}", "done": done})
+    else:
+        print_line(done)
+    return ExitCode.OK
+
+
+def _start(options: argparse.Namespace) -> ExitCode:
     try:
         from autoflow.demo_flowapi import ALL_SCOPES, FlowapiStandin
     except ModuleNotFoundError as error:
@@ -53,7 +92,7 @@ def run(options: argparse.Namespace, settings: None) -> ExitCode:  # noqa: ARG00
 def _serve(options: argparse.Namespace, url: str) -> None:
     """Say where the stand-in listens, and wait for Ctrl-C; it answers in threads of its own."""
     if options.json:
-        print_json(options, {"url": url})
+        print_json(options, {"url": url, "done": None})
     else:
         print_line(f"FlowAPI's stand-in listens at {url}; Ctrl-C ends it")
     sys.stdout.flush()

@@ -101,6 +101,7 @@ EXAMPLES = {
     "demo-flowapi": (
         ("autoflow demo-flowapi --token-file token", "on port 9090, until Ctrl-C"),
         ("autoflow demo-flowapi --fault 500", "a FlowAPI that fails"),
+        ("autoflow demo-flowapi restate 2016-01-03", "ingest a date anew, while it runs"),
     ),
     "cluster": (
         (

@@ -14,6 +14,8 @@ Start it with ``autoflow demo-flowapi``, or in Python::
     with FlowapiStandin(days=9) as flowapi:
         print(flowapi.url, flowapi.token())
 
+While it runs, ``autoflow demo-flowapi restate 2016-01-03`` and the like change its data (see `CHANGES`).
+
 FlowapiStandin: what goes wrong
     ``set_fault``    one of `FAULTS`, or None; ``stuck`` and ``errored`` mark queries for good
     ``start``, ``stop``    the server is there or not
@@ -32,7 +34,8 @@ FlowapiStandin.flowmachine: the rest
     ``pass_time``              let seconds pass at once: for queries and both lags
 """
 
+from autoflow.demo_flowapi.changes import USAGE as CHANGES
 from autoflow.demo_flowapi.server import FAULTS, FlowapiStandin
 from autoflow.demo_flowapi.tokens import ALL_SCOPES
 
-__all__ = ["ALL_SCOPES", "FAULTS", "FlowapiStandin"]
+__all__ = ["ALL_SCOPES", "CHANGES", "FAULTS", "FlowapiStandin"]

@@ -101,8 +101,10 @@ class Flowmachine:
 
     def drop(self, day: str) -> None:
         """Take a date's data away."""
-        for days in self._data.values():
-            days.pop(day, None)
+        self._data = {
+            cdr_type: {date: editions for date, editions in days.items() if date != day}
+            for cdr_type, days in self._data.items()
+        }
 
     def flush_redis(self) -> None:
         """Forget all queries; the tables with their results stay."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import socket
 import ssl
 import threading
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from autoflow.demo_flowapi import changes
 from autoflow.demo_flowapi.flowmachine import Dates, Flowmachine, some_days
 from autoflow.demo_flowapi.routes import JSON, Answer, Asked, Request, answer, page
 from autoflow.demo_flowapi.tokens import ALL_SCOPES, Keys, make_token
@@ -170,8 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         standin = self.server.standin
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        standin.requests.append(f"{self.command} {self.path}")
         parts = urlsplit(self.path)
+        if self.command == "POST" and parts.path == changes.PATH:
+            self._send(self._changed(body))
+            return
+        standin.requests.append(f"{self.command} {self.path}")
         if standin.fault == "slow":
             self.server.stopping.wait(standin.fault_seconds)
         while standin.fault == "hang" and parts.path != "/":
@@ -190,6 +195,15 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             reply = answer(Asked(request, standin.flowmachine, standin.keys, standin.url))
         self._send(_broken_off(reply) if standin.fault == "truncated" else reply)
+
+    def _changed(self, body: bytes) -> Answer:
+        """Change the data, whatever fault there is; a page in a browser cannot post JSON to another server."""
+        try:
+            if self.headers.get("Content-Type") != JSON:
+                raise ValueError("expected JSON")
+            return Answer(200, JSON, [json.dumps({"done": changes.change(self.server.standin.flowmachine, body)})])
+        except (ValueError, TypeError) as error:
+            return Answer(400, JSON, [json.dumps({"error": str(error)})])
 
     def _send(self, reply: Answer) -> None:
         self.send_response(reply.status)
