@@ -28,7 +28,7 @@ from autoflow.messages.same_results import same_results_news
 from autoflow.model import Departure, FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleGroup, StaleRun
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
-from autoflow.wording import counted, length_text, moment
+from autoflow.wording import counted, first_few, length_text, moment
 
 GATHER = dt.timedelta(minutes=5)
 """How long failures of a tick in progress are gathered before people are told; at its end they are at once."""
@@ -435,9 +435,11 @@ def _holding(snapshot: Snapshot, held: HeldData, old: KnownCause | None) -> tupl
     what = f"{first} is held: {new[first]}" if len(new) == 1 else f"{len(new)} dates are held by {held.check}"
     lines = [f"{date}: {hold}" for date, hold in list(new.items())[:MOST_DATES]] if len(new) > 1 else []
     lines += [f"... and {len(new) - MOST_DATES} more"] if len(new) > MOST_DATES else []
-    lines.append(f"It does not count for {', '.join(held.workflows)}.")
+    does = "It does" if len(new) == 1 else "They do"
+    lines.append(f"{does} not count for {first_few(list(held.workflows), MOST_DATES)}.")
     lines.append(f"Details: autoflow why {_shell(workflow)} {first}")
-    lines.append(f"To let it count: autoflow accept {_shell(workflow)} {first} --reason TEXT")
+    which = "it" if len(new) == 1 else "one"
+    lines.append(f"To let {which} count: autoflow accept {_shell(workflow)} {first} --reason TEXT")
     return [Message("held", what, tuple(lines), dates=tuple(map(str, new)))], memory
 
 
