@@ -64,10 +64,10 @@ def other_data_text(*, restated: bool, came: Sequence[dt.date], left: Sequence[d
     """
     parts = [
         "data were ingested anew since" if restated else "",
-        f"that was made without {spans(came)}" if came else "",
+        f"that attempt was made without {spans(came)}" if came else "",
         f"this one was made without {spans(left)}" if left else "",
     ]
-    return " and ".join(part for part in parts if part)
+    return ", and ".join(part for part in parts if part)
 
 
 def printable(text: str, keep: str = "", *, spaces: bool = True) -> str:

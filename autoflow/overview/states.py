@@ -118,8 +118,8 @@ class Stale:
         mark, parts = self.run, []
         if mark.restatement is not None:
             parts.append(f"data of {_few_dates(e.date for e in self.restatements)} ingested anew")
-        if mark.came or mark.left:
-            parts.append(f"data of {_few_dates([*mark.came, *mark.left])} not in both attempts")
+        parts += [f"data of {_few_dates(mark.came)} arrived since"] if mark.came else []
+        parts += [f"made without {_few_dates(mark.left)}"] if mark.left else []
         if mark.departure is not None:
             parts.append(f"data of {_few_dates(e.date for e in self.departures)} no longer listed")
         if mark.same_as is not None:

@@ -199,7 +199,7 @@ def test_a_final_run_is_compared_with_the_last_one_that_was_made_without_its_dat
     replaced = Replaced.of(context, final, ())
     assert replaced is not None
     assert (replaced.before.attempt, replaced.arrived, replaced.restated) == (1, [*MISSING], False)
-    assert replaced.other_data == "that was made without 2016-01-03"
+    assert replaced.other_data == "that attempt was made without 2016-01-03"
     succeed(context, final)
     # it has results of its own: whatever is made of the same data may show them again
     assert Replaced.of(context, again(context), ()) is None

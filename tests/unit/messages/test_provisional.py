@@ -83,7 +83,7 @@ def test_a_final_run_with_the_results_that_it_had_is_told_so_with_the_ways_out()
     (message,) = news.messages
     assert message.subject == "monthly: final: 2016-01-28, with the results of before"
     assert message.lines == (
-        "2016-01-28: run 7 has the results of attempt 1, though that was made without 2016-01-03 to 2016-01-04",
+        "2016-01-28: run 7 has the results of attempt 1, though that attempt was made without 2016-01-03 to 2016-01-04",
         "FlowMachine probably answered from its cache; its administrator has to reset it (`reset_cache`).",
         "Reports of 1 run are kept out of latest.",
         "Details: autoflow stale",
