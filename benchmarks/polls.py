@@ -4,7 +4,7 @@
 """What a poll costs where QA checks are asked for: time, processor time and memory of its child, and bytes.
 
 ``python -m benchmarks.polls [--types 4] [--checks 12] [--dates 3650]``: the first poll, to which all is new, a later
-one, and one after a date of a type was ingested anew. What answers is a process of its own, which has all answers ready.
+one, and one after a date of a type was ingested anew. What answers is a process of its own, with all answers ready.
 """
 
 from __future__ import annotations

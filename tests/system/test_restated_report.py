@@ -134,7 +134,7 @@ def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_someb
     (stale,) = typed("stale", "--json").json()["runs"]
     assert (stale["same_as"], stale["arrived"], stale["held"]) == (1, ["2016-01-04"], True)
     why = typed("why", "people", "2016-01-05").answer
-    assert "stale: its results are the same as those of attempt 1, though that attempt was made without 2016-01-04" in why
+    assert "as those of attempt 1, though that attempt was made without 2016-01-04: FlowMachine probably" in why
     assert "`autoflow keep 1 --reason TEXT` lets latest have its reports where its results are right" in why
     assert [row["note"] for row in typed("rerun", "--stale", "--json").json()["rows"]] == [
         typed("keep", "1", "--reason", "so", "--json").json()["rows"][0]["note"]
