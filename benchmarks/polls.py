@@ -95,7 +95,7 @@ def _poll(context: Context, sizes: Sizes) -> tuple[QaAnswer, dict[str, float]]:
         FIRST_DATE + dt.timedelta(days=dates - 1),
         context.store.read.known_outcomes(),
     )
-    token = Token(TOKEN, None, None)
+    token = Token(TOKEN, "nowhere", None)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     answer = asyncio.run(ask_qa(context.jobs, context.settings, token, question))
     seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
