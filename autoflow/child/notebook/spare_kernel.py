@@ -22,6 +22,7 @@ import weakref
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from subprocess import TimeoutExpired
 from types import ModuleType
@@ -79,9 +80,7 @@ class SpareKernel:
         # a relative path means another place for a kernel, which starts in the notebook's directory
         if any(path and not Path(path).is_absolute() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)):
             return False
-        # a module beside the notebook would be imported in the place of one that is here already
-        beside = {path.name.partition(".")[0] for path in Path(directory).iterdir()}
-        return beside.isdisjoint(name for name in sys.modules if "." not in name)
+        return not hides_modules(Path(directory))
 
     def launch(self, launch: Launch) -> ForkedProcess:
         """Turn it into a kernel."""
@@ -132,6 +131,18 @@ class SpareKernel:
         if numpy := sys.modules.get("numpy"):
             # Python's own generator is seeded anew by the fork, numpy's is not
             numpy.random.seed()
+
+
+def hides_modules(directory: Path) -> bool:
+    """Whether a module in a directory would be imported in the place of one that is imported already."""
+    suffixes = tuple(all_suffixes())
+    modules = {
+        path.name.partition(".")[0]
+        for path in directory.iterdir()
+        # without an __init__ a directory is a module only where there is no other of its name
+        if path.name.endswith(suffixes) or any((path / f"__init__{suffix}").exists() for suffix in suffixes)
+    }
+    return not modules.isdisjoint(name for name in sys.modules if "." not in name)
 
 
 class ForkedProcess:
