@@ -32,6 +32,7 @@ from autoflow.shared_data import versions
 from autoflow.shared_data.versions import SharedDirectory
 from autoflow.workflows import directories, notebook, other_runs
 from autoflow.workflows.directories import Directories
+from autoflow.workflows.replaced import Replaced
 from autoflow.workflows.slots import Capacity, Slots
 from tests.simulation.additions import SECRET
 
@@ -164,6 +165,11 @@ def _whatever_checks_say(self: ListedDates, rule: Any, now: dt.datetime) -> Days
     return UNTRUSTED(self, replace(rule, quality=()), now)
 
 
+def _of_restated_alone(*arguments: Any) -> Replaced | None:
+    found = OF(*arguments)
+    return found if found is not None and found.restated else None
+
+
 class _Unlocked:
     def __init__(self, path: Any) -> None: ...
 
@@ -179,6 +185,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
 UNTRUSTED = ListedDates._untrusted
 NOTE_DEPARTURES = store.note_departures
 RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, notebook.read_secrets
+OF = Replaced.of
 BEYOND, JUDGE, DUE_RUNS = retention._beyond, verdict.judge, due.due_runs
 
 
@@ -238,6 +245,7 @@ MUTATIONS: dict[str, Mutation] = {
     "requested runs overtake each other": lambda: patch.object(due, "held_requests", lambda *_: {}),
     "a date that is back is taken for away": lambda: patch.object(store, "note_departures", _none_is_back),
     "what used a date that left is not marked": lambda: patch.object(RunStore, "mark_departed", lambda *_, **__: 0),
+    "a final run is not compared": lambda: patch.object(Replaced, "of", _of_restated_alone),
     "results that are the same are not noted": lambda: patch.object(
         RunStore, "note_same_results", lambda *_, **__: None
     ),

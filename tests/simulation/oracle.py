@@ -247,6 +247,7 @@ def check_finals(life: Life, context: Context) -> None:
             if not before.missing_dates or final.missing_dates or final.ended is None:
                 continue
             world.drawn["final run"] += 1
+            _check_compared(life, context, before, final)
             for (other, day), (*_, newest) in good.items():
                 rests = _rests_on(triggers[other], day, triggers[number], date) and newest.superseded is None
                 if not rests or newest.started >= final.ended or (newest.workflow, day) in skipped:
@@ -254,6 +255,14 @@ def check_finals(life: Life, context: Context) -> None:
                 world.drawn["run that rests on a final one"] += 1
                 if life.true() - final.ended >= SETTLED:
                     life.simulation.fail(f"attempt {newest.name} rests on {before.name}, and {final.name} is final")
+
+
+def _check_compared(life: Life, context: Context, before: RecordedAttempt, final: RecordedAttempt) -> None:
+    """See that what a final run shows was compared with what the provisional one showed, as far as that is there."""
+    old = {each.label for each in context.store.read.notebooks(before.id) if each.notebook}
+    for each in context.store.read.notebooks(final.id):
+        if each.label in old and each.notebook and each.notebook not in life.world.compared:
+            life.simulation.fail(f"attempt {final.name}: {each.label} was not compared with attempt {before.name}")
 
 
 def _rests_on(trigger: Mapping[str, Any], date: dt.date, other: Mapping[str, Any], day: dt.date) -> bool:

@@ -147,6 +147,8 @@ def _check_page(life: Life, context: Context, facts: Facts) -> None:
     whole = Facts.read(facts.definitions, context.store.read, facts.listed, facts.now)
     rows = calendar(whole, *span) if span else ()
     states = Counter(state.value for row in rows for state in row.states)
+    if stale := sum(context.store.read.count_stale().values()):
+        states["stale"] = stale
     if dict(states) != {name: count for _, _, name, count in page["totals"]}:
         life.simulation.fail(f"the page counts {page['totals']}, and the calendar {states}")
     if len(page["running"]) < min(len(context.steering.running()), 1):
