@@ -462,9 +462,10 @@ class Notify:
     """A list of: `failed` (runs that fail in the same cell with the same exception are one cause), `recovered` (all of
     them have succeeded since, or are skipped), `given_up` (a run is out of retries), `provisional` (a run was made with
     dates missing, and later, it is final), `late` (the two below), `held` (a QA check holds dates of data), `restated`
-    (data of runs that have succeeded were ingested anew, or are no longer listed), `token` (it expires soon, by
-    `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble` (for ten minutes, FlowAPI has not responded,
-    `workflows.yml` has been invalid, the record not writable or the like)."""
+    (data of runs that have succeeded were ingested anew, or are no longer listed, or a run that was made again of other
+    data has the same results), `token` (it expires soon, by `AUTOFLOW_TOKEN_WARNING_DAYS`, or is invalid), `trouble`
+    (for ten minutes, FlowAPI has not responded, `workflows.yml` has been invalid, the record not writable or the
+    like)."""
     no_new_date: Duration | None = None
     """Notify when no new date has appeared for this long."""
     not_done_after: Duration | None = None
