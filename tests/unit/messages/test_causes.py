@@ -251,6 +251,13 @@ def test_dates_that_a_check_holds_are_told_once_each_and_together() -> None:
     assert subjects(news(held("9", "5"), known, nothing)) == []
     more = news(held("9", "5", "4", None), known, nothing)
     assert subjects(more) == ["2 dates are held by calls count"]
+    lines = [line.partition(" count")[0] for (message,) in (found.messages, more.messages) for line in message.lines]
+    assert [line for line in lines if line.startswith(("It ", "They ", "To "))] == [
+        "It does not",
+        "To let it",
+        "They do not",
+        "To let one",
+    ]
     known = told(more, known)
     # one that is accepted is told no more; one that is held by a person was told by him
     accepted = {("flows", dt.date(2016, 1, 2)): Override("flows", dt.date(2016, 1, 2), True, "so", NOW)}
