@@ -256,6 +256,8 @@ def test_notebooks_run_side_by_side_and_each_gets_what_is_its_own(make: Callable
     async def life() -> None:
         async with deployment.cluster() as cluster:
             done = await asyncio.gather(*(deployment.execute(cluster, notebook) for notebook in notebooks))
+            # what `concurrency: auto` goes by
+            assert cluster.slots == 2
         assert [(reply.cause, printed(made)) for reply, made in done] == [("done", f"{n}\n") for n in range(6)]
 
     run(life())

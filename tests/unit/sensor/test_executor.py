@@ -240,6 +240,21 @@ def test_runs_of_a_workflow_that_bounds_them_are_said_to_wait_for_it(trial: Tria
     trial.run(steps)
 
 
+def test_a_notebook_that_waits_where_no_run_does_is_told_too(trial: Trial) -> None:
+    trial.write("  concurrency: {most: 1}\n")
+    file = trial.inputs / "workflows.yml"
+    other = "{other: {filename: glues.ipynb, parameters: {reference_date: reference_date}}, query:"
+    file.write_text(file.read_text().replace("{query:", other))
+
+    async def steps() -> None:
+        await trial.until(1)
+        await asyncio.sleep(3)
+        why = "notebook waits for a slot, the only one is in use; 1 is the most that workflows.yml allows"
+        assert trial.executor.slots == SlotsInUse(1, 1, why)
+
+    trial.run(steps, days=1)
+
+
 def test_fixed_numbers_bound_notebooks_and_need_no_reason(trial: Trial) -> None:
     trial.write("  concurrency: {runs: 2, notebooks: 5}\n")
 
