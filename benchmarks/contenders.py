@@ -166,11 +166,12 @@ if __name__ == "__main__":
             seconds = []
             for date in dates:
                 output = f"{{outputs}}/first-{{date}}.ipynb"
-                first = client.submit(execute, f"{{inputs}}/first.ipynb", output, {{"reference_date": date}})
+                first = client.submit(execute, f"{{inputs}}/first.ipynb", output, {{"reference_date": date}}, retries=2)
                 seconds.append(client.submit(execute, f"{{inputs}}/second.ipynb", f"{{outputs}}/second-{{date}}.ipynb",
-                               {{"reference_date": date, "first": output}}, first))
+                               {{"reference_date": date, "first": output}}, first, retries=2))
             client.gather(seconds)
 """
+    # kernels that start at the same time may want the same port: it failed once without retries
     note = f"{at_a_time} processes; no poll, no record"
     return replace(_script("dask + papermill", str(python), script, note), repeat=1)
 
