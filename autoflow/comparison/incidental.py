@@ -19,8 +19,8 @@ ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 DRAWN_ANEW = re.compile(r"<metadata>.*?</metadata>|\b[A-Za-z]+[0-9a-f]{10}\b", re.DOTALL)
 """What matplotlib writes into each SVG differently: when it was drawn, and names that it draws by lot."""
 
-DRAWN_BY_LOT = re.compile(r"\bT_[0-9a-f]{5}|\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
-"""Names in HTML that pandas, folium and plotly draw by lot."""
+DRAWN_BY_LOT = re.compile(r"\bT_[0-9a-f]{5}|(?<![0-9a-f])[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}(?![0-9a-f])")
+"""Names in HTML that pandas, folium and plotly draw by lot; those of folium follow an underscore."""
 
 TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:\d*)(Z|[+-]\d\d:?\d\d)?")
 

@@ -14,6 +14,8 @@ from autoflow.comparison import same_results
 GLUED = {"application/scrapbook.scrap.json+json": {"name": "people", "data": 5000, "encoder": "json", "version": 1}}
 STYLED = '<style>#T_{0}_row0 {{}}</style><table id="T_{0}"><tr><td>{1}</td></tr></table>'
 
+MAP = '<div id="map_{0}"></div><script>var map_{0} = L.map("map_{0}");</script>'
+
 
 def executed(*outputs: dict[str, Any], hour: int = 10, **cell: Any) -> dict[str, Any]:
     made = {"start_time": f"2026-11-26T{hour}:00:00.5+00:00", "end_time": f"2026-11-26T{hour}:00:30+00:00"}
@@ -38,6 +40,7 @@ def people(number: int) -> dict[str, Any]:
     [
         (people(5000), people(5000)),
         (shown(STYLED.format("0a1b2", 7), "text/html"), shown(STYLED.format("ffee0", 7), "text/html")),
+        (shown(MAP.format("0a" * 16), "text/html"), shown(MAP.format("1b" * 16), "text/html")),
         (shown("iVBOR", "image/png"), shown("iVBOR", "image/png")),
         (shown("<Axes at 0x7f00aa00aa00>"), shown("<Axes at 0x7f11bb11bb11>")),
         # when it was made, in this zone or another, to the minute or more precisely
