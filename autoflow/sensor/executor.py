@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
+from autoflow.capacity import GROWS_EVERY, Capacity, Governor, Level, Needs, PoolInUse, Rules, reserve, why_not
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import ListedDates
@@ -28,19 +29,7 @@ from autoflow.runs import AttemptState, Run, RunKey, Runs
 from autoflow.sensor.quality import quality_of
 from autoflow.settings import read_token
 from autoflow.wording import counted, size_text
-from autoflow.workflows import (
-    GROWS_EVERY,
-    Capacity,
-    Governor,
-    Level,
-    Needs,
-    Origin,
-    PoolInUse,
-    Rules,
-    execute,
-    reserve,
-    why_not,
-)
+from autoflow.workflows import Origin, execute
 
 logger = logging.getLogger(__name__)
 

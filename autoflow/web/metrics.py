@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from autoflow import __version__
+from autoflow.capacity import PoolInUse
 from autoflow.context import Context
 from autoflow.decision import judge, triggers_by_run
 from autoflow.runs import AttemptState, RunKey, RunState
@@ -22,7 +23,6 @@ from autoflow.sensor import SlotsInUse
 from autoflow.settings import token_expiry
 from autoflow.web.disk import DiskProbe, Room
 from autoflow.web.page_cache import PageCache
-from autoflow.workflows import PoolInUse
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autoflow.capacity import Capacity
 from autoflow.context import Context, Written, recorded
 from autoflow.model import Attempt, RecordedNotebook
 from autoflow.notebooks import TokenScan, scans_of
@@ -19,7 +20,6 @@ from autoflow.settings import Token
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.other_runs import Origin
 from autoflow.workflows.replaced import Replaced
-from autoflow.workflows.slots import Capacity
 
 
 @dataclass(frozen=True)

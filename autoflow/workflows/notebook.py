@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from autoflow.capacity import Held, Taker, nothing_used
 from autoflow.context import Context
 from autoflow.definitions import DATA_VERSION, MISSING_DATES, Notebook
 from autoflow.errors import SettingsError
@@ -28,9 +29,7 @@ from autoflow.threads import to_end
 from autoflow.wording import parameters_text
 from autoflow.workflows.execution import Execution
 from autoflow.workflows.failures import notebook_failure, of_system, secured, without_secrets
-from autoflow.workflows.governor import Held, nothing_used
 from autoflow.workflows.reports import ReportSource, make_reports
-from autoflow.workflows.slots import Taker
 
 REPORT = "report"
 """What is not the label of a notebook, for what reports need."""

@@ -15,6 +15,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from autoflow.capacity import Capacity
 from autoflow.context import Context, recorded
 from autoflow.errors import OutputsLostError, SettingsError
 from autoflow.log_writer import STEP
@@ -31,7 +32,6 @@ from autoflow.workflows.notebook import report_notebook, run_notebook
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.repair import reuse
 from autoflow.workflows.replaced import Replaced
-from autoflow.workflows.slots import Capacity
 
 logger = logging.getLogger(__name__)
 

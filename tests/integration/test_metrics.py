@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoflow.app import open_context
+from autoflow.capacity.slots import PoolInUse, Taker
 from autoflow.context.context import Context
 from autoflow.definitions import Definitions, Retries, Trigger, Workflow
 from autoflow.history import Skip
@@ -27,7 +28,6 @@ from autoflow.sensor.executor import SlotsInUse
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
 from autoflow.web.page_cache import DaemonState, PageCache
-from autoflow.workflows.slots import PoolInUse, Taker
 from tests.conftest import ROOT, Deployment
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)

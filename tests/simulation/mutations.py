@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 from unittest.mock import patch
 
+from autoflow.capacity.slots import Capacity, Slots
 from autoflow.commands import plan
 from autoflow.context.ledger import Ledger
 from autoflow.context.steering import Ended, Steering
@@ -33,7 +34,6 @@ from autoflow.shared_data.versions import SharedDirectory
 from autoflow.workflows import directories, notebook, other_runs
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.replaced import Replaced
-from autoflow.workflows.slots import Capacity, Slots
 from tests.simulation.additions import SECRET
 
 Mutation = Callable[[], AbstractContextManager[Any]]

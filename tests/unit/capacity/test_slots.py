@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from autoflow.capacity.slots import Capacity, PoolInUse, Slots, Taker
 from autoflow.runs import RunKey
-from autoflow.workflows.slots import Capacity, PoolInUse, Slots, Taker
 from tests.clock import run_held
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from autoflow.capacity.admission import Rules, Use
+from autoflow.capacity.governor import Governor, Held, Needs
+from autoflow.capacity.slots import Capacity
 from autoflow.machine import Reading
-from autoflow.workflows.admission import Rules, Use
-from autoflow.workflows.governor import Governor, Held, Needs
-from autoflow.workflows.slots import Capacity
 from tests.clock import run_held
 
 CALM = Reading(cores=4, busy=0.5, cpu_pressure=0, memory=8000, free=4000, memory_pressure=0)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoflow.capacity.admission import Level, Rules, Use, is_short, next_level, puts_back, reserve, why_not
 from autoflow.machine import Reading
-from autoflow.workflows.admission import Level, Rules, Use, is_short, next_level, puts_back, reserve, why_not
 
 CALM = Reading(cores=4, busy=1.0, cpu_pressure=0, memory=8000, free=6000, memory_pressure=0)
 RULES = Rules(base=4, most=16)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
+from autoflow.capacity.admission import Rules
+from autoflow.capacity.governor import Governor, Held
 from autoflow.runs import RunKey
-from autoflow.workflows.admission import Rules
-from autoflow.workflows.governor import Governor, Held
 
 
 def _always() -> bool:

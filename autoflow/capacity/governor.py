@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from autoflow.capacity.admission import Level, Rules, Use, next_level, puts_back, why_not
 from autoflow.machine import Reading
 from autoflow.runs import RunKey
 from autoflow.wording import size_text
-from autoflow.workflows.admission import Level, Rules, Use, next_level, puts_back, why_not
 
 USUAL_NEED = 250.0
 """MB that a notebook is expected to need while nothing is known."""

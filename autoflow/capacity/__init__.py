@@ -1,0 +1,23 @@
+# This Source Code Form is subject to the terms of the Mozilla Public
+# License, v. 2.0. If a copy of the MPL was not distributed with this
+# file, You can obtain one at https://mozilla.org/MPL/2.0/.
+"""How much goes on at a time: slots and pools, and what the machine bears where workflows.yml says `auto`."""
+
+from autoflow.capacity.admission import GROWS_EVERY, Level, Rules, reserve, why_not
+from autoflow.capacity.governor import Governor, Held, Needs, nothing_used
+from autoflow.capacity.slots import Capacity, PoolInUse, Taker
+
+__all__ = [
+    "GROWS_EVERY",
+    "Capacity",
+    "Governor",
+    "Held",
+    "Level",
+    "Needs",
+    "PoolInUse",
+    "Rules",
+    "Taker",
+    "nothing_used",
+    "reserve",
+    "why_not",
+]
