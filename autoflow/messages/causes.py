@@ -36,6 +36,9 @@ GATHER = dt.timedelta(minutes=5)
 PATIENCE = dt.timedelta(minutes=10)
 """How long a condition has to last before it is trouble."""
 
+LONGEST_SUBJECT = 160
+"""Characters of a subject that has all of a message; of what is longer, the lines have it."""
+
 MOST_HELD = 400
 """The newest held dates of a trigger, which people are told of."""
 
@@ -432,8 +435,14 @@ def _holding(snapshot: Snapshot, held: HeldData, old: KnownCause | None) -> tupl
     if not new:
         return [], memory
     first, workflow = min(new), next(iter(held.workflows))
-    what = f"{first} is held: {new[first]}" if len(new) == 1 else f"{len(new)} dates are held by {held.check}"
-    lines = [f"{date}: {hold}" for date, hold in list(new.items())[:MOST_DATES]] if len(new) > 1 else []
+    alone = f"{first} is held: {new[first]}"
+    fits = len(new) == 1 and len(alone) <= LONGEST_SUBJECT
+    what = (
+        alone
+        if fits
+        else f"{first if len(new) == 1 else len(new)} {'is' if len(new) == 1 else 'dates are'} held by {held.check}"
+    )
+    lines = [] if fits else [f"{date}: {hold}" for date, hold in list(new.items())[:MOST_DATES]]
     lines += [f"... and {len(new) - MOST_DATES} more"] if len(new) > MOST_DATES else []
     does = "It does" if len(new) == 1 else "They do"
     lines.append(f"{does} not count for {first_few(list(held.workflows), MOST_DATES)}.")

@@ -259,6 +259,9 @@ def test_dates_that_a_check_holds_are_told_once_each_and_together() -> None:
         "To let one",
     ]
     known = told(more, known)
+    (long,) = news(held("x" * 200), {}, nothing).messages
+    assert long.subject == "2016-01-01 is held by calls count"
+    assert long.lines[0].startswith("2016-01-01: calls count is xxx")
     # one that is accepted is told no more; one that is held by a person was told by him
     accepted = {("flows", dt.date(2016, 1, 2)): Override("flows", dt.date(2016, 1, 2), True, "so", NOW)}
     assert subjects(news(held("9", "5", "4", None, overrides=accepted), known, nothing)) == []
