@@ -435,20 +435,16 @@ def _holding(snapshot: Snapshot, held: HeldData, old: KnownCause | None) -> tupl
     if not new:
         return [], memory
     first, workflow = min(new), next(iter(held.workflows))
-    alone = f"{first} is held: {new[first]}"
-    fits = len(new) == 1 and len(alone) <= LONGEST_SUBJECT
-    what = (
-        alone
-        if fits
-        else f"{first if len(new) == 1 else len(new)} {'is' if len(new) == 1 else 'dates are'} held by {held.check}"
-    )
+    alone = len(new) == 1
+    what = f"{first} is held: {new[first]}"
+    fits = alone and len(what) <= LONGEST_SUBJECT
+    if not fits:
+        what = f"{f'{first} is' if alone else f'{len(new)} dates are'} held by {held.check}"
     lines = [] if fits else [f"{date}: {hold}" for date, hold in list(new.items())[:MOST_DATES]]
     lines += [f"... and {len(new) - MOST_DATES} more"] if len(new) > MOST_DATES else []
-    does = "It does" if len(new) == 1 else "They do"
-    lines.append(f"{does} not count for {first_few(list(held.workflows), MOST_DATES)}.")
+    lines.append(f"{'It does' if alone else 'They do'} not count for {first_few(list(held.workflows), MOST_DATES)}.")
     lines.append(f"Details: autoflow why {_shell(workflow)} {first}")
-    which = "it" if len(new) == 1 else "one"
-    lines.append(f"To let {which} count: autoflow accept {_shell(workflow)} {first} --reason TEXT")
+    lines.append(f"To let {'it' if alone else 'one'} count: autoflow accept {_shell(workflow)} {first} --reason TEXT")
     return [Message("held", what, tuple(lines), dates=tuple(map(str, new)))], memory
 
 
