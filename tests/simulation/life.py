@@ -40,6 +40,7 @@ from autoflow.runs.runs import AttemptState, Failure, Run, recorded_run
 from autoflow.sensor import executor, sensor
 from autoflow.settings.settings import load_settings
 from autoflow.system.notifier import Notifier
+from autoflow.web import index_page
 from autoflow.web.metrics import Metrics
 from autoflow.web.page_cache import DaemonState, PageCache
 from tests.clock import Clock, HeldLoop
@@ -56,6 +57,9 @@ MACHINE = Reading(cores=2, busy=0.5, cpu_pressure=0, memory=8000, free=6000, mem
 
 LONGEST_NAP = 4 * 3600.0
 """Seconds after which AutoFlow looks at the clock, which may have been set."""
+
+BETWEEN_LOOKS, BETWEEN_INDEXES = 30.0, 120.0
+"""Seconds between two looks at the machine, and between two index pages: simulated notebooks take minutes."""
 
 PLANS_CHECKED = 0.3
 """How many of the decisions are compared with their plan, which takes as long as all else that is done in a tick."""
@@ -99,6 +103,8 @@ class Simulation:
             patch.object(loop, "give_memory_back", lambda: None),
             patch.object(loop, "code_on_disk", lambda: CODE),
             patch.object(executor, "code_on_disk", lambda: CODE),
+            patch.object(executor, "GROWS_EVERY", BETWEEN_LOOKS),
+            patch.object(index_page, "PAUSE", BETWEEN_INDEXES),
         ):
             while self.world.events:
                 self.now = Life(self).live()
