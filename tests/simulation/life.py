@@ -542,6 +542,7 @@ class SimulatedStore(RunStore):
         self.life.hit()
         world = self.life.world
         world.attempts[run.parameters.get("p"), run.reference_date.isoformat()] = attempt.id
+        world.begun[attempt.id] = run.key
         return attempt
 
     def finish(self, attempt: Attempt, state: AttemptState, now: dt.datetime, failure: Failure | None = None) -> None:

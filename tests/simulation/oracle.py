@@ -258,11 +258,18 @@ def check_finals(life: Life, context: Context) -> None:
 
 
 def _check_compared(life: Life, context: Context, before: RecordedAttempt, final: RecordedAttempt) -> None:
-    """See that what a final run shows was compared with what the provisional one showed, as far as that is there."""
-    old = {each.label for each in context.store.read.notebooks(before.id) if each.notebook}
+    """See that what a final run shows was compared with what the provisional one shows."""
+    world, ended = life.world, final.ended or life.true()
+    if any(since < ended and final.started < until for since, until in world.full_disks):
+        # there was no room to compare anything in
+        return
+    # what is still there was there when it was made
+    there = {each.label for each in context.store.read.notebooks(before.id) if each.notebook}
     for each in context.store.read.notebooks(final.id):
-        if each.label in old and each.notebook and each.notebook not in life.world.compared:
-            life.simulation.fail(f"attempt {final.name}: {each.label} was not compared with attempt {before.name}")
+        if each.notebook and each.label in there:
+            world.drawn["final run with the results of the provisional one"] += bool(world.compared.get(each.notebook))
+            if each.notebook not in world.compared:
+                life.simulation.fail(f"attempt {final.name} is final: {each.label} was not compared with {before.name}")
 
 
 def _rests_on(trigger: Mapping[str, Any], date: dt.date, other: Mapping[str, Any], day: dt.date) -> bool:

@@ -209,16 +209,15 @@ def check_shared(life: Life, context: Context, attempts: Sequence[RecordedAttemp
     ------
     ViolationError
     """
-    by_id = {attempt.id: attempt for attempt in attempts}
     sharing = [each for each in life.world.config["workflows"] if "shared" in each["notebooks"]["a"]["parameters"]]
     for place in (context.settings.outputs_dir / "shared").glob("[!.]*") if sharing else ():
         files = place.resolve()
         found = {str(path.relative_to(files)): path.read_text() for path in files.rglob("*.txt")}
         for name, content in found.items():
-            attempt = by_id.get(int(content.split()[2]))
-            if attempt is None or not _published(attempt, attempts):
+            number = int(content.split()[2])
+            if not _published(life.world.begun.get(number), number, attempts):
                 life.simulation.fail(f"{place.name}: {name} holds {content!r}, whose attempt has not succeeded")
-            if name != "common.txt" and f"{Path(name).stem} {attempt.id}" != content.split(" ", 1)[1]:
+            if name != "common.txt" and f"{Path(name).stem} {number}" != content.split(" ", 1)[1]:
                 life.simulation.fail(f"{place.name}: {name} holds {content!r}")
         halves = {name.removeprefix("further/") for name in found if name.startswith("further/")}
         if halves != {name for name in found if "/" not in name} - {"common.txt"}:
@@ -226,11 +225,9 @@ def check_shared(life: Life, context: Context, attempts: Sequence[RecordedAttemp
         _check_newest(life, context, place.name, found, attempts)
 
 
-def _published(attempt: RecordedAttempt, attempts: Sequence[RecordedAttempt]) -> bool:
-    """Whether an attempt, or one that repaired it, has succeeded."""
-    return any(
-        each.state is AttemptState.SUCCEEDED and each.key == attempt.key and each.id >= attempt.id for each in attempts
-    )
+def _published(key: tuple[str, str] | None, number: int, attempts: Sequence[RecordedAttempt]) -> bool:
+    """Whether an attempt, or one that repaired it, has succeeded; the record of one that failed may be gone since."""
+    return any(each.state is AttemptState.SUCCEEDED and each.key == key and each.id >= number for each in attempts)
 
 
 def _check_newest(

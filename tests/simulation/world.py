@@ -64,6 +64,8 @@ class World:
     """When people have asked for runs, or not to skip them any more."""
     attempts: dict[tuple[Any, str], int] = field(default_factory=dict)
     """The newest attempt for each trigger, by its parameter ``p``, and reference date."""
+    begun: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """The runs of all attempts."""
     repaired: set[tuple[str, str]] = field(default_factory=set)
     """Runs that somebody has ever asked to repair: they go on with what they wrote before."""
     cancelled: set[int] = field(default_factory=set)
