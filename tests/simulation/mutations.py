@@ -221,7 +221,7 @@ MUTATIONS: dict[str, Mutation] = {
     "each statement of a change is kept by itself": lambda: patch.object(store, "transaction", _each_by_itself),
     "a held date counts": lambda: patch.object(ListedDates, "_untrusted", _whatever_checks_say),
     "what people decide of dates is not heeded": lambda: patch.object(RunReader, "overrides", lambda _: {}),
-    "a stale run is not marked": lambda: patch.object(RunStore, "mark_stale", lambda *_: 0),
+    "a stale run is not marked": lambda: patch.object(RunStore, "mark_stale", lambda *_, **__: 0),
     "keep is off by one": lambda: patch.object(retention, "_beyond", _one_too_many),
     "runs overtake those that they are to come after": lambda: patch.object(Order, "_left", lambda *_: Days()),
     "runs that are needed are not waited for": lambda: patch.object(Order, "_complete", lambda *_: EVERY_DAY),
@@ -255,7 +255,7 @@ FOUND_BY = {
     "a failed attempt too many": 1,
     "no pause before the next attempt": 1,
     "interrupted runs stay running": 2,
-    "a neighbour is cancelled too": 12,
+    "a neighbour is cancelled too": 16,
     "what the record says of single runs is not looked at": 1,
     "a skip is not heeded": 1,
     "what is settled is looked up no more": 1,
@@ -295,5 +295,6 @@ FOUND_BY = {
     "what used a date that left is not marked": 10,
     "results that are the same are not noted": 53,
     "a final run is not compared": 1,
+    "keep takes what another attempt names": 44,
 }
 """The first seed that found each fault when all were planted last; the others need more seeds."""
