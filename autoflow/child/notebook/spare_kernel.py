@@ -136,12 +136,14 @@ class SpareKernel:
 def hides_modules(directory: Path) -> bool:
     """Whether a module in a directory would be imported in the place of one that is imported already."""
     suffixes = tuple(all_suffixes())
-    modules = {
-        path.name.partition(".")[0]
-        for path in directory.iterdir()
-        # without an __init__ a directory is a module only where there is no other of its name
-        if path.name.endswith(suffixes) or any((path / f"__init__{suffix}").exists() for suffix in suffixes)
-    }
+    with os.scandir(directory) as found:
+        modules = {
+            each.name.partition(".")[0]
+            for each in found
+            # without an __init__ a directory is a module only where there is no other of its name
+            if each.name.endswith(suffixes)
+            or (each.is_dir() and any(Path(each.path, f"__init__{suffix}").exists() for suffix in suffixes))
+        }
     return not modules.isdisjoint(name for name in sys.modules if "." not in name)
 
 
