@@ -338,8 +338,9 @@ available_dates_sensor:
         life.serve(steps, now=True)
 
 
-def test_concurrency_and_definitions_that_change_count_for_what_is_decided_next(
-    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("told", [False, True], ids=["next tick", "SIGHUP"])
+def test_concurrency_that_changes_counts_from_the_next_tick_on_or_at_once_when_told(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture, told: bool
 ) -> None:
     flowapi.set_days(3)
     hourly(deployment, "hangs_on_one_date", retries={"attempts": 1})
@@ -356,8 +357,14 @@ def test_concurrency_and_definitions_that_change_count_for_what_is_decided_next(
                 await life.until(lambda: polls(flowapi) > asked + 1)
             assert life.count("succeeded") == 0
             path.write_text(one + "  concurrency: {runs: 2}\n")
-            with life.overtaking("notebook"):
+            asked = polls(flowapi)
+            if told:
+                os.kill(os.getpid(), signal.SIGHUP)
                 await life.until(lambda: life.count("succeeded") == 2)
+            else:
+                with life.overtaking("notebook"):
+                    await life.until(lambda: life.count("succeeded") == 2)
+            assert (polls(flowapi) == asked) is told
             assert life.context.steering.running() == [1]
 
         life.serve(steps, now=True)
