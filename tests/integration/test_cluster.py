@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -182,7 +184,7 @@ class Deployment:
 
 
 @pytest.fixture
-def make(tmp_path: Path, programs: Programs) -> Callable[..., Deployment]:
+def make(tmp_path: Path, programs: Programs) -> Iterator[Callable[..., Deployment]]:
     def made(**variables: str) -> Deployment:
         programs.all_up()
         inputs, outputs = tmp_path / "inputs", tmp_path / "outputs"
@@ -200,7 +202,11 @@ def make(tmp_path: Path, programs: Programs) -> Callable[..., Deployment]:
         }
         return Deployment(tmp_path, load_settings(environment), Conditions(utc_now))
 
-    return made
+    yield made
+    # dask leaves the sockets of connections that it has given up to the garbage collector
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 async def seen(condition: Callable[[], Any]) -> None:
