@@ -333,6 +333,7 @@ def test_a_run_is_shown_with_its_error_its_notebooks_and_its_parameters(site: Si
     for words in ("Traceback", "executed notebook", "reference_date", "fails", "cell "):
         assert words in failed, failed
     assert "<h1>Attempt 1.1 " in site.ask("/runs/1.1").body
+    assert re.search(r"<small>[0-9.]+ [MG]B at most</small>", failed)
 
 
 def test_a_link_of_before_runs_had_numbers_for_life_leads_to_the_attempt(site: Site) -> None:
@@ -716,7 +717,9 @@ def test_what_goes_on_is_shown_by_notebook_and_cell(deployment: Deployment, type
         body = site.until("/", "cell 3/3").body
         assert '<h2 id="running">Running</h2>' in body
         assert "cell 3/3" in site.until("/runs/1", "cell 3/3").body
-        assert [1, "sleeps", "cell 3/3"] in json.loads(site.ask("/health").body)["tasks"]
+        how = json.loads(site.ask("/health").body)
+        assert [1, "sleeps", "cell 3/3"] in how["tasks"]
+        assert how["doing"].endswith(" in progress")
         assert "notebook sleeps: cell 3/3" in typed("why", "w", "2016-01-01").answer
     finally:
         process.terminate()

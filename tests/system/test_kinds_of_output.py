@@ -266,10 +266,12 @@ def test_the_log_names_workflow_date_notebook_and_cell(made: NotebookFiles) -> N
     assert f"{where}: a script cannot be in a report" in made.outcome.log
 
 
-def test_show_has_the_warnings(made: NotebookFiles) -> None:
+def test_show_has_the_warnings_and_what_memory_it_took(made: NotebookFiles) -> None:
     said = f"cell {number_of('script')}: a script cannot be in a report"
-    assert f"kinds: {said}" in made.deployment.run("show", "1").log
+    shown = made.deployment.run("show", "1").log
+    assert f"kinds: {said}" in shown
     (notebook,) = made.deployment.run("show", "1", "--json").json()["notebooks"]
+    assert f"{notebook['peak_mb']} MB" in shown
     assert notebook["warnings"] == made.manifest["warnings"]
 
 
