@@ -106,8 +106,8 @@ async def serve(context: Context, definitions: Definitions, notifier: Notifier, 
                     await done_or_stopped(executor.idle(), signals)
                     raise
             notifier.stopping()
-            say(life, agenda.doing)
-            await done_or_stopped(executor.idle(), signals, context.settings.grace)
+            async with beside(tell_how_many_are_left(life)):
+                await done_or_stopped(executor.idle(), signals, context.settings.grace)
             await index.close()
     logger.info("stopped")
     return ExitCode.OK
@@ -396,6 +396,14 @@ def say(life: Life, text: str) -> None:
         logger.log(logging.INFO if is_first else logging.DEBUG, "%s", told)
         agenda.told = told
         life.notifier.status(told)
+
+
+async def tell_how_many_are_left(life: Life) -> None:
+    """Say how many runs are in progress, and say it again when one has ended."""
+    while True:
+        life.executor.news.clear()
+        say(life, life.agenda.doing)
+        await life.executor.news.wait()
 
 
 async def answer(

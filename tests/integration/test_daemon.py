@@ -368,6 +368,7 @@ def test_concurrency_that_changes_counts_from_the_next_tick_on_or_at_once_when_t
             assert life.context.steering.running() == [1]
 
         life.serve(steps, now=True)
+    assert "stopping; 1 run in progress" in [record.getMessage() for record in caplog.records]
 
 
 def test_what_a_crash_left_half_done_is_taken_up_at_the_next_start(
