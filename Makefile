@@ -10,13 +10,16 @@ PIP_INSTALL = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 	$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)",--upgrade --upgrade-strategy eager)
 
 .DEFAULT_GOAL := help
-.PHONY: help example pipelines test simulate thorough flaky bench lint reference man docs wheel deployment constraints clean tools test-tools
+.PHONY: help example monthly pipelines test simulate thorough flaky bench lint reference man docs wheel deployment constraints clean tools test-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 example: $(VENV)/.stamp-examples tools ## make PDF reports of invented data, in examples/outputs
 	@"$(BIN)/python" -m examples
+
+monthly: $(VENV)/.stamp-examples tools ## make two monthly reports, one of them provisional and then final, in examples/monthly/outputs
+	@"$(BIN)/python" -m examples.monthly
 
 pipelines: $(VENV)/.stamp-examples tools ## run twelve notebooks over three months of invented data, in examples/pipelines/outputs
 	@"$(BIN)/python" -m examples.pipelines
@@ -68,7 +71,7 @@ constraints: ## write config/constraints.txt anew, with the newest of everything
 	@rm -rf "$(VENV)-newest" build *.egg-info
 
 clean: ## remove the virtual environment and what the example made
-	rm -rf "$(VENV)" examples/outputs examples/pipelines/outputs build *.egg-info
+	rm -rf "$(VENV)" examples/outputs examples/monthly/outputs examples/pipelines/outputs build *.egg-info
 
 # one environment for all: the extras differ, and a changed setup.cfg reinstalls
 $(VENV)/.stamp-%: setup.cfg pyproject.toml $(CONSTRAINTS) $(VENV)/bin/python

@@ -848,10 +848,11 @@ def test_a_parameter_may_have_the_name_of_the_missing_dates(inputs: Path) -> Non
     assert definitions.triggers[0].parameters == {"missing_dates": [dt.date(2016, 1, 1)]}
 
 
-def test_the_pipelines_of_the_examples_leave_no_doubt() -> None:
-    definitions, warnings = load_definitions(ROOT / "examples" / "pipelines" / "inputs" / "workflows.yml")
+@pytest.mark.parametrize(("example", "notebooks"), [("monthly", 1), ("pipelines", 12)])
+def test_the_pipelines_of_the_examples_leave_no_doubt(example: str, notebooks: int) -> None:
+    definitions, warnings = load_definitions(ROOT / "examples" / example / "inputs" / "workflows.yml")
     assert warnings == ()
-    assert sum(len(workflow.notebooks) for workflow in definitions.workflows.values()) == 12
+    assert sum(len(workflow.notebooks) for workflow in definitions.workflows.values()) == notebooks
 
 
 def test_a_kernel_that_is_not_installed_is_told(inputs: Path) -> None:
