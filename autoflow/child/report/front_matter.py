@@ -55,11 +55,9 @@ class Heading:
 
     @property
     def stamp(self) -> str:
-        """What a report says that was made with dates missing."""
-        if not self.missing_dates:
-            return ""
-        missing = self.words.missing.format(missing=len(self.missing_dates), days=self.days)
-        return f"{self.words.provisional.upper()}: {missing}"
+        """What is in the running head of a report that was made with dates missing."""
+        # which dates these are stands above the text; a running head has room for little
+        return self.words.provisional.upper() if self.missing_dates else ""
 
     @property
     def words(self) -> Words:
