@@ -217,7 +217,8 @@ def check_end(life: Life, context: Context) -> None:
         if since + SETTLED > life.true():
             continue
         run = latest.get(key)
-        if key in excused and (run is None or run.state is not AttemptState.SUCCEEDED):
+        if key in excused and (run is None or run.missing_dates or run.state is not AttemptState.SUCCEEDED):
+            # what is provisional waits like all others to be made final
             continue
         if run is None:
             life.simulation.fail(
