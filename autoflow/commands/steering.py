@@ -26,7 +26,7 @@ from autoflow.commands.reading import (
     unknown_workflow,
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
-from autoflow.decision import dependent_runs
+from autoflow.decision import dependent_runs, runs_with_data
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
@@ -42,6 +42,8 @@ from autoflow.workflows import left_out, to_make_again, without
 MOST_ROWS = 40
 LONGEST_ANSWER = 60.0
 """Seconds that a daemon may take to record an order."""
+
+NO_DATA = "run {0.run}: its data do not all count now: `autoflow why {0.workflow} {0.reference_date}`"
 
 LONGEST_CANCELLATION = 60.0
 """Seconds that a kernel is waited for."""
@@ -96,11 +98,15 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
         raise AutoflowError("expected run numbers or --stale, but not both; `autoflow rerun RUN` takes stale runs too")
     with record(settings, missing_is_empty=True) as reader:
         stale = [pair for pair in stale_runs(reader, options.workflow) if pair[0].kept is None]
-        # what is there no more is not to be had
-        wanted = [pair for pair in stale if pair[0].mark.can_be_made_again]
+        has_data = runs_with_data(definitions, reader.listed_dates(), utc_now())
+        # what is there no more is not to be had, and what a check holds would make a worse report
+        there = [pair for pair in stale if pair[0].mark.can_be_made_again]
+        wanted = [pair for pair in there if has_data(pair[0].key, pair[0].reference_date)]
+        chosen = {each.run for each, _ in wanted}
         runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
         depending, their_rows, running = _depending(definitions, reader, runs)
     left_out += [f"run {each.run}: {why.brief}" for each, why in stale if not each.mark.can_be_made_again]
+    left_out += [NO_DATA.format(each) for each, _ in there if each.run not in chosen]
     notes = {f"run {each.run}": why.brief for each, why in wanted}
     rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     known = {run.key for run in runs}

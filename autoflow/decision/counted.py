@@ -52,7 +52,7 @@ def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime
     """Find, for each trigger, the dates that it is for and that count."""
     ready, waiting, complete = [], [], []
     by_holds = held_days(definitions, listed, now)
-    for (trigger, available), held in zip(_counting(definitions, listed, now), by_holds, strict=True):
+    for (trigger, available), held in zip(counting(definitions, listed, now), by_holds, strict=True):
         ready.append(days_ready(trigger, available, now))
         complete.append(days_complete(trigger, available, ready[-1]))
         # with ends of two kinds, a stencil may hold no day for some reference dates: there are no runs for these
@@ -63,12 +63,17 @@ def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime
 
 def ready_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> list[Days]:
     """Find, for each trigger, the dates that it is for, that count, and that wait for no more dates."""
-    return [days_ready(trigger, available, now) for trigger, available in _counting(definitions, listed, now)]
+    return [days_ready(trigger, available, now) for trigger, available in counting(definitions, listed, now)]
 
 
 def days_ready(trigger: Trigger, available: AvailableDates, now: dt.datetime) -> Days:
     """Find the dates that a trigger is for, and that wait for no more dates."""
-    days = reference_days(trigger, available.complete(trigger.date_stencil))
+    return reference_days(trigger, days_with_data(trigger, available, now))
+
+
+def days_with_data(trigger: Trigger, available: AvailableDates, now: dt.datetime) -> Days:
+    """Find the dates whose windows have what they must, whether the trigger is for them or not."""
+    days = available.complete(trigger.date_stencil)
     return days | days_waited_for(trigger, available, now) if trigger.late else days
 
 
@@ -77,7 +82,7 @@ def days_complete(trigger: Trigger, available: AvailableDates, ready: Days) -> D
     return trigger.date_stencil.complete(available.days, ready) if trigger.late else ready
 
 
-def _counting(
+def counting(
     definitions: Definitions, listed: ListedDates, now: dt.datetime
 ) -> Iterator[tuple[Trigger, AvailableDates]]:
     """Yield each trigger with the dates that count for it."""

@@ -71,8 +71,8 @@ class StaleMark(NamedTuple):
 
     @property
     def can_be_made_again(self) -> bool:
-        """Whether its data are there; what dates that have left were the only cause for has to wait for them."""
-        return self.restatement is not None or self.same_as is not None
+        """Whether its data are listed: what used dates that have left has to wait for them."""
+        return self.departure is None
 
     @property
     def came(self) -> list[dt.date]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from autoflow.context import Context, recorded
-from autoflow.decision import dependent_runs, runs_that_used, triggers_by_run
+from autoflow.decision import dependent_runs, runs_that_used, runs_with_data, triggers_by_run
 from autoflow.definitions import Definitions
 from autoflow.model import open_for_reading
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
@@ -69,7 +69,7 @@ async def run_again(context: Context, definitions: Definitions, stop: asyncio.Ev
     """Request the stale runs whose triggers say so, and what depends on them; one that was in progress has ended."""
     if not any(definitions.restatement_of(trigger) == "rerun" for trigger in definitions.triggers):
         return
-    asked = await request(context, await to_end(_to_run_again, context.settings, definitions), stop)
+    asked = await request(context, await to_end(_to_run_again, context.settings, definitions, context.now()), stop)
     if asked:
         logger.info("requested again: %s", counted(asked, "run"))
 
@@ -85,8 +85,11 @@ async def request(context: Context, runs: Sequence[Run], stop: asyncio.Event) ->
     return number
 
 
-def _to_run_again(settings: Settings, definitions: Definitions) -> list[Run]:
-    """Find what is to be requested, the oldest first, by a connection of this thread's own."""
+def _to_run_again(settings: Settings, definitions: Definitions, now: dt.datetime) -> list[Run]:
+    """Find what is to be requested, the oldest first, by a connection of this thread's own.
+
+    A run that could not be made now, since a check holds the new data, stays as it is until it can.
+    """
     reader = open_for_reading(settings.db_path, settings.places)
     triggers_of = triggers_by_run(definitions)
 
@@ -94,12 +97,13 @@ def _to_run_again(settings: Settings, definitions: Definitions) -> list[Run]:
         return any(definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(key, date))
 
     try:
+        has_data = runs_with_data(definitions, reader.listed_dates(), now)
         runs = [
             recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
             for stale in reader.stale()
             # what FlowMachine's cache has answered once it would answer again
-            if stale.kept is None and stale.mark.same_as is None and stale.mark.restatement is not None
-            if is_wanted(stale.key, stale.reference_date)
+            if stale.kept is None and stale.mark.same_as is None and stale.mark.can_be_made_again
+            if is_wanted(stale.key, stale.reference_date) and has_data(stale.key, stale.reference_date)
         ]
         if not runs or not definitions.has_order:
             return runs

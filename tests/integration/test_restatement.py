@@ -159,6 +159,29 @@ def test_stale_runs_are_run_again_by_themselves_or_let_be_where_that_is_asked_fo
     assert stale(context) == []
 
 
+@pytest.mark.parametrize("restatement", ["tell", "rerun"])
+def test_a_run_whose_new_data_are_held_is_not_made_again_until_they_count(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed, restatement: str
+) -> None:
+    limit = "\n  quality: {check: latest_timestamp, at_least: '18:00', on_missing: pass}"
+    write(deployment, f"{restatement}{limit}")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    # it is truncated now
+    flowapi.flowmachine.outcomes["calls", "latest_timestamp", "2016-01-03"] = "2016-01-03 01:00:00+00"
+    assert ticked(context) == []
+    assert stale(context) == [day(3), day(4)]
+    would = typed("rerun", "--stale", "--json").json()
+    assert would["rows"] == []
+    assert would["left_out"] == [
+        f"run {number}: its data do not all count now: `autoflow why w 2016-01-0{number + 1}`" for number in (2, 3)
+    ]
+    decision = {"do": "accept", "workflow": "w", "dates": ["2016-01-03"], "reason": "a holiday"}
+    assert context.steering.carry_out(decision, context.now()) == {"done": 1}
+    assert len(typed("rerun", "--stale", "--json").json()["rows"]) == 2
+    assert ticked(context) == (["2016-01-03", "2016-01-04"] if restatement == "rerun" else [])
+
+
 def test_a_run_has_another_data_version_when_its_data_were_ingested_anew(
     context: Context, flowapi: FlowapiStandin
 ) -> None:
