@@ -97,16 +97,16 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
     if options.runs:
         raise AutoflowError("expected run numbers or --stale, but not both; `autoflow rerun RUN` takes stale runs too")
     with record(settings, missing_is_empty=True) as reader:
-        stale = [pair for pair in stale_runs(reader, options.workflow) if pair[0].kept is None]
-        has_data = runs_with_data(definitions, reader.listed_dates(), utc_now())
+        stale = stale_runs(reader, options.workflow, also_kept=False)
         # what is there no more is not to be had, and what a check holds would make a worse report
-        there = [pair for pair in stale if pair[0].mark.can_be_made_again]
-        wanted = [pair for pair in there if has_data(pair[0].key, pair[0].reference_date)]
-        chosen = {each.run for each, _ in wanted}
+        there = [(each, why) for each, why in stale if each.mark.can_be_made_again]
+        dates = {each.key: each.reference_date for each, _ in there}
+        with_data = runs_with_data(definitions, reader.listed_dates(), utc_now(), dates)
+        wanted = [(each, why) for each, why in there if each.key in with_data]
         runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
         depending, their_rows, running = _depending(definitions, reader, runs)
     left_out += [f"run {each.run}: {why.brief}" for each, why in stale if not each.mark.can_be_made_again]
-    left_out += [NO_DATA.format(each) for each, _ in there if each.run not in chosen]
+    left_out += [NO_DATA.format(each) for each, _ in there if each.key not in with_data]
     notes = {f"run {each.run}": why.brief for each, why in wanted}
     rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     known = {run.key for run in runs}

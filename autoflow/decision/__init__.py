@@ -10,8 +10,8 @@ from autoflow.decision.due import Decision, decide, decide_requested, first_retr
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
-from autoflow.decision.stale import runs_that_used
-from autoflow.decision.triggers import incomplete_runs, runs_with_data, triggers_by_run
+from autoflow.decision.stale import runs_that_used, runs_with_data
+from autoflow.decision.triggers import incomplete_runs, triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
 __all__ = [

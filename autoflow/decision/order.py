@@ -96,7 +96,7 @@ def skipped_days(definitions: Definitions, ready: Sequence[Days], run_history: R
     found = []
     for trigger, days in zip(definitions.triggers, ready, strict=True):
         among = days & run_history.skips.days.get(trigger.workflow_name, Days())
-        found.append(Days.of(day for day, key in _keys(trigger, among) if _is_skipped(run_history, key, day)))
+        found.append(Days.of(day for day, key in keys_of(trigger, among) if _is_skipped(run_history, key, day)))
     return found
 
 
@@ -117,7 +117,7 @@ def kept_days(definitions: Definitions, counted: CountedDays, run_history: RunHi
 def days_of_runs(definitions: Definitions, runs: Mapping[RunKey, dt.date]) -> list[Days]:
     """Find the days of each trigger that some runs are for, which are given with their reference dates."""
     dates = Days.of(date.toordinal() for date in runs.values())
-    return [Days.of(day for day, key in _keys(trigger, dates) if key in runs) for trigger in definitions.triggers]
+    return [Days.of(day for day, key in keys_of(trigger, dates) if key in runs) for trigger in definitions.triggers]
 
 
 def is_needed(need: Need, trigger: Trigger) -> bool:
@@ -128,11 +128,12 @@ def is_needed(need: Need, trigger: Trigger) -> bool:
 
 
 def _succeeded(trigger: Trigger, days: Days, run_history: RunHistory) -> Days:
-    latest = ((day, run_history.latest.get(key)) for day, key in _keys(trigger, days))
+    latest = ((day, run_history.latest.get(key)) for day, key in keys_of(trigger, days))
     return Days.of(day for day, each in latest if each is not None and each.state == RunState.SUCCEEDED)
 
 
-def _keys(trigger: Trigger, days: Days) -> list[tuple[int, RunKey]]:
+def keys_of(trigger: Trigger, days: Days) -> list[tuple[int, RunKey]]:
+    """Give the keys of a trigger's runs for some days, without those that its stencil holds no day for."""
     key_of, found = key_maker(trigger), []
     for day in days:
         try:

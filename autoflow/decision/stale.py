@@ -1,14 +1,16 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Which runs have used dates of data that were ingested anew."""
+"""Which runs have used dates of data that were ingested anew, and which of them can be made again."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
 
-from autoflow.dates import AvailableDates, Days
+from autoflow.dates import AvailableDates, Days, ListedDates
+from autoflow.decision.counted import counting, days_with_data
+from autoflow.decision.order import keys_of
 from autoflow.definitions import Definitions, Trigger
 from autoflow.runs import RunKey, key_maker
 
@@ -36,6 +38,30 @@ def runs_that_used(
         for day in _using(trigger, Days.of(those), span) if those else ():
             found[key_of(dt.date.fromordinal(day))] = trigger
     return found
+
+
+def runs_with_data(
+    definitions: Definitions, listed: ListedDates, now: dt.datetime, runs: Mapping[RunKey, dt.date]
+) -> set[RunKey]:
+    """Find those of some runs that could be made with the data that count now, had they never been.
+
+    Of a run that no trigger is for nothing is known, and where FlowAPI was never asked, of none: these are among them.
+
+    Parameters
+    ----------
+    runs
+        With their reference dates.
+    """
+    if listed.polled is None:
+        return {*runs}
+    dates = Days.of(date.toordinal() for date in runs.values())
+    found, lacking = set[RunKey](), set[RunKey]()
+    for trigger, available in counting(definitions, listed, now):
+        ready = days_with_data(trigger, available, now)
+        for day, key in keys_of(trigger, dates):
+            if key in runs:
+                (found if day in ready else lacking).add(key)
+    return found | (runs.keys() - lacking)
 
 
 def _using(trigger: Trigger, days: Days, span: tuple[dt.date, dt.date]) -> Days:

@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 
 from autoflow.dates import EmptyIntervalError, ListedDates
-from autoflow.decision.counted import counting, days_with_data
 from autoflow.decision.late import Incomplete, incomplete
 from autoflow.definitions import Definitions, Trigger
 from autoflow.runs import Run, RunKey, key_maker
@@ -46,26 +45,6 @@ def incomplete_runs(
 
     may_lack = listed.polled is not None and any(trigger.late for trigger in definitions.triggers)
     return lacking if may_lack else lambda _: None
-
-
-def runs_with_data(
-    definitions: Definitions, listed: ListedDates, now: dt.datetime
-) -> Callable[[RunKey, dt.date], bool]:
-    """Make the function that says whether a run could be made with the data that count now, if it had never been.
-
-    Of a run that no trigger is for nothing is known, and where FlowAPI was never asked, of none.
-    """
-    ready = {
-        id(trigger): days_with_data(trigger, available, now)
-        for trigger, available in counting(definitions, listed, now)
-    }
-    triggers_of = triggers_by_run(definitions)
-
-    def there(key: RunKey, date: dt.date) -> bool:
-        those = [ready[id(trigger)] for trigger in triggers_of(key, date)]
-        return not those or any(date.toordinal() in days for days in those)
-
-    return there if listed.polled is not None else lambda *_: True
 
 
 def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:

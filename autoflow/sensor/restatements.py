@@ -15,7 +15,7 @@ from typing import TypeVar
 from autoflow.context import Context, recorded
 from autoflow.decision import dependent_runs, runs_that_used, runs_with_data, triggers_by_run
 from autoflow.definitions import Definitions
-from autoflow.model import open_for_reading
+from autoflow.model import RunReader, open_for_reading
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
 from autoflow.settings import Settings
 from autoflow.threads import to_end
@@ -86,25 +86,10 @@ async def request(context: Context, runs: Sequence[Run], stop: asyncio.Event) ->
 
 
 def _to_run_again(settings: Settings, definitions: Definitions, now: dt.datetime) -> list[Run]:
-    """Find what is to be requested, the oldest first, by a connection of this thread's own.
-
-    A run that could not be made now, since a check holds the new data, stays as it is until it can.
-    """
+    """Find what is to be requested, the oldest first, by a connection of this thread's own."""
     reader = open_for_reading(settings.db_path, settings.places)
-    triggers_of = triggers_by_run(definitions)
-
-    def is_wanted(key: RunKey, date: dt.date) -> bool:
-        return any(definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(key, date))
-
     try:
-        has_data = runs_with_data(definitions, reader.listed_dates(), now)
-        runs = [
-            recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
-            for stale in reader.stale()
-            # what FlowMachine's cache has answered once it would answer again
-            if stale.kept is None and stale.mark.same_as is None and stale.mark.can_be_made_again
-            if is_wanted(stale.key, stale.reference_date) and has_data(stale.key, stale.reference_date)
-        ]
+        runs = _to_make_good(reader, definitions, now)
         if not runs or not definitions.has_order:
             return runs
         known, run_history = {run.key for run in runs}, reader.run_history()
@@ -117,6 +102,34 @@ def _to_run_again(settings: Settings, definitions: Definitions, now: dt.datetime
         return sorted([*runs, *depending], key=lambda run: run.reference_date)
     finally:
         reader.close()
+
+
+def _to_make_good(reader: RunReader, definitions: Definitions, now: dt.datetime) -> list[Run]:
+    """Find the stale runs that are to be made again.
+
+    One that could not be made now, since a check holds the new data, stays as it is until it can.
+    """
+    triggers_of = triggers_by_run(definitions)
+
+    def is_wanted(key: RunKey, date: dt.date) -> bool:
+        return any(definitions.restatement_of(trigger) == "rerun" for trigger in triggers_of(key, date))
+
+    wanted = {
+        stale.key: stale
+        for stale in reader.stale(also_kept=False)
+        # what FlowMachine's cache has answered once it would answer again
+        if stale.mark.same_as is None and stale.mark.can_be_made_again
+        if is_wanted(stale.key, stale.reference_date)
+    }
+    if not wanted:
+        return []
+    dates = {key: stale.reference_date for key, stale in wanted.items()}
+    there = runs_with_data(definitions, reader.listed_dates(), now, dates)
+    return [
+        recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
+        for key, stale in wanted.items()
+        if key in there
+    ]
 
 
 def _wanted_types(definitions: Definitions) -> set[str] | None:
