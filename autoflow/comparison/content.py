@@ -164,8 +164,7 @@ def _cell(cell: Mapping[str, Any], position: int, span: Span | None) -> Cell:
 
 def _read(kind: str, content: Any, span: Span | None) -> str:
     """Read what an output shows, without what is another in each execution."""
-    text = _joined(content) if isinstance(content, (str, list)) else json.dumps(content, sort_keys=True)
-    return without_times(without_incidentals(kind, text), span)
+    return without_times(without_incidentals(kind, content), span)
 
 
 def _is_figure(kind: str) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -30,8 +31,11 @@ ROUNDED = dt.timedelta(minutes=1)
 Span = tuple[dt.datetime, dt.datetime]
 
 
-def without_incidentals(kind: str, text: str) -> str:
-    """Leave out what an output of a kind has anew in each execution, but for times."""
+def without_incidentals(kind: str, content: Any) -> str:
+    """Write down what an output of a kind shows, without what it has anew in each execution, but for times."""
+    if isinstance(content, list):
+        content = "".join(map(str, content))
+    text = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
     if kind == "image/svg+xml":
         text = DRAWN_ANEW.sub("", text)
     return text if kind.startswith("image/") else DRAWN_BY_LOT.sub("", ADDRESS.sub("0x...", text))

@@ -49,10 +49,4 @@ def _result(data: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     # text is what stands for all else where nothing else can be shown
     rich = {kind: content for kind, content in data.items() if kind != "text/plain"} or data
-    return tuple(text for kind in sorted(rich) for text in (kind, _text(kind, rich[kind])))
-
-
-def _text(kind: str, content: Any) -> str:
-    if isinstance(content, list):
-        content = "".join(map(str, content))
-    return without_incidentals(kind, content if isinstance(content, str) else json.dumps(content, sort_keys=True))
+    return tuple(text for kind in sorted(rich) for text in (kind, without_incidentals(kind, rich[kind])))
