@@ -10,7 +10,6 @@ import datetime as dt
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from autoflow.clock import utc_now
@@ -54,8 +53,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         facts = Facts.read(definitions, reader, reader.listed_dates(), now, (options.date, options.date))
         answers = [explain(facts, trigger, options.date) for trigger in triggers]
         daemon = _daemon(settings, answers, options.date)
-        if queued := {(workflow, parameters): ahead for workflow, parameters, ahead in daemon.get("queued", ())}:
-            facts = replace(facts, queued=queued)
+        if queued := daemon.get("queued"):
+            facts = facts.with_queued(queued)
             answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
             changed = [_changed(answer, reader, definitions, settings) for answer in answers]

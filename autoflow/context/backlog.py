@@ -28,11 +28,11 @@ class Backlog:
     held: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers nothing but held data keeps from running, by workflow."""
 
-    def queued(self, date: dt.date) -> dict[RunKey, int | None]:
-        """Find the runs of a date that are due, and how many go before each; None: very many."""
+    def queued(self, date: dt.date) -> list[tuple[str, str, int | None]]:
+        """List the runs of a date that are due: workflow, parameters hash, and how many go before; None: very many."""
         day = Days.of([date.toordinal()])
         found: dict[RunKey, int | None] = dict.fromkeys(run.key for run in self.due.only(lambda each: each.days & day))
         if found:
             first = islice(self.due, MOST_AHEAD)
             found |= {run.key: ahead for ahead, run in enumerate(first) if run.key in found}
-        return found
+        return [(*key, ahead) for key, ahead in found.items()]

@@ -46,7 +46,7 @@ async def health(
     queued_on
         A reference date whose runs are to be told that are queued, and how many go before each.
     """
-    queued = context.backlog.queued(dt.date.fromisoformat(queued_on)) if queued_on and executor.busy else {}
+    queued = context.backlog.queued(dt.date.fromisoformat(queued_on)) if queued_on and executor.busy else []
     polled, silence = context.store.read.last_poll(), context.store.read.silence()
     reasons = [condition.text for condition in urgent(context.conditions, agenda.failed_ticks)]
     reasons += await probe.complaints()
@@ -61,7 +61,7 @@ async def health(
         "tasks": described(context.progress),
         "due": len(executor.waiting),
         "slots": _described(executor.slots) if executor.busy else None,
-        **({"queued": [[*key, ahead] for key, ahead in queued.items()]} if queued_on else {}),
+        **({"queued": queued} if queued_on else {}),
         "problems": context.conditions.present(),
         "healthy": not reasons,
         "reasons": reasons,

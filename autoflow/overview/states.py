@@ -208,6 +208,10 @@ class Facts:
         changes = DataChanges.read(reader, marks.values())
         return cls(definitions, listed, reader.run_history(*span or ()), now, order, marks, changes)
 
+    def with_queued(self, queued: Iterable[tuple[str, str, int | None]]) -> Self:
+        """Add what a running AutoFlow says of its queue: workflows, hashes of parameters, how many go before each."""
+        return replace(self, queued={(workflow, parameters): ahead for workflow, parameters, ahead in queued})
+
     @cached_property
     def held_requests(self) -> Mapping[RunKey, dt.date]:
         """The requested runs that wait for other requested runs, with their dates."""

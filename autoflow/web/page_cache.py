@@ -190,8 +190,7 @@ class PageCache:
     def _queued(self, daemon_state: DaemonState, date: str) -> list[tuple[str, str, int | None]]:
         """List the runs of the date that a page is about that are queued, and how many go before each."""
         with suppress(ValueError):
-            queued = self._context.backlog.queued(dt.date.fromisoformat(date)) if daemon_state.batch else {}
-            return [(*key, ahead) for key, ahead in queued.items()]
+            return self._context.backlog.queued(dt.date.fromisoformat(date)) if daemon_state.batch else []
         # the page says that no date is meant
         return []
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +89,7 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         date = dt.date.fromisoformat(page.request["date"])
     except ValueError:
         raise NotFoundError("No date given; expected one such as 2016-01-01.") from None
-    queued = {(workflow, parameters): ahead for workflow, parameters, ahead in page.request.get("queued", ())}
-    facts = replace(page.facts((date, date)), queued=queued)
+    facts = page.facts((date, date)).with_queued(page.request.get("queued", ()))
     answers = []
     for trigger in _triggers(page):
         answer = explain(facts, trigger, date)
