@@ -62,15 +62,14 @@ def change(flowmachine: Flowmachine, body: bytes) -> str:
         return f"{_written(days)}: data are there"
     if absent := [day for day in days if day not in there]:
         raise ValueError(f"there are no data of {absent[0]}")
-    share = asked.get("share")
-    for day in days:
-        if do == "drop":
-            flowmachine.drop(day)
-        else:
-            flowmachine.restate(day, SHARE if share is None else float(share))
     if do == "drop":
+        for day in days:
+            flowmachine.drop(day)
         return f"{_written(days)}: data are gone"
-    return f"{_written(days)}: ingested anew, with {SHARE if share is None else float(share):.0%} of the subscribers"
+    share = SHARE if asked.get("share") is None else float(asked["share"])
+    for day in days:
+        flowmachine.restate(day, share)
+    return f"{_written(days)}: ingested anew, with {share:.0%} of the subscribers"
 
 
 def _outcome(flowmachine: Flowmachine, date: str, check: str, outcome: str | None = None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -29,10 +29,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 """Seconds that runs take: from a trivial notebook to a day."""
 
-POOLS = {
-    "places": "Notebooks of a pool that may be executed at a time.",
-    "places_in_use": "Notebooks of a pool that are being executed.",
-    "waiting": "Notebooks that wait for a place in a pool.",
+POOLS: Mapping[str, tuple[str, Callable[[PoolInUse], int]]] = {
+    "places": ("Notebooks of a pool that may be executed at a time.", lambda pool: pool.places),
+    "places_in_use": ("Notebooks of a pool that are being executed.", lambda pool: pool.in_use),
+    "waiting": ("Notebooks that wait for a place in a pool.", lambda pool: len(pool.waiting)),
 }
 """What there is to say of each pool."""
 
@@ -93,8 +93,8 @@ class Metrics:
         slots = daemon_state.slots or SlotsInUse(0, 0)
         yield _plain("autoflow_slots", "Notebooks and reports that may be made at a time now.", slots.given)
         yield _plain("autoflow_slots_in_use", "Notebooks and reports that are being made.", slots.in_use)
-        for what, text in POOLS.items():
-            values = {name: _of_pool(pool, what) for name, pool in slots.pools.items()}
+        for what, (text, number) in POOLS.items():
+            values = {name: number(pool) for name, pool in slots.pools.items()}
             yield _labelled(f"autoflow_pool_{what}", text, "pool", values)
         yield from self._by_workflow(now)
         stale = Counter(read.count_stale())
@@ -198,10 +198,6 @@ class _Gauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._metrics.gauges()
-
-
-def _of_pool(pool: PoolInUse, what: str) -> int:
-    return {"places": pool.places, "places_in_use": pool.in_use, "waiting": len(pool.waiting)}[what]
 
 
 def _plain(name: str, text: str, value: float) -> Metric:
