@@ -719,7 +719,8 @@ def test_what_goes_on_is_shown_by_notebook_and_cell(deployment: Deployment, type
         assert "cell 3/3" in site.until("/runs/1", "cell 3/3").body
         how = json.loads(site.ask("/health").body)
         assert [1, "sleeps", "cell 3/3"] in how["tasks"]
-        assert how["doing"].endswith(" in progress")
+        # a machine that has no more to give lets the other run wait
+        assert re.search(r"; (2 runs in progress|1 run in progress, 1 waiting)$", how["doing"])
         assert "notebook sleeps: cell 3/3" in typed("why", "w", "2016-01-01").answer
     finally:
         process.terminate()
