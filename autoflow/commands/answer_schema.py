@@ -78,7 +78,8 @@ ATTEMPT = {
     "seconds": _or_null(NUMBER),
     "error": _or_null(_said(TEXT, "why it failed")),
     "missing_dates": _said(_list(DATE), "which it was made without"),
-    "same_as": _or_null(_said(COUNT, "the first attempt with the same results, though that was made of other data")),
+    "same_as": _or_null(_said(COUNT, "the first attempt with the same results, although that was made of other data")),
+    "held": _said(FLAG, "whether its reports are kept out of latest for that"),
     "superseded": _or_null(_said(TIME, "when a rerun was requested")),
 }
 
@@ -144,7 +145,7 @@ STALE = {
     "restatements": _list(_of("restatement")),
     "same_as": ATTEMPT["same_as"],
     "arrived": _said(_list(DATE), "dates that the attempt with the same results was made without"),
-    "held": _said(FLAG, "whether its reports are kept out of latest for that"),
+    "held": ATTEMPT["held"],
     "no_longer_listed": _said(_list(_object({"cdr_type": TEXT, "date": DATE})), "dates that it used"),
 }
 

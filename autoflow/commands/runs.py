@@ -59,6 +59,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "superseded": run.superseded,
         "missing_dates": run.missing_dates,
         "same_as": run.same_as,
+        "held": run.held,
     }
 
 
@@ -109,6 +110,7 @@ def marks(run: RecordedAttempt) -> list[str]:
     kind = "provisional, without" if run.provisional else "without"
     missing = [f"{kind} {spans(run.missing_dates)}"] if run.missing_dates else []
     same = [f"same results as attempt {run.same_as}, of other data"] if run.same_as else []
+    same += ["kept out of latest"] if run.held else []
     return [*missing, *same, *(["superseded"] if run.superseded else [])]
 
 

@@ -66,7 +66,7 @@ def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:
     again = [mark for mark in marks if mark.can_be_made_again]
     if again:
         but = "" if len(again) == len(marks) else "; not those whose data are no longer listed"
-        first = "when FlowMachine's cache has been reset, " if any(mark.same_as is not None for mark in again) else ""
+        first = "when FlowMachine's cache has been reset, " if any(mark.is_doubted for mark in again) else ""
         yield f"{first}`autoflow rerun --stale` runs them again{but}"
     held = any(mark.held for mark in marks)
     too = "; it lets latest have reports that are kept out of it" if held else ""

@@ -433,6 +433,12 @@ def _add_peaks(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("CREATE INDEX notebooks_peaks ON notebooks (attempt_id, label, peak_mb) WHERE peak_mb NOT NULL")
 
 
+def _add_later_restatements(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for data that were ingested anew once more: what is known of the results of a run stays."""
+    # the first since the results were found to be the same, or since somebody kept them
+    cursor.execute("ALTER TABLE stale ADD COLUMN later INTEGER")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _create_tables,
     _add_steering,
@@ -447,5 +453,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_same_results,
     _add_finals,
     _add_peaks,
+    _add_later_restatements,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""

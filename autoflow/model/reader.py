@@ -33,6 +33,7 @@ from autoflow.model.recorded import (
     WantedAttempts,
 )
 from autoflow.model.restatements import (
+    NOT_KEPT,
     Departure,
     KeptReports,
     Restatement,
@@ -415,7 +416,7 @@ class RunReader:
         """Count the stale runs that nobody keeps as they are; None where there are none."""
         return stale_summary(self._connection)
 
-    def count_stale_marks(self) -> tuple[int, int, int]:
+    def count_stale_marks(self) -> tuple[int, ...]:
         """Count what is recorded of stale runs, in a way that tells one moment from another and takes no time."""
         return count_stale_marks(self._connection)
 
@@ -438,9 +439,9 @@ class RunReader:
     def count_stale(self) -> dict[str, int]:
         """Count the stale runs of each workflow that nobody keeps as they are."""
         rows = self._connection.execute(
-            "SELECT workflow, count(*) FROM stale CROSS JOIN attempts ON id = attempt_id"
+            "SELECT workflow, count(*) FROM stale CROSS JOIN attempts ON id = attempt_id"  # noqa: S608
             " CROSS JOIN runs ON number = run WHERE attempts.state = 'succeeded' AND superseded IS NULL"
-            " AND reference_date NOT NULL AND kept IS NULL GROUP BY workflow"
+            f" AND reference_date NOT NULL AND {NOT_KEPT} GROUP BY workflow"
         )
         return dict(rows.fetchall())
 
@@ -597,8 +598,8 @@ class RunReader:
     def _attempts(self, wanted: str, *values: object) -> list[RecordedAttempt]:
         rows = self._connection.execute(
             "SELECT attempts.*, workflow, reference_date, parameters, parameters_hash,"  # noqa: S608
-            " (SELECT same_as FROM stale WHERE attempt_id = attempts.id) AS same_as"
-            f" FROM attempts JOIN runs ON number = run WHERE {wanted}",
+            " same_as, coalesce(held, 0) AS held FROM attempts JOIN runs ON number = run"
+            f" LEFT JOIN stale ON attempt_id = id WHERE {wanted}",
             values,
         )
         return [self._recorded_attempt(row) for row in rows]
@@ -894,6 +895,7 @@ class RunReader:
             superseded=_moment(row["superseded"]) if row["superseded"] else None,
             missing_dates=tuple(map(dt.date.fromisoformat, json.loads(row["missing_dates"] or "[]"))),
             same_as=row["same_as"],
+            held=bool(row["held"]),
         )
 
     def _failure(self, text: str | None) -> Failure | None:

@@ -126,6 +126,8 @@ class RecordedAttempt:
     """Dates that it was made without."""
     same_as: int | None = None
     """The number of the first attempt with the same results, though that was made of other data."""
+    held: bool = False
+    """Whether its reports are kept out of ``latest`` for that."""
 
     @property
     def key(self) -> RunKey:

@@ -20,6 +20,15 @@ from autoflow.wording import other_data_text
 Blocks = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 """Outcomes of QA checks by CDR type, check and year; None is for what is gone."""
 
+NOT_KEPT = "(kept IS NULL OR later NOT NULL)"
+"""Of what somebody has kept, data may have been ingested anew once more."""
+
+DOUBTED = "same_as NOT NULL AND kept IS NULL"
+"""It has the results of other data, and nobody has said that they are right."""
+
+RIGHT = "same_as NOT NULL AND kept NOT NULL"
+"""It has the results of other data, and somebody has said that they are right, be it before data changed once more."""
+
 
 @dataclass(frozen=True)
 class Restatement:
@@ -55,11 +64,11 @@ class StaleMark(NamedTuple):
 
     run: int
     restatement: int | None
-    """The first of those that were seen together, and made it stale; None where dates that it used have only left."""
+    """The first that its results do not have; None where dates that it used have only left."""
     departure: int | None
     """The first of the dates that it used and that have left FlowAPI's list since."""
     kept: str | None
-    """Why its report stays as it is; None when nobody has said so."""
+    """Why its report stays as it is; None when nobody has said so since its data changed last."""
     same_as: int | None
     """The number of the first attempt with the same results, though that was made of other data."""
     held: int
@@ -68,6 +77,20 @@ class StaleMark(NamedTuple):
     """JSON of the dates that that attempt was made without; None where there were none."""
     now: str | None = None
     """JSON of the dates that the run was made without in the end."""
+    later: int | None = None
+    """The first restatement since its results were found to be the same, or since somebody kept them."""
+    kept_before: str | None = None
+    """Why its report stayed as it was, until that restatement."""
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether it has the results of other data, and nobody has said that they are right."""
+        return self.same_as is not None and self.kept is None and self.kept_before is None
+
+    @property
+    def is_worth_another_try(self) -> bool:
+        """Whether its data have changed since it was made: what FlowMachine's cache has answered, it answers again."""
+        return self.same_as is None or self.later is not None
 
     @property
     def can_be_made_again(self) -> bool:
@@ -77,17 +100,20 @@ class StaleMark(NamedTuple):
     @property
     def came(self) -> list[dt.date]:
         """The dates that the attempt with the same results was made without, and this one was not."""
-        return _dates_between(self.now, self.then)
+        return [] if self.kept_before is not None else _dates_between(self.now, self.then)
 
     @property
     def left(self) -> list[dt.date]:
         """The dates that this attempt was made without, and the one with the same results was not."""
-        return _dates_between(self.then, self.now) if self.same_as is not None else []
+        are_told = self.same_as is not None and self.kept_before is None
+        return _dates_between(self.then, self.now) if are_told else []
 
     @property
     def other_data(self) -> str:
         """In what its data are others than those of the attempt with the same results."""
-        return other_data_text(restated=self.restatement is not None, came=self.came, left=self.left)
+        # what was ingested anew only after it was made is no reason for other results
+        restated = self.restatement is not None and self.restatement != self.later
+        return other_data_text(restated=restated, came=self.came, left=self.left)
 
 
 def _dates_between(before: str | None, after: str | None) -> list[dt.date]:
@@ -197,12 +223,13 @@ def _replaced(cursor: sqlite3.Cursor, key: tuple[str, str, str], block: str | No
 def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int, now: str) -> int:
     """Mark the attempts of runs that have used what a restatement has replaced, and return how many there are.
 
-    One that is in progress has begun with it too. What somebody has kept as it is is marked anew.
+    One that is in progress has begun with it too. What somebody has kept as it is, and what has the results of other
+    data, is marked anew, and keeps what is known of its results.
     """
     done = 0
     for key in keys:
         done += cursor.execute(
-            "INSERT INTO stale (attempt_id, restatement, since)"
+            "INSERT INTO stale (attempt_id, restatement, since)"  # noqa: S608
             " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0"
             # one that was made with dates missing has not used these
@@ -210,8 +237,10 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
             "SELECT 1 FROM restatements AS seen, json_each(parameters, '$.date_ranges') AS window WHERE seen.id >= ?"
             " AND date >= json_extract(window.value, '$[0]') AND date < json_extract(window.value, '$[1]')"
             " AND date NOT IN (SELECT value FROM json_each(missing_dates))))"
-            " ON CONFLICT (attempt_id) DO UPDATE SET restatement = excluded.restatement, since = excluded.since,"
-            " kept = NULL, same_as = NULL WHERE kept NOT NULL OR same_as NOT NULL OR restatement IS NULL",
+            " ON CONFLICT (attempt_id) DO UPDATE SET restatement = coalesce(restatement, excluded.restatement),"
+            f" since = CASE WHEN {DOUBTED} THEN since ELSE excluded.since END,"
+            " later = CASE WHEN kept NOT NULL OR same_as NOT NULL THEN excluded.restatement END"
+            " WHERE restatement IS NULL OR ((kept NOT NULL OR same_as NOT NULL) AND later IS NULL)",
             (restatement, now, *key, restatement),
         ).rowcount
     return done
@@ -220,14 +249,14 @@ def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int,
 def note_same_results(cursor: sqlite3.Cursor, attempt_id: int, before: int, now: str, *, hold: bool) -> None:
     """Mark an attempt as stale that was made again of other data, and has the results of the one before, given too."""
     cursor.execute(
-        "INSERT INTO stale (attempt_id, restatement, since, same_as, held)"
-        # of several in a row, the first is the one that was made of other data
-        " SELECT ?, restatement, ?, CASE WHEN kept IS NULL THEN coalesce(same_as, attempt) ELSE attempt END, ?"
+        "INSERT INTO stale (attempt_id, restatement, since, same_as, held)"  # noqa: S608
+        # of several in a row, the first is the one that was made of other data, unless somebody has kept one since
+        f" SELECT ?, CASE WHEN {RIGHT} THEN later ELSE restatement END, ?,"
+        " CASE WHEN kept IS NULL THEN coalesce(same_as, attempt) ELSE attempt END, ?"
         " FROM attempts LEFT JOIN stale ON attempt_id = id WHERE id = ?"
         # its data may have been ingested anew once more while it went on, or have left the list
-        " ON CONFLICT (attempt_id) DO UPDATE SET held = excluded.held,"
-        " same_as = CASE WHEN restatement IS NULL THEN excluded.same_as ELSE same_as END,"
-        " restatement = coalesce(restatement, excluded.restatement)",
+        " ON CONFLICT (attempt_id) DO UPDATE SET held = excluded.held, same_as = excluded.same_as,"
+        " later = restatement, restatement = coalesce(excluded.restatement, restatement)",
         (attempt_id, now, hold, before),
     )
 
@@ -235,7 +264,7 @@ def note_same_results(cursor: sqlite3.Cursor, attempt_id: int, before: int, now:
 def keep(cursor: sqlite3.Cursor, run: int, reason: str, now: str) -> int:
     """Note that the report of a stale run stays as it is, in the record, and soon in its manifest."""
     where = "attempt_id IN (SELECT id FROM attempts WHERE run = ? AND superseded IS NULL)"
-    kept = cursor.execute(f"UPDATE stale SET kept = ? WHERE {where}", (reason, run)).rowcount  # noqa: S608
+    kept = cursor.execute(f"UPDATE stale SET kept = ?, later = NULL WHERE {where}", (reason, run)).rowcount  # noqa: S608
     cursor.execute(
         f"INSERT OR REPLACE INTO kept_reports SELECT attempt_id, kept, ? FROM stale WHERE {where}",  # noqa: S608
         (now, run),
@@ -281,9 +310,11 @@ def restatements_since(connection: sqlite3.Connection, first: int) -> list[Resta
 
 
 MARK = (
-    "run, restatement, departure, kept, same_as, held,"
+    f"run, CASE WHEN {RIGHT} THEN coalesce(later, restatement) ELSE restatement END, departure,"  # noqa: S608
+    " CASE WHEN later IS NULL THEN kept END, same_as, held,"
     " CASE WHEN same_as NOT NULL THEN (SELECT missing_dates FROM attempts AS first"
-    " WHERE first.run = attempts.run AND first.attempt = same_as) END, attempts.missing_dates"
+    " WHERE first.run = attempts.run AND first.attempt = same_as) END, attempts.missing_dates,"
+    " later, CASE WHEN later NOT NULL THEN kept END"
 )
 
 # few are stale, of very many runs: they go first
@@ -327,7 +358,7 @@ def stale_runs(
     also_kept
         Whether those are among them that are kept as they are.
     """
-    condition = "coalesce(? = workflow, 1)" + ("" if also_kept else " AND kept IS NULL")
+    condition = "coalesce(? = workflow, 1)" + ("" if also_kept else f" AND {NOT_KEPT}")
     return _stale_runs(connection, condition, (workflow, -1 if limit is None else limit))
 
 
@@ -348,22 +379,22 @@ class StaleSummary:
 def stale_summary(connection: sqlite3.Connection) -> StaleSummary | None:
     """Count the stale runs that nobody keeps; None where there are none."""
     runs, same, held, gone, since = connection.execute(
-        "SELECT count(*), count(same_as), coalesce(sum(held), 0),"
+        f"SELECT count(*), coalesce(sum({DOUBTED}), 0), coalesce(sum(held), 0),"
         f" coalesce(sum(restatement IS NULL AND same_as IS NULL), 0), min(since) {STALE}"
-        f" WHERE {GOOD} AND kept IS NULL"
+        f" WHERE {GOOD} AND {NOT_KEPT}"
     ).fetchone()
     return StaleSummary(runs, same, held, gone, dt.datetime.fromisoformat(since)) if runs else None
 
 
-def count_stale_marks(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """Count the marks of runs, those of runs that are kept, and those of reports that are kept out of ``latest``."""
-    marks, kept, held = connection.execute("SELECT count(*), count(kept), total(held) FROM stale").fetchone()
-    return marks, kept, int(held)
+def count_stale_marks(connection: sqlite3.Connection) -> tuple[int, ...]:
+    """Count the marks of runs: all, those that are kept, marked anew since, and kept out of ``latest``."""
+    counts = connection.execute("SELECT count(*), count(kept), count(later), total(held) FROM stale").fetchone()
+    return tuple(map(int, counts))
 
 
 def same_results(connection: sqlite3.Connection, limit: int) -> list[StaleRun]:
     """Read the first of the runs that were run again with the same results, and that nobody keeps."""
-    return _stale_runs(connection, "same_as NOT NULL AND kept IS NULL", (limit,))
+    return _stale_runs(connection, DOUBTED, (limit,))
 
 
 def _stale_runs(connection: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[StaleRun]:
@@ -380,15 +411,23 @@ def _stale_runs(connection: sqlite3.Connection, condition: str, values: tuple[ob
     ]
 
 
+TOLD = {
+    # of what has the results of other data, people are told as such, and of what is kept, of nothing
+    "restatement": f"CASE WHEN {NOT_KEPT} THEN coalesce(later, CASE WHEN same_as IS NULL THEN restatement END) END",
+    "departure": "CASE WHEN restatement IS NULL AND kept IS NULL THEN departure END",
+}
+"""The number of the change of data that people are told of, by its kind."""
+
+
 def stale_groups(connection: sqlite3.Connection, again_since: str) -> list[StaleGroup]:
     """Read what made runs stale that nobody keeps, and how many, also where they were requested again since a time."""
     found: dict[tuple[str, int, str], list[tuple[Any, ...]]] = {}
-    for kind, others in (("restatement", "same_as IS NULL"), ("departure", "restatement IS NULL")):
+    for kind, told in TOLD.items():
         # dates that follow each other have the same distance from their numbers
         rows = connection.execute(
-            f"WITH days AS (SELECT {kind} AS cause, workflow, reference_date, count(*) AS runs,"  # noqa: S608
-            f" count(superseded) AS again {STALE} CROSS JOIN runs ON number = run WHERE {kind} NOT NULL AND {others}"
-            " AND kept IS NULL AND attempts.state = 'succeeded' AND reference_date NOT NULL"
+            f"WITH days AS (SELECT {told} AS cause, workflow, reference_date, count(*) AS runs,"  # noqa: S608
+            f" count(superseded) AS again {STALE} CROSS JOIN runs ON number = run WHERE cause NOT NULL"
+            " AND attempts.state = 'succeeded' AND reference_date NOT NULL"
             " AND (superseded IS NULL OR superseded >= ?) GROUP BY 1, 2, 3),"
             " numbered AS (SELECT *, julianday(reference_date) - row_number()"
             " OVER (PARTITION BY cause, workflow ORDER BY reference_date) AS stretch FROM days)"

@@ -109,7 +109,7 @@ class Stale:
         if mark.same_as is not None:
             # what was ingested anew is said already
             other = mark._replace(restatement=None).other_data
-            parts.append(same_results_text(mark.same_as, other, doubted=mark.kept is None))
+            parts.append(same_results_text(mark.same_as, other, doubted=mark.is_doubted))
         return "; ".join([*parts, *([KEPT_OUT] if mark.held else [])])
 
     @property
@@ -133,7 +133,7 @@ class Stale:
         mark = self.run
         if mark.kept is not None:
             return ""
-        doubted = mark.same_as is not None
+        doubted = mark.is_doubted
         again = f"`autoflow rerun {mark.run}` runs it again{', when the cache has been reset' if doubted else ''}; "
         right = " where its results are right" if doubted else ""
         does = "lets latest have its reports" if mark.held else "leaves it as it is"
@@ -159,7 +159,10 @@ def stale_text(reader: RunReader, run: RecordedAttempt) -> tuple[str, str]:
     if mark is None:
         return "", ""
     if run.superseded is not None:
-        return (same_results_text(mark.same_as, mark.other_data) if mark.same_as is not None else ""), ""
+        if mark.same_as is None:
+            return "", ""
+        same = same_results_text(mark.same_as, mark.other_data, doubted=mark.is_doubted)
+        return f"{same}{'; its reports were kept out of latest' if mark.held else ''}", ""
     ranges = (run.parameters or {}).get("date_ranges", ())
     windows = [(dt.date.fromisoformat(start), dt.date.fromisoformat(end)) for start, end in ranges]
     kept = f"kept as it is: {mark.kept}; " if mark.kept else ""

@@ -117,8 +117,7 @@ def _to_make_good(reader: RunReader, definitions: Definitions, now: dt.datetime)
     wanted = {
         stale.key: stale
         for stale in reader.stale(also_kept=False)
-        # what FlowMachine's cache has answered once it would answer again
-        if stale.mark.same_as is None and stale.mark.can_be_made_again
+        if stale.mark.is_worth_another_try and stale.mark.can_be_made_again
         if is_wanted(stale.key, stale.reference_date)
     }
     if not wanted:

@@ -53,8 +53,8 @@ class Replaced:
             return None
         mark = read.stale_mark(before.id)
         restated = mark is not None and mark.restatement is not None
-        doubted = mark is not None and mark.same_as is not None
-        is_right = doubted and mark is not None and mark.kept is not None
+        doubted = mark is not None and mark.is_doubted
+        is_right = mark is not None and mark.same_as is not None and mark.kept is not None
         if set(before.missing_dates) == set(missing) and (is_right or not (restated or doubted)):
             return None
         made = {each.label: Path(each.notebook) for each in read.notebooks(before.id) if each.notebook}

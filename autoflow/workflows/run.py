@@ -179,7 +179,7 @@ async def _note_same_results(execution: Execution) -> bool:
     hold = execution.origin.holds_same_results and has_reports
     await execution.record(partial(context.store.note_same_results, attempt, before.id, context.now(), hold=hold))
     mark = context.store.read.stale_mark(attempt.id)
-    # data that were ingested anew meanwhile are a reason of their own
+    # of several in a row, the first is the one that was made of other data
     first, other = (mark.same_as, mark.other_data) if mark and mark.same_as else (before.attempt, replaced.other_data)
     logger.warning("run %d: %s%s", attempt.run, same_results_text(first, other), f"; {KEPT_OUT}" if hold else "")
     return hold

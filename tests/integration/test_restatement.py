@@ -305,6 +305,113 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     assert stale(context) == [day(3)]
 
 
+def has_same_results(context: Context, number: int) -> None:
+    """Make the run of a date again, with the results that it had, and keep its reports out of latest."""
+    definitions, store = read_definitions(context.settings.workflows_file), context.store
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(number))
+    store.ask_for([run], context.now())
+    attempt = store.begin(run, context.now())
+    before = store.read.success_before(attempt.run, attempt.id)
+    assert before is not None
+    store.note_same_results(attempt, before.id, context.now(), hold=True)
+    store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+    context.ledger.forget("w", day(number))
+
+
+def test_what_is_known_of_the_results_of_a_run_survives_that_its_data_are_ingested_anew_once_more(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    write(deployment, "{do: rerun, same_result: hold}")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+    assert ticked(context) == ["2016-01-02", "2016-01-03"]
+    succeed(context, 2)
+    has_same_results(context, 3)
+    told = {each.name: each for each in news(look(context), {}, lambda *_: []).known}
+    write(deployment, "{do: tell, same_result: hold}")
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    assert ticked(context) == []
+    # neither what the results lack nor what they are is forgotten, nor that latest does not have the reports
+    (first, _) = typed("stale", "--json").json()["runs"]
+    assert {each["date"] for each in first["restatements"]} == {"2016-01-02", "2016-01-03"}
+    assert (first["same_as"], first["held"]) == (1, True)
+    assert "; same results as attempt 1; kept out of latest" in typed("stale").answer
+    assert "kept out of latest" in next(line for line in typed("runs").answer.splitlines() if "2.2" in line)
+    shown = typed("show", "2").answer
+    assert "same as those of attempt 1" in shown
+    assert "when the cache has been reset" in shown
+    assert "same as those of attempt 1" in typed("why", "w", "2016-01-03").answer
+    # only the new restatement is news
+    subjects = [each.subject for each in news(look(context), told, lambda *_: []).messages]
+    assert [subject for subject in subjects if "2016-01-02" in subject or "results" in subject] == []
+    assert any(subject.startswith("data of 2016-01-03 were ingested anew: 2 runs are stale") for subject in subjects)
+    # other data are another try, and if that shows the same once more, it shows what attempt 1 showed
+    write(deployment, "{do: rerun, same_result: hold}")
+    assert ticked(context) == ["2016-01-03", "2016-01-04"]
+    has_same_results(context, 3)
+    assert ticked(context) == ["2016-01-04"]
+    assert "same results as attempt 1" in typed("stale").answer
+    superseded = typed("show", "2.2").answer
+    assert "same as those of attempt 1" in superseded
+    assert "its reports were kept out of latest" in superseded
+
+
+def test_results_that_somebody_has_kept_are_not_doubted_when_data_are_ingested_anew_once_more(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    ticked(context)
+    succeed(context, 3)
+    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    has_same_results(context, 3)
+    decision = {"do": "keep", "runs": [1], "reason": "so"}
+    assert context.steering.carry_out(decision, context.now()) == {"done": 1}
+    assert stale(context) == []
+    ticked(context)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    assert stale(context) == [day(3)]
+    (found,) = typed("stale", "--json").json()["runs"]
+    assert {each["date"] for each in found["restatements"]} == {"2016-01-03"}
+    assert (found["kept"], found["same_as"], found["held"]) == (None, 1, False)
+    answer = typed("stale").answer
+    assert "reset" not in answer
+    assert "kept" not in answer.splitlines()[1]
+    assert context.store.read.same_results(10) == []
+    # that attempt was right with its data: the next one is compared with it
+    has_same_results(context, 3)
+    (again,) = typed("stale", "--json").json()["runs"]
+    assert again["same_as"] == 2
+    assert {each["date"] for each in again["restatements"]} == {"2016-01-03"}
+    assert context.store.read.count_stale() == {"w": 1}
+
+
+def test_a_run_whose_data_change_while_it_gets_the_results_that_it_had_is_another_try(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    write(deployment, "{do: rerun, same_result: hold}")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    succeed(context, 2)
+    definitions = read_definitions(context.settings.workflows_file)
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(3))
+    attempt = context.store.begin(run, context.now())
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    before = context.store.read.success_before(attempt.run, attempt.id)
+    assert before is not None
+    context.store.note_same_results(attempt, before.id, context.now(), hold=True)
+    context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+    (found,) = [each for each in typed("stale", "--json").json()["runs"] if each["run"] == attempt.run]
+    assert {each["date"] for each in found["restatements"]} == {"2016-01-02", "2016-01-03"}
+    assert found["same_as"] == 1
+    context.ledger.forget("w", day(3))
+    assert "2016-01-03" in ticked(context)
+
+
 def test_reports_that_somebody_keeps_say_so_and_are_among_the_latest(context: Context, flowapi: FlowapiStandin) -> None:
     ticked(context)
     succeed(context, 2)
