@@ -34,21 +34,24 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-CACHE_DOUBT = "FlowMachine probably answered from its cache; its administrator has to reset it (`reset_cache`)"
-"""What it means that results are the same, though they were made of other data."""
+CACHE_DOUBT = (
+    "FlowMachine may have answered from its cache, which its administrator can reset (`reset_cache`), or the changed"
+    " data make no difference to these results"
+)
+"""What it means that results are the same, although they were made of other data."""
 
 
-def same_results_text(attempt: int, though: str = "", *, doubted: bool = True) -> str:
+def same_results_text(attempt: int, although: str = "", *, doubted: bool = True) -> str:
     """Say of an attempt that it shows what an earlier one showed, whose number is given, and what that means.
 
     Parameters
     ----------
-    though
+    although
         In what its data are others, where that is not said beside it.
     doubted
         Whether nobody has said that they are right.
     """
-    other = f", though {though}" if though else ""
+    other = f", although {although}" if although else ""
     return f"its results are the same as those of attempt {attempt}{other}{f': {CACHE_DOUBT}' if doubted else ''}"
 
 

@@ -185,7 +185,7 @@ def _add_trusting(commands: Any) -> None:
         help="list runs that were made with older notebooks instead: or with other modules beside them, templates or"
         " files that `reads` names than those of today",
     )
-    keep = _command(commands, "keep", "leave the reports of stale runs as they are, or let latest have them", asks=True)
+    keep = _command(commands, "keep", "leave the reports of stale runs as they are, or put them into latest", asks=True)
     keep.add_argument("runs", type=_run, nargs="+", metavar="RUN", help="run numbers, as shown by `autoflow stale`")
     keep.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
     for name, words in (

@@ -109,7 +109,7 @@ def marks(run: RecordedAttempt) -> list[str]:
     """Say in a few words what else there is to say of an attempt."""
     kind = "provisional, without" if run.provisional else "without"
     missing = [f"{kind} {spans(run.missing_dates)}"] if run.missing_dates else []
-    same = [f"same results as attempt {run.same_as}, of other data"] if run.same_as else []
+    same = [f"same results as attempt {run.same_as}, although the data changed"] if run.same_as else []
     same += ["kept out of latest"] if run.held else []
     return [*missing, *same, *(["superseded"] if run.superseded else [])]
 

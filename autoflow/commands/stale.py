@@ -69,7 +69,7 @@ def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:
         first = "when FlowMachine's cache has been reset, " if any(mark.is_doubted for mark in again) else ""
         yield f"{first}`autoflow rerun --stale` runs them again{but}"
     held = any(mark.held for mark in marks)
-    too = "; it lets latest have reports that are kept out of it" if held else ""
+    too = ", and puts its reports into latest if they are kept out of it" if held else ""
     yield f"`autoflow keep RUN --reason TEXT` leaves one as it is{too}"
 
 

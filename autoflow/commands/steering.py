@@ -136,7 +136,7 @@ def _what_keep_does(marks: Sequence[StaleMark]) -> str:
     held = sum(bool(mark.held) for mark in marks)
     others = len(marks) - held
     parts = [f"leave {counted(others, 'stale run')} as {'it is' if others == 1 else 'they are'}"] if others else []
-    parts += [f"let latest have the reports of {counted(held, 'run')}, which are kept out of it"] if held else []
+    parts += [f"put into latest the reports of {counted(held, 'run')}, which are kept out of it"] if held else []
     return " and ".join(parts) or "leave stale runs as they are"
 
 

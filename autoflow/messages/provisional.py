@@ -92,7 +92,8 @@ def _made(workflow: str, runs: Sequence[ProvisionalRun], definitions: Definition
     first = next(triggers_of((workflow, runs[0].parameters_hash), runs[0].reference_date), None)
     again = first is not None and finalises(first)
     lines = [f"{run.reference_date} (run {run.run}): without {spans(run.missing)}" for run in runs[:MOST_RUNS]]
-    lines += [*_more(runs), "It is run again by itself when these dates are there." if again else ""]
+    they = "It" if len(runs) == 1 else "They"
+    lines += [*_more(runs), f"{they} will run again when these dates are available." if again else ""]
     yield Message(EVENT, f"{workflow}: provisional: {_how_many(runs)}", tuple(lines), workflow, _iso(runs))
 
 
@@ -109,7 +110,7 @@ def _finished(workflow: str, runs: Sequence[ProvisionalRun], outcome: FinalOutco
         lines += [f"  {line}" for line in outcome.changes.get(run.run, ())]
     doubted = [outcome.same[run.run] for run in runs if run.run in outcome.same]
     which = "" if len(doubted) == len(runs) else f"{len(doubted)} of them "
-    but = f", {which}with the results of before" if doubted else ""
+    but = f", {which}with the same results as before" if doubted else ""
     lines += [*_more(runs), *(what_to_do(doubted) if doubted else [])]
     yield Message(EVENT, f"{workflow}: final: {_how_many(runs)}{but}", tuple(lines), workflow, _iso(runs))
 

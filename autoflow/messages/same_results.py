@@ -42,8 +42,7 @@ def same_results_news(
 
 
 def _message(runs: Sequence[StaleRun]) -> Message:
-    one = len(runs) == 1
-    what = f"{counted(len(runs), 'run')} {'has' if one else 'have'} the results of before, though data are others"
+    what = f"{counted(len(runs), 'run has', 'runs have')} the same results as before, although the data changed"
     lines = [f"{each.workflow} {each.reference_date}: {result_text(each)}" for each in runs[:MOST_RUNS]]
     lines += [f"and {counted(len(runs) - MOST_RUNS, 'more run')}"] if len(runs) > MOST_RUNS else []
     dates = sorted({each.reference_date.isoformat() for each in runs})
@@ -52,8 +51,8 @@ def _message(runs: Sequence[StaleRun]) -> Message:
 
 def result_text(each: StaleRun) -> str:
     """Say of a run that it has the results that it had."""
-    though = f", though {other}" if (other := each.mark.other_data) else ""
-    return f"run {each.run} has the results of attempt {each.mark.same_as}{though}"
+    although = f", although {other}" if (other := each.mark.other_data) else ""
+    return f"run {each.run} has the same results as attempt {each.mark.same_as}{although}"
 
 
 def what_to_do(runs: Sequence[StaleRun]) -> list[str]:

@@ -134,10 +134,10 @@ class Stale:
         if mark.kept is not None:
             return ""
         doubted = mark.is_doubted
-        again = f"`autoflow rerun {mark.run}` runs it again{', when the cache has been reset' if doubted else ''}; "
-        right = " where its results are right" if doubted else ""
-        does = "lets latest have its reports" if mark.held else "leaves it as it is"
-        return f"{again if mark.can_be_made_again else ''}`autoflow keep {mark.run} --reason TEXT` {does}{right}"
+        again = f"{'when the cache has been reset, ' if doubted else ''}`autoflow rerun {mark.run}` runs it again; "
+        right = "if its results are right, " if doubted else ""
+        does = "puts its reports into latest" if mark.held else "leaves it as it is"
+        return f"{again if mark.can_be_made_again else ''}{right}`autoflow keep {mark.run} --reason TEXT` {does}"
 
 
 def _few_dates(dates: Iterable[dt.date]) -> str:

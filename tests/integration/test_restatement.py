@@ -284,7 +284,7 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     assert "same results as attempt 1" in typed("runs").answer
     shown = typed("show", "2").answer
     assert "stale: data were ingested anew: calls of 2016-01-03: count_added_rows" in shown
-    assert "; its results are the same as those of attempt 1: FlowMachine probably" in shown
+    assert "; its results are the same as those of attempt 1: FlowMachine may have answered" in shown
     assert "; its reports are kept out of latest" in shown
     (why,) = typed("why", "w", "2016-01-04", "--json").json()["triggers"]
     assert (why["stale"]["same_as"], why["stale"]["held"]) == (1, True)
@@ -293,8 +293,10 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     snapshot = look(context)
     found = news(snapshot, {}, lambda *_: [])
     (message,) = [each for each in found.messages if "results" in each.subject]
-    assert message.subject == "2 runs have the results of before, though data are others"
-    assert message.lines[0] == "w 2016-01-03: run 2 has the results of attempt 1, though data were ingested anew since"
+    assert message.subject == "2 runs have the same results as before, although the data changed"
+    assert message.lines[0] == (
+        "w 2016-01-03: run 2 has the same results as attempt 1, although data were ingested anew since"
+    )
     assert "Reports of 2 runs are kept out of latest." in message.lines
     assert message.lines[-1] == "Where the results are right: autoflow keep 2 3 --reason TEXT"
     known = {each.name: each for each in found.known}

@@ -90,13 +90,13 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     flowapi.flowmachine.restate("2016-01-03", share=0.5)
     outcome = deployment.run("once")
     assert "requested again: 1 run" in outcome.log
-    assert "FlowMachine probably answered from its cache" in outcome.log
+    assert "FlowMachine may have answered from its cache" in outcome.log
     # its report is there, and not among the latest
     assert manifest()["attempt"] == 1
     (held,) = [path for path in deployment.made("reports/*.json") if path != latest.resolve()]
     assert json.loads(held.read_text())["restated_before"] == {"attempt": 1, "same_results": True}
     subjects = [each["subject"] for each in hook.taken]
-    assert "1 run has the results of before, though data are others" in "; ".join(subjects)
+    assert "1 run has the same results as before, although the data changed" in "; ".join(subjects)
     (stale,) = typed("stale", "--json").json()["runs"]
     assert (stale["same_as"], stale["held"], stale["kept"]) == (1, True, None)
     assert "reset_cache" in typed("why", "people", "2016-01-03").answer
@@ -122,20 +122,20 @@ def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_someb
     outcome = deployment.run("once")
     assert outcome.code == 0, outcome.log
     assert (
-        "its results are the same as those of attempt 1, though that attempt was made without 2016-01-04: FlowMachine"
-        " probably answered from its cache" in outcome.log
+        "its results are the same as those of attempt 1, although that attempt was made without 2016-01-04: FlowMachine"
+        " may have answered from its cache" in outcome.log
     )
     # the provisional report is still the latest
     assert json.loads(latest.read_text())["missing_dates"] == ["2016-01-04"]
     (message,) = [each for each in hook.taken if "final" in each["subject"]]
-    assert "people: final: 2016-01-05, with the results of before" in message["subject"]
+    assert "people: final: 2016-01-05, with the same results as before" in message["subject"]
     assert "Where the results are right: autoflow keep 1 --reason TEXT" in message["text"]
-    assert "the results of before, though" not in "; ".join(each["subject"] for each in hook.taken)
+    assert "results as before, although" not in "; ".join(each["subject"] for each in hook.taken)
     (stale,) = typed("stale", "--json").json()["runs"]
     assert (stale["same_as"], stale["arrived"], stale["held"]) == (1, ["2016-01-04"], True)
     why = typed("why", "people", "2016-01-05").answer
-    assert "as those of attempt 1, though that attempt was made without 2016-01-04: FlowMachine probably" in why
-    assert "`autoflow keep 1 --reason TEXT` lets latest have its reports where its results are right" in why
+    assert "as those of attempt 1, although that attempt was made without 2016-01-04: FlowMachine may" in why
+    assert "if its results are right, `autoflow keep 1 --reason TEXT` puts its reports into latest" in why
     assert [row["note"] for row in typed("rerun", "--stale", "--json").json()["rows"]] == [
         typed("keep", "1", "--reason", "so", "--json").json()["rows"][0]["note"]
     ]

@@ -14,7 +14,7 @@ from autoflow.child.page.failures import Failing
 from autoflow.child.page.shared import PageRequest, distance, short
 from autoflow.messages import TOKEN_CONDITION
 from autoflow.model import StaleSummary
-from autoflow.wording import counted, seconds_text
+from autoflow.wording import CACHE_DOUBT, counted, seconds_text
 
 TOKEN_WARNING = dt.timedelta(days=14)
 """How long before its end the token is something to see to."""
@@ -100,15 +100,12 @@ def _stale(stale: StaleSummary) -> Complaint:
     """Say how many runs wait for somebody to say what becomes of them."""
     words = f"{counted(stale.runs, 'run is', 'runs are')} stale: the data have changed since."
     if stale.same:
-        has = "has" if stale.same == 1 else "have"
-        words += (
-            f" {counted(stale.same, 'run')} {has} the results of before: FlowMachine probably answered from its cache."
-        )
+        words += f" {counted(stale.same, 'run has', 'runs have')} the same results as before: {CACHE_DOUBT}."
     if stale.held:
         words += f" Reports of {counted(stale.held, 'run')} are kept out of latest."
     again = "autoflow rerun --stale runs them again" + (", when the cache has been reset" if stale.same else "")
     advice = f"{again}; " if stale.runs > stale.gone else ""
-    too = ", and lets latest have reports that are kept out of it" if stale.held else ""
+    too = ", and puts its reports into latest if they are kept out of it" if stale.held else ""
     return Complaint(words, since=stale.since, advice=f"{advice}autoflow keep leaves one as it is{too}.", link="#stale")
 
 

@@ -15,6 +15,7 @@ from autoflow.messages.provisional import MOST_RUNS, FinalOutcome, keys_told, pr
 from autoflow.messages.same_results import same_results_news
 from autoflow.model import KnownCause, ProvisionalRun, StaleMark, StaleRun
 from autoflow.runs import build_run
+from autoflow.wording import CACHE_DOUBT
 
 NOW = dt.datetime(2016, 3, 1, tzinfo=dt.UTC)
 WORKFLOW = Workflow("monthly", ())
@@ -40,7 +41,7 @@ def test_a_run_is_told_with_its_missing_dates_once() -> None:
     assert (message.event, message.subject) == ("provisional", "monthly: provisional: 2016-01-28")
     assert message.lines == (
         "2016-01-28 (run 7): without 2016-01-03 to 2016-01-04",
-        "It is run again by itself when these dates are there.",
+        "It will run again when these dates are available.",
     )
     # what people know is in the record: a restart tells nothing
     known = {each.name: each for each in news.known}
@@ -81,10 +82,11 @@ def test_a_final_run_with_the_results_that_it_had_is_told_so_with_the_ways_out()
     outcome = FinalOutcome({7: ["no result is different"]}, {7: doubted})
     news = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, outcome)
     (message,) = news.messages
-    assert message.subject == "monthly: final: 2016-01-28, with the results of before"
+    assert message.subject == "monthly: final: 2016-01-28, with the same results as before"
     assert message.lines == (
-        "2016-01-28: run 7 has the results of attempt 1, though that attempt was made without 2016-01-03 to 2016-01-04",
-        "FlowMachine probably answered from its cache; its administrator has to reset it (`reset_cache`).",
+        "2016-01-28: run 7 has the same results as attempt 1, although that attempt was made without 2016-01-03 to"
+        " 2016-01-04",
+        f"{CACHE_DOUBT}.",
         "Reports of 1 run are kept out of latest.",
         "Details: autoflow stale",
         "When the cache has been reset: autoflow rerun --stale",
@@ -95,7 +97,7 @@ def test_a_final_run_with_the_results_that_it_had_is_told_so_with_the_ways_out()
     messages, (memory,) = same_results_news([doubted], None, NOW, news.doubted)
     assert (messages, memory.runs) == ([], ("7 12",))
     ((alone,), _) = same_results_news([doubted], None, NOW)
-    assert alone.subject == "1 run has the results of before, though data are others"
+    assert alone.subject == "1 run has the same results as before, although the data changed"
     assert alone.lines[1:] == message.lines[1:]
 
 

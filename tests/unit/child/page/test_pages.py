@@ -27,6 +27,7 @@ from autoflow.quality.outcomes import blocks_of
 from autoflow.redaction import Redactor
 from autoflow.runs.runs import AttemptState, Failure, build_run
 from autoflow.settings import Places
+from autoflow.wording import CACHE_DOUBT
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -160,7 +161,7 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
     store.begin_notebook(attempt, "report", NOW)
     store.record_report(attempt, "report", record.places.reports / "again.pdf")
     (complaint,) = record.health().complaints
-    assert "1 run has the results of before: FlowMachine probably answered from its cache." in complaint.text
+    assert f"1 run has the same results as before: {CACHE_DOUBT}." in complaint.text
     assert "Reports of 1 run are kept out of latest." in complaint.text
     status = record.status()
     assert ("~", "stale", "stale", 1) in status["totals"]
@@ -171,7 +172,10 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
     marks = [html.count(f"<small>{words}</small>") for words in ("kept out of latest", "superseded")]
     assert marks == [1, 1]
     record.work(tmp_path / "run", page="run", run=f"{number}", base="./")
-    assert "lets latest have its reports where its results are right" in (tmp_path / "run" / "page.html").read_text()
+    assert "puts its reports into latest" in (tmp_path / "run" / "page.html").read_text()
+    record.work(tmp_path / "why", page="why", workflow="flows", date=f"{date}", trigger="", base="./")
+    for page in ("page", "why"):
+        assert "<code>reset_cache</code>" in (tmp_path / page / "page.html").read_text()
     store.keep([number], "nobody called", NOW)
     assert (record.health().level, record.status()["stale"]) == ("green", [])
 
