@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 
@@ -13,6 +14,8 @@ from autoflow.quality.outcomes import Outcome
 
 DAYS = 28
 """Days that a line shows."""
+
+DAY_SECONDS = 86400
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -29,13 +32,19 @@ def recent(outcomes: Mapping[int, Outcome], day: int) -> list[float]:
 def sparkline(outcomes: Mapping[int, Outcome], day: int) -> tuple[str, str, str]:
     """Draw the days up to one as blocks, from the smallest to the largest outcome, which are returned too.
 
-    The line is empty where there are no outcomes, and has a blank for a day without.
+    The line is empty where there are no outcomes, and has a blank for a day without. Times are of the day: without it.
     """
     numbers = recent(outcomes, day)
-    there = [(number, outcomes.get(day - DAYS + 1 + at)) for at, number in enumerate(numbers) if not math.isnan(number)]
+    there = [(number, day - DAYS + 1 + at) for at, number in enumerate(numbers) if not math.isnan(number)]
     if not there:
         return "", "", ""
-    (low, low_text), (high, high_text) = min(there), max(there)
+    (low, first), (high, last) = min(there), max(there)
     steps = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
     line = "".join(" " if math.isnan(each) else BLOCKS[round((each - low) * steps)] for each in numbers)
-    return line, str(low_text), str(high_text)
+    return line, _without_day(outcomes.get(first), first), _without_day(outcomes.get(last), last)
+
+
+def _without_day(outcome: Outcome, day: int) -> str:
+    """Write an outcome, and of a time on its own day only the time."""
+    seconds = seconds_of(outcome, day)
+    return str(outcome) if not 0 <= seconds < DAY_SECONDS else f"{dt.timedelta(seconds=seconds)!s:0>8}"

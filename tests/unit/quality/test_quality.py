@@ -106,7 +106,10 @@ def test_the_days_before_are_drawn_as_a_line() -> None:
     line, low, high = sparkline({DAY - 2: "10", DAY - 1: "20", DAY: "30"}, DAY)
     assert (line, low, high) == (" " * (DAYS - 3) + "▁▅█", "10", "30")
     times = {DAY - 1: "2016-01-04 23:00:00+00", DAY: "2016-01-05 11:00:00+00"}
-    assert sparkline(times, DAY)[0].strip() == "█▁"
+    # from the earliest time of the day to the latest, whichever days these are of
+    line, low, high = sparkline(times, DAY)
+    assert (line.strip(), low, high) == ("█▁", "11:00:00", "23:00:00")
+    assert sparkline({**times, DAY: "2016-01-06 01:00:00+00"}, DAY)[1:] == ("23:00:00", "2016-01-06 01:00:00+00")
     assert sparkline({DAY: None}, DAY) == ("", "", "")
     assert sparkline({DAY: "7"}, DAY)[0].strip() == "▁"
 
@@ -141,7 +144,7 @@ def test_one_odd_outcome_among_others_does_not_make_them_something_else() -> Non
     times = {day: f"{dt.date.fromordinal(day)} 23:59:00+00" for day in range(DAY - 9, DAY + 1)}
     line, low, high = sparkline({**times, DAY - 3: "5000"}, DAY)
     assert line.strip() == "▁▁▁▁▁▁ ▁▁▁"
-    assert (low[-11:], high[-11:]) == ("23:59:00+00", "23:59:00+00")
+    assert (low, high) == ("23:59:00", "23:59:00")
     assert sparkline({DAY - 1: "1", DAY: "2", DAY - 2: "2016-01-01 00:00:00"}, DAY)[1:] == ("1", "2")
 
 
