@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def _print_head(run: RecordedAttempt) -> None:
         print_line("imported from the Prefect-based AutoFlow")
     if run.missing_dates:
         print_line(f"{'provisional: ' if run.provisional else ''}made without {spans(run.missing_dates)}")
+    if run.provisional and not run.superseded:
+        print_line(f"`autoflow why {shlex.quote(run.workflow)} {run.reference_date}` says when it will run again")
     if run.superseded and run.provisional:
         print_line(f"superseded: made again from {moment(run.superseded)} on")
     elif run.superseded:

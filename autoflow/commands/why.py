@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -146,8 +145,12 @@ def _lines(
         yield _done(newest)
         if newest.missing_dates:
             yield f"made without {spans(newest.missing_dates)}"
+        if answer.state is RunState.PROVISIONAL:
             yield answer.reason
         yield from _about_stale(answer)
+        if answer.state is RunState.SUCCEEDED:
+            yield from answer.held_back
+        yield from _about_holds(answer, listed)
         for notebook in notebooks:
             if notebook.report:
                 yield f"report: {notebook.report}"
@@ -181,10 +184,8 @@ def _about_holds(answer: Explanation, listed: ListedDates) -> Iterator[str]:
         line, low, high = sparkline(listed.outcomes.of(cdr_type, check), date.toordinal())
         if line:
             yield f"{cdr_type} {check}, {DAYS} days up to {date}: {line} ({low} to {high})"
-    held = [date for date, holds in answer.holds.items() if not all(hold.waits for hold in holds)]
-    if held:
-        workflow, date = shlex.quote(answer.trigger.workflow_name), held[0]
-        yield f"`autoflow accept {workflow} {date} --reason TEXT` lets the data of {date} count"
+    if answer.way_to_count:
+        yield answer.way_to_count
 
 
 def _about_stale(answer: Explanation) -> Iterator[str]:

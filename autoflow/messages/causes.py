@@ -22,10 +22,11 @@ from autoflow.history import RunHistory
 from autoflow.messages.data_changes import EVENT as RESTATED
 from autoflow.messages.data_changes import MOST_DATES, bounded_spans, data_changes
 from autoflow.messages.provisional import EVENT as PROVISIONAL
-from autoflow.messages.provisional import FinalOutcome, ProvisionalNews, provisional_news
+from autoflow.messages.provisional import Circumstances, ProvisionalNews, provisional_news
 from autoflow.messages.same_results import NAME as SAME_RESULTS
 from autoflow.messages.same_results import same_results_news
 from autoflow.model import Departure, FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleGroup, StaleRun
+from autoflow.overview import accept_command
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
 from autoflow.wording import counted, first_few, length_text, moment
@@ -315,8 +316,8 @@ def _beginnings(
 
 def _provisional(snapshot: Snapshot, known: Mapping[str, KnownCause]) -> ProvisionalNews:
     """Find what is told of runs with dates missing, and of those that are final now."""
-    outcome = FinalOutcome(snapshot.final_changes, {each.run: each for each in snapshot.same})
-    return provisional_news(snapshot.provisional, known, snapshot.definitions, snapshot.now, outcome)
+    around = Circumstances(snapshot.final_changes, {each.run: each for each in snapshot.same}, snapshot.listed)
+    return provisional_news(snapshot.provisional, known, snapshot.definitions, snapshot.now, around)
 
 
 def _made_again(
@@ -444,7 +445,7 @@ def _holding(snapshot: Snapshot, held: HeldData, old: KnownCause | None) -> tupl
     lines += [f"... and {len(new) - MOST_DATES} more"] if len(new) > MOST_DATES else []
     lines.append(f"{'It does' if alone else 'They do'} not count for {first_few(list(held.workflows), MOST_DATES)}.")
     lines.append(f"Details: autoflow why {_shell(workflow)} {first}")
-    lines.append(f"To let {'it' if alone else 'one'} count: autoflow accept {_shell(workflow)} {first} --reason TEXT")
+    lines.append(f"To let {'it' if alone else 'one'} count: {accept_command(workflow, first)}")
     return [Message("held", what, tuple(lines), dates=tuple(map(str, new)))], memory
 
 

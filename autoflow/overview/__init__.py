@@ -3,7 +3,15 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """What people see of runs: the state of each trigger and date, and the reason in words, without a tick."""
 
-from autoflow.overview.explanation import Explanation, explain, list_age, why_due
+from autoflow.overview.explanation import (
+    Explanation,
+    accept_command,
+    explain,
+    held_dates,
+    list_age,
+    why_due,
+    why_held_back,
+)
 from autoflow.overview.finals import final_changes
 from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_runs, stale_text
 
@@ -13,12 +21,15 @@ __all__ = [
     "Facts",
     "Row",
     "Stale",
+    "accept_command",
     "calendar",
     "explain",
     "final_changes",
+    "held_dates",
     "list_age",
     "span",
     "stale_runs",
     "stale_text",
     "why_due",
+    "why_held_back",
 ]

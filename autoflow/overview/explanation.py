@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -77,6 +78,18 @@ class Explanation:
         """Dates that the stencil needs and that are not there, in order, each once."""
         return tuple(sorted({date for wanted in self.wanted for date in wanted.missing}))
 
+    @property
+    def held_back(self) -> list[str]:
+        """Why dates that are listed do not count, in words."""
+        return why_held_back(self.holds)
+
+    @property
+    def way_to_count(self) -> str:
+        """What a person can do to let the first of the held dates count; empty where none is held."""
+        for date in held_dates(self.holds):
+            return f"`{accept_command(self.trigger.workflow_name, date)}` lets the data of {date} count"
+        return ""
+
 
 def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanation:
     """Say what becomes of a trigger and a date, and why."""
@@ -88,11 +101,10 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
         key = key_maker(trigger)(reference_date)
         intervals = trigger.date_stencil.intervals(reference_date)
     except EmptyIntervalError as error:
-        return Explanation(trigger, reference_date, verdict.state, str(error), None, cdr_types=cdr_types)
-    wanted = tuple(
-        StencilElement(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
-        for start, end in intervals
-    )
+        holds = facts.why_held(trigger, [reference_date])
+        answer = Explanation(trigger, reference_date, verdict.state, "", None, cdr_types=cdr_types, holds=holds)
+        return replace(answer, reason="; ".join([str(error), *answer.held_back]))
+    wanted = _wanted(intervals, available)
     in_want = {reference_date, *(date for each in wanted for date in each.missing)}
     uncounted = sorted(date for date in in_want if date not in available)
     holds = facts.why_held(trigger, uncounted)
@@ -118,7 +130,14 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
     )
     late = incomplete(trigger, reference_date, available)
     answer = replace(answer, late=late, no_data=_why_no_data(facts, answer, available))
-    return replace(answer, reason=" ".join(_reasons(facts, answer)), accepted=_accepted(facts, answer))
+    return replace(answer, reason=_reason(facts, answer), accepted=_accepted(facts, answer))
+
+
+def _wanted(intervals: Sequence[tuple[dt.date, dt.date]], available: AvailableDates) -> tuple[StencilElement, ...]:
+    return tuple(
+        StencilElement(start, end, tuple(date for date in _dates(start, end - DAY) if date not in available))
+        for start, end in intervals
+    )
 
 
 def _accepted(facts: Facts, answer: Explanation) -> list[Override]:
@@ -176,6 +195,12 @@ def _ago(length: dt.timedelta) -> str:
     return f"{length_text(seconds, whole=True)} ago" if seconds >= 60 else "just now"
 
 
+def _reason(facts: Facts, answer: Explanation) -> str:
+    """Say why it is what it is; whatever that is, of data that are held it is said why."""
+    reason = " ".join(_reasons(facts, answer))
+    return "; ".join([reason, *(each for each in answer.held_back if each not in reason)])
+
+
 def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
     trigger, date, state = answer.trigger, answer.reference_date, answer.state
     if state in (RunState.SUCCEEDED, RunState.RUNNING):
@@ -227,10 +252,13 @@ def _why_provisional(answer: Explanation) -> str:
     """Say whether and when a run that was made with dates missing is made again."""
     made = f"run {answer.run} was made with dates missing"
     if not finalises(answer.trigger):
-        return f"{made}; it is not run again when they arrive (finalise: false)"
+        return f"{made}; it will not run again when they arrive (finalise: false)"
     if answer.skip is not None:
-        return f"{made}; it is not run again, skipped since {moment(answer.skip.since)}: {answer.skip.reason}"
-    return f"{made}; it is run again when none is: {spans(answer.missing)}" if answer.missing else made
+        return f"{made}; it will not run again, skipped since {moment(answer.skip.since)}: {answer.skip.reason}"
+    if not answer.missing:
+        return made
+    are = "is" if len(answer.missing) == 1 else "are"
+    return f"{made}; it will run again when {spans(answer.missing)} {are} available"
 
 
 def _of_late(late: Incomplete | None, now: dt.datetime) -> str:
@@ -254,14 +282,31 @@ def _why_no_data(facts: Facts, answer: Explanation, available: AvailableDates) -
     missing = [date for date in answer.missing if date not in answer.holds]
     if answer.reference_date not in available and answer.reference_date not in answer.holds:
         return _why_not_available(facts, answer, available)
-    parts = _why_held_back(answer.holds)
+    parts = answer.held_back
     return "; ".join([*parts, *([_why_waiting(answer, available, missing)] if missing else [])])
 
 
-def _why_held_back(holds: Mapping[dt.date, Sequence[Hold]]) -> list[str]:
-    """Say why dates do not count though they are listed."""
-    waiting = [date for date, those in holds.items() if all(hold.waits for hold in those)]
-    parts = [f"{date} is held: {', '.join(map(str, those))}" for date, those in holds.items() if date not in waiting]
+def held_dates(holds: Mapping[dt.date, Sequence[Hold]]) -> list[dt.date]:
+    """Leave out, of dates that do not count, those that only wait for outcomes."""
+    return [date for date, those in holds.items() if not all(hold.waits for hold in those)]
+
+
+def accept_command(workflow: str, date: dt.date) -> str:
+    """Write the command that lets a date count."""
+    return f"autoflow accept {shlex.quote(workflow)} {date} --reason TEXT"
+
+
+def _how_held(holds: Sequence[Hold]) -> str:
+    """Say whether somebody holds a date, or what of the checks does."""
+    words = ", and ".join(map(str, holds))
+    return words if holds[0].override is not None else f"held: {words}"
+
+
+def why_held_back(holds: Mapping[dt.date, Sequence[Hold]]) -> list[str]:
+    """Say why dates do not count although they are listed."""
+    held = held_dates(holds)
+    waiting = [date for date in holds if date not in held]
+    parts = [f"{date} is {_how_held(holds[date])}" for date in held]
     if len(parts) > MOST_HOLDS:
         parts = [*parts[:MOST_HOLDS], f"{len(parts) - MOST_HOLDS} more dates are held"]
     if waiting:

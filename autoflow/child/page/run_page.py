@@ -19,6 +19,7 @@ from autoflow.child.page.grid import CLASSES, SIGNS
 from autoflow.child.page.shared import NotFoundError, PageRequest
 from autoflow.child.page.status_page import workflow_link
 from autoflow.dates import ListedDates
+from autoflow.decision import triggers_by_run
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.overview import Explanation, explain, final_changes, stale_text
@@ -72,9 +73,23 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "changes": final_changes(recorded),
         "stale": stale,
         "ways_out": ways_out,
+        "until_final": list(_until_final(page, run)) if is_newest else [],
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
+
+
+def _until_final(page: PageRequest, run: RecordedAttempt) -> Iterator[str]:
+    """Say when a provisional run is made again, and what a person can do for that."""
+    date = run.reference_date
+    if not run.provisional or run.superseded is not None or date is None:
+        return
+    for trigger in triggers_by_run(page.definitions)(run.key, date):
+        answer = explain(page.facts((date, date)), trigger, date)
+        yield answer.reason
+        if answer.way_to_count:
+            yield answer.way_to_count
+        return
 
 
 def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
@@ -112,6 +127,7 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
                 ],
                 "notebooks": notebooks,
                 "histories": list(_histories(facts.listed, answer)),
+                "way_to_count": answer.way_to_count,
             }
         )
     return "why.html", {"date": date, "answers": answers}

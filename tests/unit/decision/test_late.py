@@ -26,9 +26,10 @@ from autoflow.decision import (
     judge,
     undone_days,
 )
-from autoflow.definitions import Definitions, Late, Retries, Trigger, Workflow
+from autoflow.definitions import Definitions, Late, QualityCheck, Retries, Trigger, Workflow
 from autoflow.history import LastState, Request, RunHistory, Skip, Skips
-from autoflow.overview import Facts, calendar, explain
+from autoflow.overview import Explanation, Facts, calendar, explain
+from autoflow.quality import Bound, Outcomes, blocks_of
 from autoflow.runs import RunState, build_run
 
 D, DAY = dt.date, dt.timedelta(days=1)
@@ -231,8 +232,42 @@ def test_why_says_how_many_are_missing_and_when_it_runs_without_them() -> None:
         without(*range(1, 13)), LATER, RunHistory()
     )
     assert reason(without(3, 4), LATER, RunHistory()) == "new, with 2 of 31 days missing; it runs at the next tick"
-    assert reason(without(3), LATER) == ("run 1 was made with dates missing; it is run again when none is: 2016-01-03")
+    assert reason(without(3), LATER) == (
+        "run 1 was made with dates missing; it will run again when 2016-01-03 is available"
+    )
     assert reason(JANUARY, LATER) == "run 1 was provisional, and no date is missing now; it runs at the next tick"
+
+
+def test_why_says_what_holds_a_missing_date_and_how_to_let_it_count() -> None:
+    check = QualityCheck("latest_timestamp", at_least=Bound(18 * 3600.0, "time"), on_missing="pass")
+    definitions = Definitions({"monthly": WORKFLOW}, (MONTHLY,), schedule=None, quality=(check,))
+    blocks = blocks_of({"2016-01-20": "2016-01-20 11:30:00+00"})
+    listed = ListedDates({"calls": dict.fromkeys(without(3), at(FIRST))}, LATER, at(FIRST))
+    listed = replace(listed, outcomes=Outcomes({("calls", "latest_timestamp"): blocks}))
+    held = "2016-01-20 is held: calls latest_timestamp is 2016-01-20 11:30:00+00, expected at least 18:00"
+
+    def asked(date: D, history: RunHistory, trigger: Trigger = MONTHLY) -> Explanation:
+        facts = Facts(replace(definitions, triggers=(trigger,)), listed, history, LATER)
+        return explain(facts, trigger, date)
+
+    made = "run 1 was made with dates missing; it will"
+    answer = asked(LAST, PROVISIONAL)
+    assert answer.reason == f"{made} run again when 2016-01-03, 2016-01-20 are available; {held}"
+    accept = "`autoflow accept monthly 2016-01-20 --reason TEXT` lets the data of 2016-01-20 count"
+    assert answer.way_to_count == accept
+    keeping = replace(MONTHLY, late=Late(5 * DAY, finalise=False))
+    never = f"{made} not run again when they arrive (finalise: false); {held}"
+    assert asked(LAST, PROVISIONAL, keeping).reason == never
+    # whatever a date is else: none that the trigger is for, skipped, succeeded
+    answer = asked(D(2016, 1, 20), PROVISIONAL)
+    assert (answer.reason, answer.way_to_count) == (
+        f"not one of the dates 'L * *'; the next one is 2016-01-31; {held}",
+        accept,
+    )
+    skipped = RunHistory({}, skips=Skips((Skip("monthly", LAST, "", "no", LATER),)))
+    assert asked(LAST, skipped).reason.endswith(f": no; {held}")
+    succeeded = replace(PROVISIONAL, latest={RUN.key: LastState(1, "succeeded")})
+    assert asked(LAST, succeeded).reason == f"run 1; {held}"
 
 
 def test_nothing_is_known_to_be_missing_where_flowapi_was_never_asked() -> None:

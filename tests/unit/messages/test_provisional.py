@@ -9,9 +9,9 @@ import datetime as dt
 import json
 from dataclasses import replace
 
-from autoflow.dates import DateStencil
+from autoflow.dates import DateStencil, ListedDates, Override
 from autoflow.definitions import Definitions, Late, Trigger, Workflow
-from autoflow.messages.provisional import MOST_RUNS, FinalOutcome, keys_told, provisional_news
+from autoflow.messages.provisional import MOST_RUNS, Circumstances, keys_told, provisional_news
 from autoflow.messages.same_results import same_results_news
 from autoflow.model import KnownCause, ProvisionalRun, StaleMark, StaleRun
 from autoflow.runs import build_run
@@ -51,6 +51,20 @@ def test_a_run_is_told_with_its_missing_dates_once() -> None:
     assert keys_told(known.values()) == [("monthly", a_run(7).parameters_hash)]
 
 
+def test_of_missing_dates_that_are_held_it_is_told_why_and_how_to_let_them_count() -> None:
+    listed = ListedDates(
+        {"calls": dict.fromkeys(MISSING[1:], NOW)},
+        overrides={("monthly", MISSING[1]): Override("monthly", MISSING[1], False, "is sent again", NOW)},
+    )
+    (message,) = provisional_news([a_run(7)], {}, DEFINITIONS, NOW, Circumstances(listed=listed)).messages
+    assert message.lines == (
+        "2016-01-28 (run 7): without 2016-01-03 to 2016-01-04",
+        "2016-01-04 is held since 2016-03-01 00:00 UTC: is sent again",
+        "It will run again when these dates are available.",
+        "To let 2016-01-04 count: autoflow accept monthly 2016-01-04 --reason TEXT",
+    )
+
+
 def test_several_runs_are_one_message_and_a_further_one_is_told_alone() -> None:
     runs = [a_run(number, number) for number in (1, 2)]
     (message,) = provisional_news(runs, {}, DEFINITIONS, NOW).messages
@@ -79,7 +93,7 @@ def test_a_final_run_with_the_results_that_it_had_is_told_so_with_the_ways_out()
     mark = StaleMark(7, None, None, None, 1, 1, json.dumps([*map(str, MISSING)]), None)
     date = final.reference_date
     doubted = StaleRun(mark, 12, "monthly", final.parameters_hash, date, "{}", NOW.isoformat())
-    outcome = FinalOutcome({7: ["no result is different"]}, {7: doubted})
+    outcome = Circumstances({7: ["no result is different"]}, {7: doubted})
     news = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, outcome)
     (message,) = news.messages
     assert message.subject == "monthly: final: 2016-01-28, with the same results as before"
@@ -127,6 +141,6 @@ def test_without_finalise_no_further_run_is_announced() -> None:
 
 def test_a_final_run_is_told_with_what_changed() -> None:
     final = replace(a_run(7), missing=(), final_attempt=2)
-    outcome = FinalOutcome({7: ["subscribers: 28 -> 31"], 8: ["of another"]})
+    outcome = Circumstances({7: ["subscribers: 28 -> 31"], 8: ["of another"]})
     (message,) = provisional_news([final], told(a_run(7)), DEFINITIONS, NOW, outcome).messages
     assert message.lines == ("2016-01-28: what changed: autoflow diff 7.1 7.2", "  subscribers: 28 -> 31")

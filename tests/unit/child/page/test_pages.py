@@ -20,7 +20,8 @@ from autoflow.child.page.page import make
 from autoflow.child.page.runs_page import PAGE, runs_page
 from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import status_page
-from autoflow.definitions import Definitions, Notebook, Retries, Trigger, Workflow
+from autoflow.dates import DateStencil, Override
+from autoflow.definitions import Definitions, Late, Notebook, Retries, Trigger, Workflow
 from autoflow.history import Skip
 from autoflow.model.store import RunStore
 from autoflow.quality.outcomes import blocks_of
@@ -178,6 +179,22 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
         assert "<code>reset_cache</code>" in (tmp_path / page / "page.html").read_text()
     store.keep([number], "nobody called", NOW)
     assert (record.health().level, record.status()["stale"]) == ("green", [])
+
+
+def test_the_pages_of_a_provisional_run_say_what_holds_the_missing_date_and_how_to_let_it_count(
+    record: Record, tmp_path: Path
+) -> None:
+    trigger = Trigger("flows", date_stencil=DateStencil.parse([{"from": -1, "to": 1}]), late=Late(0 * DAY))
+    record.definitions = replace(DEFINITIONS, triggers=(trigger,))
+    missing, date = record.list_dates(dt.date(2026, 3, 1), 2)
+    record.store.override([Override("flows", missing, False, "is sent again", NOW)])
+    attempt = record.store.begin(build_run(FLOWS, trigger, date), NOW, [missing])
+    record.store.finish(attempt, AttemptState.SUCCEEDED, NOW)
+    for asked in ({"page": "run", "run": "1"}, {"page": "why", "workflow": "flows", "date": f"{date}", "trigger": ""}):
+        record.work(tmp_path / asked["page"], base="./", **asked)
+        html = (tmp_path / asked["page"] / "page.html").read_text()
+        assert f"it will run again when {missing} is available; {missing} is held since" in html
+        assert f"<code>autoflow accept flows {missing} --reason TEXT</code> lets the data of {missing} count" in html
 
 
 def test_dates_that_have_left_are_nothing_that_a_rerun_helps(record: Record) -> None:
