@@ -13,7 +13,7 @@ from typing import Any
 from autoflow.bounded_file import read_bounded
 from autoflow.model import RecordedNotebook
 from autoflow.naming import MANIFEST
-from autoflow.wording import counted, shortened
+from autoflow.wording import CACHE_DOUBT, counted, shortened
 
 LARGEST_MANIFEST = 16_000_000
 MOST_VALUES = 10
@@ -61,6 +61,9 @@ def _lines(before: dict[str, Any]) -> Iterator[str]:
         yield f"{'also different' if values else 'different'}: {', '.join(others)}"
     elif changes and not values:
         yield "no result is different"
+    if len(others) == 1 and not values and changes.get("texts"):
+        # such as how many days there are, which FlowMachine knows nothing of
+        yield f"no glued value, table or figure is different: {CACHE_DOUBT}"
 
 
 def _value(value: Any) -> str:

@@ -15,6 +15,7 @@ import pytest
 from autoflow.model import RecordedNotebook
 from autoflow.overview import final_changes
 from autoflow.runs import AttemptState
+from autoflow.wording import CACHE_DOUBT
 
 NOW = dt.datetime(2016, 3, 1, tzinfo=dt.UTC)
 NOTHING_ELSE = {"table_cells": 0, "texts": 0, "pictures": 0}
@@ -46,6 +47,13 @@ def test_very_many_values_and_all_else_are_counted(tmp_path: Path) -> None:
     assert lines[-1] == "also different: 2 more values, 1 cell of tables, 2 texts"
     assert final_changes([notebook(tmp_path, manifest(pictures=1))]) == ["different: 1 picture"]
     assert final_changes([notebook(tmp_path, manifest())]) == ["no result is different"]
+
+
+def test_where_only_texts_differ_the_cache_may_have_answered(tmp_path: Path) -> None:
+    doubt = f"no glued value, table or figure is different: {CACHE_DOUBT}"
+    assert final_changes([notebook(tmp_path, manifest(texts=1))]) == ["different: 1 text", doubt]
+    assert doubt not in final_changes([notebook(tmp_path, manifest(texts=1, pictures=1))])
+    assert doubt not in final_changes([notebook(tmp_path, manifest(("n", 1, 2), texts=1))])
 
 
 def test_of_the_same_results_nothing_else_is_said(tmp_path: Path) -> None:
