@@ -16,7 +16,7 @@ from autoflow.commands.reading import definitions_of, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.commands.why import stale_as_json
 from autoflow.errors import ExitCode
-from autoflow.model import StaleMark, StaleRun
+from autoflow.model import StaleMark, StaleRun, weightiest_first
 from autoflow.overview import Stale, stale_runs
 from autoflow.settings import Settings
 from autoflow.wording import counted, first_few, own_parameters, parameters_text, span_text
@@ -24,7 +24,7 @@ from autoflow.wording import counted, first_few, own_parameters, parameters_text
 MOST_ROWS = 1_000
 """Stale runs that a table has."""
 
-MOST_CHANGES = 20
+MOST_CHANGES = 10
 """Dates and types of which it is said what has changed."""
 
 
@@ -42,23 +42,23 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line("... and more; --workflow NAME lists those of one workflow, --json all of them")
     if not found:
         print_line("no run is stale")
-    for line in _what_has_changed(why for _, why in found[:MOST_ROWS]):
-        print_line(line)
     if left := [run.mark for run, _ in found if run.kept is None]:
         print_line()
         for line in _ways_out(left):
             print_line(line)
+    for line in _what_has_changed(why for _, why in found[:MOST_ROWS]):
+        print_line(line)
     return ExitCode.OK
 
 
 def _what_has_changed(stale: Iterable[Stale]) -> Iterator[str]:
     """Say of each date that was ingested anew what has changed: many runs may have used it."""
-    changes = sorted({(each.date, str(each)) for why in stale for each in why.restatements})
+    changes = weightiest_first({each.id: each for why in stale for each in why.restatements}.values())
     if changes:
         yield "\ningested anew:"
-    yield from (f"  {text}" for _, text in changes[:MOST_CHANGES])
+    yield from (f"  {each}" for each in changes[:MOST_CHANGES])
     if len(changes) > MOST_CHANGES:
-        yield f"  ... and {len(changes) - MOST_CHANGES} more; `autoflow why WORKFLOW DATE` has those of one run"
+        yield f"  ... and {len(changes) - MOST_CHANGES} more; `autoflow stale --json` has all"
 
 
 def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from autoflow.model import Departure, Restatement, StaleGroup
+from autoflow.model import Departure, Restatement, StaleGroup, weightiest_first
 from autoflow.wording import counted, first_few, span_text, spans
 
 EVENT = "restated"
@@ -63,7 +63,7 @@ def _restated(first: int, seen: dt.datetime, together: Sequence[Restatement], gr
         stale = f"{are} made again"
     else:
         stale = f"{are} stale" + (f", and {again} of them made again" if again else "")
-    lines = [*_bounded(together), *_workflows(groups), "Details: autoflow stale"]
+    lines = [*_bounded(weightiest_first(together)), *_workflows(groups), "Details: autoflow stale"]
     lines += ["To run them again: autoflow rerun --stale"] if again < runs else []
     what = f"data of {bounded_spans(dates)} were ingested anew: {stale}"
     return Told(json.dumps(["restated", first]), what, seen, tuple(lines), tuple(map(str, dates)))

@@ -33,6 +33,7 @@ from autoflow.model.restatements import (
     StaleMark,
     StaleRun,
     StaleSummary,
+    weightiest_first,
 )
 from autoflow.model.retention import Removal, Sweeper, Swept
 from autoflow.model.sources import MadeOf
@@ -73,4 +74,5 @@ __all__ = [
     "open_for_reading",
     "replace_record",
     "schema_of",
+    "weightiest_first",
 ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from autoflow.quality import Change, change_text, changes_in, digest
+from autoflow.quality import Change, changes_in, changes_text, digest, weight_of
 from autoflow.runs import RunKey
 from autoflow.wording import other_data_text
 
@@ -42,8 +42,12 @@ class Restatement:
     """What outcomes were, and are, by check."""
 
     def __str__(self) -> str:
-        changes = ", ".join(change_text(check, change) for check, change in self.changes.items())
-        return f"{self.cdr_type} of {self.date}: {changes}"
+        return f"{self.cdr_type} of {self.date}: {changes_text(self.changes)}"
+
+
+def weightiest_first(restatements: Iterable[Restatement]) -> list[Restatement]:
+    """Order what is shown only in part: what tells the most of the data goes first, and of that the oldest dates."""
+    return sorted(restatements, key=lambda each: (-weight_of(each.changes), each.date, each.cdr_type))
 
 
 @dataclass(frozen=True)

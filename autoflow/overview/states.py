@@ -31,7 +31,15 @@ from autoflow.decision import (
 )
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
-from autoflow.model import Departure, RecordedAttempt, Restatement, RunReader, StaleMark, StaleRun
+from autoflow.model import (
+    Departure,
+    RecordedAttempt,
+    Restatement,
+    RunReader,
+    StaleMark,
+    StaleRun,
+    weightiest_first,
+)
 from autoflow.runs import AttemptState, RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
 from autoflow.wording import KEPT_OUT, first_few, same_results_text, spans
@@ -103,7 +111,7 @@ class Stale:
         """Say what has changed of its data, and what came of that."""
         mark, parts = self.run, []
         if mark.restatement is not None:
-            parts.append(f"data were ingested anew: {first_few(self.restatements, between='; ')}")
+            parts.append(f"data were ingested anew: {first_few(weightiest_first(self.restatements), between='; ')}")
         if mark.departure is not None:
             parts.append(f"data are no longer listed: {first_few(self.departures, between='; ')}")
         if mark.same_as is not None:

@@ -7,7 +7,7 @@ from autoflow.quality.check import ROWS, Bound, Breach, Check, OnMissing, breach
 from autoflow.quality.history import DAYS, recent, sparkline
 from autoflow.quality.judged import Judged, Outcomes
 from autoflow.quality.outcomes import Outcome, blocks_of, digest, read_block
-from autoflow.quality.restated import FINGERPRINT, Change, change_text, changes_in, fingerprints, version_of
+from autoflow.quality.restated import FINGERPRINT, Change, changes_in, changes_text, fingerprints, version_of, weight_of
 from autoflow.quality.suggestion import as_yaml, suggested
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
     "as_yaml",
     "blocks_of",
     "breach",
-    "change_text",
     "changes_in",
+    "changes_text",
     "digest",
     "fingerprints",
     "number_of",
@@ -35,4 +35,5 @@ __all__ = [
     "sparkline",
     "suggested",
     "version_of",
+    "weight_of",
 ]

@@ -17,6 +17,9 @@ from autoflow.quality.outcomes import Outcome, read_block
 FINGERPRINT = (ROWS, "count_msisdns", "count_location_ids", "earliest_timestamp", "latest_timestamp")
 """The checks whose outcomes tell one ingestion of a date from another, as far as they are there."""
 
+FEW_SECONDS = 60.0
+"""By which the time of the first or the last event of a date may differ, with nothing more to it."""
+
 Change = tuple[str, str]
 """The outcome before, and after."""
 
@@ -44,9 +47,35 @@ def _there(year: str, block: str | None) -> dict[int, str]:
     return {day: outcome for day, outcome in read_block(year, block or "{}").items() if outcome}
 
 
-def change_text(check: str, change: Change) -> str:
-    """Write what has changed of a date: ``count_added_rows 6,429 -> 3,896``."""
-    return f"{check} {_text(change[0])} -> {_text(change[1])}"
+def changes_text(changes: Mapping[str, Change]) -> str:
+    """Write what has changed of a date, counts before times: ``count_added_rows 6,429 -> 3,896``.
+
+    Times that differ by seconds, as those of the first and the last event do, are left out where more has changed.
+    """
+    more = {check: change for check, change in changes.items() if not _is_of_seconds(change)}
+    ordered = sorted((more or changes).items(), key=lambda each: (_seconds_between(each[1]) is not None, each[0]))
+    return ", ".join(f"{check} {_text(old)} -> {_text(new)}" for check, (old, new) in ordered)
+
+
+def weight_of(changes: Mapping[str, Change]) -> int:
+    """Say how much changes of a date tell of its data: counts the most, times that differ by seconds the least."""
+    if any(_seconds_between(change) is None for change in changes.values()):
+        return 2
+    return 0 if all(map(_is_of_seconds, changes.values())) else 1
+
+
+def _is_of_seconds(change: Change) -> bool:
+    seconds = _seconds_between(change)
+    return seconds is not None and seconds < FEW_SECONDS
+
+
+def _seconds_between(change: Change) -> float | None:
+    """Say how far two times are from each other; None where they are none."""
+    try:
+        old, new = (dt.datetime.fromisoformat(each) for each in change if not each.isdigit())
+        return abs((new - old).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 def _text(outcome: str) -> str:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from autoflow.context import Context, recorded
 from autoflow.decision import dependent_runs, runs_that_used, runs_with_data, triggers_by_run
 from autoflow.definitions import Definitions
-from autoflow.model import RunReader, open_for_reading
+from autoflow.model import RunReader, open_for_reading, weightiest_first
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
 from autoflow.settings import Settings
 from autoflow.threads import to_end
@@ -42,7 +42,7 @@ async def mark_restated(context: Context, definitions: Definitions, stop: asynci
     mark = partial(store.mark_stale, restatement=restatements[0].id, now=now)
     number = sum([await recorded(context.conditions, stop, partial(mark, some)) async for some in _in_turns(using)])
     await recorded(context.conditions, stop, partial(store.marked, restatements[-1].id))
-    what = first_few(restatements, between="; ")
+    what = first_few(weightiest_first(restatements), between="; ")
     stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
     logger.warning("ingested anew: %s; %s", what, stale)
 

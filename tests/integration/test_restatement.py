@@ -487,6 +487,24 @@ def test_runs_that_used_a_date_which_left_the_list_are_marked_until_it_is_back(
     assert "`autoflow rerun --stale` runs them again" in typed("stale").answer
 
 
+def test_what_to_do_about_stale_runs_stands_before_what_has_changed_and_counts_before_seconds(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    ticked(context)
+    succeed(context, 2, 3)
+    for number in (1, 2):
+        flowapi.flowmachine.outcomes["calls", "latest_timestamp", f"2016-01-0{number}"] = (
+            f"2016-01-0{number} 23:59:01+00"
+        )
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    lines = typed("stale").answer.splitlines()
+    assert lines.index("`autoflow rerun --stale` runs them again") < lines.index("ingested anew:")
+    first, *others = [line for line in lines if line.startswith("  calls of")]
+    assert first.startswith("  calls of 2016-01-03: count_added_rows")
+    assert [line[:22] for line in others] == ["  calls of 2016-01-01:", "  calls of 2016-01-02:"]
+
+
 def test_of_several_dates_that_left_those_that_are_still_away_keep_their_marks(context: Context) -> None:
     # FlowAPI need have no QA checks for that
     store, definitions = context.store, read_definitions(context.settings.workflows_file)

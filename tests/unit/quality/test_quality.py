@@ -17,6 +17,7 @@ from autoflow.quality.check import Bound, Breach, Check, breach, number_of
 from autoflow.quality.history import DAYS, sparkline
 from autoflow.quality.judged import Outcomes
 from autoflow.quality.outcomes import blocks_of, digest, read_block
+from autoflow.quality.restated import changes_text, weight_of
 from autoflow.quality.suggestion import as_yaml, suggested
 
 FIRST = dt.date(2015, 11, 1)
@@ -112,6 +113,18 @@ def test_the_days_before_are_drawn_as_a_line() -> None:
     assert sparkline({**times, DAY: "2016-01-06 01:00:00+00"}, DAY)[1:] == ("23:00:00", "2016-01-06 01:00:00+00")
     assert sparkline({DAY: None}, DAY) == ("", "", "")
     assert sparkline({DAY: "7"}, DAY)[0].strip() == "▁"
+
+
+def test_of_what_has_changed_of_a_date_counts_go_first_and_times_that_differ_by_seconds_last_if_at_all() -> None:
+    counts = {"a_count": ("1000", "600")}
+    seconds = {"earliest_timestamp": ("2016-01-05 00:00:04+00", "2016-01-05 00:00:02+00")}
+    hours = {"a_timestamp": ("2016-01-05 23:59:54+00", "2016-01-05 11:30:00+00")}
+    assert changes_text({**hours, **seconds, **counts}) == (
+        "a_count 1,000 -> 600, a_timestamp 2016-01-05 23:59:54+00 -> 2016-01-05 11:30:00+00"
+    )
+    assert changes_text(seconds) == "earliest_timestamp 2016-01-05 00:00:04+00 -> 2016-01-05 00:00:02+00"
+    weights = [weight_of(each) for each in (seconds, hours, counts, {**seconds, **counts}, {"a_text": ("x", "y")})]
+    assert weights == [0, 1, 2, 2, 2]
 
 
 def test_limits_are_suggested_that_nearly_all_dates_keep() -> None:
