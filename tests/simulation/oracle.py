@@ -297,10 +297,12 @@ def check_stale(life: Life, context: Context) -> None:
     sensor = world.config["available_dates_sensor"]
     marked = context.store.read.stale()
     same = {each.attempt_id for each in marked if each.mark.same_as is not None}
-    stale = {each.attempt_id for each in marked if each.mark.restatement is not None} - same
+    # what has the results of other data stays known as such when its data are ingested anew once more
+    anew = ((each, each.mark.restatement if each.mark.same_as is None else each.mark.later) for each in marked)
+    stale = {each.attempt_id for each, restatement in anew if restatement is not None}
     for run in context.store.read.attempts(states=[AttemptState.SUCCEEDED]):
         if run.superseded is None:
-            _check_same(life, context, run, is_marked=run.id in same, is_stale=run.id in stale)
+            _check_same(life, context, run, is_marked=run.id in same)
     if world.drawn["clock step"]:
         return
     restating = restating_of(sensor)
@@ -350,14 +352,14 @@ def check_departures(life: Life, context: Context) -> None:
                 life.simulation.fail(f"attempt {run.name} used a date that left, and is not marked")
 
 
-def _check_same(life: Life, context: Context, run: RecordedAttempt, *, is_marked: bool, is_stale: bool) -> None:
+def _check_same(life: Life, context: Context, run: RecordedAttempt, *, is_marked: bool) -> None:
     """See that a run is marked that shows what it showed before a restatement, and that its reports are held back."""
     notebooks = context.store.read.notebooks(run.id)
     answers = [life.world.compared.get(each.notebook or "") for each in notebooks]
     is_same = True in answers and False not in answers
     life.world.drawn["run with the results of before"] += is_same
-    # what keep has removed is not known any more, and data may have been ingested anew once more
-    if all(each.notebook for each in notebooks) and is_marked != (is_same and not is_stale):
+    # what keep has removed is not known any more
+    if all(each.notebook for each in notebooks) and is_marked != is_same:
         life.simulation.fail(f"attempt {run.name}: {answers} of its results are the same, and its mark says otherwise")
     rule = life.world.config["available_dates_sensor"].get("restatement")
     if is_marked and isinstance(rule, dict):
