@@ -65,5 +65,5 @@ def what_to_do(runs: Sequence[StaleRun]) -> list[str]:
         *([f"Reports of {counted(held, 'run')} are kept out of latest."] if held else []),
         "Details: autoflow stale",
         "When the cache has been reset: autoflow rerun --stale",
-        f"Where the results are right: autoflow keep {numbers} --reason TEXT{more}",
+        f"If the results are right: autoflow keep {numbers} --reason TEXT{more}",
     ]

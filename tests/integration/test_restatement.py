@@ -176,6 +176,9 @@ def test_a_run_whose_new_data_are_held_is_not_made_again_until_they_count(
     assert would["left_out"] == [
         f"run {number}: its data do not all count now: `autoflow why w 2016-01-0{number + 1}`" for number in (2, 3)
     ]
+    why = typed("why", "w", "2016-01-04").answer
+    assert "\n  2016-01-03 is held: calls latest_timestamp is 2016-01-03 01:00:00+00, expected at least 18:00\n" in why
+    assert "`autoflow accept w 2016-01-03 --reason TEXT`" in why
     decision = {"do": "accept", "workflow": "w", "dates": ["2016-01-03"], "reason": "a holiday"}
     assert context.steering.carry_out(decision, context.now()) == {"done": 1}
     assert len(typed("rerun", "--stale", "--json").json()["rows"]) == 2
@@ -298,7 +301,7 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
         "w 2016-01-03: run 2 has the same results as attempt 1, although data were ingested anew since"
     )
     assert "Reports of 2 runs are kept out of latest." in message.lines
-    assert message.lines[-1] == "Where the results are right: autoflow keep 2 3 --reason TEXT"
+    assert message.lines[-1] == "If the results are right: autoflow keep 2 3 --reason TEXT"
     known = {each.name: each for each in found.known}
     assert news(snapshot, known, lambda *_: []).messages == ()
     # other data, another try

@@ -129,7 +129,7 @@ def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_someb
     assert json.loads(latest.read_text())["missing_dates"] == ["2016-01-04"]
     (message,) = [each for each in hook.taken if "final" in each["subject"]]
     assert "people: final: 2016-01-05, with the same results as before" in message["subject"]
-    assert "Where the results are right: autoflow keep 1 --reason TEXT" in message["text"]
+    assert "If the results are right: autoflow keep 1 --reason TEXT" in message["text"]
     assert "results as before, although" not in "; ".join(each["subject"] for each in hook.taken)
     (stale,) = typed("stale", "--json").json()["runs"]
     assert (stale["same_as"], stale["arrived"], stale["held"]) == (1, ["2016-01-04"], True)

@@ -104,7 +104,7 @@ def test_a_final_run_with_the_results_that_it_had_is_told_so_with_the_ways_out()
         "Reports of 1 run are kept out of latest.",
         "Details: autoflow stale",
         "When the cache has been reset: autoflow rerun --stale",
-        "Where the results are right: autoflow keep 7 --reason TEXT",
+        "If the results are right: autoflow keep 7 --reason TEXT",
     )
     assert news.doubted == {7}
     # a message of its own would say the same once more
