@@ -78,7 +78,7 @@ def provisional_news(
         new = [run for run in those if run.missing and run.parameters_hash not in told]
         done = [run for run in those if run.is_final and run.parameters_hash in told]
         left = tuple(run.parameters_hash for run in those if not run.is_final)
-        holds = _holds(new, definitions, around.listed, now)
+        holds = _holds(new, definitions, around.listed, now) if new else {}
         messages += [*_made(workflow, new, definitions, holds), *_finished(workflow, done, around)]
         finals.update(run.run for run in done)
         if left:
