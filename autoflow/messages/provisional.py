@@ -114,7 +114,8 @@ def _made(
     lines = [f"{run.reference_date} (run {run.run}): without {spans(run.missing)}" for run in runs[:MOST_RUNS]]
     they = "It" if len(runs) == 1 else "They"
     lines += [*_more(runs), *why_held_back(holds)]
-    lines += [f"{they} will run again when these dates are available."] if again else []
+    these = "this date is" if len({date for run in runs for date in run.missing}) == 1 else "these dates are"
+    lines += [f"{they} will run again when {these} available."] if again else []
     lines += [f"To let {date} count: {accept_command(workflow, date)}" for date in held_dates(holds)[:1]]
     yield Message(EVENT, f"{workflow}: provisional: {_how_many(runs)}", tuple(lines), workflow, _iso(runs))
 

@@ -103,7 +103,7 @@ def _stale(stale: StaleSummary) -> Complaint:
         words += f" {counted(stale.same, 'run has', 'runs have')} the same results as before: {CACHE_DOUBT}."
     if stale.held:
         words += f" Reports of {counted(stale.held, 'run')} are kept out of latest."
-    again = "autoflow rerun --stale runs them again" + (", when the cache has been reset" if stale.same else "")
+    again = f"{'when the cache has been reset, ' if stale.same else ''}autoflow rerun --stale runs them again"
     advice = f"{again}; " if stale.runs > stale.gone else ""
     too = ", and puts its reports into latest if they are kept out of it" if stale.held else ""
     return Complaint(words, since=stale.since, advice=f"{advice}autoflow keep leaves one as it is{too}.", link="#stale")

@@ -65,7 +65,7 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "notebooks": notebooks,
         "warned": any(notebook["warnings"] for notebook in notebooks),
         "attempts": [
-            {"run": each, "took": _took(each), "link": page.links.page(f"runs/{each.name}")}
+            {"run": each, "took": _took(each), "link": page.links.page(f"runs/{each.name}"), "marks": _marks(each)}
             for each in attempts[:MOST_ATTEMPTS]
         ],
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
@@ -77,6 +77,13 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
+
+
+def _marks(run: RecordedAttempt) -> str:
+    """Say in a few words what else there is to say of an attempt."""
+    same = [f"same results as attempt {run.same_as}"] if run.same_as else []
+    held, superseded = ["kept out of latest"] if run.held else [], ["superseded"] if run.superseded else []
+    return "; ".join([*same, *held, *superseded])
 
 
 def _until_final(page: PageRequest, run: RecordedAttempt) -> Iterator[str]:

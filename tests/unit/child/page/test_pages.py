@@ -173,7 +173,9 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
     marks = [html.count(f"<small>{words}</small>") for words in ("kept out of latest", "superseded")]
     assert marks == [1, 1]
     record.work(tmp_path / "run", page="run", run=f"{number}", base="./")
-    assert "puts its reports into latest" in (tmp_path / "run" / "page.html").read_text()
+    html = (tmp_path / "run" / "page.html").read_text()
+    assert "puts its reports into latest" in html
+    assert "<small>same results as attempt 1; kept out of latest</small>" in html
     record.work(tmp_path / "why", page="why", workflow="flows", date=f"{date}", trigger="", base="./")
     for page in ("page", "why"):
         assert "<code>reset_cache</code>" in (tmp_path / page / "page.html").read_text()
