@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
 import os
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,11 +20,13 @@ from autoflow.commands import findings
 from autoflow.commands.children import children_of
 from autoflow.commands.findings import Finding
 from autoflow.commands.terminal import on_terminal, print_json, print_line, width
+from autoflow.dates import listed_at
+from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.jobs import Jobs
 from autoflow.redaction import Redactor
 from autoflow.resources import config_file
-from autoflow.sensor import FlowapiAnswer, examine_flowapi
+from autoflow.sensor import FlowapiAnswer, QaExamination, examine_flowapi, examine_qa
 from autoflow.settings import Settings, Token, current_secrets, load_settings, read_token
 
 PATIENCE = 60.0
@@ -42,6 +45,8 @@ class Asked:
     installation: Mapping[str, Any] | AutoflowError
     flowapi: FlowapiAnswer | AutoflowError | None
     """None where there is no token to ask with."""
+    quality: QaExamination | AutoflowError | None
+    """None where no trigger goes by QA checks, or there were no dates to ask for."""
 
 
 def run(options: argparse.Namespace, settings: Settings | None) -> ExitCode:
@@ -87,13 +92,13 @@ def _of_all(settings: Settings) -> Iterator[Finding]:
         token = read_token(settings, now)
     except AutoflowError as error:
         token = error
-    asked = asyncio.run(_ask_children(settings, token if isinstance(token, Token) else None))
+    definitions, about_them = findings.of_definitions(settings)
+    asked = asyncio.run(_ask_children(settings, token if isinstance(token, Token) else None, definitions, now))
     installation = asked.installation if not isinstance(asked.installation, AutoflowError) else {}
     yield from findings.of_program(installation)
     yield from findings.of_machine()
     config = os.environ.get("AUTOFLOW_CONFIG") or config_file("config.toml")
     yield Finding("settings", "ok", f"{f'{settings.name}: ' if settings.name else ''}{config} and the environment")
-    definitions, about_them = findings.of_definitions(settings)
     yield from about_them
     yield from findings.of_disks(settings)
     yield from findings.of_record(settings)
@@ -108,6 +113,8 @@ def _of_all(settings: Settings) -> Iterator[Finding]:
         yield from findings.of_flowapi(settings, asked.flowapi, now)
     elif asked.flowapi is not None:
         yield Finding("FlowAPI", "fault", str(asked.flowapi))
+    if definitions is not None and asked.quality is not None:
+        yield from findings.of_quality(definitions, asked.quality)
     if isinstance(asked.installation, AutoflowError):
         yield Finding("packages", "fault", str(asked.installation))
     else:
@@ -117,10 +124,15 @@ def _of_all(settings: Settings) -> Iterator[Finding]:
         yield from findings.of_notifications(definitions, settings)
 
 
-async def _ask_children(settings: Settings, token: Token | None) -> Asked:
+async def _ask_children(
+    settings: Settings, token: Token | None, definitions: Definitions | None, now: dt.datetime
+) -> Asked:
     """Let children look, with the environment that notebooks have."""
     with children_of("doctor", settings) as jobs:
-        return Asked(*await asyncio.gather(_installation(jobs), _flowapi(jobs, settings, token)))
+        installation, (flowapi, quality) = await asyncio.gather(
+            _installation(jobs), _flowapi(jobs, settings, token, definitions, now)
+        )
+        return Asked(installation, flowapi, quality)
 
 
 async def _installation(jobs: Jobs) -> Mapping[str, Any] | AutoflowError:
@@ -132,10 +144,18 @@ async def _installation(jobs: Jobs) -> Mapping[str, Any] | AutoflowError:
     return AutoflowError(f"what is installed cannot be looked at: {reply.error.get('message') or reply.how}")
 
 
-async def _flowapi(jobs: Jobs, settings: Settings, token: Token | None) -> FlowapiAnswer | AutoflowError | None:
+async def _flowapi(
+    jobs: Jobs, settings: Settings, token: Token | None, definitions: Definitions | None, now: dt.datetime
+) -> tuple[FlowapiAnswer | AutoflowError | None, QaExamination | AutoflowError | None]:
     if token is None:
-        return None
+        return None, None
     try:
-        return await examine_flowapi(jobs, settings, token)
+        answer = await examine_flowapi(jobs, settings, token)
     except AutoflowError as error:
-        return error
+        return error, None
+    if definitions is None:
+        return answer, None
+    try:
+        return answer, await examine_qa(jobs, settings, token, definitions, listed_at(answer.by_type, now))
+    except AutoflowError as error:
+        return answer, error

@@ -26,7 +26,7 @@ from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError
 from autoflow.model import open_for_reading, schema_of
 from autoflow.parser import check_tools, load_definitions
-from autoflow.sensor import FlowapiAnswer
+from autoflow.sensor import FlowapiAnswer, QaExamination
 from autoflow.settings import Settings, Token, Workers, read_secrets
 from autoflow.system import ask
 from autoflow.wording import counted, moment, seconds_text
@@ -209,6 +209,34 @@ def of_flowapi(settings: Settings, answer: FlowapiAnswer, now: dt.datetime) -> I
         yield Finding("clock", "warning", text)
     else:
         yield Finding("clock", "ok", f"{moment(now)}; FlowAPI's agrees; local time zone {_zone(now)}")
+
+
+def of_quality(definitions: Definitions, found: QaExamination | AutoflowError) -> Iterator[Finding]:
+    """Say whether FlowAPI has the outcomes of QA checks that workflows.yml asks for, and what comes of it if not."""
+    checks = {check for trigger in definitions.triggers for check in definitions.data_rule(trigger).quality}
+    wait = any(check.on_missing in ("wait", "hold") for check in checks)
+    if isinstance(found, AutoflowError):
+        yield Finding("quality", "fault", str(found))
+    elif found.answer.off is not None:
+        costs = ["dates whose outcomes are not known wait" if wait else "no date is checked"] if found.wanted else []
+        costs += ["data that are ingested anew are not noticed"] if found.compared else []
+        text = f"FlowAPI gives no outcomes of QA checks, which workflows.yml asks for: {found.answer.off}"
+        yield Finding("quality", "fault", f"{text}; until then {' and '.join(costs)}")
+    else:
+        yield from _of_checks(found, wait=wait)
+
+
+def _of_checks(found: QaExamination, *, wait: bool) -> Iterator[Finding]:
+    """Say which checks there are no outcomes of, or that all are there."""
+    if found.missing:
+        costs = "dates wait for them, unless on_missing says otherwise" if wait else "dates count without"
+        text = f"FlowAPI has no outcomes of QA checks that quality names: {'; '.join(found.missing)}; {costs}"
+        yield Finding("quality", "fault" if wait else "warning", text)
+    if found.unseen:
+        text = f"FlowAPI has none of the QA checks that restatement compares, of {', '.join(found.unseen)}"
+        yield Finding("quality", "warning", f"{text}: data of these that are ingested anew are not noticed")
+    if not found.missing and not found.unseen:
+        yield Finding("quality", "ok", f"FlowAPI has outcomes of QA checks: {', '.join(found.there)}")
 
 
 def of_reports(installation: Mapping[str, Any], definitions: Definitions | None) -> Iterator[Finding]:

@@ -5,7 +5,7 @@
 
 from autoflow.sensor.executor import Batch, Executor, SlotsInUse, preload_of, runs_at_a_time
 from autoflow.sensor.flowapi import FlowapiAnswer, QaAnswer, QaQuestion, ask_flowapi, ask_qa, examine_flowapi
-from autoflow.sensor.quality import outcomes_in, question_of, wanted_checks
+from autoflow.sensor.quality import QaExamination, examine_qa, outcomes_in, question_of, wanted_checks
 from autoflow.sensor.sensor import poll, take_asked, tick
 
 __all__ = [
@@ -13,11 +13,13 @@ __all__ = [
     "Executor",
     "FlowapiAnswer",
     "QaAnswer",
+    "QaExamination",
     "QaQuestion",
     "SlotsInUse",
     "ask_flowapi",
     "ask_qa",
     "examine_flowapi",
+    "examine_qa",
     "outcomes_in",
     "poll",
     "preload_of",

@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,12 @@ from autoflow.context import Context, recorded
 from autoflow.dates import DataRule, ListedDates
 from autoflow.definitions import DATA_VERSION, Definitions
 from autoflow.errors import FlowapiError
+from autoflow.jobs import Jobs
 from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes, fingerprints, version_of
 from autoflow.runs import Run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
 from autoflow.sensor.restatements import mark_restated, run_again
-from autoflow.settings import Token
+from autoflow.settings import Settings, Token
 from autoflow.wording import closest
 
 logger = logging.getLogger(__name__)
@@ -79,9 +80,7 @@ async def poll_quality(
         With the outcomes.
     """
     wanted, compared = wanted_checks(definitions, listed), compared_checks(definitions, listed)
-    both = {
-        name: [*dict.fromkeys([*wanted.get(name, ()), *compared.get(name, ())])] for name in wanted.keys() | compared
-    }
+    both = _joined(wanted, compared)
     if not both:
         for name in (OFF, MISSING):
             context.conditions.end(name, "no trigger goes by QA checks now")
@@ -108,6 +107,61 @@ async def poll_quality(
     return context.store.read.listed_dates()
 
 
+def _joined(wanted: Mapping[str, list[str]], compared: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Name each check once, be it for one purpose or both."""
+    return {
+        name: [*dict.fromkeys([*wanted.get(name, ()), *compared.get(name, ())])] for name in wanted.keys() | compared
+    }
+
+
+@dataclass(frozen=True)
+class QaExamination:
+    """What workflows.yml wants of FlowAPI's QA checks, and what FlowAPI has said."""
+
+    wanted: Mapping[str, Sequence[str]]
+    """Names of the checks that ``quality`` goes by, by CDR type."""
+    compared: Mapping[str, Sequence[str]]
+    """Those that tell of data that were ingested anew."""
+    answer: QaAnswer
+
+    @property
+    def there(self) -> list[str]:
+        """Name the checks that are asked for and that there are outcomes of."""
+        pairs = [*self.wanted.items(), *self.compared.items()]
+        return sorted(
+            {check for name, checks in pairs for check in checks if check in self.answer.listed.get(name, ())}
+        )
+
+    @property
+    def missing(self) -> list[str]:
+        """Say which checks of ``quality`` there are no outcomes of at all, with what may be meant."""
+        return missing_checks(self.wanted, self.answer)
+
+    @property
+    def unseen(self) -> list[str]:
+        """Name the CDR types of which nothing tells that data were ingested anew."""
+        listed = self.answer.listed
+        return [name for name, checks in self.compared.items() if not set(checks) & set(listed.get(name, ()))]
+
+
+async def examine_qa(
+    jobs: Jobs, settings: Settings, token: Token, definitions: Definitions, listed: ListedDates
+) -> QaExamination | None:
+    """Ask FlowAPI for outcomes as a poll does, but of one date; None where no trigger goes by any.
+
+    Raises
+    ------
+    FlowapiError
+        When it does not give them.
+    """
+    wanted, compared = wanted_checks(definitions, listed), compared_checks(definitions, listed)
+    if not (both := _joined(wanted, compared)):
+        return None
+    question = question_of(both, listed, {})
+    answer = await ask_qa(jobs, settings, token, replace(question, first=question.last))
+    return QaExamination(wanted, compared, answer)
+
+
 async def _note(context: Context, why: str | None, stop: asyncio.Event) -> None:
     """Remember, for those who ask why dates wait, what keeps FlowAPI's outcomes from being there."""
     if why != context.store.read.qa_trouble():
@@ -116,18 +170,22 @@ async def _note(context: Context, why: str | None, stop: asyncio.Event) -> None:
 
 def tell_of_missing(context: Context, wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> str | None:
     """Let people know of checks that FlowAPI has no outcomes of at all, and return which these are, in words."""
-    by_check: dict[str, list[str]] = {}
-    for cdr_type, checks in wanted.items():
-        for check in checks:
-            if check not in answer.listed.get(cdr_type, ()):
-                by_check.setdefault(check, []).append(cdr_type)
-    missing = [_missing(check, cdr_types, answer) for check, cdr_types in by_check.items()]
-    if missing:
+    if missing := missing_checks(wanted, answer):
         message = f"FlowAPI has no outcomes of QA checks that quality in workflows.yml names: {'; '.join(missing)}"
         context.conditions.begin(MISSING, message, logging.WARNING)
         return f"it has none at all of {'; '.join(missing)}"
     context.conditions.end(MISSING, "FlowAPI has outcomes of all QA checks that are asked for")
     return None
+
+
+def missing_checks(wanted: Mapping[str, Sequence[str]], answer: QaAnswer) -> list[str]:
+    """Name the checks that FlowAPI has no outcomes of at all, with what may be meant."""
+    by_check: dict[str, list[str]] = {}
+    for cdr_type, checks in wanted.items():
+        for check in checks:
+            if check not in answer.listed.get(cdr_type, ()):
+                by_check.setdefault(check, []).append(cdr_type)
+    return [_missing(check, cdr_types, answer) for check, cdr_types in by_check.items()]
 
 
 def _missing(check: str, cdr_types: Sequence[str], answer: QaAnswer) -> str:

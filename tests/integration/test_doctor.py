@@ -19,8 +19,11 @@ import pytest
 
 from autoflow.commands import findings
 from autoflow.commands.findings import Finding
+from autoflow.demo_flowapi import ALL_SCOPES, FlowapiStandin
+from autoflow.errors import FlowapiError
 from autoflow.model.store import RunStore
-from autoflow.sensor import FlowapiAnswer
+from autoflow.parser.parser import read_definitions
+from autoflow.sensor import FlowapiAnswer, QaAnswer, QaExamination
 from autoflow.settings import Settings, Token, load_settings
 from tests.answers import answer_of
 from tests.conftest import Deployment, Outcome
@@ -199,3 +202,79 @@ def test_outputs_that_are_no_directory_are_a_fault(settings: Settings) -> None:
     assert only(findings.of_record(settings)).verdict == "note"
     found = only(findings.of_disks(settings))
     assert (found.verdict, "is not a directory" in found.text) == ("fault", True)
+
+
+LIMIT = "  cdr_types: [calls, sms]\n  quality: {check: latest_timestamp, at_least: '18:00'%s}\n"
+LACKS = "the token lacks the scope get_qa_checks (role analyst): ask FlowAuth's administrator to give it to the role"
+
+
+@pytest.mark.parametrize(
+    ("sensor", "costs"),
+    [
+        (LIMIT % "", "dates whose outcomes are not known wait and data that are ingested anew are not noticed"),
+        (LIMIT % ", on_missing: pass" + "  restatement: ignore\n", "no date is checked"),
+        ("  restatement: tell\n", "data that are ingested anew are not noticed"),
+    ],
+)
+def test_a_token_that_is_not_given_outcomes_of_qa_checks_is_a_fault_where_they_are_asked_for(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Typed, sensor: str, costs: str
+) -> None:
+    scopes = [scope for scope in ALL_SCOPES if scope != "get_qa_checks"]
+    deployment.environment["FLOWAPI_TOKEN"] = flowapi.token(scopes=scopes)
+    deployment.write_simple("glues", sensor=sensor)
+    found = quality_in(typed("doctor", "--json"), code=1)
+    assert found["verdict"] == "fault"
+    assert LACKS in found["text"]
+    assert found["text"].endswith(f"; until then {costs}")
+
+
+@pytest.mark.parametrize(
+    ("sensor", "verdict", "words"),
+    [
+        (LIMIT % "", "ok", "outcomes of QA checks: count_added_rows, latest_timestamp"),
+        (
+            "  quality: {check: count_msisdn, at_least: 1}\n",
+            "fault",
+            "did you mean count_msisdns?); dates wait for them",
+        ),
+        (
+            "  quality: {check: count_msisdn, at_least: 1, on_missing: wait 2d}\n",
+            "warning",
+            "(did you mean count_msisdns?); dates count without",
+        ),
+        # FlowAPI has it of another type
+        (LIMIT.replace("latest_timestamp", "median_duration.sms") % "", "fault", "median_duration.sms of sms"),
+    ],
+)
+def test_checks_that_flowapi_has_no_outcomes_of_are_named(
+    deployment: Deployment, typed: Typed, sensor: str, verdict: str, words: str
+) -> None:
+    deployment.write_simple("glues", sensor=sensor)
+    found = quality_in(typed("doctor", "--json"), code=int(verdict == "fault"))
+    assert (found["verdict"], words in found["text"]) == (verdict, True), found["text"]
+
+
+def test_where_nothing_is_asked_of_qa_checks_doctor_asks_nothing(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    deployment.write_simple("glues")
+    assert "quality" not in typed("doctor").answer
+    assert not [request for request in flowapi.requests if "/qa/" in request]
+
+
+def test_types_that_are_refused_and_those_that_nothing_tells_of_are_said(deployment: Deployment) -> None:
+    deployment.write_simple("glues", sensor=LIMIT % "")
+    definitions = read_definitions(deployment.inputs / "workflows.yml")
+    refused = FlowapiError("FlowAPI returned no QA outcomes: asked for sms latest_timestamp, it responded with 403")
+    assert only(findings.of_quality(definitions, refused)) == Finding("quality", "fault", str(refused))
+    checks = {"calls": ["count_added_rows"], "sms": ["count_added_rows"]}
+    answer = QaAnswer({"calls": ["count_added_rows"]}, {}, None)
+    found = only(findings.of_quality(definitions, QaExamination({}, checks, answer)))
+    assert (found.verdict, "that restatement compares, of sms: data" in found.text) == ("warning", True)
+
+
+def quality_in(outcome: Outcome, code: int) -> dict[str, Any]:
+    found = [each for each in answer_of(outcome.answer, code=code)["findings"] if each["name"] == "quality"]
+    (finding,) = found
+    assert isinstance(finding, dict)
+    return finding
