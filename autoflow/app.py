@@ -53,7 +53,7 @@ MOST_NAMED, MOST_LOOKED_AT = 5, 1000
 """Failed runs that the end of `--run-once` names, and attempts among which it looks for them."""
 
 MESSAGES_PATIENCE = 15.0
-"""Seconds that `--run-once` gives messages at its end."""
+"""Seconds that `--run-once`, and what is run for a request, give messages at their end."""
 
 logger = logging.getLogger(__name__)
 
@@ -237,22 +237,33 @@ async def _run_once(context: Context, definitions: Definitions) -> ExitCode:
                 await sweep(context, definitions)
                 messenger.ticked()
             code = ExitCode.RUN_FAILED if decision is None else _summed_up(context, executor, began)
-        if not signals.stop.is_set():
-            context.progress.say("sending notifications")
-            await messenger.finish(MESSAGES_PATIENCE, signals.stop)
+        await _send(context, messenger, signals)
     context.outputs.check()
     return code
 
 
+async def _send(context: Context, messenger: Messenger, signals: Signals) -> None:
+    """Tell people what has come of it, unless this is to end."""
+    if not signals.stop.is_set():
+        context.progress.say("sending notifications")
+        await messenger.finish(MESSAGES_PATIENCE, signals.stop)
+
+
 async def _run_asked(context: Context, definitions: Definitions, token: Token | None = None) -> ExitCode:
-    """Execute what is asked for; with a token, FlowAPI is asked for dates before, if it never was."""
+    """Execute what is asked for.
+
+    With a token, FlowAPI is asked for dates before, if it never was, and people are told of it as after a tick: what
+    is tried out, in a record of its own, is nobody's business.
+    """
     began = context.now()
     async with _working(context, definitions) as (executor, signals):
         if token is not None and context.store.read.last_poll() is None:
             await done_or_stopped(sensor.poll(context, definitions, token, signals.stop), signals)
         sensor.take_asked(context, definitions, executor)
         await done_or_stopped(executor.idle(), signals, context.settings.grace)
-    code = _summed_up(context, executor, began)
+        code = _summed_up(context, executor, began)
+        if token is not None:
+            await _send(context, Messenger(context, lambda: definitions), signals)
     if held := held_requests(definitions, context.store.read.history()):
         runs = counted(len(held), "requested run waits", "requested runs wait")
         logger.warning("%s for others that have not succeeded; `autoflow why` names them", runs)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -67,6 +68,19 @@ def test_run_once_tells_at_its_end_and_not_again(deployment: Deployment, typed: 
     assert hook.events() == ["failed"]
     assert typed("--run-once").code == 1
     assert hook.events() == ["failed"]
+
+
+def test_what_a_command_runs_without_a_daemon_is_told_and_what_is_tried_out_is_not(
+    deployment: Deployment, typed: Typed, hook: Hook
+) -> None:
+    deployment.write_simple("raises_on_one_date", "glues")
+    assert typed("--run-once").code == 1
+    shutil.copy(deployment.inputs / "glues.ipynb", deployment.inputs / "raises_on_one_date.ipynb")
+    (failed,) = hook.taken
+    assert typed("try", "w", failed["dates"][0]).code == 0
+    assert hook.events() == ["failed"]
+    assert typed("rerun", "2", "--yes").code == 0
+    assert hook.events() == ["failed", "recovered"]
 
 
 @pytest.mark.parametrize("arguments", [["--run-once"], []])
