@@ -158,13 +158,13 @@ def _add_steering(commands: Any) -> None:
 
     cancel = _command(commands, "cancel", "stop a running run; it is not retried until requested", asks=True)
     cancel.add_argument("run", type=_run, metavar="RUN")
-    cancel.add_argument("--reason", default="no reason given", metavar="TEXT")
+    cancel.add_argument("--reason", type=_reason, default="no reason given", metavar="TEXT")
 
     skip = _command(commands, "skip", "skip a date", asks=True)
     skip.add_argument("workflow", metavar="WORKFLOW")
     skip.add_argument("first", type=_date, metavar="DATE")
     skip.add_argument("last", type=_date, nargs="?", metavar="TO", help="last reference date, to skip several")
-    skip.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
+    _add_reason(skip)
 
     unskip = _command(commands, "unskip", "stop skipping a date", asks=True)
     unskip.add_argument("workflow", metavar="WORKFLOW")
@@ -187,7 +187,7 @@ def _add_trusting(commands: Any) -> None:
     )
     keep = _command(commands, "keep", "leave the reports of stale runs as they are, or put them into latest", asks=True)
     keep.add_argument("runs", type=_run, nargs="+", metavar="RUN", help="run numbers, as shown by `autoflow stale`")
-    keep.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
+    _add_reason(keep)
     for name, words in (
         ("accept", "let a date of data count for a workflow, whatever QA checks say"),
         ("hold", "keep a date of data from counting for a workflow"),
@@ -198,7 +198,11 @@ def _add_trusting(commands: Any) -> None:
         override.add_argument("first", type=_date, metavar="DATE", help="date of the data")
         override.add_argument("last", type=_date, nargs="?", metavar="TO", help="last date, for several")
         if name != "unhold":
-            override.add_argument("--reason", required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
+            _add_reason(override)
+
+
+def _add_reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", type=_reason, required=True, metavar="TEXT", help="reason, shown by `autoflow why`")
 
 
 def _add_preparing(commands: Any) -> None:
@@ -407,6 +411,12 @@ def run_and_attempt(text: str) -> tuple[int, int | None] | None:
     if len(numbers) > 2 or not all(each.isascii() and each.isdigit() and len(each) <= 18 for each in numbers):
         return None
     return int(numbers[0]), int(numbers[1]) if numbers[1:] else None
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected why, in words, such as 'a holiday'")
+    return text.strip()
 
 
 def _state(text: str) -> str:

@@ -9,7 +9,7 @@ import argparse
 import datetime as dt
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from autoflow.commands.reading import (
     unknown_workflow,
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
+from autoflow.dates import DataRule, ListedDates, Override
 from autoflow.decision import dependent_runs, runs_with_data
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
@@ -36,7 +37,7 @@ from autoflow.overview import Facts, calendar, explain, span, stale_runs
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
-from autoflow.wording import counted, parameters_text
+from autoflow.wording import counted, first_few, parameters_text
 from autoflow.workflows import left_out, to_make_again, without
 
 MOST_ROWS = 40
@@ -119,16 +120,26 @@ def keep(options: argparse.Namespace, settings: Settings) -> Intent:
     """Leave the reports of stale runs as they are."""
     with record(settings, missing_is_empty=True) as reader:
         stale = {each.run: (each, why) for each, why in stale_runs(reader)}
-        for number in options.runs:
-            attempt_of(reader, number)
+        newest = {number: attempt_of(reader, number) for number in options.runs}
     known = [stale[number] for number in dict.fromkeys(options.runs) if number in stale]
     rows = [
         {"run": each.run, "reference_date": each.reference_date, "workflow": each.workflow, "note": why.brief}
         for each, why in known
     ]
-    left_out = [f"run {number} is not stale" for number in dict.fromkeys(options.runs) if number not in stale]
+    left_out = [_why_not_stale(attempt) for number, attempt in newest.items() if number not in stale]
     order = {"do": "keep", "runs": [each.run for each, _ in known], "reason": options.reason}
     return Intent(order, tuple(rows), _what_keep_does([each.mark for each, _ in known]), tuple(left_out))
+
+
+def _why_not_stale(newest: RecordedAttempt) -> str:
+    """Say of a run that cannot be kept what it is: one that is made again may be stale when that has ended."""
+    run = f"run {newest.run}"
+    later = "if it is stale when that is done, it can be kept then"
+    if newest.state is AttemptState.RUNNING:
+        return f"{run} is running, as attempt {newest.name}; {later}"
+    if newest.superseded is not None:
+        return f"{run} was requested, and is to be run again; {later}"
+    return f"{run} is not stale" + ("" if newest.state is AttemptState.SUCCEEDED else f": {newest.state}")
 
 
 def _what_keep_does(marks: Sequence[StaleMark]) -> str:
@@ -327,10 +338,13 @@ def _skipping(options: argparse.Namespace, settings: Settings, do: str, reason: 
     with record(settings, missing_is_empty=True) as reader:
         facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (span[0], span[-1]))
     dates, rows, left_out = [], [], []
-    skipped = {each.reference_date for each in facts.run_history.skips.skips if each.workflow == options.workflow}
+    skips = [each for each in facts.run_history.skips.skips if each.workflow == options.workflow]
+    # a run that was cancelled is not all of its date, and another reason takes the place of the one before
+    done = {each.reference_date for each in skips if not each.parameters_hash and each.reason == reason}
+    undone = {*span} - {each.reference_date for each in skips}
     for date in span:
-        if (date in skipped) == (do == "skip"):
-            left_out.append(f"{date}: {'already skipped' if do == 'skip' else 'not skipped'}")
+        if date in (done if do == "skip" else undone):
+            left_out.append(f"{date}: {'already skipped for this reason' if do == 'skip' else 'not skipped'}")
             continue
         dates.append(date.isoformat())
         states = {explain(facts, trigger, date).state.value for trigger in triggers}
@@ -361,17 +375,16 @@ def _overriding(options: argparse.Namespace, settings: Settings, do: str, reason
     rules = [definitions.data_rule(trigger) for trigger in triggers_of(definitions, options.workflow)]
     with record(settings, missing_is_empty=True) as reader:
         listed = reader.listed_dates()
-    by_checks = replace(listed, overrides={})
-    dates, rows, left_out, now = [], [], [], utc_now()
+    dates, rows, left_out = [], [], []
     for date in span:
         override = listed.overrides.get((options.workflow, date))
-        if override is None if do == "unhold" else override is not None and override.accepted == (do == "accept"):
+        if override is None if do == "unhold" else override is not None and _says(override, do, reason):
             left_out.append(f"{date}: {ALREADY[do]}")
             continue
         dates.append(date.isoformat())
         # what people have decided, and what checks say whatever that is
-        holds = dict.fromkeys(str(hold) for rule in rules for hold in by_checks.why_held(date, rule, now))
-        notes = [str(override), *holds] if override else holds
+        notes = [str(override)] if override else []
+        notes += _holding(replace(listed, overrides={}), date, rules, do)
         rows.append({"reference_date": date, "workflow": options.workflow, "note": "; ".join(notes)})
     count = counted(len(dates), "date")
     order = {"do": do, "workflow": options.workflow, "dates": dates, "reason": reason}
@@ -379,7 +392,36 @@ def _overriding(options: argparse.Namespace, settings: Settings, do: str, reason
     return Intent(order, tuple(rows), question, tuple(left_out))
 
 
-ALREADY = {"accept": "already accepted", "hold": "already held", "unhold": "neither accepted nor held"}
+def _says(override: Override, do: str, reason: str | None) -> bool:
+    return override.accepted == (do == "accept") and override.reason == reason
+
+
+def _holding(listed: ListedDates, date: dt.date, rules: Sequence[DataRule], do: str) -> Iterator[str]:
+    """Say what checks hold a date, or that accepting it now is for later: nothing holds it, or it has not come."""
+    now = utc_now()
+    holds = dict.fromkeys(str(hold) for rule in rules for hold in listed.why_held(date, rule, now))
+    yield from holds
+    lacking = [listed.lacking(date, rule) for rule in rules]
+    if not any(date in dates for dates in listed.by_type.values()):
+        yield f"FlowAPI does not list it now; {WHEN_LISTED[do]}"
+    elif do == "accept" and all(lacking):
+        yield f"FlowAPI lists no data of {first_few(lacking[0])} for it, which are needed as well"
+    elif do == "accept" and not holds:
+        later = "will not hold it later either" if any(rule.quality for rule in rules) else "are not asked for"
+        yield f"no QA check holds it now; QA checks {later}"
+
+
+ALREADY = {
+    "accept": "already accepted for this reason",
+    "hold": "already held for this reason",
+    "unhold": "neither accepted nor held",
+}
+
+WHEN_LISTED = {
+    "accept": "when it does, QA checks will not hold it",
+    "hold": "when it does, the date will not count",
+    "unhold": "when it does, QA checks will say whether it counts",
+}
 
 QUESTIONS = {
     "accept": "let {} count for {}, whatever QA checks say",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from autoflow.definitions import Definitions
 from autoflow.demo_flowapi import ALL_SCOPES, FlowapiStandin
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs.runs import Run
+from autoflow.runs.runs import Run, build_run
 from autoflow.sensor.executor import Executor
+from autoflow.sensor.quality import quality_of
 from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from tests.answers import answer_of
@@ -84,6 +86,48 @@ def test_a_truncated_date_is_held_until_it_is_whole_or_accepted(
     del flowapi.flowmachine.outcomes[CUT]
     assert due(context) == ["2016-01-01", "2016-01-02", "2016-01-03"]
     assert context.conditions.present() == []
+
+
+def test_the_newest_reason_counts_in_record_and_manifest(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    flowapi.flowmachine.outcomes[CUT] = "2016-01-02 11:59:57+00"
+    due(context)
+    for reason in ("a holiday", "a strike"):
+        (row,) = typed("accept", "w", "2016-01-02", "--reason", reason, "--json").json()["rows"]
+        order = {"do": "accept", "workflow": "w", "dates": ["2016-01-02"], "reason": reason}
+        assert context.steering.carry_out(order, context.now()) == {"done": 1}
+    # who changes it sees what was said before
+    assert re.fullmatch(r"accepted since .* UTC: a holiday; calls latest_timestamp is .*", row["note"])
+    again = typed("accept", "w", "2016-01-02", "--reason", "a strike", "--json").json()
+    assert (again["rows"], again["left_out"]) == ([], ["2016-01-02: already accepted for this reason"])
+    definitions, listed = read_definitions(context.settings.workflows_file), context.store.read.listed_dates()
+    (trigger,) = definitions.triggers
+    run = build_run(definitions.workflows["w"], trigger, dt.date(2016, 1, 2))
+    (accepted,) = quality_of(run, definitions.data_rule(trigger), listed)["accepted"]
+    assert accepted["reason"] == "a strike"
+    # and a date that somebody accepts can be held without more ado
+    (row,) = typed("hold", "w", "2016-01-02", "--reason", "a strike", "--json").json()["rows"]
+    assert "a strike; calls latest_timestamp" in row["note"]
+
+
+def test_accepting_what_nothing_holds_says_what_comes_of_it(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    def note(do: str, date: str) -> str:
+        (row,) = typed(do, "w", date, "--reason", "so", "--json").json()["rows"]
+        return str(row["note"])
+
+    due(context)
+    assert note("accept", "2016-01-01") == "no QA check holds it now; QA checks will not hold it later either"
+    assert note("accept", "2036-01-01") == "FlowAPI does not list it now; when it does, QA checks will not hold it"
+    assert note("hold", "2016-01-01") == ""
+    assert note("hold", "2036-01-01") == "FlowAPI does not list it now; when it does, the date will not count"
+    flowapi.dates = {"calls": ["2016-01-01", "2016-01-03"], "sms": ["2016-01-01"]}
+    deployment.write_simple("glues", sensor="  cdr_types: [calls, sms]\n  require: all\n")
+    due(context)
+    assert note("accept", "2016-01-03") == "FlowAPI lists no data of sms for it, which are needed as well"
+    assert note("accept", "2016-01-01") == "no QA check holds it now; QA checks are not asked for"
 
 
 def test_what_is_not_to_be_had_is_told_once_and_what_is_known_still_counts(

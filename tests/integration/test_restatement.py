@@ -445,6 +445,31 @@ def test_reports_that_somebody_keeps_say_so_and_are_among_the_latest(context: Co
     assert [(each.kept, each.mark.held, each.mark.same_as) for each in store.read.stale()] == [("as it was", 0, 1)]
 
 
+def test_a_run_that_is_made_again_cannot_be_kept_until_that_has_ended(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    def refused() -> str:
+        answer = typed("keep", "1", "--reason", "so", "--json").json()
+        (why,) = answer["left_out"]
+        assert answer["rows"] == []
+        return str(why)
+
+    ticked(context)
+    succeed(context, 2)
+    assert refused() == "run 1 is not stale"
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    ticked(context)
+    definitions = read_definitions(context.settings.workflows_file)
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(2))
+    context.store.ask_for([run], NOW)
+    later = "if it is stale when that is done, it can be kept then"
+    assert refused() == f"run 1 was requested, and is to be run again; {later}"
+    attempt = context.store.begin(run, NOW)
+    assert refused() == f"run 1 is running, as attempt 1.2; {later}"
+    context.store.finish(attempt, AttemptState.FAILED, NOW, Failure("it broke"))
+    assert refused() == "run 1 is not stale: failed"
+
+
 def test_runs_that_used_a_date_which_left_the_list_are_marked_until_it_is_back(
     context: Context, flowapi: FlowapiStandin, typed: Typed
 ) -> None:

@@ -353,7 +353,10 @@ def test_skips_need_no_daemon_and_no_tick(deployment: Deployment, typed: Callabl
     deployment.write_simple("glues")
     assert typed("skip", "w", "2016-01-01", "2016-01-03", "--reason", "no data", "--yes").code == 0
     assert as_json(typed("why", "w", "2016-01-02", "--json"))["triggers"][0]["state"] == "skipped"
-    assert "already skipped" in typed("skip", "w", "2016-01-02", "--reason", "again", "--yes").log
+    assert "already skipped for this reason" in typed("skip", "w", "2016-01-02", "--reason", "no data", "--yes").log
+    # the newest reason is the one that is shown
+    assert typed("skip", "w", "2016-01-02", "--reason", "a strike", "--yes").code == 0
+    assert "a strike" in typed("why", "w", "2016-01-02").answer
     assert typed("unskip", "w", "2016-01-02", "--yes").code == 0
     assert as_json(typed("why", "w", "2016-01-02", "--json"))["triggers"][0]["state"] == "not available"
     assert as_json(typed("why", "w", "2016-01-03", "--json"))["triggers"][0]["state"] == "skipped"

@@ -54,3 +54,14 @@ def test_what_was_an_option_is_the_command_of_today(option: str, as_command: str
     assert before.command == now.command
     for name in ("at_once", "alive_is_enough", "json"):
         assert getattr(before, name, False) == getattr(now, name, False)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\t\n"])
+@pytest.mark.parametrize(
+    "command", ["cancel 1", "skip w 2016-01-01", "keep 1", "accept w 2016-01-01", "hold w 2016-01-01"]
+)
+def test_a_reason_without_words_is_refused(command: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options_of([*command.split(), "--reason", reason])
+    assert f"argument --reason: found {reason!r}, expected why, in words" in capsys.readouterr().err
+    assert options_of([*command.split(), "--reason", f" a holiday{reason}"]).reason == "a holiday"
