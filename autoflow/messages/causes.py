@@ -13,12 +13,13 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoflow.dates import Days, Hold, ListedDates
 from autoflow.decision import Verdict, judge, triggers_by_run
 from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
+from autoflow.messages.content import SUBJECT_LENGTH, parted
 from autoflow.messages.data_changes import EVENT as RESTATED
 from autoflow.messages.data_changes import MOST_DATES, bounded_spans, data_changes
 from autoflow.messages.provisional import EVENT as PROVISIONAL
@@ -36,9 +37,6 @@ GATHER = dt.timedelta(minutes=5)
 
 PATIENCE = dt.timedelta(minutes=10)
 """How long a condition has to last before it is trouble."""
-
-LONGEST_SUBJECT = 160
-"""Characters of a subject that has all of a message; of what is longer, the lines have it."""
 
 MOST_HELD = 400
 """The newest held dates of a trigger, which people are told of."""
@@ -242,13 +240,13 @@ def _data_changes(snapshot: Snapshot) -> Iterator[Cause]:
 def troubles(snapshot: Snapshot) -> Iterator[Cause]:
     """Find what keeps AutoFlow itself from its work, and what the token's end is about to."""
     for condition, text in snapshot.conditions.items():
-        lines = tuple(text.splitlines())
+        what, *lines = parted(text)
         if condition == TOKEN_CONDITION:
             # each warning has words of its own: so many days are left
-            yield Cause(_name("token", text), "token", lines[0], snapshot.now, Message("token", lines[0], lines))
+            yield Cause(_name("token", text), "token", what, snapshot.now, Message("token", what, tuple(lines)))
         elif not condition.startswith(UNTOLD_CONDITIONS):
             name = _name("trouble", condition)
-            yield Cause(name, "trouble", lines[0], snapshot.now, Message("trouble", lines[0], lines), PATIENCE)
+            yield Cause(name, "trouble", what, snapshot.now, Message("trouble", what, tuple(lines)), PATIENCE)
 
 
 def not_done(definitions: Definitions, unsettled: Sequence[Days], run_history: RunHistory) -> list[Days]:
@@ -400,53 +398,68 @@ def _giving_up(
 
 @dataclass
 class HeldData:
-    """Dates of data that a check holds, for whichever workflows."""
+    """Dates of data that a check holds, of whichever CDR types and for whichever workflows."""
 
     name: str
     check: str
-    """With its CDR type."""
-    holds: dict[dt.date, Hold] = field(default_factory=dict)
+    holds: dict[dt.date, dict[str, Hold]] = field(default_factory=dict)
+    """What was found, by CDR type."""
+    decided: set[dt.date] = field(default_factory=set)
+    """Dates that it would hold, if somebody had not decided of them: who knows of them need not be told once more."""
     workflows: dict[str, None] = field(default_factory=dict)
 
 
 def held(snapshot: Snapshot) -> list[HeldData]:
     """Find the dates that QA checks hold; not those that people hold, nor new ones that wait for outcomes."""
     found: dict[str, HeldData] = {}
-    definitions, listed = snapshot.definitions, snapshot.listed
+    definitions, by_checks = snapshot.definitions, replace(snapshot.listed, overrides={})
     for rule in dict.fromkeys(map(definitions.data_rule, definitions.triggers)):
-        days = listed.held(rule, snapshot.now) if rule.quality else Days()
+        days = by_checks.held(rule, snapshot.now) if rule.quality else Days()
         for date in [dt.date.fromordinal(day) for day in days][-MOST_HELD:]:
-            for hold in listed.why_held(date, rule, snapshot.now):
+            for hold in by_checks.why_held(date, rule, snapshot.now):
                 if hold.check and not hold.waits:
-                    name = _name("held", hold.cdr_type, hold.check)
-                    group = found.setdefault(name, HeldData(name, f"{hold.cdr_type} {hold.check}"))
-                    group.holds[date] = hold
-                    group.workflows[rule.workflow] = None
+                    name = _name("held", hold.check)
+                    group = found.setdefault(name, HeldData(name, hold.check))
+                    if (rule.workflow, date) in snapshot.listed.overrides:
+                        group.decided.add(date)
+                    else:
+                        group.holds.setdefault(date, {})[hold.cdr_type] = hold
+                        group.workflows[rule.workflow] = None
     return list(found.values())
 
 
 def _holding(snapshot: Snapshot, held: HeldData, old: KnownCause | None) -> tuple[list[Message], list[KnownCause]]:
     """Tell of each date once that a check holds it."""
-    before, dates = old.runs if old else (), tuple(str(date) for date in sorted(held.holds))
+    before = old.runs if old else ()
+    dates = tuple(sorted({*map(str, held.holds), *({*map(str, held.decided)} & {*before})}))
     if set(before) == set(dates):
         return [], []
     since = old.since if old else snapshot.now
     memory = [KnownCause(held.name, "held", held.check, since, snapshot.now, None, dates)]
-    new = {date: held.holds[date] for date in sorted(held.holds) if str(date) not in before}
+    new = {date: _outcomes(held.holds[date]) for date in sorted(held.holds) if str(date) not in before}
     if not new:
         return [], memory
     first, workflow = min(new), next(iter(held.workflows))
     alone = len(new) == 1
     what = f"{first} is held: {new[first]}"
-    fits = alone and len(what) <= LONGEST_SUBJECT
+    fits = alone and len(what) <= SUBJECT_LENGTH
     if not fits:
-        what = f"{f'{first} is' if alone else f'{len(new)} dates are'} held by {held.check}"
-    lines = [] if fits else [f"{date}: {hold}" for date, hold in list(new.items())[:MOST_DATES]]
+        types = dict.fromkeys(cdr_type for date in new for cdr_type in held.holds[date])
+        what = f"{f'{first} is' if alone else f'{len(new)} dates are'} held by {', '.join(types)} {held.check}"
+    lines = [] if fits else [f"{date}: {outcomes}" for date, outcomes in list(new.items())[:MOST_DATES]]
     lines += [f"... and {len(new) - MOST_DATES} more"] if len(new) > MOST_DATES else []
     lines.append(f"{'It does' if alone else 'They do'} not count for {first_few(list(held.workflows), MOST_DATES)}.")
     lines.append(f"Details: autoflow why {_shell(workflow)} {first}")
     lines.append(f"To let {'it' if alone else 'one'} count: {accept_command(workflow, first)}")
     return [Message("held", what, tuple(lines), dates=tuple(map(str, new)))], memory
+
+
+def _outcomes(holds: Mapping[str, Hold]) -> str:
+    """Say what a check has found, and name the CDR types together of which that is the same."""
+    by_words: dict[str, list[str]] = {}
+    for cdr_type, hold in holds.items():
+        by_words.setdefault(str(replace(hold, cdr_type="")).strip(), []).append(cdr_type)
+    return "; ".join(f"{', '.join(types)} {words}" for words, types in by_words.items())
 
 
 def _is_over(known: KnownCause, snapshot: Snapshot, runs: Iterable[FailedRun]) -> bool:

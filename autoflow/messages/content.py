@@ -31,6 +31,15 @@ def tidy(message: Message) -> Message:
     )
 
 
+def parted(text: str) -> list[str]:
+    """Give a subject and the lines below it, so that nothing is said twice: a long first line ends where it can."""
+    first, *lines = text.splitlines()
+    if len(first) <= SUBJECT_LENGTH:
+        return [first, *lines]
+    end = max(first.rfind(sign, 0, SUBJECT_LENGTH) for sign in (": ", "; "))
+    return [first[:end], first[end + 2 :], *lines] if end > 0 else [first, first, *lines]
+
+
 def joined(messages: Sequence[Message]) -> Message:
     """Make one message of many that come at once."""
     event = messages[0].event if len({message.event for message in messages}) == 1 else "several"

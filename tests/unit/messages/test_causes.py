@@ -152,6 +152,20 @@ def test_trouble_is_told_when_it_has_lasted_and_its_end_only_when_something_says
     assert told(found, known) == {}
 
 
+def test_trouble_in_many_words_says_none_of_them_twice() -> None:
+    why = "the token lacks the scope get_qa_checks (role analyst): ask for it; dates are judged by outcomes from before"
+    text = f"FlowAPI gives no outcomes of QA checks, which workflows.yml asks for: {why}\nmore of it"
+    known = told(news(snapshot(conditions={"quality": text}), {}, nothing))
+    (message,) = news(snapshot(conditions={"quality": text}, now=NOW + 10 * MINUTE), known, nothing).messages
+    assert message.subject == "FlowAPI gives no outcomes of QA checks, which workflows.yml asks for"
+    assert message.lines == (why, "more of it")
+    (token,) = news(snapshot(conditions={"token": "it has expired"}), {}, nothing).messages
+    assert (token.subject, token.lines) == ("it has expired", ())
+    # where there is no place to part it, the lines have all of it
+    (token,) = news(snapshot(conditions={"token": "x" * 200}), {}, nothing).messages
+    assert token.lines == ("x" * 200,)
+
+
 def test_a_clock_that_is_set_back_holds_up_no_message_for_longer_than_its_pause() -> None:
     down = {"tick": "FlowAPI did not answer"}
     known = told(news(snapshot(conditions=down, now=NOW + 100 * HOUR), {}, nothing))
@@ -262,10 +276,33 @@ def test_dates_that_a_check_holds_are_told_once_each_and_together() -> None:
     (long,) = news(held("x" * 200), {}, nothing).messages
     assert long.subject == "2016-01-01 is held by calls count"
     assert long.lines[0].startswith("2016-01-01: calls count is xxx")
-    # one that is accepted is told no more; one that is held by a person was told by him
-    accepted = {("flows", dt.date(2016, 1, 2)): Override("flows", dt.date(2016, 1, 2), True, "so", NOW)}
-    assert subjects(news(held("9", "5", "4", None, overrides=accepted), known, nothing)) == []
+    # one of which somebody has decided is told no more, nor when that is taken back
+    for accept in (True, False):
+        decided = {("flows", dt.date(2016, 1, 2)): Override("flows", dt.date(2016, 1, 2), accept, "so", NOW)}
+        found = news(held("9", "5", "4", None, overrides=decided), known, nothing)
+        assert subjects(found) == []
+        assert subjects(news(held("9", "5", "4", None), told(found, known), nothing)) == []
+    # but who was not told before is told then
+    first = news(held("9", "5", overrides=decided), {}, nothing)
+    assert subjects(first) == []
+    assert len(news(held("9", "5"), told(first), nothing).messages) == 1
     whole = news(held("9", "9", "9"), known, nothing)
     assert (subjects(whole), len(whole.over)) == ([], 1)
     quiet = replace(definitions, notify=Notify(events=("late",)))
     assert subjects(news(replace(held("5"), definitions=quiet), {}, nothing)) == []
+
+
+def test_a_check_that_holds_dates_of_several_types_is_one_cause() -> None:
+    check, dates = Check("count", at_least=Bound(7)), ["2016-01-01", "2016-01-02"]
+    definitions = replace(DEFINITIONS, triggers=(replace(TRIGGER, quality=(check,)),))
+
+    def held(calls: str, sms: str) -> CauseChanges:
+        outcomes = {(name, "count"): blocks_of({dates[0]: text}) for name, text in (("calls", calls), ("sms", sms))}
+        listed = replace(listed_at({"calls": dates, "sms": dates}, NOW), outcomes=Outcomes(outcomes))
+        return news(snapshot(definitions=definitions, listed=listed), {}, nothing)
+
+    assert subjects(held("5", "5")) == ["2016-01-01 is held: calls, sms count is 5, expected at least 7"]
+    words = "calls count is 5, expected at least 7; sms count is 6, expected at least 7"
+    assert subjects(held("5", "6")) == [f"2016-01-01 is held: {words}"]
+    (message,) = held("x" * 100, "6").messages
+    assert message.subject == "2016-01-01 is held by calls, sms count"
