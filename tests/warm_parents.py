@@ -103,10 +103,7 @@ class WarmParents(Forking):
     def connect(self) -> socket.socket:
         """Make one more connection, for an AutoFlow that is a process of its own: see `tests.forking`."""
         self._started()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._connection, [ANOTHER], [theirs.fileno()])
-        return ours
+        return one_more(self._connection)
 
     def _started(self) -> None:
         if self._process is None:
@@ -130,6 +127,14 @@ class WarmParents(Forking):
         self._connection.close()
         if self._process:
             self._process.wait()
+
+
+def one_more(connection: socket.socket) -> socket.socket:
+    """Make a connection of its own to the process that forks, over one that several processes may have."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        socket.send_fds(connection, [ANOTHER], [theirs.fileno()])
+    return ours
 
 
 def _of_python(environment: Mapping[str, str]) -> dict[str, str]:
