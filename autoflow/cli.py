@@ -203,10 +203,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if unknown := re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            from autoflow.wording import did_you_mean, shown
+            from autoflow.wording import closest, shown
 
-            commands = re.findall(r"[a-z-]+", unknown.group(2))
-            message = f"unknown command {shown(unknown.group(1))}; {did_you_mean(unknown.group(1), commands)}"
+            meant = closest(unknown.group(1), re.findall(r"[a-z-]+", unknown.group(2)))
+            hint = f"did you mean {shown(meant)}?" if meant else "`autoflow --help` lists the commands"
+            message = f"unknown command {shown(unknown.group(1))}; {hint}"
         self.print_usage(sys.stderr)
         print(f"{self.prog}: error: {message}", file=sys.stderr)  # noqa: T201
         raise Mistyped(self.prog.partition(" ")[2] or None, message)

@@ -462,4 +462,7 @@ def require_dask() -> None:
     from importlib.util import find_spec
 
     if find_spec("distributed") is None:
-        raise SettingsError("AUTOFLOW_WORKERS: needs more packages; install 'flowkit-autoflow[cluster]'")
+        raise SettingsError(
+            "AUTOFLOW_WORKERS, `autoflow cluster` and `autoflow worker` need more packages:"
+            " pip install 'flowkit-autoflow[cluster]'"
+        )

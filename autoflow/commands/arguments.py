@@ -220,7 +220,8 @@ def _add_preparing(commands: Any) -> None:
     _command(commands, "doctor", "show how all is that AutoFlow needs, in one screen, without secrets")
     backup = _command(commands, "backup", "copy the record and workflows.yml into one file, also while AutoFlow runs")
     place = "file to write, or a directory, where it gets a name with the time; - writes to a pipe"
-    backup.add_argument("file", type=Path, metavar="FILE", help=place)
+    # a path leaves out the slash at the end, which says that it is a directory
+    backup.add_argument("file", metavar="FILE", help=place)
     restore = _command(commands, "restore", "put a backup in place; what is there is kept", asks=True)
     restore.add_argument("file", type=Path, metavar="FILE", help="backup, or a record that AutoFlow has kept")
     restore.add_argument("--record-only", action="store_true", help="leave workflows.yml as it is")

@@ -28,7 +28,7 @@ from autoflow.wording import counted
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Copy the record, and write it with workflows.yml to a file."""
     now = utc_now()
-    piped = str(options.file) == "-"
+    piped = options.file == "-"
     if piped and (options.json or sys.stdout.isatty()):
         raise AutoflowError("a backup is not text; expected a file to write to, or a pipe without --json")
     file = _named(options.file, settings, now)
@@ -55,9 +55,12 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _named(file: Path, settings: Settings, now: dt.datetime) -> Path:
+def _named(text: str, settings: Settings, now: dt.datetime) -> Path:
     """Give a backup in a directory a name of its own, so that a line of a crontab is enough."""
+    file = Path(text)
     if not file.is_dir():
+        if text.endswith("/"):
+            raise AutoflowError(f"{text}: is not a directory; make it first, or name a file")
         return file
     name = re.sub(r"[^\w.-]+", "-", settings.name).strip("-.")
     return file / f"autoflow{f'-{name}' if name else ''}-{now:%Y%m%dT%H%M%SZ}.tar.gz"
