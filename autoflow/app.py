@@ -255,7 +255,7 @@ async def _run_asked(context: Context, definitions: Definitions, token: Token | 
     With a token, FlowAPI is asked for dates before, if it never was, and people are told of it as after a tick: what
     is tried out, in a record of its own, is nobody's business.
     """
-    began = context.now()
+    began = None if token is None else context.now()
     async with _working(context, definitions) as (executor, signals):
         if token is not None and context.store.read.last_poll() is None:
             await done_or_stopped(sensor.poll(context, definitions, token, signals.stop), signals)
@@ -299,8 +299,11 @@ async def _working(context: Context, definitions: Definitions) -> AsyncIterator[
                 context.progress.say("")
 
 
-def _summed_up(context: Context, executor: Executor, began: dt.datetime) -> ExitCode:
-    """Say how it went, what has failed, what to do about that, and where everything is."""
+def _summed_up(context: Context, executor: Executor, began: dt.datetime | None) -> ExitCode:
+    """Say how it went, what has failed since it began, what to do about that, and where everything is.
+
+    Without a beginning, commands about failed runs are left out: they would be about those of another record.
+    """
     states, not_started = executor.states, len(executor.waiting)
     if not states and not not_started:
         logger.info("no runs were due")
@@ -313,7 +316,7 @@ def _summed_up(context: Context, executor: Executor, began: dt.datetime) -> Exit
             not_started=not_started,
         )
         logger.info("%s", said)
-    if states[AttemptState.FAILED]:
+    if states[AttemptState.FAILED] and began is not None:
         for line in what_failed(context.store.read.attempts(states=[AttemptState.FAILED], limit=MOST_LOOKED_AT), began):
             logger.error("%s", line)
     if context.outputs.reports.is_relative_to(context.settings.outputs_dir):

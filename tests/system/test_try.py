@@ -162,6 +162,9 @@ def test_jupyter_connects_to_the_kernels_of_failed_cells_until_enter_is_pressed(
     assert process.returncode == 1
     assert "notebook raises, cell 3: ValueError" in log
     assert "notebook raises_on_one_date, cell 2: ValueError" in log
+    # these would be of the runs of the record, which knows nothing of this one
+    assert "autoflow show" not in log
+    assert "autoflow repair" not in log
 
 
 def test_what_cannot_be_tried_is_told(deployment: Deployment, typed: Callable[..., Outcome]) -> None:
