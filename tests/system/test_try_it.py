@@ -44,6 +44,8 @@ def page(request: pytest.FixtureRequest, type_page: Callable[[str], None]) -> st
     return str(request.param)
 
 
+# whatever the order of tests, a page comes after those before it
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, indirect=True)
 def test_what_a_page_lets_its_readers_try_does_what_it_says(page: str, type_page: Callable[[str], None]) -> None:
     type_page(page)
