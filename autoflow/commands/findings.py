@@ -174,7 +174,10 @@ async def of_workers(workers: Workers, now: dt.datetime) -> list[Finding]:
     except (AutoflowError, OSError, ValueError) as error:
         return [Finding("workers", "fault", str(error))]
     verdict: Literal["ok", "warning", "fault"] = "warning" if workers.falls_back else "fault"
-    text = found.problem or f"{workers.address}: {', '.join(found.workers)}"
+    # as a message it names what it is about first, which doctor's table has in a column
+    text = (
+        found.problem.removeprefix("workers: ") if found.problem else f"{workers.address}: {', '.join(found.workers)}"
+    )
     findings = [Finding("workers", verdict if found.problem else "ok", text)]
     if found.certified_until < now + SOON:
         text = f"certificates end at {moment(found.certified_until)}; `autoflow cluster certificates` makes new ones"
