@@ -191,9 +191,7 @@ def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
         print_line(f"listed dates are waiting for the lag of a trigger, the first until {moment(plan.lagging)}")
     for workflow, dates in plan.held.items():
         why = f"`autoflow why {shlex.quote(workflow)} {dates[0]}` explains"
-        print_line(
-            f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held: QA checks fail or have no outcomes; {why}"
-        )
+        print_line(f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held by QA checks or by somebody; {why}")
     for line in [*_summary(plan), *_under_way(plan.running, today)]:
         print_line(line)
     if options.dates:

@@ -118,20 +118,22 @@ class ListedDates:
 
     def available(self, rule: DataRule, now: dt.datetime) -> AvailableDates:
         """Return the dates that count as having data."""
-        there = self._there(rule, now)
-        return AvailableDates(there - self._untrusted(rule, now) if rule.quality or self.overrides else there)
+        there, (held, waiting) = self.there(rule, now), self._untrusted(rule, now)
+        return AvailableDates(there - held - waiting if held or waiting else there)
 
     def held(self, rule: DataRule, now: dt.datetime) -> Days:
         """Return the dates that would count, if QA checks, or people, did not keep them from it."""
-        untrusted = self._untrusted(rule, now) if rule.quality or self.overrides else None
-        return self._there(rule, now) & untrusted if untrusted else Days()
+        held, _ = self._untrusted(rule, now)
+        return self.there(rule, now) & held if held else held
 
-    def _there(self, rule: DataRule, now: dt.datetime) -> Days:
+    def there(self, rule: DataRule, now: dt.datetime) -> Days:
+        """Return the dates that count, or would if QA checks and people let them."""
         days = [self._counting(name, rule.lag, now) for name in self.wanted(rule.cdr_types)]
         return reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()])
 
-    def _untrusted(self, rule: DataRule, now: dt.datetime) -> Days:
-        held, empty = Days(), Days()
+    def _untrusted(self, rule: DataRule, now: dt.datetime) -> tuple[Days, Days]:
+        """Return the dates that are held, and those that only wait for outcomes."""
+        held, waiting, empty = Days(), Days(), Days()
         for name in self.wanted(rule.cdr_types) if rule.quality else ():
             days = self.days.get(name, empty)
             for check in rule.quality:
@@ -139,14 +141,18 @@ class ListedDates:
                     judged = self.outcomes.judged(check, name)
                     held |= days & Days(judged.failed)
                     missing = days - Days(judged.answered)
-                    if isinstance(check.on_missing, dt.timedelta):
-                        missing -= self._counting(name, check.on_missing, now)
-                    held |= missing if check.on_missing != "pass" else empty
-        if not self.overrides:
-            return held
-        decided = [each for each in self.overrides.values() if each.workflow == rule.workflow]
-        accepted = Days.of(each.date.toordinal() for each in decided if each.accepted)
-        return (held - accepted) | Days.of(each.date.toordinal() for each in decided if not each.accepted)
+                    if check.on_missing == "hold":
+                        held |= missing
+                    elif isinstance(check.on_missing, dt.timedelta):
+                        waiting |= missing - self._counting(name, check.on_missing, now)
+                    elif check.on_missing == "wait":
+                        waiting |= missing
+        if self.overrides:
+            decided = [each for each in self.overrides.values() if each.workflow == rule.workflow]
+            accepted = Days.of(each.date.toordinal() for each in decided if each.accepted)
+            held = (held - accepted) | Days.of(each.date.toordinal() for each in decided if not each.accepted)
+            waiting -= accepted
+        return held, waiting - held
 
     def why_held(self, date: dt.date, rule: DataRule, now: dt.datetime) -> list[Hold]:
         """Say what keeps a listed date from counting, be it nothing."""

@@ -50,13 +50,16 @@ class CountedDays:
 
 def counted_days(definitions: Definitions, listed: ListedDates, now: dt.datetime) -> CountedDays:
     """Find, for each trigger, the dates that it is for and that count."""
-    ready, waiting, complete = [], [], []
+    ready, waiting, complete, there = [], [], [], dict[DataRule, Days]()
     by_holds = held_days(definitions, listed, now)
     for (trigger, available), held in zip(counting(definitions, listed, now), by_holds, strict=True):
         ready.append(days_ready(trigger, available, now))
         complete.append(days_complete(trigger, available, ready[-1]))
+        rule = definitions.data_rule(trigger)
+        if rule not in there:
+            there[rule] = listed.there(rule, now)
         # with ends of two kinds, a stencil may hold no day for some reference dates: there are no runs for these
-        possible = trigger.date_stencil.complete(EVERY_DAY, available.days)
+        possible = trigger.date_stencil.complete(EVERY_DAY, there[rule])
         waiting.append(reference_days(trigger, possible) - ready[-1] - held)
     return CountedDays(ready, waiting, complete)
 

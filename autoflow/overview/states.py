@@ -236,16 +236,20 @@ class Facts:
         """Return the listed dates that do not count for a trigger, since QA checks or people keep them from it."""
         return self._of_rule[self.definitions.data_rule(trigger)][1]
 
+    def there(self, trigger: Trigger) -> Days:
+        """Return the dates that count for a trigger, or would if QA checks and people let them."""
+        return self._of_rule[self.definitions.data_rule(trigger)][2]
+
     @cached_property
-    def _of_rule(self) -> Mapping[DataRule, tuple[AvailableDates, Days]]:
-        """The dates that count by each rule, and those that are held; triggers have few rules among them."""
-        rules = {self.definitions.data_rule(trigger) for trigger in self.definitions.triggers}
-        return {rule: (self.listed.available(rule, self.now), self.listed.held(rule, self.now)) for rule in rules}
+    def _of_rule(self) -> Mapping[DataRule, tuple[AvailableDates, Days, Days]]:
+        """The dates that count by each rule, those that are held, and all that are there; triggers have few rules."""
+        rules, listed, now = set(map(self.definitions.data_rule, self.definitions.triggers)), self.listed, self.now
+        return {rule: (listed.available(rule, now), listed.held(rule, now), listed.there(rule, now)) for rule in rules}
 
     def why_held(self, trigger: Trigger, dates: Iterable[dt.date]) -> dict[dt.date, list[Hold]]:
         """Say why some of the dates do not count for a trigger though they are listed."""
-        held, rule = self.held_data(trigger), self.definitions.data_rule(trigger)
-        return {date: self.listed.why_held(date, rule, self.now) for date in dates if date.toordinal() in held}
+        kept, rule = self.there(trigger) - self.available(trigger).days, self.definitions.data_rule(trigger)
+        return {date: self.listed.why_held(date, rule, self.now) for date in dates if date.toordinal() in kept}
 
     def held(self, trigger: Trigger) -> Days:
         """Find the days whose runs wait for other runs."""
@@ -362,8 +366,8 @@ def _states_by_dates(facts: Facts, trigger: Trigger, span: Days) -> dict[RunStat
     held = (wanted & kept_by_holds(trigger, available, facts.held_data(trigger))) - ready
     due = ready - facts.held(trigger)
     others = wanted - held - due
-    # where waiting for dates is over, the reference date itself may be none that counts
-    waiting = others & (available.days | ready)
+    # where waiting for dates is over, the reference date itself may be none that is there
+    waiting = others & (facts.there(trigger) | ready)
     return {
         RunState.EXCLUDED: span - wanted,
         RunState.HELD: held,

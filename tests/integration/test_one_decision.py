@@ -57,7 +57,7 @@ DAYS = [FIRST + dt.timedelta(days=day) for day in range(5)]
 STEP = dt.timedelta(minutes=3)
 """Between two things that happen: no multiple of it is the end of a pause."""
 
-WORKFLOWS = {
+WORKFLOWS: dict[str, Any] = {
     "workflows": [
         {
             "name": name,
@@ -74,7 +74,6 @@ WORKFLOWS = {
     ],
     "available_dates_sensor": {
         "schedule": "0 0 1 1 *",
-        "quality": {"check": "count_msisdns", "at_least": 10, "on_missing": "pass"},
         "workflows": [
             {"workflow_name": "gives_up", "parameters": {"unit": "admin2"}, "date_stencil": [[-1, 1]]},
             {
@@ -191,7 +190,11 @@ def world(seed: int) -> Iterator[World]:
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
         inputs = Path(directory) / "inputs"
         inputs.mkdir()
-        (inputs / "workflows.yml").write_text(yaml.safe_dump(WORKFLOWS))
+        sensor = WORKFLOWS["available_dates_sensor"]
+        quality = {"check": "count_msisdns", "at_least": 10, "on_missing": ("pass", "wait", "hold")[seed % 3]}
+        (inputs / "workflows.yml").write_text(
+            yaml.safe_dump({**WORKFLOWS, "available_dates_sensor": {**sensor, "quality": quality}})
+        )
         shutil.copy(ROOT / "tests" / "notebooks" / "glues.ipynb", inputs)
         environment = {
             "AUTOFLOW_INPUTS_DIR": str(inputs),

@@ -169,6 +169,12 @@ def test_what_has_no_outcome_waits_passes_or_is_held(on_missing: Any, now: list[
         assert bool(holds) == (date.day not in now)
         assert all(hold.waits == (on_missing != "hold") for hold in holds)
         assert bool(listed.why_held(date, rule, NOW + 2 * DAY)) == (date.day not in later)
+    # the date that fails is held whatever becomes of the others, which wait, or are held too
+    unanswered = [] if 3 in now else [3, 4, 5]
+    held = [dt.date.fromordinal(each).day for each in listed.held(rule, NOW)]
+    assert held == [2, *(unanswered if on_missing == "hold" else [])]
+    waiting = [dt.date.fromordinal(each).day for each in listed.there(rule, NOW) - listed.available(rule, NOW).days]
+    assert waiting == sorted({2, *unanswered})
 
 
 def test_people_decide_otherwise_for_one_workflow() -> None:

@@ -25,6 +25,9 @@ from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Ski
 from autoflow.model.recorded import Silence
 from autoflow.overview.explanation import DAY, explain, list_age
 from autoflow.overview.states import Facts, RunState, calendar, span
+from autoflow.quality.check import Bound, Check
+from autoflow.quality.judged import Outcomes
+from autoflow.quality.outcomes import blocks_of
 from autoflow.runs.runs import RunKey, build_run, key_maker
 from autoflow.schedule.cadence import why_excluded
 from autoflow.wording import moment, spans
@@ -297,6 +300,21 @@ def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> N
         "FlowAPI lists 2016-01-03, which counts from 2026-11-25 11:00 UTC on (lag 2d); it can run then"
     )
     assert states_of(replace(given, now=NOW + 2 * DAY)) == "xddd---"
+
+
+@pytest.mark.parametrize(("on_missing", "states"), [("wait", "xhwww--"), ("hold", "xhhhh--"), ("pass", "xhhdd--")])
+def test_a_date_waits_for_an_outcome_and_is_held_by_one_that_fails(on_missing: Any, states: str) -> None:
+    # the 2nd fails, the 3rd and later ones have no outcome yet
+    blocks = blocks_of({"2016-01-01": "9", "2016-01-02": "5"})
+    listed = listed_at({"calls": [f"2016-01-{number:02}" for number in range(1, 6)]}, NOW)
+    listed = replace(listed, outcomes=Outcomes({("calls", "count"): blocks}))
+    check = Check("count", at_least=Bound(7), on_missing=on_missing)
+    given, trigger = restricted(facts(), listed, cdr_types=("calls",), quality=(check,))
+    assert states_of(given) == states
+    if on_missing == "wait":
+        waits = explain(given, trigger, day(4))
+        assert waits.reason == "2016-01-03 to 2016-01-04 do not count yet, and have no outcomes of calls count"
+        assert explain(given, trigger, day(3)).reason.startswith("2016-01-02 is held: calls count is 5")
 
 
 def test_a_failed_date_that_its_trigger_is_no_longer_for_is_not_tried_again() -> None:
