@@ -1,15 +1,16 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What follows from a person's word that the reports of a stale run stay as they are."""
+"""What manifests say of reports that are kept out of ``latest``, and of those that a person says stay as they are."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,23 @@ async def note_kept(context: Context, stop: asyncio.Event) -> None:
         await recorded(context.conditions, stop, partial(context.store.noted_kept, kept.attempt_id))
 
 
+async def note_kept_out(context: Context, run: Run, manifests: Iterable[Path]) -> None:
+    """Let manifests of reports that are kept out of ``latest`` say that these replace none."""
+    for manifest in manifests:
+        try:
+            await _say(context, manifest, {"replaces": []})
+        except (OSError, ValueError) as error:
+            logger.warning("%s: that it replaces no report cannot be noted in %s: %s", run, manifest, error)
+
+
 async def _note(context: Context, kept: KeptReports, run: Run, notebook: RecordedNotebook) -> None:
     report, outputs = Path(notebook.report or ""), context.outputs
-    manifest = report.with_suffix(MANIFEST)
-    said = {"reason": kept.reason, "since": kept.since.isoformat(timespec="seconds")}
+    said: dict[str, Any] = {"kept": {"reason": kept.reason, "since": kept.since.isoformat(timespec="seconds")}}
+    if kept.held:
+        before = takewhile(lambda path: path != report, context.store.reports_of(run.key, notebook.label))
+        said["replaces"] = [path.name for path in before]
     try:
-        with context.jobs.workspace() as workspace:
-            made = workspace / manifest.name
-            await to_end(_write, made, manifest, said)
-            await outputs.publish(made, manifest)
+        await _say(context, report.with_suffix(MANIFEST), said)
         if kept.held:
             paths = [path for suffix in OUTPUT_SUFFIXES if (path := report.with_suffix(suffix)).is_file()]
             async with outputs.leading:
@@ -55,7 +64,14 @@ async def _note(context: Context, kept: KeptReports, run: Run, notebook: Recorde
         logger.warning("%s: that it is kept cannot be noted beside %s: %s", run, report, error)
 
 
-def _write(made: Path, manifest: Path, said: Mapping[str, str]) -> None:
+async def _say(context: Context, manifest: Path, said: Mapping[str, Any]) -> None:
+    with context.jobs.workspace() as workspace:
+        made = workspace / manifest.name
+        await to_end(_write, made, manifest, said)
+        await context.outputs.publish(made, manifest)
+
+
+def _write(made: Path, manifest: Path, said: Mapping[str, Any]) -> None:
     """Write a manifest with what is said of the reports."""
     content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    made.write_text(json.dumps({**content, "kept": said}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    made.write_text(json.dumps({**content, **said}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

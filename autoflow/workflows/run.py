@@ -28,6 +28,7 @@ from autoflow.wording import KEPT_OUT, same_results_text, spans
 from autoflow.workflows.directories import Directories
 from autoflow.workflows.execution import Execution
 from autoflow.workflows.failures import failed_by, with_hint
+from autoflow.workflows.kept import note_kept_out
 from autoflow.workflows.notebook import report_notebook, run_notebook
 from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.repair import reuse
@@ -160,7 +161,10 @@ async def _made(
     if complete:
         is_held = await _note_same_results(execution)
         await execution.directories.stage(execution.scans())
-        if not is_held:
+        if is_held:
+            manifests = (paths[-1] for paths in execution.reports.values())
+            await note_kept_out(execution.context, execution.run, manifests)
+        else:
             await _point_at_latest(execution)
     return AttemptState.SUCCEEDED if complete else AttemptState.INTERRUPTED, None
 
