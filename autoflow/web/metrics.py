@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -37,6 +38,19 @@ POOLS: Mapping[str, tuple[str, Callable[[PoolInUse], int]]] = {
 """What there is to say of each pool."""
 
 
+@dataclass(frozen=True)
+class _KnownRuns:
+    """What the record says of runs of triggers, those that are provisional and due among them."""
+
+    stamp: object
+    """Something else when the record or the definitions have changed."""
+    failing: Counter[tuple[str, RunState]]
+    """How many fail or are given up, by workflow."""
+    failed: Mapping[RunKey, dt.date]
+    """These, with their dates."""
+    provisional: Mapping[RunKey, dt.date]
+
+
 class Metrics:
     """What Prometheus asks for, counted on from one question to the next."""
 
@@ -57,7 +71,7 @@ class Metrics:
         self._disk = DiskProbe({**places, "record": settings.db_path.parent}, settings.db_path)
         self._rooms: dict[str, Room] = {}
         self._record_size: int | None = None
-        self._failing: tuple[object, Counter[tuple[str, RunState]], dict[RunKey, dt.date]] | None = None
+        self._known: _KnownRuns | None = None
         self._counted: set[int] = set()
         self._upto = context.store.read.newest_attempt()
         self._states: Counter[AttemptState] = Counter(context.store.read.counts())
@@ -114,8 +128,10 @@ class Metrics:
     def _by_workflow(self, now: dt.datetime) -> Iterator[Metric]:
         """Yield what there is of each workflow in the definitions, be it nothing."""
         backlog, names = self._context.backlog, list(self._pages.daemon_state.definitions.workflows)
-        failing, keys = self._failing_dates()
-        due = backlog.due.without(keys).by_workflow()
+        known = self._known_runs()
+        due = backlog.due.without(known.failed).by_workflow()
+        # those that are to be made again are due, and no longer provisional
+        made, again = Counter(name for name, _ in known.provisional), backlog.due.among(known.provisional).by_workflow()
         dates = GaugeMetricFamily(
             "autoflow_dates",
             "Dates of triggers that failed and are retried, are given up, are due, wait for data, are held, and are"
@@ -124,12 +140,12 @@ class Metrics:
         )
         for name in names:
             for state, number in (
-                (RunState.FAILED, failing[name, RunState.FAILED]),
-                (RunState.GIVEN_UP, failing[name, RunState.GIVEN_UP]),
+                (RunState.FAILED, known.failing[name, RunState.FAILED]),
+                (RunState.GIVEN_UP, known.failing[name, RunState.GIVEN_UP]),
                 (RunState.DUE, due[name]),
                 (RunState.WAITING, backlog.waiting.get(name, 0)),
                 (RunState.HELD, backlog.held.get(name, 0)),
-                (RunState.PROVISIONAL, failing[name, RunState.PROVISIONAL]),
+                (RunState.PROVISIONAL, made[name] - again[name]),
             ):
                 dates.add_metric([name, state.value], number)
         yield dates
@@ -143,12 +159,12 @@ class Metrics:
         since = None if date is None else self._context.store.read.appeared(date)
         return (now - since).total_seconds() if since else 0.0
 
-    def _failing_dates(self) -> tuple[Counter[tuple[str, RunState]], dict[RunKey, dt.date]]:
-        """Count the runs that fail or are given up; they are the same until the record or the definitions change."""
+    def _known_runs(self) -> _KnownRuns:
+        """Read what is not as of the last tick; it is the same until the record or the definitions change."""
         definitions, store = self._pages.daemon_state.definitions, self._context.store
         stamp = store.changes, definitions
-        if self._failing is not None and self._failing[0] == stamp:
-            return self._failing[1:]
+        if self._known is not None and self._known.stamp == stamp:
+            return self._known
         history, triggers_of = store.read.history(), triggers_by_run(definitions)
         counts, keys = Counter[tuple[str, RunState]](), dict[RunKey, dt.date]()
         for key, date in store.read.unsettled() if history.failed else ():
@@ -158,9 +174,9 @@ class Metrics:
             if state in (RunState.FAILED, RunState.GIVEN_UP):
                 counts[key[0], state] += 1
                 keys[key] = date
-        counts.update((name, RunState.PROVISIONAL) for name, _ in history.provisional)
-        self._failing = stamp, counts, keys
-        return counts, keys
+        provisional = {key: date for key, date in history.provisional.items() if any(triggers_of(key, date))}
+        self._known = _KnownRuns(stamp, counts, keys, provisional)
+        return self._known
 
     def _room(self) -> Iterator[Metric]:
         for what, text in (("size", "Bytes"), ("used", "Used bytes"), ("free", "Free bytes")):
