@@ -72,7 +72,7 @@ ATTEMPT = {
     "reference_date": _or_null(DATE),
     "parameters": PARAMETERS,
     "attempt": _said(COUNT, "its number within the run; 0 for what was imported"),
-    "state": {"enum": list(STATES)},
+    "state": {"enum": [*STATES, "provisional"]},
     "started": TIME,
     "ended": _or_null(TIME),
     "seconds": _or_null(NUMBER),
@@ -81,6 +81,7 @@ ATTEMPT = {
     "same_as": _or_null(_said(COUNT, "the first attempt with the same results, although that was made of other data")),
     "held": _said(FLAG, "whether its reports are kept out of latest for that"),
     "superseded": _or_null(_said(TIME, "when a rerun was requested")),
+    "is_stale": _said(FLAG, "whether it is stale, and nobody keeps it as it is"),
 }
 
 NOTEBOOK = _object(
@@ -160,7 +161,8 @@ EXPLANATION = _object(
         "attempt": _or_null(COUNT),
         "ended": _or_null(TIME),
         "error": _or_null(TEXT),
-        "reports": _list(TEXT),
+        "reports": _said(_list(TEXT), "paths of those that latest and by-date lead to, in all formats"),
+        "reports_kept_out": _said(_list(TEXT), "paths of newer ones that are kept out of latest"),
         "attempts_failed": COUNT,
         "next_try": _or_null(TIME),
         "cdr_types": _list(TEXT),

@@ -13,8 +13,8 @@ from typing import Any
 
 from autoflow.commands.examples import epilog
 
-STATES = ("running", "succeeded", "failed", "interrupted", "cancelled")
-"""States of attempts."""
+STATES = ("running", "succeeded", "provisional", "failed", "interrupted", "cancelled")
+"""What attempts are called."""
 
 DEMO_FAULTS = ("slow", "hang", "401", "403", "500", "truncated", "nonsense", "stuck", "errored", "no-database")
 """What the stand-in can do wrong: named here too, so that ``--help`` need not import it."""
@@ -74,7 +74,8 @@ def _add_looking(commands: Any) -> None:
 
     runs = _command(commands, "runs", "list attempts at runs, newest first")
     runs.add_argument("--workflow", metavar="NAME", help="attempts at runs of this workflow only")
-    runs.add_argument("--state", type=_state, choices=STATES, action="append", help="can be repeated")
+    words = "can be repeated; what is provisional has succeeded too"
+    runs.add_argument("--state", type=_state, choices=STATES, action="append", help=words)
     _add_span(runs)
     runs.add_argument(
         "--last",

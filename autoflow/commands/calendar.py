@@ -26,11 +26,10 @@ from autoflow.commands.reading import (
     triggers_of,
 )
 from autoflow.commands.terminal import NO_BREAK, STYLES, print_json, print_line, print_styled, width
-from autoflow.dates import Days, ListedDates, days_before
+from autoflow.dates import ListedDates, days_before
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
-from autoflow.overview import SIGNS, Facts, Row, calendar, span
-from autoflow.runs import RunState
+from autoflow.overview import SIGNS, STALE, Facts, Row, calendar, span
 from autoflow.settings import Settings
 from autoflow.wording import moment, parameters_text
 
@@ -38,10 +37,6 @@ MARKED_DAYS = (1, 5, 10, 15, 20, 25)
 STEPS = ("day", "week", "month", "year")
 SHORTEST_ROW = 14
 """Columns of dates that there are at least, however long the names."""
-
-
-STALE, STALE_STYLE = "~", "bold magenta"
-"""What stands for a run that has succeeded with data that were ingested anew since."""
 
 
 @dataclass(frozen=True)
@@ -131,22 +126,17 @@ def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], colum
     margin = max(map(len, names), default=0) + 2
     for line in _axis([first for first, _ in columns.spans], columns.step):
         print_line(" " * margin + line, "bright_black")
-    total, stale = Counter[RunState](), 0
+    total = Counter[str]()
     for name, row in zip(names, rows, strict=True):
         total.update(row.count())
         cells = [(name.ljust(margin), "")]
-        cells += list(_cells(row, columns))
-        stale += len(row.stale_days)
+        cells += [(SIGNS[word], STYLES[word]) for word in _worst(row, columns)]
         print_styled(cells, whole=False)
     print_line()
-    # a state and its number are not to be parted at the end of a line
+    # a word and its number are not to be parted at the end of a line
     legend = [
-        (SIGNS[state], STYLES[state], f" {state.value} {total[state]}".replace(" ", NO_BREAK))
-        for state in RunState
-        if total[state]
+        (SIGNS[word], STYLES[word], f" {word} {total[word]}".replace(" ", NO_BREAK)) for word in SIGNS if total[word]
     ]
-    if stale:
-        legend.append((STALE, STALE_STYLE, f" stale {stale}".replace(" ", NO_BREAK)))
     print_styled([piece for sign, style, words in legend for piece in ((sign, style), (f"{words}   ", ""))])
     each = {
         "day": "",
@@ -180,30 +170,24 @@ def _marks(marks: Iterable[tuple[int, str]]) -> str:
     return line.rstrip()
 
 
-def _cells(row: Row, columns: Columns) -> Iterator[tuple[str, str]]:
-    """Write what stands for each column, and how; a column of several days is stale if one of its days is."""
-    stale = row.stale_days
-    for (first, last), state in zip(columns.spans, _worst(row, columns), strict=True):
-        is_stale = state is RunState.SUCCEEDED and stale & Days(((first.toordinal(), last.toordinal() + 1),))
-        yield (STALE, STALE_STYLE) if is_stale else (SIGNS[state], STYLES[state])
-
-
-def _worst(row: Row, columns: Columns) -> Iterator[RunState]:
+def _worst(row: Row, columns: Columns) -> Iterator[str]:
+    """Yield what is said of each column in a word; of several days, of the worst of them."""
     if columns.step == "day":
-        yield from row.states
+        yield from row.words
         return
     order = list(SIGNS)
     for first, last in columns.spans:
-        yield min(row.between(first, last).days, key=order.index)
+        yield min(row.between(first, last).days_by_word, key=order.index)
 
 
 def _print_csv(rows: Iterator[Row]) -> None:
     writer = csv.writer(sys.stdout)
-    writer.writerow(["workflow", "parameters", "reference_date", "state", "run"])
+    writer.writerow(["workflow", "parameters", "reference_date", "state", "run", "stale"])
     for row in rows:
         name, parameters = row.trigger.workflow_name, parameters_text(row.trigger.parameters)
-        for days, (state, run) in enumerate(zip(row.states, row.runs, strict=True)):
-            writer.writerow([name, parameters, row.first + dt.timedelta(days=days), state.value, run])
+        for days, (state, run, word) in enumerate(zip(row.states, row.runs, row.words, strict=True)):
+            stale = STALE if word == STALE else ""
+            writer.writerow([name, parameters, row.first + dt.timedelta(days=days), state.value, run, stale])
 
 
 def _as_json(row: Row) -> dict[str, object]:
@@ -212,5 +196,5 @@ def _as_json(row: Row) -> dict[str, object]:
         "workflow": row.trigger.workflow_name,
         "parameters": dict(row.trigger.parameters),
         "states": {date.isoformat(): state for date, state in zip(dates, row.states, strict=True)},
-        "stale": [dt.date.fromordinal(day) for day in row.stale_days],
+        "stale": [dt.date.fromordinal(day) for day in row.days_by_word.get(STALE, ())],
     }

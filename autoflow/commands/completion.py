@@ -91,6 +91,7 @@ def _defined() -> dict[str, Any]:
 
 def _runs(**_: Any) -> Mapping[str, str]:
     from autoflow.commands.reading import record
+    from autoflow.overview import attempt_word
 
     try:
         with record(load_settings(os.environ, asks_flowapi=False)) as reader:
@@ -98,7 +99,7 @@ def _runs(**_: Any) -> Mapping[str, str]:
     except (AutoflowError, OSError):
         return {}
     return {
-        str(each.run): f"{each.workflow} {each.reference_date} {parameters_text(each.parameters)}: {each.state}"
+        str(each.run): f"{each.workflow} {each.reference_date} {parameters_text(each.parameters)}: {attempt_word(each)}"
         for each in reversed(found)
     }
 

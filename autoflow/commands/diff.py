@@ -18,6 +18,7 @@ from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.comparison import Change, NotebookChanges, TableChange, compared, difference, percent, read_executed
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.model import RecordedAttempt, RunReader, open_for_reading
+from autoflow.overview import attempt_word
 from autoflow.settings import Places, Settings
 from autoflow.wording import counted, shortened
 
@@ -87,7 +88,7 @@ def _of_directory(path: Path) -> Side:
 
 def _of_run(reader: RunReader, found: RecordedAttempt, where: str) -> Side:
     notebooks = {each.label: Path(each.notebook) for each in reader.notebooks(found.id) if each.notebook}
-    name = f"{where}attempt {found.name} ({found.workflow} {found.reference_date}, {found.state})"
+    name = f"{where}attempt {found.name} ({found.workflow} {found.reference_date}, {attempt_word(found)})"
     if not notebooks:
         raise AutoflowError(f"{name} has no executed notebooks")
     return Side(name, notebooks)

@@ -15,6 +15,7 @@ from autoflow.commands.reading import record
 from autoflow.commands.runs import as_json
 from autoflow.commands.terminal import print_json
 from autoflow.errors import ExitCode
+from autoflow.overview import attempt_word
 from autoflow.settings import Settings
 
 
@@ -25,7 +26,7 @@ def with_outcome(options: argparse.Namespace, settings: Settings, run: Callable[
     with record(settings) as reader:
         attempts = [each for each in reader.attempts() if each.ended is not None and each.ended >= began]
         silence = reader.silence() if code is ExitCode.FLOWAPI_UNREACHABLE else None
-    counts = Counter(each.state.value for each in attempts)
+    counts = Counter(map(attempt_word, attempts))
     content = {"counts": counts, "attempts": [as_json(each) for each in attempts]}
     print_json(options, content, code, problems_in(silence.why) if silence else ())
     return code

@@ -121,9 +121,12 @@ def length_of(notebook: RecordedNotebook) -> float | None:
 
 def report_files(notebook: RecordedNotebook) -> list[Path]:
     """List the reports of a notebook: the one that is recorded, and those in other formats beside it."""
-    if not notebook.report:
-        return []
-    first = Path(notebook.report)
+    return formats_of(notebook.report) if notebook.report else []
+
+
+def formats_of(report: str) -> list[Path]:
+    """List a report that is recorded, and those in other formats beside it."""
+    first = Path(report)
     others = (first.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES if suffix not in (first.suffix, MANIFEST))
     return [first, *(path for path in others if path.is_file())]
 

@@ -14,8 +14,9 @@ from autoflow.commands.reading import check_span, length_of, manifest_of, record
 from autoflow.commands.terminal import on_terminal, print_json, print_line, print_table
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
+from autoflow.overview import attempt_marks, attempt_word
 from autoflow.settings import Settings
-from autoflow.wording import parameters_text, seconds_text, spans
+from autoflow.wording import parameters_text, seconds_text
 
 LONGEST_NOTE = 400
 """Characters of what went wrong that a terminal shows of each attempt."""
@@ -51,7 +52,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "reference_date": run.reference_date,
         "parameters": run.parameters,
         "attempt": run.attempt,
-        "state": run.state,
+        "state": attempt_word(run),
         "started": run.started,
         "ended": run.ended,
         "seconds": took(run),
@@ -60,6 +61,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "missing_dates": run.missing_dates,
         "same_as": run.same_as,
         "held": run.held,
+        "is_stale": run.stale,
     }
 
 
@@ -98,26 +100,17 @@ def _shown(run: RecordedAttempt) -> dict[str, Any]:
         "date": run.reference_date or "unknown",
         "workflow": run.workflow,
         "parameters": parameters_text(run.parameters),
-        "state": run.state.value,
+        "state": attempt_word(run),
         "started (UTC)": minute(run.started),
         "took": seconds_text(took(run)),
         "note": _note(run),
     }
 
 
-def marks(run: RecordedAttempt) -> list[str]:
-    """Say in a few words what else there is to say of an attempt."""
-    kind = "provisional, without" if run.provisional else "without"
-    missing = [f"{kind} {spans(run.missing_dates)}"] if run.missing_dates else []
-    same = [f"same results as attempt {run.same_as}, although the data changed"] if run.same_as else []
-    same += ["kept out of latest"] if run.held else []
-    return [*missing, *same, *(["superseded"] if run.superseded else [])]
-
-
 def _note(run: RecordedAttempt) -> str:
     """Say what went wrong; on a terminal not at length, and then where all of it is."""
     failure = str(replace(run.failure, notebook=None)) if run.failure else ""
-    parts = [*marks(run), " ".join(failure.split())]
+    parts = [*attempt_marks(run), " ".join(failure.split())]
     note = "; ".join(part for part in parts if part)
     if on_terminal() and len(note) > LONGEST_NOTE:
         return f"{note[:LONGEST_NOTE]}… (`autoflow show {run.name}` has all of it)"

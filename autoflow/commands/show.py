@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.commands.reading import attempt_of, length_of, manifest_of, record, report_files
-from autoflow.commands.runs import as_json, marks, minute, notebook_as_json, took
+from autoflow.commands.runs import as_json, minute, notebook_as_json, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
 from autoflow.notebooks import printed
-from autoflow.overview import stale_text
+from autoflow.overview import attempt_marks, attempt_word, stale_text
 from autoflow.settings import Settings
 from autoflow.wording import moment, parameters_text, seconds_text, size_text, spans
 
@@ -59,13 +59,13 @@ def _print_head(run: RecordedAttempt) -> None:
     parameters = parameters_text(run.parameters)
     date = run.reference_date or "unrecorded date"
     title = f"run {run.run}: {run.workflow} {date}{f' ({parameters})' if parameters else ''}, attempt {run.attempt}: "
-    print_styled([(title, "bold"), (run.state.value, STYLES.get(run.state, ""))])
+    print_styled([(title, "bold"), (attempt_word(run), STYLES[attempt_word(run)])])
     until = f" to {moment(run.ended)}, {seconds_text(took(run))}" if run.ended and run.attempt else ""
     print_line(f"{moment(run.started)}{until}")
     if run.attempt == 0:
         print_line("imported from the Prefect-based AutoFlow")
     if run.missing_dates:
-        print_line(f"{'provisional: ' if run.provisional else ''}made without {spans(run.missing_dates)}")
+        print_line(f"made without {spans(run.missing_dates)}")
     if run.provisional and not run.superseded:
         print_line(f"`autoflow why {shlex.quote(run.workflow)} {run.reference_date}` says when it will run again")
     if run.superseded and run.provisional:
@@ -79,10 +79,10 @@ def _print_attempts(attempts: Sequence[RecordedAttempt]) -> None:
     rows = [
         {
             "attempt": each.name,
-            "state": each.state.value,
+            "state": attempt_word(each),
             "started (UTC)": minute(each.started),
             "took": seconds_text(took(each)),
-            "note": "; ".join(marks(each)),
+            "note": "; ".join(attempt_marks(each)),
         }
         for each in attempts
     ]

@@ -19,7 +19,7 @@ from autoflow.errors import ExitCode
 from autoflow.model import StaleMark, StaleRun, weightiest_first
 from autoflow.overview import Stale, stale_runs
 from autoflow.settings import Settings
-from autoflow.wording import counted, first_few, own_parameters, parameters_text, span_text
+from autoflow.wording import counted, first_few, parameters_text, span_text
 
 MOST_ROWS = 1_000
 """Stale runs that a table has."""
@@ -88,7 +88,7 @@ def _as_json(run: StaleRun, why: Stale) -> dict[str, Any]:
         "run": run.run,
         "workflow": run.workflow,
         "reference_date": run.reference_date,
-        "parameters": own_parameters(run.parameters),
+        "parameters": run.parameters,
         "kept": run.kept,
         "since": dt.datetime.fromisoformat(run.since),
         **stale_as_json(why),
@@ -146,7 +146,7 @@ def _older_as_json(each: OlderRun) -> dict[str, Any]:
         "run": each.run,
         "workflow": each.workflow,
         "reference_date": each.reference_date,
-        "parameters": own_parameters(each.parameters),
+        "parameters": each.parameters,
         "made": each.made,
         "changed_files": dict(each.changed),
     }

@@ -33,7 +33,7 @@ from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, StaleMark
 from autoflow.notebooks import executed_with
-from autoflow.overview import Facts, calendar, explain, span, stale_runs
+from autoflow.overview import Facts, attempt_word, calendar, explain, span, stale_runs
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -193,7 +193,7 @@ def _of_numbers(definitions: Definitions, reader: RunReader, numbers: Iterable[i
             left_out.append(f"{run}: run {number} is running")
         else:
             runs.append(run)
-            rows.append(_row(run, found.state.value, f"run {number}"))
+            rows.append(_row(run, attempt_word(found), f"run {number}"))
     return runs, rows, left_out
 
 
@@ -299,7 +299,7 @@ def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
     with record(settings) as reader:
         found = attempt_of(reader, options.run)
     if found.state is not AttemptState.RUNNING:
-        raise AutoflowError(f"run {found.run} is not running: {found.state}")
+        raise AutoflowError(f"run {found.run} is not running: {attempt_word(found)}")
     row = {
         "run": found.run,
         "reference_date": found.reference_date,

@@ -20,6 +20,7 @@ from autoflow.wording import printable
 STYLES = {
     "succeeded": "green",
     "provisional": "bold yellow",
+    "stale": "bold magenta",
     "failed": "bold red",
     "given up": "bold white on red",
     "running": "bold blue",
@@ -32,7 +33,7 @@ STYLES = {
     "excluded": "bright_black",
     "skipped": "bright_black",
 }
-"""Colours of states of runs and of attempts."""
+"""Colours of the words for runs and attempts."""
 
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""

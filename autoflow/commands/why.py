@@ -9,29 +9,29 @@ import argparse
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
 from autoflow.commands.health import slots_lines
 from autoflow.commands.older_sources import Changed, changed_since, text_of
-from autoflow.commands.reading import definitions_of, record, triggers_of
+from autoflow.commands.reading import definitions_of, formats_of, record, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.dates import Hold, ListedDates
 from autoflow.decision import Incomplete
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook, Restatement, RunReader
-from autoflow.overview import Explanation, Facts, Stale, explain, list_age
+from autoflow.overview import GOOD, Explanation, Facts, Stale, explain, list_age, run_word, run_words
 from autoflow.quality import DAYS, sparkline
-from autoflow.runs import AttemptState, RunState
+from autoflow.runs import AttemptState, RunState, build_run
 from autoflow.settings import Settings
 from autoflow.system import ask
 from autoflow.wording import moment, parameters_text, seconds_text, spans
 
 WAITING = {RunState.DUE, RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD, RunState.FAILED}
 """States of which it may matter what else is in progress, and how old the list of dates is."""
-
-DONE = {RunState.SUCCEEDED, RunState.PROVISIONAL}
 
 PATIENCE = 2.0
 """Seconds until the daemon's answer is no longer waited for."""
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             answers = [explain(facts, trigger, options.date) for trigger in triggers]
         if options.json:
             changed = [_changed(answer, reader, definitions, settings) for answer in answers]
-            triggers_told = [_as_json(*each, reader) for each in zip(answers, changed, strict=True)]
+            triggers_told = [_as_json(*each, reader, definitions) for each in zip(answers, changed, strict=True)]
             print_json(options, {"triggers": triggers_told, "slots": daemon.get("slots")})
             return ExitCode.OK
         how_far = {(number, label): text for number, label, text in daemon.get("tasks", ())}
@@ -95,7 +95,7 @@ def _under_way(reader: RunReader) -> list[str]:
 
 def _changed(answer: Explanation, reader: RunReader, definitions: Definitions, settings: Settings) -> Changed:
     """Find the files of a run that has succeeded that are others today."""
-    newest = reader.attempt(answer.run) if answer.run is not None and answer.state in DONE else None
+    newest = reader.attempt(answer.run) if answer.run is not None and answer.state in GOOD else None
     notebooks = reader.notebooks(newest.id) if newest else []
     return changed_since(notebooks, definitions, answer.trigger.workflow_name, settings.inputs_dir)
 
@@ -110,22 +110,16 @@ def _print_changed(answer: Explanation, changed: Changed) -> None:
 def _print(answer: Explanation, reader: RunReader, listed: ListedDates, how_far: Mapping[tuple[int, str], str]) -> None:
     parameters = parameters_text(answer.trigger.parameters)
     title = f"{answer.trigger.workflow_name} {answer.reference_date}{f' ({parameters})' if parameters else ''}"
-    print_styled([(f"{title}: ", "bold"), (answer.state.value, STYLES[answer.state])])
+    word = run_word(answer.state, stale=answer.is_stale)
+    print_styled([(f"{title}: ", "bold"), (run_words(answer.state, stale=answer.is_stale), STYLES[word])])
     newest = reader.attempt(answer.run) if answer.run is not None else None
     notebooks = reader.notebooks(newest.id) if newest else []
     if answer.state is RunState.RUNNING and newest is not None:
         lines = _running(newest, notebooks, how_far)
     else:
-        lines = _lines(answer, newest, notebooks, listed)
-    for line in [*lines, *_about_accepted(answer)]:
+        lines = _lines(answer, newest, reader, listed)
+    for line in [*lines, *answer.about_accepted]:
         print_line(f"  {line}")
-
-
-def _about_accepted(answer: Explanation) -> list[str]:
-    """Say which dates count since somebody has decided so, the first few of many."""
-    lines = [f"data of {each.date} {each}" for each in answer.accepted]
-    more = [f"data of {len(lines) - MOST_LINES} more dates accepted"] if len(lines) > MOST_LINES else []
-    return [*lines[:MOST_LINES], *more]
 
 
 def _running(
@@ -139,9 +133,9 @@ def _running(
 
 
 def _lines(
-    answer: Explanation, newest: RecordedAttempt | None, notebooks: list[RecordedNotebook], listed: ListedDates
+    answer: Explanation, newest: RecordedAttempt | None, reader: RunReader, listed: ListedDates
 ) -> Iterator[str]:
-    if answer.state in DONE and newest is not None:
+    if answer.state in GOOD and newest is not None:
         yield _done(newest)
         if newest.missing_dates:
             yield f"made without {spans(newest.missing_dates)}"
@@ -151,9 +145,9 @@ def _lines(
         if answer.state is RunState.SUCCEEDED:
             yield from answer.held_back
         yield from _about_holds(answer, listed)
-        for notebook in notebooks:
-            if notebook.report:
-                yield f"report: {notebook.report}"
+        reports, kept_out = _reports(answer, reader)
+        yield from (f"report: {path}" for path in reports)
+        yield from (f"newer, kept out of latest: {path}" for path in kept_out)
         return
     yield answer.reason
     yield from _about_holds(answer, listed)
@@ -204,12 +198,29 @@ def _done(newest: RecordedAttempt) -> str:
     return f"run {newest.run}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
 
 
-def _as_json(answer: Explanation, changed: Changed, reader: RunReader) -> dict[str, Any]:
+def _reports(answer: Explanation, reader: RunReader) -> tuple[list[Path], list[Path]]:
+    """List the reports that latest and by-date lead to, and newer ones that are kept out of these."""
+    found = reader.reports_of_run(answer.run) if answer.run is not None else None
+    if found is None:
+        return [], []
+    reports, kept_out = (chain.from_iterable(map(formats_of, each.values())) for each in (found.paths, found.kept_out))
+    return list(reports), list(kept_out)
+
+
+def _parameters(answer: Explanation, definitions: Definitions) -> Mapping[str, Any]:
+    """Give the parameters of a run, be it made or not; those of its trigger where it cannot be."""
+    trigger = answer.trigger
+    if answer.key is None:
+        return {**trigger.parameters, "reference_date": answer.reference_date}
+    return build_run(definitions.workflows[trigger.workflow_name], trigger, answer.reference_date).parameters
+
+
+def _as_json(answer: Explanation, changed: Changed, reader: RunReader, definitions: Definitions) -> dict[str, Any]:
     newest = reader.attempt(answer.run) if answer.run is not None else None
-    notebooks = reader.notebooks(newest.id) if newest else []
+    reports, kept_out = _reports(answer, reader)
     return {
         "workflow": answer.trigger.workflow_name,
-        "parameters": dict(answer.trigger.parameters),
+        "parameters": _parameters(answer, definitions),
         "reference_date": answer.reference_date,
         "state": answer.state,
         "reason": answer.reason,
@@ -217,7 +228,8 @@ def _as_json(answer: Explanation, changed: Changed, reader: RunReader) -> dict[s
         "attempt": newest.attempt if newest else None,
         "ended": newest.ended if newest else None,
         "error": str(newest.failure) if newest and newest.failure and newest.state is AttemptState.FAILED else None,
-        "reports": [notebook.report for notebook in notebooks if notebook.report],
+        "reports": list(map(str, reports)),
+        "reports_kept_out": list(map(str, kept_out)),
         "attempts_failed": answer.failures.attempts if answer.failures else 0,
         "next_try": answer.next_try,
         "cdr_types": list(answer.cdr_types),

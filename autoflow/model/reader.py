@@ -31,6 +31,7 @@ from autoflow.model.recorded import (
     RunReports,
     Silence,
     WantedAttempts,
+    state_condition,
 )
 from autoflow.model.restatements import (
     NOT_KEPT,
@@ -540,7 +541,7 @@ class RunReader:
         *,
         key: RunKey | None = None,
         workflow: str | None = None,
-        states: Sequence[AttemptState] = (),
+        states: Sequence[str] = (),
         first: dt.date | None = None,
         last: dt.date | None = None,
         ids: Sequence[int] = (),
@@ -553,7 +554,8 @@ class RunReader:
         Parameters
         ----------
         key, workflow, states, first, last, ids
-            What they have to be; ``first`` and ``last`` are reference dates, both in it.
+            What they have to be; ``first`` and ``last`` are reference dates, both in it; one of ``states`` may be
+            ``provisional``, which is a success with dates missing.
         limit
             How many at most.
         """
@@ -565,8 +567,7 @@ class RunReader:
             conditions.append("workflow = ?")
             values.append(workflow)
         if states:
-            # as they stand, so that those in progress are found by their index
-            conditions.append(" OR ".join(f"attempts.state = '{AttemptState(state)}'" for state in states))
+            conditions.append(" OR ".join(map(state_condition, states)))
         if first is not None:
             conditions.append("reference_date >= ?")
             values.append(first.isoformat())
@@ -598,8 +599,9 @@ class RunReader:
     def _attempts(self, wanted: str, *values: object) -> list[RecordedAttempt]:
         rows = self._connection.execute(
             "SELECT attempts.*, workflow, reference_date, parameters, parameters_hash,"  # noqa: S608
-            " same_as, coalesce(held, 0) AS held FROM attempts JOIN runs ON number = run"
-            f" LEFT JOIN stale ON attempt_id = id WHERE {wanted}",
+            f" attempt_id NOT NULL AND {NOT_KEPT} AS marked, same_as, CASE WHEN later IS NULL THEN kept END AS kept,"
+            " coalesce(held, 0) AS held FROM attempts JOIN runs ON number = run LEFT JOIN stale ON attempt_id = id"
+            f" WHERE {wanted}",
             values,
         )
         return [self._recorded_attempt(row) for row in rows]
@@ -772,34 +774,63 @@ class RunReader:
         return [(attempts[id_], label, str(self._places.report(report))) for id_, label, report in rows]
 
     def reports_between(self, first: dt.date, last: dt.date) -> dict[int, RunReports]:
-        """Read the newest reports of the runs of a span of reference dates, both ends in it, by number of the run."""
+        """Read the reports of the runs of a span of reference dates, both ends in it, by number of the run."""
+        return self._reports("reference_date BETWEEN ? AND ?", first.isoformat(), last.isoformat())
+
+    def reports_of_run(self, run: int) -> RunReports | None:
+        """Read the reports of a run; None where there are none."""
+        return self._reports("number = ?", run).get(run)
+
+    def _reports(self, wanted: str, *values: object) -> dict[int, RunReports]:
+        # those that latest leads to come last, and so in the place of others, however new these are
         rows = self._connection.execute(
-            "SELECT run, workflow, reference_date, parameters, label, report, missing_dates"
-            " FROM runs JOIN attempts ON run = number"
-            " JOIN notebooks ON attempt_id = id WHERE reference_date BETWEEN ? AND ? AND report NOT NULL"
-            " ORDER BY id, notebooks.started, label",
-            (first.isoformat(), last.isoformat()),
+            "SELECT number, workflow, reference_date, parameters, label, report, attempts.id, attempt, missing_dates,"  # noqa: S608
+            " attempts.state = 'succeeded' AND coalesce(held, 0) AS kept_out,"
+            " attempts.state = 'succeeded' AND NOT coalesce(held, 0) AS leads,"
+            f" attempts.state = 'succeeded' AND superseded IS NULL AND stale.attempt_id NOT NULL AND {NOT_KEPT}"
+            " FROM runs JOIN attempts ON run = number JOIN notebooks ON notebooks.attempt_id = attempts.id"
+            f" LEFT JOIN stale ON stale.attempt_id = attempts.id WHERE {wanted} AND report NOT NULL"
+            " AND reference_date NOT NULL ORDER BY leads, attempts.id, notebooks.started, label",
+            values,
         )
-        found: dict[int, RunReports] = {}
-        for run, workflow, date, parameters, label, report, missing in rows:
+        found, paths = dict[int, RunReports](), dict[int, dict[str, str]]()
+        out: dict[tuple[int, str], tuple[int, str]] = {}
+        for run, workflow, date, parameters, label, report, id_, attempt, missing, is_out, leads, stale in rows:
+            path, place = str(self._places.report(report)), (run, label)
+            if is_out:
+                out[place] = id_, path
+            elif leads and place in out and out[place][0] < id_:
+                del out[place]
             if run not in found:
-                found[run] = RunReports(run, workflow, dt.date.fromisoformat(date), json.loads(parameters or "{}"), {})
-            found[run].paths[label] = str(self._places.report(report))
-            if bool(missing) is not found[run].provisional:
-                found[run] = replace(found[run], provisional=bool(missing))
+                day, own = dt.date.fromisoformat(date), json.loads(parameters or "{}")
+                found[run] = RunReports(run, workflow, day, own, attempt, paths.setdefault(run, {}))
+            paths[run][label] = path
+            before = found[run]
+            is_stale = bool(stale) or before.stale
+            if (attempt, bool(missing), is_stale) != (before.attempt, before.provisional, before.stale):
+                found[run] = replace(before, attempt=attempt, provisional=bool(missing), stale=is_stale)
+        for (run, label), (_, path) in out.items():
+            if found[run].paths[label] != path:
+                found[run] = replace(found[run], kept_out={**found[run].kept_out, label: path})
         return found
 
-    def months_of_reports(self) -> dict[str, tuple[int, int]]:
+    def months_of_reports(self) -> dict[str, tuple[int, int, int]]:
         """Read of each month of reference dates, such as 2016-01, the newest attempt with a report, and their number.
 
-        What is another pair of numbers has been changed since.
+        The third number is that of attempts whose reports are kept out of ``latest``. What are other numbers has been
+        changed since.
         """
+        rows = self._connection.execute(
+            "SELECT substr(reference_date, 1, 7), count(*) FROM stale CROSS JOIN attempts ON id = attempt_id"
+            " CROSS JOIN runs ON number = run WHERE held AND reference_date NOT NULL GROUP BY 1"
+        )
+        kept_out = dict(rows.fetchall())
         rows = self._connection.execute(
             "SELECT substr(reference_date, 1, 7), max(attempt_id), count(*) FROM notebooks"
             " JOIN attempts ON attempts.id = attempt_id JOIN runs ON number = run"
             " WHERE report NOT NULL AND reference_date NOT NULL GROUP BY 1"
         )
-        return {month: (newest, number) for month, newest, number in rows}
+        return {month: (newest, number, kept_out.get(month, 0)) for month, newest, number in rows}
 
     def months_of_reports_outside(self, first: dt.date, last: dt.date) -> list[str]:
         """Read which months, such as 2016-01, have reports of runs whose reference dates are outside of a span."""
@@ -896,6 +927,8 @@ class RunReader:
             missing_dates=tuple(map(dt.date.fromisoformat, json.loads(row["missing_dates"] or "[]"))),
             same_as=row["same_as"],
             held=bool(row["held"]),
+            is_marked=bool(row["marked"]),
+            kept=row["kept"],
         )
 
     def _failure(self, text: str | None) -> Failure | None:

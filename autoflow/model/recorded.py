@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from autoflow.notices import Notice
-from autoflow.runs import AttemptState, Failure, RunKey
+from autoflow.runs import AttemptState, Failure, RunKey, RunState
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,10 @@ class RecordedAttempt:
     """The number of the first attempt with the same results, though that was made of other data."""
     held: bool = False
     """Whether its reports are kept out of ``latest`` for that."""
+    is_marked: bool = False
+    """Whether its data have changed since, or did not change its results, and nobody keeps it as it is."""
+    kept: str | None = None
+    """Why it stays as it is though its data have changed; None when nobody has said so since they did."""
 
     @property
     def key(self) -> RunKey:
@@ -139,6 +143,16 @@ class RecordedAttempt:
         return self.state is AttemptState.SUCCEEDED and bool(self.missing_dates)
 
     @property
+    def stale(self) -> bool:
+        """Whether it has succeeded and counts, but is marked."""
+        return self.is_marked and self.counts
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has succeeded and nothing has taken its place."""
+        return self.state is AttemptState.SUCCEEDED and self.superseded is None
+
+    @property
     def name(self) -> str:
         """What people call it: the number of its run, and its own within that."""
         return f"{self.run}.{self.attempt}"
@@ -146,16 +160,27 @@ class RecordedAttempt:
 
 @dataclass(frozen=True)
 class RunReports:
-    """The newest reports of a run."""
+    """The reports of a run that ``latest`` and ``by-date`` lead to; where there are none, its newest ones."""
 
     run: int
     workflow: str
     reference_date: dt.date
     parameters: Mapping[str, Any]
-    paths: dict[str, str]
+    attempt: int
+    """The number of the attempt that made the newest of them."""
+    paths: Mapping[str, str]
     """By the labels of the notebooks."""
     provisional: bool = False
     """Whether the newest of them were made with dates missing."""
+    stale: bool = False
+    """Whether the run is stale, and nobody keeps it as it is."""
+    kept_out: Mapping[str, str] = field(default_factory=dict)
+    """Newer ones that are kept out of ``latest``, by the labels of the notebooks."""
+
+    @property
+    def attempt_name(self) -> str:
+        """What people call the attempt that made the newest of them."""
+        return f"{self.run}.{self.attempt}"
 
 
 @dataclass(frozen=True)
@@ -163,7 +188,8 @@ class WantedAttempts:
     """Which attempts are of interest."""
 
     workflow: str | None = None
-    state: AttemptState | None = None
+    state: str | None = None
+    """One of `AttemptState`, or ``provisional``, which is one that has succeeded with dates missing."""
     first: dt.date | None = None
     last: dt.date | None = None
     """Reference dates, both in it."""
@@ -172,12 +198,19 @@ class WantedAttempts:
         """Write it in SQL, with the values."""
         values = {
             "workflow = ?": self.workflow,
-            "attempts.state = ?": self.state.value if self.state else None,
             "reference_date >= ?": self.first.isoformat() if self.first else None,
             "reference_date <= ?": self.last.isoformat() if self.last else None,
         }
         given = {condition: value for condition, value in values.items() if value is not None}
-        return ["1", *given], list(given.values())
+        return ["1", *([state_condition(self.state)] if self.state else []), *given], list(given.values())
+
+
+def state_condition(state: str) -> str:
+    """Write in SQL which attempts are in a state, or ``provisional``."""
+    if state == RunState.PROVISIONAL:
+        return "(attempts.state = 'succeeded' AND missing_dates NOT NULL)"
+    # as it stands, so that those in progress are found by their index
+    return f"attempts.state = '{AttemptState(state)}'"
 
 
 @dataclass(frozen=True)

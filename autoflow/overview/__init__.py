@@ -13,20 +13,27 @@ from autoflow.overview.explanation import (
     why_held_back,
 )
 from autoflow.overview.finals import final_changes
-from autoflow.overview.states import SIGNS, Facts, Row, Stale, calendar, span, stale_runs, stale_text
+from autoflow.overview.states import Facts, Row, Stale, calendar, span, stale_runs, stale_text
+from autoflow.overview.words import GOOD, SIGNS, STALE, attempt_marks, attempt_word, run_word, run_words
 
 __all__ = [
+    "GOOD",
     "SIGNS",
+    "STALE",
     "Explanation",
     "Facts",
     "Row",
     "Stale",
     "accept_command",
+    "attempt_marks",
+    "attempt_word",
     "calendar",
     "explain",
     "final_changes",
     "held_dates",
     "list_age",
+    "run_word",
+    "run_words",
     "span",
     "stale_runs",
     "stale_text",

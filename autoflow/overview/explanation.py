@@ -22,8 +22,8 @@ from autoflow.wording import counted, first_few, length_text, moment, spans
 
 DAY = dt.timedelta(days=1)
 
-MOST_HOLDS = 5
-"""Held dates whose reasons are told."""
+MOST_HOLDS, MOST_ACCEPTED = 5, 5
+"""Held dates whose reasons are told, and accepted ones."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,18 @@ class Explanation:
     """What is missing for windows that need not be complete; None where nothing is, or they have to be."""
     no_data: str = ""
     """What keeps the date from having all the data that it needs, in words; empty when nothing does."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its run is stale, and nobody keeps it as it is."""
+        return self.stale is not None and self.stale.run.kept is None
+
+    @property
+    def about_accepted(self) -> list[str]:
+        """Which dates count since somebody has decided so, in words, the first few of many."""
+        lines = [f"data of {each.date} {each}" for each in self.accepted]
+        more = [f"data of {len(lines) - MOST_ACCEPTED} more dates accepted"] if len(lines) > MOST_ACCEPTED else []
+        return [*lines[:MOST_ACCEPTED], *more]
 
     @property
     def missing(self) -> tuple[dt.date, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
-from typing import Self
+from typing import Self, TypeVar
 
 from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, Hold, ListedDates
 from autoflow.decision import (
@@ -40,6 +40,7 @@ from autoflow.model import (
     StaleRun,
     weightiest_first,
 )
+from autoflow.overview.words import GOOD, run_word
 from autoflow.runs import AttemptState, RunKey, RunState, keys_of_days
 from autoflow.schedule import reference_days
 from autoflow.wording import KEPT_OUT, first_few, same_results_text, spans
@@ -47,25 +48,12 @@ from autoflow.wording import KEPT_OUT, first_few, same_results_text, spans
 Span = tuple[dt.date, dt.date]
 """The first and the last date."""
 
+Word = TypeVar("Word", bound=str)
+
 WAITS = Verdict(RunState.WAITING)
 
 NO_RUN = Verdict(RunState.EXCLUDED)
 """Of a date that the stencil holds no day for; there may be very many."""
-
-SIGNS = {
-    RunState.GIVEN_UP: "G",
-    RunState.FAILED: "F",
-    RunState.RUNNING: "R",
-    RunState.DUE: "d",
-    RunState.HELD: "h",
-    RunState.WAITING: "w",
-    RunState.PROVISIONAL: "p",
-    RunState.SUCCEEDED: "#",
-    RunState.NOT_AVAILABLE: ".",
-    RunState.SKIPPED: "s",
-    RunState.EXCLUDED: "-",
-}
-"""What stands for each state; of several days, the first here is shown."""
 
 
 @dataclass(frozen=True)
@@ -275,8 +263,8 @@ class Row:
     """The dates of each state."""
     numbers: Mapping[int, int]
     """The numbers of the runs that have an attempt that counts, by the ordinals of their dates."""
-    stale: frozenset[int] = frozenset()
-    """Numbers of runs that are stale, and that nobody keeps as they are."""
+    stale: Days = field(default_factory=Days)
+    """The dates whose runs are stale, and that nobody keeps as they are."""
 
     @property
     def span(self) -> range:
@@ -285,34 +273,51 @@ class Row:
     @cached_property
     def states(self) -> Sequence[RunState]:
         """The state of each date."""
-        start, states = self.span.start, [RunState.EXCLUDED] * len(self.span)
+        return _by_day(self.span, self.days, RunState.EXCLUDED)
+
+    @property
+    def days_by_word(self) -> Mapping[str, Days]:
+        """The dates of which the same word is said."""
+        if not self.stale:
+            # of ten years of many triggers there are very many months without
+            return dict[str, Days](self.days.items())
+        found = dict[str, Days]()
         for state, days in self.days.items():
-            for begin, end in days.stretches:
-                states[begin - start : end - start] = [state] * (end - begin)
-        return states
+            for those, stale in ((days & self.stale, True), (days - self.stale, False)):
+                if those:
+                    word = run_word(state, stale=stale)
+                    found[word] = found.get(word, Days()) | those
+        return found
+
+    @cached_property
+    def words(self) -> Sequence[str]:
+        """What is said of each date in a word."""
+        return _by_day(self.span, self.days_by_word, RunState.EXCLUDED)
 
     @cached_property
     def runs(self) -> Sequence[int | None]:
         """The number of the run of each date, where it has one."""
         return [*map(self.numbers.get, self.span)]
 
-    @property
-    def stale_days(self) -> Days:
-        """The dates whose runs are stale."""
-        if not self.stale:
-            return Days()
-        done = self.days.get(RunState.SUCCEEDED, Days()) | self.days.get(RunState.PROVISIONAL, Days())
-        return Days.of(day for day, number in self.numbers.items() if number in self.stale) & done
-
     def between(self, first: dt.date, last: dt.date) -> Row:
         """Leave the dates of a shorter span, both ends in it."""
         among = Days.joined([(first.toordinal(), last.toordinal() + 1)])
         days = {state: left for state, days in self.days.items() if (left := days & among)}
-        return replace(self, first=max(first, self.first), last=min(last, self.last), days=days)
+        first, last = max(first, self.first), min(last, self.last)
+        return Row(self.trigger, first, last, days, self.numbers, self.stale & among if self.stale else self.stale)
 
-    def count(self) -> Counter[RunState]:
-        """Count the dates of each state."""
-        return Counter({state: len(days) for state, days in self.days.items()})
+    def count(self) -> Counter[str]:
+        """Count the dates by what is said of them in a word."""
+        return Counter({word: len(days) for word, days in self.days_by_word.items()})
+
+
+def _by_day(span: range, days: Mapping[Word, Days], otherwise: Word) -> list[Word]:
+    """Write out, day by day, what some days have in common."""
+    found = [otherwise] * len(span)
+    for word, those in days.items():
+        for begin, end in those.stretches:
+            found[begin - span.start : end - span.start] = [word] * (end - begin)
+    return found
 
 
 def span(definitions: Definitions, listed: ListedDates) -> Span | None:
@@ -347,7 +352,16 @@ def calendar(facts: Facts, first: dt.date, last: dt.date, workflow: str | None =
                 numbers[day] = number
         states = {*by_dates, *found}
         days = {state: (by_dates.get(state, Days()) - looked_at) | Days.of(found.get(state, ())) for state in states}
-        yield Row(trigger, first, last, {state: those for state, those in days.items() if those}, numbers, stale)
+        days = {state: those for state, those in days.items() if those}
+        yield Row(trigger, first, last, days, numbers, _stale_days(days, numbers, stale))
+
+
+def _stale_days(days: Mapping[RunState, Days], numbers: Mapping[int, int], stale: frozenset[int]) -> Days:
+    """Find the dates whose runs are stale; most triggers have none."""
+    if stale.isdisjoint(numbers.values()):
+        return Days()
+    good = reduce(or_, (those for state, those in days.items() if state in GOOD), Days())
+    return Days.of(day for day, number in numbers.items() if number in stale) & good
 
 
 def verdict_of(facts: Facts, trigger: Trigger, date: dt.date) -> tuple[Verdict, int | None]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import datetime as dt
 import io
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -26,23 +28,27 @@ import yaml
 from autoflow import cli
 from autoflow.app import open_context
 from autoflow.child.page.grid import BEFORE_START, SIGNS
+from autoflow.child.page.month_page import month_page
 from autoflow.child.page.run_page import why_page
 from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import status_page
 from autoflow.context.context import Context
 from autoflow.dates.date_stencil import EmptyIntervalError
 from autoflow.dates.listed_dates import ListedDates, Override
-from autoflow.definitions import Definitions
+from autoflow.definitions import Definitions, Workflow
 from autoflow.history import Skip
 from autoflow.messages.causes import Snapshot, current, given_up
 from autoflow.model.reader import RunReader
+from autoflow.model.recorded import RecordedAttempt
 from autoflow.model.store import RunStore
 from autoflow.overview.explanation import Explanation, explain
 from autoflow.overview.states import Facts, calendar
+from autoflow.overview.words import GOOD, run_word, run_words
+from autoflow.overview.words import SIGNS as PLAIN_SIGNS
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.quality.outcomes import blocks_of
-from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, RunState, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, RunState, build_run, recorded_run
 from autoflow.schedule.cadence import why_excluded
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import tick
@@ -135,10 +141,14 @@ class World:
 
     def typed(self, *arguments: str) -> Any:
         """Give the JSON that a command prints."""
+        return answer_of(self.printed(*arguments, "--json"), code=0)
+
+    def printed(self, *arguments: str) -> str:
+        """Give what a command prints."""
         printed = io.StringIO()
         with patch.dict(os.environ, self.environment), contextlib.redirect_stdout(printed):
-            assert cli.main([*arguments, "--json"]) == 0
-        return answer_of(printed.getvalue(), code=0)
+            assert cli.main(arguments) == 0
+        return printed.getvalue()
 
     def answers(self) -> dict[tuple[int, dt.date], Explanation]:
         """Explain each date of each trigger."""
@@ -220,7 +230,34 @@ def world(seed: int) -> Iterator[World]:
                 with contextlib.suppress(EmptyIntervalError):
                     run = build_run(definitions.workflows[trigger.workflow_name], trigger, day)
                     happen(context.store, what, run, moment)
+            data_change(context.store, Random(f"{seed} data"), moment + STEP)
             yield made
+
+
+def data_change(store: RunStore, chance: Random, now: dt.datetime) -> None:
+    """Let data be ingested anew that some runs used; somebody keeps some of these, and others show what they showed."""
+    for rows in ("5", "6"):
+        store.record_outcomes({"calls": {"count_added_rows": blocks_of({f"{FIRST}": rows})}}, now)
+    good = [each for each in store.read.attempts(states=[AttemptState.SUCCEEDED]) if each.superseded is None]
+    for attempt in good:
+        what = chance.choice(["nothing", "stale", "stale", "kept", "made again", "kept out"])
+        if what == "nothing":
+            continue
+        store.mark_stale([attempt.key], 1, now)
+        if what == "kept":
+            store.keep([attempt.run], "so", now)
+        elif what != "stale":
+            again = build_run_of(attempt)
+            store.ask_for([again], now)
+            newest = store.begin(again, now, attempt.missing_dates)
+            store.note_same_results(newest, attempt.id, now, hold=what == "kept out")
+            store.finish(newest, AttemptState.SUCCEEDED, now)
+    store.marked(1)
+
+
+def build_run_of(attempt: RecordedAttempt) -> Run:
+    assert attempt.parameters is not None
+    return recorded_run(Workflow(attempt.workflow, ()), attempt.parameters, attempt.parameters_hash)
 
 
 def happen(store: RunStore, what: str, run: Run, now: dt.datetime) -> None:
@@ -261,6 +298,7 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
             for number, row in enumerate(shown)
             for date, state in row["states"].items()
         }
+        assert_words_agree(made, answers)
         # the pages
         assert_pages_agree(made, answers)
         # what the tick starts is what the plan says, and what the calendar says
@@ -284,9 +322,12 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         assert found["autoflow_due_runs"] == len(started)
         assert found["autoflow_waiting_dates"] == Counter(states.values())[RunState.WAITING]
         for (name, state), number in dates_in(Metrics(made.context, pages)).items():
-            if state in (RunState.FAILED, RunState.GIVEN_UP, RunState.WAITING, RunState.HELD):
-                keys = [answer.key for answer in answers.values() if answer.state == state and answer.key is not None]
-                assert number == sum(key[0] == name for key in keys), (name, state)
+            keys = [answer.key for answer in answers.values() if answer.state == state and answer.key is not None]
+            assert number == sum(key[0] == name for key in keys), (name, state)
+        stale = Counter(answer.trigger.workflow_name for answer in answers.values() if answer.is_stale)
+        assert of_metric("autoflow_stale_runs", made, "workflow") == {
+            name: stale[name] for name in made.definitions.workflows
+        }
         # what people are told of
         snapshot = Snapshot(
             made.definitions,
@@ -305,6 +346,56 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
         assert RunState.SKIPPED not in {by_key[run.key].state for run in runs}
         told = {run.key for group in given_up(snapshot, runs).values() for run in group}
         assert told == {key for key, state in wanted.items() if state is RunState.GIVEN_UP}
+
+
+def assert_words_agree(made: World, answers: dict[tuple[int, dt.date], Explanation]) -> None:
+    """See that what is said of a date, in a letter, a word or more, is the same wherever it is said."""
+    triggers, span = made.definitions.triggers, ("--from", f"{DAYS[0]}", "--to", f"{DAYS[-1]}")
+    words = {place: run_word(answer.state, stale=answer.is_stale) for place, answer in answers.items()}
+    shown = made.typed("calendar", *span)["triggers"]
+    assert {
+        (number, day): "stale" if f"{day}" in row["stale"] else row["states"][f"{day}"]
+        for number, row in enumerate(shown)
+        for day in DAYS
+    } == words
+    rows = list(csv.DictReader(io.StringIO(made.printed("calendar", *span, "--csv"))))
+    assert [row["stale"] or row["state"] for row in rows] == list(words.values())
+    _, _, *lines, _, legend, _ = made.printed("calendar", *span).splitlines()
+    letters = [line[-len(DAYS) :] for line in lines]
+    assert letters == ["".join(PLAIN_SIGNS[words[number, day]] for day in DAYS) for number in range(len(triggers))]
+    counted = Counter("".join(letters))
+    assert legend.split("   ") == [
+        f"{sign} {word} {counted[sign]}" for word, sign in PLAIN_SIGNS.items() if counted[sign]
+    ]
+    attempts = made.typed("runs", "--last", "999")["attempts"]
+    newest = {attempt["run"]: attempt for attempt in reversed(attempts) if attempt["superseded"] is None}
+    for place, answer in answers.items():
+        if answer.state in GOOD:
+            found = newest[answer.run]
+            assert (found["state"], found["is_stale"]) == (answer.state, answer.is_stale), place
+            assert found["parameters"] == parameters_of(made, answer)
+    marked = {each["run"]: each for each in made.typed("stale")["runs"]}
+    assert {run for run, each in marked.items() if each["kept"] is None} == {
+        run for run, attempt in newest.items() if attempt["is_stale"]
+    }
+    for run, each in marked.items():
+        same = ("parameters", "same_as", "held")
+        assert [each[key] for key in same] == [newest[run][key] for key in same]
+    for answer in (answer for (_, day), answer in answers.items() if day == DAYS[2]):
+        told = made.typed("why", answer.trigger.workflow_name, f"{DAYS[2]}")["triggers"]
+        (said,) = [each for each in told if each["parameters"] == parameters_of(made, answer)]
+        assert (said["state"], said["run"]) == (answer.state, answer.run)
+        assert bool(said["stale"] and said["stale"]["kept"] is None) == answer.is_stale
+        plain = run_words(answer.state, stale=answer.is_stale)
+        assert f" {DAYS[2]}: {plain}\n" in re.sub(
+            r" \(.*\): ", ": ", made.printed("why", answer.trigger.workflow_name, f"{DAYS[2]}")
+        )
+
+
+def of_metric(name: str, made: World, label: str) -> dict[str, float]:
+    pages = PageCache(made.context, lambda: DaemonState(made.now, made.definitions))
+    (metric,) = [each for each in gauges(Metrics(made.context, pages)) if each.name == name]
+    return {sample.labels[label]: sample.value for sample in metric.samples}
 
 
 def dates_in(metrics: Metrics) -> dict[tuple[str, str], float]:
@@ -333,6 +424,7 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
     def page(maker: Any, **asked: Any) -> dict[str, Any]:
         return maker(PageRequest({**request, **asked}, made.read, made.definitions, made.now, links))[1]
 
+    words = {place: run_word(answer.state, stale=answer.is_stale) for place, answer in answers.items()}
     status = page(status_page)
     if status["recent"] is not None:
         cells = {
@@ -345,12 +437,18 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
                 assert answers[number, day].state is RunState.EXCLUDED
                 assert day < made.definitions.triggers[number].earliest_date
             else:
-                assert cell.sign == SIGNS[answers[number, day].state]
+                assert cell.sign == SIGNS[words[number, day]]
+                assert cell.title.partition(",")[0].partition(";")[0] == f"{day}: {answers[number, day].state}"
+        kinds = Counter(cell.kind for cell in cells.values())
+        assert {kind: number for _, kind, _, number in status["totals"]} == kinds
+        for number, row in enumerate(page(month_page, month="2016-01")["grid"].rows):
+            assert [cell.sign for cell in row.cells] == [cells[number, day].sign for day in status["recent"].days]
     for day in DAYS[::2]:
         for number in range(len(made.definitions.triggers)):
             (said,) = page(why_page, date=f"{day}", trigger=f"{number}")["answers"]
             answer = answers[number, day]
-            assert (said["state"], said["reason"]) == (answer.state.value, answer.reason)
+            assert (said["state"], said["reason"]) == (run_words(answer.state, stale=answer.is_stale), answer.reason)
+            assert said["sign"] == SIGNS[words[number, day]]
     rows = calendar(Facts.read(made.definitions, made.read, made.read.listed_dates(), made.now), DAYS[0], DAYS[-1])
     runs = {(number, day): run for number, row in enumerate(rows) for day, run in zip(DAYS, row.runs, strict=True)}
     assert runs == {place: answer.run for place, answer in answers.items()}

@@ -146,11 +146,12 @@ def _check_page(life: Life, context: Context, facts: Facts) -> None:
     span = span_of(facts.definitions, facts.listed)
     whole = Facts.read(facts.definitions, context.store.read, facts.listed, facts.now)
     rows = calendar(whole, *span) if span else ()
-    states = Counter(state.value for row in rows for state in row.states)
-    if stale := sum(context.store.read.count_stale().values()):
-        states["stale"] = stale
-    if dict(states) != {name: count for _, _, name, count in page["totals"]}:
-        life.simulation.fail(f"the page counts {page['totals']}, and the calendar {states}")
+    words = Counter(word for row in rows for word in row.words)
+    counted = Counter(dict.fromkeys(words, 0))
+    for _, _, word, number in page["totals"]:
+        counted["excluded" if word == "before the start" else word] += number
+    if words != counted:
+        life.simulation.fail(f"the page counts {page['totals']}, and the calendar {words}")
     if len(page["running"]) < min(len(context.steering.running()), 1):
         life.simulation.fail("the page names no run in progress")
 

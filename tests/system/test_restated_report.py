@@ -95,6 +95,16 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     assert manifest()["attempt"] == 1
     (held,) = [path for path in deployment.made("reports/*.json") if path != latest.resolve()]
     assert json.loads(held.read_text())["restated_before"] == {"attempt": 1, "same_results": True}
+    assert json.loads(held.read_text())["replaces"] == []
+    # what leads to reports leads to the first one
+    first = latest.resolve().with_suffix(".html")
+    (why,) = typed("why", "people", "2016-01-03", "--json").json()["triggers"]
+    assert (why["reports"], why["reports_kept_out"]) == ([str(first)], [str(held.with_suffix(".html"))])
+    said = typed("why", "people", "2016-01-03").answer
+    assert f"  report: {first}\n  newer, kept out of latest: {held.with_suffix('.html')}" in said
+    page = (deployment.outputs / "reports" / "index.html").read_text()
+    assert f'href="{first.name}" aria-label="2016-01-03: succeeded, stale, report; a newer one is kept' in page
+    assert f'newer, kept out of latest: <a href="../{held.stem}.html">' in month_page(deployment)
     subjects = [each["subject"] for each in hook.taken]
     assert "1 run has the same results as before, although the data changed" in "; ".join(subjects)
     (stale,) = typed("stale", "--json").json()["runs"]
@@ -107,6 +117,10 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     assert (manifest()["attempt"], manifest()["restated_before"]) == (3, {"attempt": 2, "same_results": False})
     assert typed("stale").answer.strip() == "no run is stale"
     assert Path(held).exists()
+
+
+def month_page(deployment: Deployment) -> str:
+    return (deployment.outputs / "reports" / "months" / "2016-01.html").read_text()
 
 
 def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_somebody_keeps_it(
@@ -126,6 +140,7 @@ def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_someb
         " may have answered from its cache" in outcome.log
     )
     # the provisional report is still the latest
+    provisional = latest.resolve()
     assert json.loads(latest.read_text())["missing_dates"] == ["2016-01-04"]
     (message,) = [each for each in hook.taken if "final" in each["subject"]]
     assert "people: final: 2016-01-05, with the same results as before" in message["subject"]
@@ -142,5 +157,8 @@ def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_someb
     assert deployment.run("keep", "1", "--reason", "nobody called that day", "--yes").code == 0
     kept = json.loads(latest.read_text())
     assert (kept["attempt"], kept["kept"]["reason"]) == (2, "nobody called that day")
+    assert kept["replaces"] == [provisional.with_suffix(".html").name]
+    (why,) = typed("why", "people", "2016-01-05", "--json").json()["triggers"]
+    assert (why["reports"], why["reports_kept_out"]) == ([str(latest.resolve().with_suffix(".html"))], [])
     before = kept["provisional_before"]
     assert (before["attempt"], before["same_results"], before["changes"]["texts"]) == (1, True, 0)

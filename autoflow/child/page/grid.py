@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from autoflow.child.page.shared import Links, short
 from autoflow.dates import days_before
 from autoflow.model import RunReports
+from autoflow.overview import GOOD, STALE, Row, run_words
 from autoflow.overview import SIGNS as PLAIN_SIGNS
-from autoflow.overview import Row
 from autoflow.runs import RunState
 from autoflow.wording import parameters_text
 
-SIGNS = PLAIN_SIGNS | {RunState.SUCCEEDED: "✓", RunState.NOT_AVAILABLE: "·", RunState.EXCLUDED: "-"}
+SIGNS = PLAIN_SIGNS | {RunState.SUCCEEDED: "✓", RunState.NOT_AVAILABLE: "·"}
 
-GOOD = (RunState.SUCCEEDED, RunState.PROVISIONAL)
-"""States of runs that have a report to show."""
-
-CLASSES = {state: state.value.replace(" ", "-") for state in RunState}
-
-STALE_SIGN = "~"
-"""What stands for a run that has succeeded with data that were ingested anew since."""
+CLASSES = {word: word.replace(" ", "-") for word in SIGNS}
 
 BEFORE_START = "before-start"
 """What dates before the first one of a trigger are called in the style sheet; nothing is said of each of them."""
@@ -114,28 +108,28 @@ def day_grid(
 def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date], reports: Reports) -> Iterator[Cell]:
     for day in days:
         at = (day - row.first).days
-        state, run = row.states[at], row.runs[at]
+        state, run, word = row.states[at], row.runs[at], row.words[at]
         if state is RunState.EXCLUDED and is_before_start(row, day):
             yield Cell("", BEFORE_START, "")
             continue
         link = _report_of(links, run, day, reports) if state in GOOD and run is not None else None
-        title = f"{day}: {state.value}{', report' if link else ''}"
-        stale = state is RunState.SUCCEEDED and run in row.stale
-        if stale:
-            title += ", stale: its data have changed since"
+        title = f"{day}: {run_words(state, stale=word == STALE)}{', report' if link else ''}"
+        if run is not None and run in reports and reports[run].kept_out:
+            title += "; a newer one is kept out of latest"
         if link is None:
             link = links.page(f"why?trigger={number}&date={day}" if run is None else f"runs/{run}")
-        yield Cell(STALE_SIGN if stale else SIGNS[state], "stale" if stale else CLASSES[state], title, link)
+        yield Cell(SIGNS[word], CLASSES[word], title, link)
 
 
 def _report_of(links: Links, run: int, day: dt.date, reports: Reports) -> str | None:
     """Return the link to a run's report, or where it has several to what lists them."""
     made = reports.get(run)
-    found = [link for path in made.paths.values() if (link := links.report(path))] if made else []
+    found = [link for _, link in links.reports(made.paths)] if made else []
     if len(found) <= 1:
         return found[0] if found else None
     month = links.month(f"{day:%Y-%m}")
-    return links.page(f"runs/{run}") or (f"{month}#run{run}" if month else found[0])
+    listed = links.page(f"runs/{made.attempt_name}" if made and made.kept_out else f"runs/{run}")
+    return listed or (f"{month}#run{run}" if month else found[0])
 
 
 def is_before_start(row: Row, day: dt.date) -> bool:
@@ -165,14 +159,32 @@ def month_span(year: int, month: int) -> tuple[dt.date, dt.date]:
     return dt.date(year, month, 1), after if after == dt.date.max else after - dt.timedelta(days=1)
 
 
-def month_counts(row: Row, year: int, month: int) -> Counter[RunState]:
-    """Count the states of a trigger's dates in a month."""
+def month_counts(row: Row, year: int, month: int) -> Counter[str]:
+    """Count a trigger's dates in a month by what is said of them in a word."""
     begin, end = month_span(year, month)
     return row.between(begin, end).count()
 
 
-def month_cell(counts: Mapping[RunState, int], name: str, link: str | None = None) -> Cell:
-    """Make the cell of a month: the worst of its states is seen, and all are counted."""
-    worst = next((state for state in SIGNS if counts.get(state)), RunState.EXCLUDED)
-    found = ", ".join(f"{counts[state]:,} {state.value}" for state in SIGNS if counts.get(state))
+def counted_cells(rows: Sequence[Row], words: Iterable[str] = SIGNS) -> list[tuple[str, str, str, int]]:
+    """Give sign, class in the style sheet, word and number of the cells, those before the start of a trigger apart."""
+    before = _before_start(rows)
+    counts = sum((row.count() for row in rows), Counter[str]()) - Counter({RunState.EXCLUDED: before})
+    found = [(SIGNS[word], CLASSES[word], word, counts[word]) for word in words if counts[word]]
+    return [*found, *([("", BEFORE_START, "before the start", before)] if before else [])]
+
+
+def _before_start(rows: Sequence[Row]) -> int:
+    """Count the excluded dates before the first one of their trigger."""
+    earliest = [(row, row.trigger.earliest_date) for row in rows]
+    return sum(
+        row.between(row.first, first - dt.timedelta(days=1)).count()[RunState.EXCLUDED]
+        for row, first in earliest
+        if first is not None and first > row.first
+    )
+
+
+def month_cell(counts: Mapping[str, int], name: str, link: str | None = None) -> Cell:
+    """Make the cell of a month: the worst of its dates is seen, and all are counted."""
+    worst = next((word for word in SIGNS if counts.get(word)), RunState.EXCLUDED)
+    found = ", ".join(f"{counts[word]:,} {word}" for word in SIGNS if counts.get(word))
     return Cell(SIGNS[worst], CLASSES[worst], f"{name}: {found or 'nothing'}", link)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from autoflow import __version__
-from autoflow.child.page.grid import CLASSES, GOOD, SIGNS, Reports, day_grid, month_span
+from autoflow.child.page.grid import Reports, counted_cells, day_grid, month_span
 from autoflow.child.page.shared import MONTHS, TEMPLATES, Links, NotFoundError, PageRequest, short
-from autoflow.overview import Row, calendar
-from autoflow.runs import RunState
+from autoflow.overview import GOOD, Row, calendar
 from autoflow.wording import parameters_text
 
 MOST_LISTED = 400
@@ -67,12 +65,11 @@ def month_values(page: PageRequest, month: Month) -> tuple[str, dict[str, Any]]:
     reports = page.reader.reports_between(*month_span(*_numbers(month.name)))
     at = names.index(month.name)
     beside = {"before": names[at - 1] if at else None, "after": names[at + 1] if at + 1 < len(names) else None}
-    counts = sum((row.count() for row in month.rows), Counter[RunState]())
     return "month.html", {
         "month": month.name,
         "stamp": month.stamp,
         "grid": day_grid(page.links, month.rows, month.days, reports) if month.rows else None,
-        "totals": [(SIGNS[state], CLASSES[state], state.value, number) for state, number in counts.items() if number],
+        "totals": counted_cells(month.rows),
         "reports": list(_reports(page.links, _beside_grid(month, reports))),
         "are_all": _are_all(reports),
         **{name: (other, page.links.month(other)) if other else None for name, other in beside.items()},
@@ -103,11 +100,10 @@ def _reports(links: Links, reports: Reports) -> Iterator[tuple[dt.date, list[dic
     for day, group in groupby(newest_first, key=lambda each: each.reference_date):
         found = []
         for each in group:
-            files = [(label, link) for label, path in each.paths.items() if (link := links.report(path)) is not None]
-            if files:
+            if reports_there := links.reports_of(each):
                 name = {"workflow": short(each.workflow, 60), "parameters": short(parameters_text(each.parameters), 80)}
                 link = links.page(f"runs/{each.run}")
-                found.append({**name, "run": each.run, "provisional": each.provisional, "link": link, "files": files})
+                found.append({**name, "run": each.run, "link": link, **reports_there})
         if found:
             yield day, found
 
@@ -140,7 +136,7 @@ def all_months(page: PageRequest) -> list[Month]:
 
 def _stamp(page: PageRequest, rows: Sequence[Row], about: tuple[object, ...]) -> str:
     said = [
-        (row.trigger.workflow_name, parameters_text(row.trigger.parameters), ",".join(row.states), row.runs)
+        (row.trigger.workflow_name, parameters_text(row.trigger.parameters), ",".join(row.words), row.runs)
         for row in rows
     ]
     name = page.request.get("name")

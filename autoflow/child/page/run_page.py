@@ -22,7 +22,7 @@ from autoflow.dates import ListedDates
 from autoflow.decision import triggers_by_run
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import Explanation, explain, final_changes, stale_text
+from autoflow.overview import Explanation, Facts, explain, final_changes, run_word, run_words, stale_text
 from autoflow.quality import recent
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text, shown, size_text, spans
@@ -65,25 +65,18 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "notebooks": notebooks,
         "warned": any(notebook["warnings"] for notebook in notebooks),
         "attempts": [
-            {"run": each, "took": _took(each), "link": page.links.page(f"runs/{each.name}"), "marks": _marks(each)}
+            {"run": each, "took": _took(each), "link": page.links.page(f"runs/{each.name}")}
             for each in attempts[:MOST_ATTEMPTS]
         ],
         "more_attempts": max(len(attempts) - MOST_ATTEMPTS, 0),
-        "missing": spans(run.missing_dates),
         "changes": final_changes(recorded),
         "stale": stale,
         "ways_out": ways_out,
         "until_final": list(_until_final(page, run)) if is_newest else [],
+        "latest": _latest_of(page, run),
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
-
-
-def _marks(run: RecordedAttempt) -> str:
-    """Say in a few words what else there is to say of an attempt."""
-    same = [f"same results as attempt {run.same_as}"] if run.same_as else []
-    held, superseded = ["kept out of latest"] if run.held else [], ["superseded"] if run.superseded else []
-    return "; ".join([*same, *held, *superseded])
 
 
 def _until_final(page: PageRequest, run: RecordedAttempt) -> Iterator[str]:
@@ -99,6 +92,14 @@ def _until_final(page: PageRequest, run: RecordedAttempt) -> Iterator[str]:
         return
 
 
+def _latest_of(page: PageRequest, run: RecordedAttempt) -> tuple[str, str | None] | None:
+    """Name the attempt whose reports are among the latest, where those of this one are kept out of these."""
+    reports = page.reader.reports_of_run(run.run) if run.held else None
+    if reports is None or reports.attempt == run.attempt:
+        return None
+    return reports.attempt_name, page.links.page(f"runs/{reports.attempt_name}")
+
+
 def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template of the page that says why, and what is in it.
 
@@ -112,32 +113,35 @@ def why_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     except ValueError:
         raise NotFoundError("No date given; expected one such as 2016-01-01.") from None
     facts = page.facts((date, date)).with_queued(page.request.get("queued", ()))
-    answers = []
-    for trigger in _triggers(page):
-        answer = explain(facts, trigger, date)
-        run = page.reader.attempt(answer.run) if answer.run is not None else None
-        notebooks = [_notebook(page, notebook, run) for notebook in page.reader.notebooks(run.id)] if run else []
-        answers.append(
-            {
-                "workflow": trigger.workflow_name,
-                "parameters": parameters_text(trigger.parameters),
-                "sign": SIGNS[answer.state],
-                "kind": CLASSES[answer.state],
-                "state": answer.state.value,
-                "reason": answer.reason,
-                "stale": f"{answer.stale}" if answer.stale and answer.state is RunState.PROVISIONAL else "",
-                "ways_out": answer.stale.ways_out if answer.stale else "",
-                "run": run,
-                "link": page.links.page(f"runs/{answer.run}"),
-                "wanted": [
-                    (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
-                ],
-                "notebooks": notebooks,
-                "histories": list(_histories(facts.listed, answer)),
-                "way_to_count": answer.way_to_count,
-            }
-        )
+    answers = [_answer(page, facts, explain(facts, trigger, date)) for trigger in _triggers(page)]
     return "why.html", {"date": date, "answers": answers}
+
+
+def _answer(page: PageRequest, facts: Facts, answer: Explanation) -> dict[str, Any]:
+    """Return what is said of one trigger."""
+    links, run = page.links, page.reader.attempt(answer.run) if answer.run is not None else None
+    reports = page.reader.reports_of_run(run.run) if run else None
+    word = run_word(answer.state, stale=answer.is_stale)
+    return {
+        "workflow": answer.trigger.workflow_name,
+        "parameters": parameters_text(answer.trigger.parameters),
+        "sign": SIGNS[word],
+        "kind": CLASSES[word],
+        "state": run_words(answer.state, stale=answer.is_stale),
+        "reason": answer.reason,
+        "stale": f"{answer.stale}" if answer.stale and answer.state is RunState.PROVISIONAL else "",
+        "ways_out": answer.stale.ways_out if answer.stale else "",
+        "accepted": answer.about_accepted,
+        "reports": links.reports_of(reports),
+        "run": run,
+        "link": links.page(f"runs/{answer.run}"),
+        "wanted": [
+            (wanted.start, wanted.end - dt.timedelta(days=1), spans(wanted.missing)) for wanted in answer.wanted
+        ],
+        "notebooks": [_notebook(page, each, run) for each in page.reader.notebooks(run.id)] if run else [],
+        "histories": list(_histories(facts.listed, answer)),
+        "way_to_count": answer.way_to_count,
+    }
 
 
 def _histories(listed: ListedDates, answer: Explanation) -> Iterator[tuple[str, Markup]]:

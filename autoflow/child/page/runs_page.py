@@ -12,11 +12,13 @@ from urllib.parse import urlencode
 
 from autoflow.child.page.shared import NotFoundError, PageRequest, short
 from autoflow.model import RecordedAttempt, WantedAttempts
-from autoflow.runs import AttemptState
+from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text, shown
 
 PAGE = 50
 """Attempts on a page."""
+
+STATES = (*(state.value for state in AttemptState), RunState.PROVISIONAL.value)
 
 FILTERS = ("workflow", "state", "first", "last")
 LARGEST_ID = 10**15
@@ -40,7 +42,7 @@ def runs_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "asked": asked,
         "filtered": any(asked.values()),
         "workflows": sorted({*page.reader.workflows(), *page.definitions.workflows}),
-        "states": [state.value for state in AttemptState],
+        "states": STATES,
         "attempts": [attempt_row(page, attempt) for attempt in attempts],
         "older": _link(page, asked, attempts[-1].id) if more else None,
         "newest": _link(page, asked, None) if before is not None else None,
@@ -61,12 +63,10 @@ def attempt_row(page: PageRequest, attempt: RecordedAttempt) -> dict[str, Any]:
 
 
 def _wanted(asked: Mapping[str, str]) -> WantedAttempts:
-    try:
-        state = AttemptState(asked["state"]) if asked["state"] else None
-    except ValueError:
-        expected = ", ".join(AttemptState)
-        raise NotFoundError(f"There is no state {shown(asked['state'])}; expected one of {expected}.") from None
-    return WantedAttempts(asked["workflow"] or None, state, _date(asked["first"]), _date(asked["last"]))
+    if asked["state"] and asked["state"] not in STATES:
+        raise NotFoundError(f"There is no state {shown(asked['state'])}; expected one of {', '.join(STATES)}.")
+    dates = _date(asked["first"]), _date(asked["last"])
+    return WantedAttempts(asked["workflow"] or None, asked["state"] or None, *dates)
 
 
 def _date(text: str) -> dt.date | None:

@@ -21,8 +21,8 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from autoflow.definitions import Definitions
-from autoflow.model import RunReader
-from autoflow.overview import Facts, Row, calendar, span
+from autoflow.model import RunReader, RunReports
+from autoflow.overview import Facts, Row, attempt_marks, attempt_word, calendar, span
 from autoflow.wording import length_text, printable, seconds_text
 
 TEMPLATES = Path(__file__).parent / "html"
@@ -87,6 +87,18 @@ class Links:
         """Return the link to a report, in the first of its formats that is there."""
         found = (self.file(str(Path(path).with_suffix(suffix))) for suffix in REPORT_SUFFIXES)
         return next((link for link in found if link), None)
+
+    def reports(self, paths: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the labels and links of the reports of a run that are there."""
+        return [(label, link) for label, path in paths.items() if (link := self.report(path)) is not None]
+
+    def reports_of(self, made: RunReports | None) -> dict[str, Any] | None:
+        """Return the reports of a run as templates take them; None where none is there any more."""
+        if made is None:
+            return None
+        files, kept_out = self.reports(made.paths), self.reports(made.kept_out)
+        marks = {"provisional": made.provisional, "stale": made.stale}
+        return {"files": files, "kept_out": kept_out, **marks} if files or kept_out else None
 
     def view(self, path: str | None) -> str | None:
         """Return the link to an executed notebook as a page."""
@@ -170,6 +182,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_legible,
     )
+    made.filters["attempt_word"] = attempt_word
+    made.filters["attempt_marks"] = attempt_marks
     made.filters["minute"] = minute
     made.filters["ago"] = ago
     made.filters["short"] = short

@@ -14,13 +14,10 @@ from urllib.parse import quote
 
 from autoflow.child.page.failures import MOST_CAUSES, failing, shown_failures
 from autoflow.child.page.grid import (
-    BEFORE_START,
-    CLASSES,
     LINKED_BYTES,
-    SIGNS,
-    STALE_SIGN,
     Cell,
     Grid,
+    counted_cells,
     day_grid,
     month_cell,
     month_counts,
@@ -42,15 +39,13 @@ GRID_BYTES = 200_000
 MOST_REPORTS, MOST_RUNNING, MOST_STALE, MOST_TRIGGERS = 10, 50, 10, 200
 
 ASIDE = (RunState.NOT_AVAILABLE, RunState.EXCLUDED, RunState.SKIPPED)
-"""States that nothing is done about: they are counted apart from the others."""
+"""Words for dates that nothing is done about: they are counted apart from the others."""
 
 
 def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     """Return the template, and what is in it."""
     request, reader = page.request, page.reader
     whole, rows = page.span, page.calendar
-    # of dates before those that are shown, only this count remains
-    totals = sum((row.count() for row in rows), Counter[RunState]())
     found = failing(page)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
     summary = reader.stale_summary()
@@ -72,16 +67,11 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         **_stale(page, summary),
         "reports": [_report(page, *each) for each in reader.newest_reports(MOST_REPORTS)],
         "latest": _latest(page.links),
-        "totals": _totals(totals, summary),
-        "aside": _aside(rows, totals),
+        "totals": counted_cells(rows),
+        "aside": counted_cells(rows, ASIDE),
         "left_out": max(len(rows) - MOST_TRIGGERS, 0),
         "recent": _recent(page, rows[:MOST_TRIGGERS], whole),
         "years": _years(page),
-        "signs": [
-            *((SIGNS[state], CLASSES[state], state.value) for state in SIGNS if totals[state]),
-            *([(STALE_SIGN, "stale", "stale")] if any(row.stale_days for row in rows) else []),
-        ],
-        "has_start": bool(_before_start(rows)),
     }
 
 
@@ -111,11 +101,6 @@ def _at(notebook: RecordedNotebook, known: dict[str, str]) -> tuple[str, str]:
     return notebook.label, known.get(notebook.label) or notebook.state.value
 
 
-def _totals(totals: Counter[RunState], summary: StaleSummary | None) -> list[tuple[str, str, str, int]]:
-    found = [(SIGNS[state], CLASSES[state], state.value, totals[state]) for state in RunState if totals[state]]
-    return [*found, *([(STALE_SIGN, "stale", "stale", summary.runs)] if summary else [])]
-
-
 def _stale(page: PageRequest, summary: StaleSummary | None) -> dict[str, Any]:
     """Show the first of the stale runs that nobody keeps as they are, and count the others."""
     if summary is None:
@@ -138,7 +123,6 @@ def _stale(page: PageRequest, summary: StaleSummary | None) -> dict[str, Any]:
 def _report(page: PageRequest, run: RecordedAttempt, label: str, path: str) -> dict[str, Any]:
     return {
         "run": run,
-        "mark": page.reader.stale_mark(run.id),
         "label": label,
         "parameters": parameters_text(run.parameters),
         "workflow_link": page.workflow(run.workflow),
@@ -178,27 +162,9 @@ def _years(page: PageRequest) -> list[tuple[int, list[Cell | None]]]:
     years: dict[int, list[Cell | None]] = {}
     for name in page.months:
         year, month = (int(part) for part in name.split("-"))
-        counts = sum((month_counts(row, year, month) for row in page.calendar), Counter[RunState]())
+        counts = sum((month_counts(row, year, month) for row in page.calendar), Counter[str]())
         years.setdefault(year, [None] * 12)[month - 1] = month_cell(counts, name, page.links.month(name))
     return sorted(years.items(), reverse=True)
-
-
-def _aside(rows: Sequence[Row], totals: Counter[RunState]) -> list[tuple[str, str, str, int]]:
-    """Count what nothing is done about, dates before the first one of their trigger apart."""
-    before = _before_start(rows)
-    counts = {state: totals[state] - (before if state is RunState.EXCLUDED else 0) for state in ASIDE}
-    found = [(SIGNS[state], CLASSES[state], state.value, number) for state, number in counts.items() if number]
-    return [*found, *([("", BEFORE_START, "before the start", before)] if before else [])]
-
-
-def _before_start(rows: Sequence[Row]) -> int:
-    """Count the excluded dates before the first one of their trigger."""
-    earliest = [(row, row.trigger.earliest_date) for row in rows]
-    return sum(
-        row.between(row.first, first - dt.timedelta(days=1)).count()[RunState.EXCLUDED]
-        for row, first in earliest
-        if first is not None and first > row.first
-    )
 
 
 def workflow_link(links: Links, workflow: str, date: dt.date | None) -> str | None:

@@ -22,7 +22,7 @@ from autoflow.overview import Row, calendar
 from autoflow.wording import counted, length_text, parameters_text, seconds_text, shown
 
 RECENT_DAYS, RECENT_RUNS = 45, 15
-MOST_LENGTHS, MOST_SLOW = 400, 5
+MOST_LENGTHS, MOST_SLOW, MOST_DECIDED = 400, 5, 20
 
 MOST_YEARS, YEARS_A_TABLE = 12, 4
 """Years of months that are shown, and that stand side by side."""
@@ -72,6 +72,7 @@ def workflow_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "slow_factor": f"{SLOW:g}",
         "triggers": [short(parameters_text(row.trigger.parameters) or "its trigger", 80) for row in rows],
         **_dates(page, rows, whole),
+        **_decided(page, name),
         "attempts": [attempt_row(page, attempt) for attempt in attempts],
         "all_runs": page.links.page(f"runs?workflow={quote(name, safe='')}"),
     }
@@ -101,19 +102,25 @@ def _dates(page: PageRequest, rows: Sequence[Row], whole: tuple[dt.date, dt.date
     listed = []
     for day in reversed(days):
         runs = [row.runs[(day - row.first).days] for row in rows]
-        files = [
-            (f"{label} {name}" if name and len(rows) > 1 else label, link)
+        found = [
+            {**there, "of": name if len(rows) > 1 else ""}
             for name, run in zip(names, runs, strict=True)
-            for label, path in (reports[run].paths.items() if run in reports else ())
-            if (link := page.links.report(path)) is not None
+            if run is not None and (there := page.links.reports_of(reports.get(run)))
         ]
-        if files:
-            listed.append((day, files))
+        if found:
+            listed.append((day, found))
     return {
         "grid": day_grid(page.links, rows, days, reports, numbers),
         "history": list(history(page.links, rows, *whole)),
         "reports": listed,
     }
+
+
+def _decided(page: PageRequest, name: str) -> dict[str, Any]:
+    """Say which dates of data people have accepted or held, and why, the newest dates first."""
+    decided = [each for (workflow, _), each in page.reader.overrides().items() if workflow == name][::-1]
+    shown = [(each.date, str(each)) for each in decided[:MOST_DECIDED]]
+    return {"decided": shown, "more_decided": len(decided) - len(shown)}
 
 
 def history(links: Links, rows: Sequence[Row], first: dt.date, last: dt.date) -> Iterator[Months]:

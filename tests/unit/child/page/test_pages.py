@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +17,10 @@ import pytest
 
 from autoflow.child.page.failures import failing
 from autoflow.child.page.health_line import HealthLine, health_line
+from autoflow.child.page.month_page import month_page
 from autoflow.child.page.page import make
 from autoflow.child.page.runs_page import PAGE, runs_page
-from autoflow.child.page.shared import Links, PageRequest
+from autoflow.child.page.shared import Links, NotFoundError, PageRequest
 from autoflow.child.page.status_page import status_page
 from autoflow.dates import DateStencil, Override
 from autoflow.definitions import Definitions, Late, Notebook, Retries, Trigger, Workflow
@@ -26,7 +28,7 @@ from autoflow.history import Skip
 from autoflow.model.store import RunStore
 from autoflow.quality.outcomes import blocks_of
 from autoflow.redaction import Redactor
-from autoflow.runs.runs import AttemptState, Failure, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.settings import Places
 from autoflow.wording import CACHE_DOUBT
 
@@ -69,6 +71,23 @@ class Record:
             self.store.finish_notebook(attempt, label, AttemptState.SUCCEEDED, NOW - 2 * DAY)
         self.store.finish(attempt, AttemptState.FAILED if failure else AttemptState.SUCCEEDED, NOW - 2 * DAY, failure)
         return attempt.run
+
+    def made_again(self, number: int, run: Run) -> None:
+        """Make a run again with the same results, and keep its report out of latest."""
+        old = self.store.read.attempts_of(number)[-1]
+        self.store.ask_for([run], NOW)
+        attempt = self.store.begin(run, NOW)
+        self.store.note_same_results(attempt, old.id, NOW, hold=True)
+        self.store.finish(attempt, AttemptState.SUCCEEDED, NOW)
+        self.store.begin_notebook(attempt, "report", NOW)
+        report = self.places.reports / "again.pdf"
+        report.touch()
+        self.store.record_report(attempt, "report", report)
+
+    def page(self, tmp_path: Path, **asked: Any) -> str:
+        """Make a page, and read it."""
+        self.work(tmp_path / "made", **asked)
+        return (tmp_path / "made" / "page.html").read_text()
 
     def request(self, base: str | None = "./", **asked: Any) -> PageRequest:
         links = Links(self.places.notebooks, self.places.reports, base)
@@ -154,13 +173,7 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
     assert complaint.text == "1 run is stale: the data have changed since."
     assert (complaint.advice.startswith("autoflow rerun --stale"), complaint.link) == (True, "#stale")
     # made again, it shows what it showed
-    (old,) = store.read.attempts_of(number)
-    store.ask_for([run], NOW)
-    attempt = store.begin(run, NOW)
-    store.note_same_results(attempt, old.id, NOW, hold=True)
-    store.finish(attempt, AttemptState.SUCCEEDED, NOW)
-    store.begin_notebook(attempt, "report", NOW)
-    store.record_report(attempt, "report", record.places.reports / "again.pdf")
+    record.made_again(number, run)
     (complaint,) = record.health().complaints
     assert f"1 run has the same results as before: {CACHE_DOUBT}." in complaint.text
     assert "Reports of 1 run are kept out of latest." in complaint.text
@@ -170,12 +183,12 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
     assert stale["why"] == "data of 2026-03-08 ingested anew; same results as attempt 1; kept out of latest"
     record.work(tmp_path / "page", page="status", base="./")
     html = (tmp_path / "page" / "page.html").read_text()
-    marks = [html.count(f"<small>{words}</small>") for words in ("kept out of latest", "superseded")]
-    assert marks == [1, 1]
+    same = "same results as attempt 1, although the data changed; kept out of latest"
+    assert [html.count(f"<small>{words}</small>") for words in (same, "superseded")] == [1, 1]
     record.work(tmp_path / "run", page="run", run=f"{number}", base="./")
     html = (tmp_path / "run" / "page.html").read_text()
     assert "puts its reports into latest" in html
-    assert "<small>same results as attempt 1; kept out of latest</small>" in html
+    assert "<small>same results as attempt 1, although the data changed; kept out of latest</small>" in html
     record.work(tmp_path / "why", page="why", workflow="flows", date=f"{date}", trigger="", base="./")
     for page in ("page", "why"):
         assert "<code>reset_cache</code>" in (tmp_path / page / "page.html").read_text()
@@ -197,6 +210,100 @@ def test_the_pages_of_a_provisional_run_say_what_holds_the_missing_date_and_how_
         html = (tmp_path / asked["page"] / "page.html").read_text()
         assert f"it will run again when {missing} is available; {missing} is held since" in html
         assert f"<code>autoflow accept flows {missing} --reason TEXT</code> lets the data of {missing} count" in html
+
+
+def test_pages_lead_to_the_report_that_latest_has_and_say_that_a_newer_one_is_kept_out_of_it(
+    record: Record, tmp_path: Path
+) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
+    number = record.made(date, reports=["report"])
+    record.made_again(number, build_run(FLOWS, DEFINITIONS.triggers[0], date))
+    first, again = f"report__{date}_0_1.pdf", "again.pdf"
+    for base, root in (("./", "./reports/"), (None, "")):
+        cell = record.status(base)["recent"].rows[0].cells[-1]
+        assert (cell.sign, cell.link) == ("~", f"{root}{first}")
+        assert cell.title == f"{date}: succeeded, stale, report; a newer one is kept out of latest"
+    for asked in (
+        {"page": "month", "month": "2026-03"},
+        {"page": "workflow", "workflow": "flows"},
+        {"page": "why", "trigger": "0", "workflow": "", "date": f"{date}"},
+    ):
+        root = "../reports" if asked["page"] == "month" else "./reports"
+        html = record.page(tmp_path, **asked)
+        led = rf'<a href="{root}/{first}"><bdi>report</bdi></a> *<span class="badge stale">stale</span>'
+        assert re.search(rf'{led}\s*<small>newer, kept out of latest: <a href="{root}/{again}">', html), asked
+    assert 'Latest has the reports of <a href="../runs/1.1">attempt 1.1</a>' in record.page(
+        tmp_path, page="run", run=f"{number}"
+    )
+    # the months are written again when that is over
+    before = record.store.read.months_of_reports()
+    record.store.keep([number], "nobody called", NOW)
+    record.store.noted_kept(record.store.read.attempts_of(number)[-1].id)
+    assert record.store.read.months_of_reports() != before
+    cell = record.status()["recent"].rows[0].cells[-1]
+    assert (cell.sign, cell.link, cell.title) == ("✓", f"./reports/{again}", f"{date}: succeeded, report")
+
+
+def test_what_failed_takes_no_place_of_a_report_that_latest_has(record: Record) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
+    number = record.made(date, reports=["report"])
+    record.store.ask_for([build_run(FLOWS, DEFINITIONS.triggers[0], date)], NOW)
+    record.made(date, failure=Failure("no"), reports=["report", "annex"])
+    found = record.store.read.reports_of_run(number)
+    assert found is not None
+    assert {label: Path(path).name for label, path in found.paths.items()} == {
+        "report": f"report__{date}_0_1.pdf",
+        "annex": f"annex__{date}_0_2.pdf",
+    }
+    assert (found.attempt_name, found.kept_out) == (f"{number}.1", {})
+
+
+def test_data_that_people_have_accepted_or_held_are_said_on_the_pages_of_workflow_and_date(
+    record: Record, tmp_path: Path
+) -> None:
+    (one, two) = record.list_dates(dt.date(2026, 3, 8), 2)
+    overrides = [Override("flows", one, True, "a <strike>", NOW), Override("flows", two, False, "is sent again", NOW)]
+    record.store.override([*overrides, Override("others", two, False, "no", NOW)])
+    html = record.page(tmp_path, page="workflow", workflow="flows")
+    words = "accepted since 2026-03-10 12:00 UTC: a &lt;strike&gt;"
+    assert f"<li>{two}: held since 2026-03-10 12:00 UTC: is sent again</li>\n<li>{one}: {words}</li>" in html
+    html = record.page(tmp_path, page="why", trigger="0", workflow="", date=f"{one}")
+    assert f"<p>Data of {one} {words}</p>" in html
+    assert "accepted" not in record.page(tmp_path, page="why", trigger="0", workflow="", date=f"{two}")
+
+
+@pytest.mark.parametrize("page", ["runs", "workflow", "run"])
+def test_each_attempt_says_all_that_there_is_to_say_of_it(record: Record, tmp_path: Path, page: str) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
+    run = build_run(FLOWS, DEFINITIONS.triggers[0], date)
+    first = record.store.begin(run, NOW - DAY, [date])
+    record.store.finish(first, AttemptState.SUCCEEDED, NOW - DAY)
+    record.made_again(first.run, run)
+    html = record.page(tmp_path, page=page, workflow="flows", run="1")
+    provisional, stale = (f'<span class="badge {word}">{word}</span>' for word in ("provisional", "stale"))
+    assert re.search(rf"{provisional}\s*<small>without {date}; superseded</small>", html)
+    assert re.search(
+        rf"{stale}\s*<small>same results as attempt 1, although the data changed; kept out of latest</small>", html
+    )
+
+
+def test_runs_are_found_by_what_they_are_called(record: Record) -> None:
+    one, two = record.list_dates(dt.date(2026, 3, 8), 2)
+    record.made(one)
+    attempt = record.store.begin(build_run(FLOWS, DEFINITIONS.triggers[0], two), NOW, [one])
+    record.store.finish(attempt, AttemptState.SUCCEEDED, NOW)
+    for state, runs in (("provisional", [2]), ("succeeded", [2, 1]), ("failed", [])):
+        found = runs_page(record.request(page="runs", state=state))[1]["attempts"]
+        assert [each["run"].run for each in found] == runs
+    with pytest.raises(NotFoundError, match=r"expected one of running, succeeded, .*, provisional"):
+        runs_page(record.request(page="runs", state="gone"))
+
+
+def test_dates_before_the_start_are_counted_as_they_are_drawn(record: Record) -> None:
+    record.list_dates(dt.date(2026, 1, 15), 10)
+    _, values = month_page(record.request(page="month", month="2026-01"))
+    kinds = Counter(cell.kind for row in values["grid"].rows for cell in row.cells)
+    assert {kind: number for _, kind, _, number in values["totals"]} == kinds == {"before-start": 5, "due": 15}
 
 
 def test_dates_that_have_left_are_nothing_that_a_rerun_helps(record: Record) -> None:
