@@ -52,6 +52,18 @@ class Rules:
     """Whether workflows.yml does not say the most."""
 
 
+@dataclass(frozen=True, order=True)
+class Expected:
+    """How much memory something is expected to need."""
+
+    mb: float
+    assumed: bool = False
+    """Whether that is not known from what it needed before."""
+
+
+NOTHING = Expected(0.0)
+
+
 @dataclass(frozen=True)
 class Use:
     """What goes on."""
@@ -132,8 +144,8 @@ def _why_no_more(reading: Reading, slots: int, rules: Rules) -> str:
     return ""
 
 
-def why_not(reading: Reading, use: Use, need: float, level: Level) -> str:
-    """Say why something that needs so many MB cannot start now; empty when it can. One may always go on."""
+def why_not(reading: Reading, use: Use, level: Level, need: Expected = NOTHING) -> str:
+    """Say why something that needs so much memory cannot start now; empty when it can. One may always go on."""
     if use.slots == 0:
         return ""
     if use.slots >= level.slots:
@@ -143,9 +155,12 @@ def why_not(reading: Reading, use: Use, need: float, level: Level) -> str:
         return ""
     if level.short_since is not None:
         return f"waits for memory, which is short: {size_text(reading.free)} free"
-    if need > reading.free - use.promised - reserve(reading):
+    if need.mb > reading.free - use.promised - reserve(reading):
+        about = f"needs about {size_text(need.mb)}"
+        if need.assumed:
+            about = f"may need {size_text(need.mb)}, since what it needs is not known yet"
         yet = f", and {size_text(use.promised)} are what running notebooks are expected to take yet"
-        return f"waits for memory: needs about {size_text(need)}; of {size_text(reading.free)} free," + (
+        return f"waits for memory: {about}; of {size_text(reading.free)} free," + (
             f" {size_text(reserve(reading))} are the reserve{yet if use.promised >= 1 else ''}"
         )
     return ""

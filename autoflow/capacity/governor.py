@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-from autoflow.capacity.admission import Level, Rules, Use, next_level, puts_back, why_not
+from autoflow.capacity.admission import NOTHING, Expected, Level, Rules, Use, next_level, puts_back, why_not
 from autoflow.machine import Reading
 from autoflow.runs import RunKey
 from autoflow.wording import size_text
 
-USUAL_NEED = 250.0
-"""MB that a notebook is expected to need while nothing is known."""
+FIRST_NEED = 1000.0
+"""MB that a notebook is expected to need at least before it has succeeded once: few of them take more."""
 
 REMEMBERED, QUANTILE = 20, 0.95
 """From how many of the last peaks the need follows, and how many of these are not above it."""
@@ -32,18 +33,12 @@ class Held:
     """A slot in use."""
 
     run: RunKey
-    need: float
+    label: str | None
+    """Of the notebook; None for a report."""
     used: Callable[[], float] = nothing_used
     """Says how many MB are taken now."""
     peak: int | None = None
     """How many MB were taken at most, once that is known."""
-    label: str = ""
-    """Of the notebook."""
-
-    @property
-    def promised(self) -> float:
-        """How many MB it is expected to take yet."""
-        return max(self.need - self.used(), 0.0)
 
 
 class Needs:
@@ -52,27 +47,34 @@ class Needs:
     Parameters
     ----------
     recorded
-        Yields peaks as the record has them, the newest first: workflow, label and MB.
+        Yields peaks as the record has them, the newest first: workflow, label, MB, and whether the notebook succeeded.
     """
 
-    def __init__(self, recorded: Callable[[], Iterable[tuple[str, str, int]]]) -> None:
+    def __init__(self, recorded: Callable[[], Iterable[tuple[str, str, int, bool]]]) -> None:
         self._recorded = recorded
         self._peaks: dict[tuple[str, str], deque[int]] | None = None
 
-    def of(self, workflow: str, label: str) -> float:
-        """Say how many MB a notebook is expected to need."""
+    def of(self, workflow: str, label: str | None) -> Expected:
+        """Say what a notebook is expected to need; without a label it is a report, which needs what notebooks do."""
         peaks = self._known()
-        own = peaks.get((workflow, label)) or [each for some in peaks.values() for each in some]
-        return _quantile(own) if own else USUAL_NEED
+        if label is not None and (own := peaks.get((workflow, label))):
+            return Expected(_quantile(own))
+        of_all = [each for some in peaks.values() for each in some]
+        if label is None and of_all:
+            return Expected(_quantile(of_all))
+        return Expected(max(FIRST_NEED, _quantile(of_all) if of_all else 0.0), assumed=True)
 
-    def note(self, workflow: str, label: str, peak: int) -> None:
+    def note(self, workflow: str, label: str, peak: int, *, succeeded: bool) -> None:
         """Learn from a notebook that has ended."""
-        self._known().setdefault((workflow, label), deque(maxlen=REMEMBERED)).append(peak)
+        if _counts(peak, succeeded):
+            self._known().setdefault((workflow, label), deque(maxlen=REMEMBERED)).append(peak)
 
     def _known(self) -> dict[tuple[str, str], deque[int]]:
         if self._peaks is None:
             self._peaks = {}
-            for workflow, label, peak in self._recorded():
+            for workflow, label, peak, succeeded in self._recorded():
+                if not _counts(peak, succeeded):
+                    continue
                 peaks = self._peaks.setdefault((workflow, label), deque(maxlen=REMEMBERED))
                 if len(peaks) < REMEMBERED:
                     peaks.appendleft(peak)
@@ -96,8 +98,8 @@ class Governor:
         self.rules = Rules(1, 1)
         self.level = Level(1)
         self.held: list[Held] = []
-        self.runs: dict[RunKey, float] = {}
-        """MB that the notebooks of each run in progress need at most."""
+        self.runs: dict[RunKey, Sequence[str]] = {}
+        """The labels of the notebooks of each run in progress."""
         self.reading = Reading(1.0)
         self.why = ""
         """Why the notebook that waited first does not start, as it was told last; empty where it does."""
@@ -116,23 +118,27 @@ class Governor:
         use = replace(self.use(active), wanted=wanted)
         self.level = next_level(now, self.reading, use, self.level, self.rules)
 
-    def need(self, workflow: str, label: str) -> float:
-        """Say how many MB a notebook is expected to need: as before, or as others of its kind take right now."""
-        now = (held.used() for held in self.held if (held.run[0], held.label) == (workflow, label))
-        return max(self.needs.of(workflow, label), *now, 0.0)
+    def need(self, workflow: str, *labels: str | None) -> Expected:
+        """Say what the largest of some notebooks is expected to need: as before, or as others of it take right now."""
+        before = [self.needs.of(workflow, label) for label in labels]
+        now = [Expected(held.used()) for held in self.held if held.run[0] == workflow and held.label in labels]
+        return max(before + now, default=NOTHING)
 
     def use(self, active: Iterable[RunKey], starting: RunKey | None = None) -> Use:
         """Say what goes on: runs, or the notebooks of a run that is among them."""
+        # what has been learnt since they started counts, and is looked up once for all of a kind
+        need = cache(self.need)
         holding = {held.run for held in self.held}
         without = [key for key in active if key not in holding and key != starting]
-        promised = sum(held.promised for held in self.held) + sum(self.runs.get(key, 0.0) for key in without)
+        promised = sum(max(need(held.run[0], held.label).mb - held.used(), 0.0) for held in self.held)
+        promised += sum(need(key[0], *self.runs.get(key, ())).mb for key in without)
         return Use(len(self.held) + (0 if starting else len(without)), promised=promised)
 
-    def why_not(self, use: Use, need: float) -> str:
+    def why_not(self, use: Use, need: Expected) -> str:
         """Say why something cannot start now, by a fresh look at the memory; empty when it can."""
         if 0 < use.slots < self.level.slots:
             self.reading = self._read()
-        return why_not(self.reading, use, need, self.level)
+        return why_not(self.reading, use, self.level, need)
 
     def put_back(self, now: float, use: Use) -> str:
         """Say why the youngest run is to be put back now, and take note of it; empty when none is."""
@@ -140,6 +146,11 @@ class Governor:
             return ""
         self.level = replace(self.level, put_back=now)
         return f"put back to make room: memory was short, {size_text(self.reading.free or 0.0)} free"
+
+
+def _counts(peak: int, succeeded: bool) -> bool:
+    """Whether a peak says what a notebook needs: one that did not get to its end might have taken more."""
+    return succeeded or peak > FIRST_NEED
 
 
 def _quantile(values: Iterable[int]) -> float:

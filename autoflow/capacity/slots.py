@@ -168,15 +168,17 @@ class Capacity:
         self.resize(math.inf, pools)
 
     @asynccontextmanager
-    async def slot(self, run: RunKey, label: str, waits: Callable[[str], None] = _ignore) -> AsyncIterator[Held]:
-        """Wait for a slot for a notebook, or its report, and keep it for as long as the context lasts.
+    async def slot(self, run: RunKey, label: str | None, waits: Callable[[str], None] = _ignore) -> AsyncIterator[Held]:
+        """Wait for a slot for a notebook, and keep it for as long as the context lasts.
 
         Parameters
         ----------
+        label
+            Of the notebook; None for a report.
         waits
             Called with what is waited for, in words, when it is anything but a number.
         """
-        held = Held(run, self.governor.need(run[0], label) if self.governor else 0.0, label=label)
+        held = Held(run, label)
         try:
             await self.slots.take(grant=partial(self._grant, held, waits))
         except BaseException:
@@ -191,20 +193,21 @@ class Capacity:
     def _grant(self, held: Held, waits: Callable[[str], None]) -> bool:
         if self.governor is None:
             return True
-        active = [key for key in self.governor.runs if not self.waits_for(key)]
-        use = self.governor.use(active, held.run)
-        held.need = max(held.need, self.governor.need(held.run[0], held.label))
-        self.governor.why = self.governor.why_not(use, held.need) if self.governed else ""
+        self.governor.why = ""
+        if self.governed:
+            active = [key for key in self.governor.runs if not self.waits_for(key)]
+            need = self.governor.need(held.run[0], held.label)
+            self.governor.why = self.governor.why_not(self.governor.use(active, held.run), need)
         if self.governor.why:
             waits(self.governor.why)
             return False
         self.governor.held.append(held)
         return True
 
-    def learn(self, run: RunKey, label: str, peak: int) -> None:
+    def learn(self, run: RunKey, label: str, peak: int, *, succeeded: bool) -> None:
         """Take note of the MB that a notebook has taken at most."""
         if self.governor:
-            self.governor.needs.note(run[0], label, peak)
+            self.governor.needs.note(run[0], label, peak, succeeded=succeeded)
 
     def _drop(self, held: Held) -> None:
         if self.governor and held in self.governor.held:

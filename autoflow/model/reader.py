@@ -873,21 +873,23 @@ class RunReader:
         lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
         return median(lengths) if lengths else None
 
-    def peaks(self) -> Iterator[tuple[str, str, int]]:
+    def peaks(self) -> Iterator[tuple[str, str, int, bool]]:
         """Yield the MB that the last notebooks have taken at most, the newest first.
 
         Yields
         ------
         workflow, label : str
         peak : int
+        succeeded : bool
         """
         rows = self._connection.execute(
-            "SELECT workflow, label, peak_mb FROM (SELECT attempt_id, label, peak_mb FROM notebooks"
+            "SELECT workflow, label, peak_mb, succeeded FROM"
+            " (SELECT attempt_id, label, peak_mb, state = 'succeeded' AS succeeded FROM notebooks"
             " WHERE peak_mb NOT NULL ORDER BY attempt_id DESC LIMIT ?)"
             " JOIN attempts ON attempts.id = attempt_id JOIN runs ON number = run ORDER BY attempt_id DESC",
             (RECENT_PEAKS,),
         )
-        yield from ((workflow, label, peak) for workflow, label, peak in rows)
+        yield from ((workflow, label, peak, bool(succeeded)) for workflow, label, peak, succeeded in rows)
 
     def _meta(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

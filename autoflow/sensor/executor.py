@@ -155,7 +155,7 @@ class Executor:
             why = self._next()[1]
         elif self._capacity.governed:
             use, level = self._governor.use(self._active), self._governor.level
-            why = why_not(self._governor.reading, use, 0.0, level) or self._governor.why
+            why = why_not(self._governor.reading, use, level) or self._governor.why
         else:
             why = ""
         return why and f"{what} {why}"
@@ -331,7 +331,7 @@ class Executor:
         use, waits = governor.use(self._active), [self._capacity.waits_for(run.key) for run in self.running]
         in_progress = use.slots if governed else sum(not pools for pools in waits)
         if in_progress >= room:
-            return None, why_not(governor.reading, use, 0.0, governor.level) if governed else self._of_workers()
+            return None, why_not(governor.reading, use, governor.level) if governed else self._of_workers()
         under_way = Counter(run.workflow.name for run in self.running)
 
         def obstacle(workflow: Workflow) -> str:
@@ -348,7 +348,7 @@ class Executor:
         if run is None:
             first = self.waiting.first(lambda _: True)
             return None, obstacle(first.workflow) if first else ""
-        why = governor.why_not(use, self._need(run)) if governed else ""
+        why = governor.why_not(use, governor.need(run.workflow.name, *_labels(run))) if governed else ""
         return (None, why) if why else (run, "")
 
     def _of_workers(self) -> str:
@@ -356,10 +356,6 @@ class Executor:
         if not isinstance(self._work.definitions.concurrency, Automatic):
             return ""
         return f"waits for a slot, all {self._runs} of the workers are in use"
-
-    def _need(self, run: Run) -> float:
-        """Say how many MB a run needs, one notebook after another."""
-        return max(self._governor.need(run.workflow.name, notebook.label) for notebook in run.workflow.notebooks)
 
     def _start_due(self) -> None:
         """Start what there is room for, in order."""
@@ -382,7 +378,7 @@ class Executor:
             origin = self._origin(run, trigger)
             making = execute(context, run, token, self._capacity, self.stop, origin)
             self._running[asyncio.create_task(making)] = run
-            self._governor.runs[run.key] = self._need(run)
+            self._governor.runs[run.key] = _labels(run)
             self.news.set()
 
     def _origin(self, run: Run, trigger: Trigger | None) -> Origin:
@@ -434,6 +430,10 @@ class Executor:
             logger.error("%s: given up after %s", run, counted(failures.attempts, "failed attempt"))
         else:
             self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
+
+
+def _labels(run: Run) -> Sequence[str]:
+    return [notebook.label for notebook in run.workflow.notebooks]
 
 
 def runs_at_a_time(definitions: Definitions) -> int:

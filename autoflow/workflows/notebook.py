@@ -31,9 +31,6 @@ from autoflow.workflows.execution import Execution
 from autoflow.workflows.failures import notebook_failure, of_system, secured, without_secrets
 from autoflow.workflows.reports import ReportSource, make_reports
 
-REPORT = "report"
-"""What is not the label of a notebook, for what reports need."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -64,7 +61,7 @@ async def run_notebook(execution: Execution, notebook: Notebook) -> Path | Failu
             finish = partial(store.finish_notebook, attempt, label, state, ended, notebook=kept, failure=failure)
             await execution.record(partial(finish, peak_mb=peak))
             if peak is not None:
-                execution.capacity.learn(run.key, label, peak)
+                execution.capacity.learn(run.key, label, peak, succeeded=state is AttemptState.SUCCEEDED)
         if failure:
             logger.error("run %d: %s: %s", attempt.run, run, failure)
             return failure
@@ -193,7 +190,7 @@ def _sha256(path: Path) -> str:
 async def report_notebook(execution: Execution, notebook: Notebook) -> Path | Failure:
     """Make the reports of an executed notebook, and record them or why they failed; the first of them is returned."""
     context, attempt = execution.context, execution.attempt
-    async with execution.capacity.slot(execution.run.key, REPORT):
+    async with execution.capacity.slot(execution.run.key, None):
         context.progress.show(_task(execution, notebook), "report")
         try:
             await _record_form(execution, notebook)

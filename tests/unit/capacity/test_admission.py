@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.capacity.admission import Level, Rules, Use, is_short, next_level, puts_back, reserve, why_not
+from autoflow.capacity.admission import Expected, Level, Rules, Use, is_short, next_level, puts_back, reserve, why_not
 from autoflow.machine import Reading
 
 CALM = Reading(cores=4, busy=1.0, cpu_pressure=0, memory=8000, free=6000, memory_pressure=0)
@@ -56,7 +56,7 @@ def test_before_the_second_look_the_use_of_the_cpu_is_not_said_to_be_unreadable(
 
 def test_while_it_grows_that_is_why_no_more_start_at_once() -> None:
     level = next_level(9, CALM, WAITED_FOR, Level(4), RULES)
-    assert why_not(CALM, Use(5), 1, level) == (
+    assert why_not(CALM, Use(5), level, Expected(1)) == (
         "waits for a slot, all 5 are in use; one more is given every 2 s while cores are idle"
     )
 
@@ -89,8 +89,8 @@ def test_what_ends_while_all_cores_are_in_use_is_not_replaced_but_for_the_first(
 
 def test_what_runs_is_expected_to_grow_to_what_it_needs() -> None:
     use, level = Use(2, promised=4500), Level(4)
-    assert why_not(CALM, use, 700, level) == ""
-    assert why_not(CALM, use, 900, level) == (
+    assert why_not(CALM, use, level, Expected(700)) == ""
+    assert why_not(CALM, use, level, Expected(900)) == (
         "waits for memory: needs about 900 MB; of 6.0 GB free, 800 MB are the reserve, and 4.5 GB are what running"
         " notebooks are expected to take yet"
     )
@@ -99,8 +99,8 @@ def test_what_runs_is_expected_to_grow_to_what_it_needs() -> None:
 def test_one_may_always_go_on() -> None:
     empty = replace(CALM, free=0, memory_pressure=99)
     level = next_level(9, empty, Use(0, wanted=True), Level(4), RULES)
-    assert why_not(empty, Use(0), 9000, level) == ""
-    assert why_not(empty, Use(1), 1, level) == "waits for memory, which is short: 0 MB free"
+    assert why_not(empty, Use(0), level, Expected(9000)) == ""
+    assert why_not(empty, Use(1), level, Expected(1)) == "waits for memory, which is short: 0 MB free"
 
 
 def test_the_youngest_is_put_back_when_memory_has_been_short_for_ten_seconds_and_then_every_thirty() -> None:
@@ -155,7 +155,7 @@ def test_the_level_stays_between_its_bounds_and_changes_by_one_upwards_at_most(
 def test_whatever_starts_beside_another_leaves_the_reserve_alone(
     reading: Reading, in_use: int, promised: float, need: float
 ) -> None:
-    if not why_not(reading, Use(in_use, promised=promised), need, Level(50)) and reading.free is not None:
+    if not why_not(reading, Use(in_use, promised=promised), Level(50), Expected(need)) and reading.free is not None:
         assert reading.free - promised - need >= reserve(reading) - 1e-6
 
 
@@ -164,9 +164,9 @@ def test_less_need_and_more_free_memory_never_keep_something_from_starting(
     reading: Reading, free: float, need: float, more: float
 ) -> None:
     tight = replace(reading, memory=8000, free=free)
-    if not why_not(tight, Use(2), need + more, Level(9)):
-        assert not why_not(tight, Use(2), need, Level(9))
-        assert not why_not(replace(tight, free=free + more), Use(2), need, Level(9))
+    if not why_not(tight, Use(2), Level(9), Expected(need + more)):
+        assert not why_not(tight, Use(2), Level(9), Expected(need))
+        assert not why_not(replace(tight, free=free + more), Use(2), Level(9), Expected(need))
 
 
 @given(readings())

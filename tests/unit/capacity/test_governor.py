@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from autoflow.capacity.admission import Rules, Use
+from autoflow.capacity.admission import Expected, Rules, Use
 from autoflow.capacity.governor import Governor, Held, Needs
 from autoflow.capacity.slots import Capacity
 from autoflow.machine import Reading
@@ -22,7 +22,7 @@ class Trial:
 
     def __init__(self, *peaks: tuple[str, str, int], base: int = 4) -> None:
         self.reading = CALM
-        self.governor = Governor(lambda: self.reading, Needs(lambda: peaks))
+        self.governor = Governor(lambda: self.reading, Needs(lambda: [(*peak, True) for peak in peaks]))
         self.capacity = Capacity(lambda: None, self.governor)
         self.capacity.govern(Rules(base, 16), {})
         self.began: list[str] = []
@@ -33,11 +33,13 @@ class Trial:
         self.governor.look(now, wanted=True, active=())
         self.capacity.slots.hand_out()
 
-    async def notebook(self, name: str, seconds: float = 10, used: float = 0) -> None:
+    async def notebook(self, name: str, seconds: float = 10, used: float = 0, peak: int | None = None) -> None:
         async with self.capacity.slot((name, ""), "a", self.said.append) as held:
             held.used = lambda: used
             self.began.append(name)
             await asyncio.sleep(seconds)
+            if peak is not None:
+                self.capacity.learn((name, ""), "a", peak, succeeded=True)
 
 
 async def settled() -> None:
@@ -46,18 +48,59 @@ async def settled() -> None:
 
 
 def test_the_need_is_what_the_last_notebooks_have_taken_but_for_the_largest_of_twenty() -> None:
-    peaks = [("flows", "a", 100 + number) for number in range(20)] + [("flows", "a", 9000)]
-    needs = Needs(lambda: [*peaks, ("counts", "a", 700)])
+    peaks = [("flows", "a", 100 + number, True) for number in range(20)] + [("flows", "a", 9000, True)]
+    needs = Needs(lambda: [*peaks, ("counts", "a", 700, True)])
     # of twenty, the largest is passed over; the twenty-first is too old
-    assert needs.of("flows", "a") == 118
-    assert needs.of("counts", "a") == 700
-    needs.note("counts", "a", 800)
-    assert needs.of("counts", "a") == 800
+    assert needs.of("flows", "a") == Expected(118)
+    assert needs.of("counts", "a") == Expected(700)
+    needs.note("counts", "a", 800, succeeded=True)
+    assert needs.of("counts", "a") == Expected(800)
 
 
-def test_what_is_not_known_needs_what_others_do_and_a_usual_amount_where_nothing_is_known() -> None:
-    assert Needs(lambda: [("flows", "a", 400)]).of("counts", "b") == 400
-    assert Needs(tuple).of("flows", "a") == 250
+def test_before_it_has_succeeded_a_notebook_may_need_a_gigabyte_or_what_others_do_where_that_is_more() -> None:
+    assert Needs(tuple).of("flows", "a") == Expected(1000, assumed=True)
+    assert Needs(lambda: [("flows", "a", 400, True)]).of("counts", "b") == Expected(1000, assumed=True)
+    assert Needs(lambda: [("flows", "a", 1400, True)]).of("counts", "b") == Expected(1400, assumed=True)
+
+
+def test_one_that_did_not_get_to_its_end_says_nothing_but_that_it_needs_much() -> None:
+    recorded = [("flows", "a", 80, False), ("counts", "a", 1200, False)]
+    needs = Needs(lambda: recorded)
+    assert needs.of("flows", "a").assumed
+    assert needs.of("counts", "a") == Expected(1200)
+    needs.note("flows", "a", 90, succeeded=False)
+    assert needs.of("flows", "a").assumed
+    needs.note("flows", "a", 150, succeeded=True)
+    assert needs.of("flows", "a") == Expected(150)
+
+
+def test_a_report_needs_what_notebooks_do() -> None:
+    assert Needs(lambda: [("flows", "a", 400, True)]).of("flows", None) == Expected(400)
+    assert Needs(tuple).of("flows", None) == Expected(1000, assumed=True)
+
+
+def test_until_the_first_has_succeeded_only_so_many_start_as_there_are_gigabytes_and_then_what_was_learnt_counts() -> (
+    None
+):
+    async def main() -> None:
+        trial = Trial()
+        # 3,200 MB are above the reserve
+        tasks = [asyncio.create_task(trial.notebook("new", 10 + number, peak=150)) for number in range(4)]
+        await settled()
+        assert len(trial.began) == 3
+        assert trial.said == [
+            "waits for memory: may need 1.0 GB, since what it needs is not known yet; of 4.0 GB free, 800 MB are the"
+            " reserve, and 3.0 GB are what running notebooks are expected to take yet"
+        ]
+        trial.reading = replace(CALM, free=1300)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await settled()
+        # beside the two that go on, and of which less is expected by now
+        assert len(trial.began) == 4
+        assert len(trial.governor.held) == 3
+        await asyncio.gather(*tasks)
+
+    run_held(main())
 
 
 def test_notebooks_start_until_what_they_are_to_take_yet_is_all_that_there_is() -> None:
@@ -135,9 +178,9 @@ def test_who_waits_for_memory_and_is_cancelled_leaves_nothing_behind() -> None:
 
 
 def test_a_run_that_has_no_notebook_yet_is_expected_to_take_what_it_needs() -> None:
-    trial = Trial()
-    trial.governor.runs = {("big", ""): 1500.0, ("small", ""): 100.0}
-    trial.governor.held.append(Held(("small", ""), 100, lambda: 40))
+    trial = Trial(("big", "a", 1500), ("big", "b", 200), ("small", "a", 100))
+    trial.governor.runs = {("big", ""): ["a", "b"], ("small", ""): ["a"]}
+    trial.governor.held.append(Held(("small", ""), "a", lambda: 40))
     use = trial.governor.use([("big", ""), ("small", "")])
     assert use == Use(2, promised=1560)
     # what starts is not in its own way

@@ -59,6 +59,8 @@ class Gated:
         self._jobs = jobs
         self.slots = slots
         self.gates: list[asyncio.Event] = []
+        self.peak: int | None = None
+        """MB that the notebooks say that they have taken."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._jobs, name)
@@ -78,7 +80,7 @@ class Gated:
         self.gates.append(gate := asyncio.Event())
         await gate.wait()
         shutil.copy(request["notebook"], workspace / "notebook.ipynb")
-        return Reply("done", {}, {}, "", "")
+        return Reply("done", {}, {}, "", "", self.peak)
 
     def end_one(self) -> None:
         """Let the notebook end that began first."""
@@ -196,6 +198,25 @@ def test_while_it_grows_and_at_the_most_it_is_said_why_no_more_start(trial: Tria
         assert "16 is the most by default, and `concurrency: {most: N}` in workflows.yml" in trial.executor.slots.why
 
     trial.run(steps, days=20)
+
+
+def test_where_there_is_little_memory_one_run_goes_on_until_it_is_known_what_its_notebook_needs(trial: Trial) -> None:
+    trial.write("  concurrency: auto\n")
+    trial.reading = replace(CALM, memory=2000, free=1600)
+
+    async def steps() -> None:
+        await trial.until(1)
+        await asyncio.sleep(20)
+        assert len(trial.door.gates) == 1
+        assert trial.executor.slots.why.startswith("run waits for memory: may need 1.0 GB, since what it needs is not")
+        trial.door.peak = 150
+        trial.door.end_one()
+        await trial.until(7)
+        await asyncio.sleep(20)
+        assert len(trial.door.gates) == 7
+        assert trial.executor.slots.why.startswith("run waits for memory: needs about 150 MB; ")
+
+    trial.run(steps)
 
 
 def test_a_run_that_holds_nothing_yet_is_counted_among_those_in_use(trial: Trial) -> None:
