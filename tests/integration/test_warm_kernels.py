@@ -233,6 +233,32 @@ def test_exit_handlers_run_and_open_files_are_flushed(trial: Trial) -> None:
     assert [(out / name).read_text() for name in names] == ["called", "flushed", "flushed", "deleted", "waited for"]
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_kernel_that_ends_has_answered_before_it_stops_what_publishes_its_answers(trial: Trial, warm: bool) -> None:
+    out = trial.directory / "answers still"
+    # exit handlers begin before it has answered, when the namespace of cells has gone
+    code = f"""
+import atexit, sys, threading
+from ipykernel.kernelapp import IPKernelApp
+app = IPKernelApp.instance()
+exiting = threading.Event()
+atexit.register(exiting.set)
+flush, stop = sys.stdout.flush, app.iopub_thread.stop
+def slow_flush(app=app, current_thread=threading.current_thread, exiting=exiting, flush=flush):
+    if current_thread() is app.control_thread:
+        exiting.wait()
+        sum(number % 7 for number in range(2_000_000))
+    flush()
+def note_and_stop(app=app, open=open, stop=stop):
+    with open({str(out)!r}, "w") as file:
+        file.write(str(app.control_thread.is_alive()))
+    stop()
+sys.stdout.flush, app.iopub_thread.stop = slow_flush, note_and_stop
+"""
+    trial.say(code, warm=warm)
+    assert out.read_text() == "False"
+
+
 def test_what_c_code_has_to_do_at_the_end_is_done(trial: Trial) -> None:
     out = trial.directory / "c"
     trial.say(

@@ -63,7 +63,13 @@ INTERNALS = (
         "child/notebook/cells",
         "cells are executed without AutoFlow's rules for failures",
     ),
-    Internal("ipykernel.zmqshell", "system", "child/notebook/no_terminal", "`!command` may wait for input", ("cmd",)),
+    Internal(
+        "ipykernel.kernelapp",
+        "IPKernelApp.control_thread",
+        "child/notebook/kernel_start",
+        "kernels end 3 s late now and then, and without writing what they hold for open files",
+    ),
+    Internal("ipykernel.zmqshell", "system", "child/notebook/kernel_start", "`!command` may wait for input", ("cmd",)),
     Internal(
         "jupyter_client.provisioning.local_provisioner",
         "LocalProvisioner.launch_kernel",

@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 
 from autoflow.child.hints import hint_for
-from autoflow.child.notebook.no_terminal import without_terminal
+from autoflow.child.notebook.kernel_start import answering_ends_first, without_terminal
 from autoflow.child.notebook.papermill import PapermillNotebookClient, strip_color
 from autoflow.child.printed import settled
 from autoflow.notebooks import cell_position
@@ -35,7 +35,10 @@ OUTPUT_PATIENCE = 60
 LOOK_SECONDS = 0.2
 """How often it is looked whether a kernel is still to be kept."""
 
-WITHOUT_TERMINAL = f"exec({inspect.getsource(without_terminal) + 'without_terminal()'!r}, {{}})"
+KERNEL_START = "\n".join(
+    f"exec({inspect.getsource(each) + f'{each.__name__}()'!r}, {{}})"
+    for each in (answering_ends_first, without_terminal)
+)
 
 
 class NotebookFailedError(Exception):
@@ -90,7 +93,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             When a cell fails that is not tagged ``raises-exception``.
         """
         if self.km.kernel_spec.language == "python":
-            self.kc.execute(WITHOUT_TERMINAL, silent=True, store_history=False, stop_on_error=False)
+            self.kc.execute(KERNEL_START, silent=True, store_history=False, stop_on_error=False)
         for index, cell in enumerate(self.nb.cells):
             self.nb_man.cell_start(cell, index)
             try:

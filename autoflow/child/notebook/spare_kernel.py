@@ -32,7 +32,6 @@ from autoflow.child.process import be_killed_first, die_with_parent
 from autoflow.child.warm_parent import Job
 
 LAUNCHER = "ipykernel_launcher"
-LAST_MESSAGE_SECONDS = 5.0
 
 FOREIGN = ("nbclient", "papermill")
 """Packages that a job imports, and of what notebooks import only few."""
@@ -113,8 +112,6 @@ class SpareKernel:
 
         # what it was when ipykernel was imported is another
         kernelapp.launch_new_instance(parent_handle=os.getppid())
-        # while exit handlers stop what it prints through, it would wait 10 s for that in its last message
-        kernelapp.IPKernelApp.instance().control_thread.join(timeout=LAST_MESSAGE_SECONDS)
         _end(shared)
 
     def _look_ordinary(self, launch: Launch) -> None:

@@ -1,9 +1,39 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""What a kernel does to itself so that nothing which a cell starts waits for input."""
+"""What a kernel does to itself before the first cell.
+
+The source of these functions is sent to kernels, whatever environment they are of: they import all that they use, and
+nothing of AutoFlow.
+"""
 
 from __future__ import annotations
+
+
+def answering_ends_first() -> None:
+    """Let a kernel that ends answer before it stops what its answers are published by.
+
+    ipykernel's own exit handler stops the thread that publishes, then waits for the one that answers; that one may wait
+    for the other in turn, in its answer to the request to shut down. After 10 s it would give up, but by then
+    the kernel has been killed, and what it has not written yet to open files is lost.
+    """
+    import atexit
+    from importlib import import_module
+    from typing import Any
+
+    try:
+        app: Any = import_module("ipykernel.kernelapp").IPKernelApp
+    except (ImportError, AttributeError):
+        # a kernel of another kind
+        return
+
+    def end_answering() -> None:
+        """Run after the exit handlers of cells, and before ipykernel's."""
+        thread = app.instance().control_thread
+        thread.stop()
+        thread.join(timeout=5)
+
+    atexit.register(end_answering)
 
 
 def without_terminal() -> None:
@@ -11,9 +41,6 @@ def without_terminal() -> None:
 
     IPython gives a command a terminal, so that it prints as it does to a person. But there is no user at it:
     ``!cat`` waits forever, and ``ssh`` for a password. What it prints to is a terminal still.
-
-    The source of this function is sent to kernels, whatever environment they are of: it imports all that
-    it uses, and nothing of AutoFlow.
     """
     import fcntl
     import os
