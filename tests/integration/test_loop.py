@@ -70,7 +70,7 @@ def definitions(workflows: int) -> str:
             ],
         },
     }
-    return yaml.safe_dump(content)
+    return yaml.dump(content, Dumper=yaml.CSafeDumper)
 
 
 def write_large_notebook(path: Path) -> None:
@@ -113,7 +113,10 @@ def fill(settings: Settings) -> None:
         connection.executemany(
             "INSERT INTO notebooks (attempt_id, label, state, started, ended, notebook, report) VALUES (?, 'large', ?,"
             " '2026-01-01T00:00:00+00:00', '2026-01-01T01:00:00+00:00', ?, ?)",
-            [(number, "succeeded" if number % 2 else "failed", f"{number}.ipynb", f"{number}.pdf") for number in rows],
+            [
+                (number, "succeeded" if number % 2 else "failed", f"notebooks/{number}.ipynb", f"reports/{number}.pdf")
+                for number in rows
+            ],
         )
     store.close()
 

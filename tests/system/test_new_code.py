@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.conftest import ROOT, Deployment
@@ -24,21 +26,22 @@ def test_code_that_is_installed_over_a_running_autoflow_is_noticed(deployment: D
         command = [sys.executable, "-P", "-m", "autoflow", *arguments]
         return subprocess.run(command, env=environment, stdout=-1, stderr=-2, text=True, check=False).stdout
 
-    def until(words: str, *command: str, times: int = 1) -> None:
+    def until(words: str, said: Callable[[], str], times: int = 1) -> None:
         end = time.monotonic() + 100
-        while (said := autoflow(*command)).count(words) < times:
-            assert time.monotonic() < end, said
+        while (text := said()).count(words) < times:
+            assert time.monotonic() < end, text
             time.sleep(0.2)
 
-    with (tmp_path / "log").open("w") as log:
+    logged = tmp_path / "log"
+    with logged.open("w") as log:
         daemon = subprocess.Popen([sys.executable, "-P", "-m", "autoflow", "--now"], env=environment, stderr=log)
     try:
-        until("succe", "runs", times=2)
+        until(" succeeded\n", logged.read_text, times=2)
         before = len(deployment.made("notebooks/*"))
         with (tmp_path / "lib" / "autoflow" / "wording.py").open("a") as file:
             file.write("# newer\n")
         autoflow("rerun", "1", "--yes")
-        until("restart AutoFlow; no run starts until then", "--health")
+        until("restart AutoFlow; no run starts until then", partial(autoflow, "--health"))
         assert len(deployment.made("notebooks/*")) == before
         assert "failed" not in autoflow("runs")
     finally:
