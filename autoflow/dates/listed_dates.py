@@ -129,7 +129,8 @@ class ListedDates:
     def there(self, rule: DataRule, now: dt.datetime) -> Days:
         """Return the dates that count, or would if QA checks and people let them."""
         days = [self._counting(name, rule.lag, now) for name in self.wanted(rule.cdr_types)]
-        return reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()])
+        # of the calendar's last day nothing can be made, whoever lets it count
+        return AvailableDates(reduce(and_ if rule.require == "all" else or_, days, *() if days else [Days()])).days
 
     def _untrusted(self, rule: DataRule, now: dt.datetime) -> tuple[Days, Days]:
         """Return the dates that are held, and those that only wait for outcomes."""
