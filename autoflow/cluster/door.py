@@ -65,6 +65,8 @@ class _Job:
     """Addresses of workers that have lost it."""
     future: Future[Any] | None = None
     """Dask's; it only places the job."""
+    among: Collection[str] = ()
+    """Addresses of the workers that were there when dask was asked to."""
     nonce: str = ""
     """Which offer has been taken."""
     worker: str = ""
@@ -211,7 +213,7 @@ class Cluster:
         _release(job)
         if asyncio.get_running_loop().time() >= self._free_from:
             daemon = self._settings.instance, self._epoch
-            key = f"{job.name}-{os.urandom(4).hex()}"
+            key, job.among = f"{job.name}-{os.urandom(4).hex()}", self._link.seen.keys()
             job.future = self._link.submit(
                 do_job, job.name, *daemon, self._topic, key=key, resources=job.resources, shunned=job.shunned
             )
@@ -291,9 +293,13 @@ class Cluster:
             self._free_from = asyncio.get_running_loop().time() + self._workers.lease + MARGIN
 
     def _place_again(self) -> None:
-        """Submit what dask has lost, or could not be submitted."""
+        """Submit what dask has lost, or could not be submitted, and what waits since before workers came or went.
+
+        A task that prefers workers which have gone since does not go to those that come, for dask.
+        """
         for job in self._jobs.values():
-            if not job.nonce and (job.future is None or job.future.status != "pending"):
+            is_lost = job.future is None or job.future.status != "pending"
+            if not job.nonce and (is_lost or job.among != self._link.seen.keys()):
                 self._submit(job)
 
     def _tell_what_lacks(self) -> None:

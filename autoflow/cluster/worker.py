@@ -40,6 +40,9 @@ EXTENSION = "autoflow"
 OFFER_PATIENCE = 60.0
 """Seconds that a worker waits for the daemon's answer to its offer."""
 
+RETRY_PAUSE = 1.0
+"""Seconds until a scheduler that did not answer is asked again."""
+
 INTERRUPT_GRACE = "AUTOFLOW_INTERRUPT_GRACE"
 
 logger = logging.getLogger(__name__)
@@ -316,7 +319,7 @@ async def dask_setup(worker: Worker) -> None:
 
 async def _refuse_other_dask(worker: Worker) -> None:
     """End this process where the scheduler has another version: with some, each task would end it."""
-    there, here = (await worker.scheduler.versions())["packages"].get("distributed"), version("distributed")
+    there, here = (await _versions_there(worker)).get("distributed"), version("distributed")
     if there != here:
         logger.critical(
             "the scheduler has version %s of distributed, and this worker %s; install the same on both",
@@ -325,6 +328,18 @@ async def _refuse_other_dask(worker: Worker) -> None:
         )
         # systemd does not start it again
         os._exit(OTHER_VERSION)
+
+
+async def _versions_there(worker: Worker) -> Mapping[str, str]:
+    """Ask the scheduler for its versions, for as long as it takes: dask would go on without this module."""
+    while True:
+        try:
+            packages: Mapping[str, str] = (await worker.scheduler.versions())["packages"]
+            return packages
+        except (OSError, TimeoutError) as error:
+            why = str(error).partition("\n")[0]
+            logger.warning("the scheduler cannot be reached (%s); it is tried again until it can", why)
+            await asyncio.sleep(RETRY_PAUSE)
 
 
 async def dask_teardown(worker: Worker) -> None:

@@ -394,6 +394,57 @@ def test_a_notebook_moves_once_its_worker_cannot_be_doing_it(
     run(life())
 
 
+def test_what_waits_for_a_worker_that_goes_takes_one_that_comes(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    """Workers are restarted one after the other; dask itself lets such a task wait for an address that is no more."""
+    deployment = make()
+    told: list[dict[str, Any]] = []
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            lost = asyncio.create_task(deployment.execute(cluster, deployment.works(), on_progress=told.append))
+            await seen(deployment.began)
+            worker = programs.worker_of(deployment.began()[0])
+            (other,) = {"one", "two"} - {worker}
+            busy = asyncio.create_task(deployment.execute(cluster, deployment.works()))
+            await seen(lambda: len(deployment.began()) == 2)
+            programs.kill(worker)
+            await seen(lambda: told and "waits" in told[-1])
+            programs.kill(other)
+            programs.all_up()
+            await seen(lambda: len(deployment.began()) == 4)
+            deployment.release.touch()
+            for task in (lost, busy):
+                reply, _ = await task
+                assert reply.cause == "done", reply
+
+    run(life())
+
+
+def test_a_worker_that_is_there_before_its_scheduler_waits_for_it(
+    make: Callable[..., Deployment], programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = make()
+    for name in list(programs.running):
+        programs.kill(name)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "500ms")
+    for name in ("one", "two"):
+        (programs.directory / f"{name}.log").write_text("")
+        programs.start(name)
+    until(lambda: programs.logs().count("the scheduler cannot be reached") >= 2)
+    monkeypatch.undo()
+    programs.start("scheduler")
+    deployment.release.touch()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            reply, _ = await deployment.execute(cluster, deployment.works())
+            assert reply.cause == "done", reply
+
+    run(life())
+
+
 def test_a_notebook_survives_the_end_of_its_kernel_or_scheduler(
     make: Callable[..., Deployment], programs: Programs
 ) -> None:
