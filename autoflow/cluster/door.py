@@ -125,8 +125,16 @@ class Cluster:
 
     @property
     def slots(self) -> int | None:
-        """How many notebooks all workers together do at a time; None while none is known."""
-        return self._link.slots or None
+        """How many notebooks all workers together do at a time; None while none is known.
+
+        What waits for something that none of them has is in the way of nothing else.
+        """
+        in_vain = [job for job in self._jobs.values() if not job.nonce and self.lacks(job.resources)]
+        return self._link.slots + len(in_vain) or None
+
+    def lacks(self, resources: Mapping[str, int]) -> str:
+        """Say what a notebook would wait for that none of the workers has; empty where one has it, or none is known."""
+        return self._link.why_unplaced(resources) if self._link.seen and not self._link.can_place(resources) else ""
 
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Say what workers import ahead of notebooks."""
@@ -307,7 +315,7 @@ class Cluster:
         waiting = [job for job in self._jobs.values() if not job.nonce]
         for job in waiting:
             job.tell({"waits": self._link.why_unplaced(job.resources)})
-        lacking = {job.asked for job in waiting if self._link.seen and not self._link.can_place(job.resources)}
+        lacking = {job.asked for job in waiting if self.lacks(job.resources)}
         if lacking:
             self._conditions.begin(RESOURCES, f"workers: none has what is asked for: {', '.join(sorted(lacking))}")
         elif self._link.seen:

@@ -97,6 +97,7 @@ class Link:
         if self._pool:
             pool, self._pool = self._pool, None
             await pool.close()
+        self.seen = {}
 
     async def _drop_client(self) -> None:
         if self._client is not None:

@@ -83,6 +83,10 @@ class Door(Protocol):
     def slots(self) -> int | None:
         """How many notebooks it can do at a time; None where this machine does them."""
 
+    def lacks(self, resources: Mapping[str, int]) -> str:
+        """Say what a notebook that asks for resources would wait for in vain; empty where it would not."""
+        ...
+
     def warmth(self, preload: Sequence[str] | None) -> AbstractAsyncContextManager[None]: ...
 
     def keep_warm(self, preload: Sequence[str] | None) -> None: ...
@@ -165,6 +169,10 @@ class Jobs:
     @property
     def slots(self) -> None:
         """As many as this machine bears."""
+
+    def lacks(self, _: Mapping[str, int]) -> str:
+        """Lack nothing: here, resources say nothing."""
+        return ""
 
     @property
     def under_way(self) -> Sequence[str]:

@@ -335,6 +335,9 @@ class Executor:
         under_way = Counter(run.workflow.name for run in self.running)
 
         def obstacle(workflow: Workflow) -> str:
+            asked = (notebook.resources for notebook in workflow.notebooks if notebook.place != "here")
+            if lacking := next(filter(None, map(self._context.notebooks.lacks, asked)), ""):
+                return lacking
             if workflow.concurrency is not None and under_way[workflow.name] >= workflow.concurrency:
                 return f"waits for its workflow, which has {counted(workflow.concurrency, 'run')} at a time"
             awaited = [name for name in workflow.pools(at_start=True) if self._capacity.pool(name).awaited]

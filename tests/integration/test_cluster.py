@@ -281,6 +281,10 @@ def test_a_notebook_waits_for_what_no_worker_has_and_people_are_told(make: Calla
             await seen(lambda: any("gpu" in said for said in deployment.conditions.present()))
             assert deployment.conditions.present() == ["workers: none has what is asked for: trains.ipynb (gpu: 1)"]
             assert told[-1] == {"waits": "waits for a worker with gpu: 1: none has it"}
+            assert cluster.lacks({"gpu": 1}) == told[-1]["waits"]
+            assert cluster.lacks({}) == ""
+            # it is in the way of no other
+            assert cluster.slots == 3
             waiting.cancel()
             await asyncio.wait({waiting})
             assert waiting.cancelled()

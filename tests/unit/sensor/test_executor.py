@@ -58,6 +58,7 @@ class Gated:
     def __init__(self, jobs: Jobs, slots: int | None = None) -> None:
         self._jobs = jobs
         self.slots = slots
+        self.lacking = ""
         self.gates: list[asyncio.Event] = []
         self.peak: int | None = None
         """MB that the notebooks say that they have taken."""
@@ -68,6 +69,10 @@ class Gated:
     @asynccontextmanager
     async def warmth(self, *_: object, **__: object) -> AsyncIterator[None]:
         yield
+
+    def lacks(self, resources: Mapping[str, int]) -> str:
+        """Say what the test lets it say, of what asks for something."""
+        return self.lacking if resources else ""
 
     def keep_warm(self, *_: object) -> None:
         """Nothing is warm."""
@@ -305,6 +310,21 @@ def test_on_workers_auto_follows_their_slots_as_these_come_and_go(trial: Trial, 
         await trial.until(expected - 1)
         assert "waits for" in trial.executor.slots.why
         assert len(trial.door.gates) == expected - 1
+
+    trial.run(steps, slots=2)
+
+
+def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) -> None:
+    trial.write(notebook="resources: {gpu: 1},")
+
+    async def steps() -> None:
+        await trial.until(2)
+        trial.door.lacking, trial.door.slots = "waits for a worker with gpu: 1: none has it", 4
+        await asyncio.sleep(10)
+        assert len(trial.door.gates) == 2
+        assert trial.executor.slots.why == "run waits for a worker with gpu: 1: none has it"
+        trial.door.lacking = ""
+        await trial.until(4)
 
     trial.run(steps, slots=2)
 
