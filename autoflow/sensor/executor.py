@@ -20,7 +20,7 @@ from typing import Protocol
 from autoflow.capacity import GROWS_EVERY, Capacity, Governor, Level, Needs, PoolInUse, Rules, reserve, why_not
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
-from autoflow.dates import ListedDates
+from autoflow.dates import Days, ListedDates
 from autoflow.decision import incomplete_runs, judge_failures, triggers_by_run
 from autoflow.definitions import MOST_HERE, Automatic, Concurrency, Definitions, Trigger, Workflow
 from autoflow.errors import SettingsError, may_pass
@@ -202,8 +202,11 @@ class Executor:
         self._changed.set()
 
     def resize(self, definitions: Definitions) -> None:
-        """Let as much go on as other definitions say; what runs there are is for the next decision."""
-        old = self._work.definitions
+        """Let as much go on as other definitions say; what runs there are more is for the next decision."""
+        old, workflows = self._work.definitions, definitions.workflows
+        self._context.backlog.due = self.waiting.only(
+            lambda each: each.days if each.workflow.name in workflows else Days()
+        )
         self._work = replace(
             self._work,
             definitions=replace(old, concurrency=definitions.concurrency, pools=definitions.pools),

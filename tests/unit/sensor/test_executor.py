@@ -27,7 +27,7 @@ from autoflow.machine import Reading
 from autoflow.overview import Facts, explain
 from autoflow.parser import read_definitions
 from autoflow.progress import Progress
-from autoflow.runs import Runs, build_run
+from autoflow.runs import AttemptState, Runs, build_run
 from autoflow.sensor import Executor
 from autoflow.sensor.executor import SlotsInUse, Work, cores_here
 from autoflow.settings import load_settings
@@ -327,6 +327,21 @@ def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) 
         await trial.until(4)
 
     trial.run(steps, slots=2)
+
+
+def test_runs_of_a_workflow_that_is_gone_from_the_file_do_not_start(trial: Trial) -> None:
+    trial.write("  concurrency: {runs: 1}\n")
+
+    async def steps() -> None:
+        await trial.until(1)
+        there = trial.write("  concurrency: {runs: 2}\n")
+        trial.executor.resize(replace(there, workflows={}, triggers=()))
+        assert not trial.executor.waiting
+        trial.door.end_one()
+        await trial.executor.idle()
+        assert trial.executor.states == {AttemptState.SUCCEEDED: 1}
+
+    trial.run(steps)
 
 
 def test_other_numbers_and_pools_count_at_once_for_runs_that_are_due_already(trial: Trial) -> None:
