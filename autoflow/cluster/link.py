@@ -85,7 +85,8 @@ class Link:
             await client
         except (OSError, TimeoutError) as error:
             await self._drop_client()
-            self._unreached(f"workers: {self._workers.address} cannot be reached ({_first_line(error)})")
+            why = f"workers: {self._workers.address} cannot be reached ({_first_line(error)})"
+            self._unreached(f"{why}; `autoflow cluster scheduler` is to run there")
             return False
         client.subscribe_topic(topic, hear)
         await self.look()
@@ -124,8 +125,8 @@ class Link:
         return self._client.submit(function, *arguments, key=key, retries=0, pure=False, **placing)
 
     async def look(self) -> None:
-        """Look which workers there are."""
-        if self._client is None or self._client.scheduler is None:
+        """Look which workers there are, unless the scheduler is to be connected first, which says if it cannot be."""
+        if self._client is None or not self.is_up or self._client.scheduler is None:
             return
         try:
             async with asyncio.timeout(PATIENCE):

@@ -24,6 +24,7 @@ from autoflow.cluster import require_dask, survey_of
 from autoflow.context import unwritable
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, DefinitionError
+from autoflow.machine import Machine
 from autoflow.model import open_for_reading, schema_of
 from autoflow.parser import check_tools, load_definitions
 from autoflow.sensor import FlowapiAnswer, QaExamination
@@ -73,11 +74,13 @@ def of_machine() -> Iterator[Finding]:
         system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     except OSError:
         system = platform.system()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    # limits of a control group count: those of the shell that asks, or of the container
+    reading = Machine().read()
+    memory = f", {reading.memory / 1000:.3g} GB" if reading.memory else ""
     place = " in a container" if any(Path(path).exists() for path in CONTAINERS) else ""
-    cores = counted(len(os.sched_getaffinity(0)), "core")
+    cores = "1 core" if reading.cores == 1 else f"{reading.cores:.3g} cores"
     kernel = f"{platform.release()} {platform.machine()}"
-    yield Finding("machine", "ok", f"{system}, {kernel}, {cores}, {memory:.0f} GB; user id {os.getuid()}{place}")
+    yield Finding("machine", "ok", f"{system}, {kernel}, {cores}{memory}; user id {os.getuid()}{place}")
 
 
 def of_definitions(settings: Settings) -> tuple[Definitions | None, list[Finding]]:
