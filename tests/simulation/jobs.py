@@ -80,6 +80,9 @@ class SimulatedJobs:
     async def warmth(self, preload: Sequence[str], *, at_once: bool = False) -> AsyncIterator[None]:
         yield
 
+    def lacks(self, _: Mapping[str, int]) -> str:
+        return ""
+
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Nothing is warm here."""
 
