@@ -21,12 +21,22 @@ from autoflow.definitions import Definitions, Retries, Trigger
 from autoflow.history import RunHistory
 from autoflow.messages.content import SUBJECT_LENGTH, parted
 from autoflow.messages.data_changes import EVENT as RESTATED
-from autoflow.messages.data_changes import MOST_DATES, bounded_spans, data_changes
+from autoflow.messages.data_changes import MOST_DATES, bounded_spans, data_changes, name_of
 from autoflow.messages.provisional import EVENT as PROVISIONAL
 from autoflow.messages.provisional import Circumstances, ProvisionalNews, provisional_news
 from autoflow.messages.same_results import NAME as SAME_RESULTS
 from autoflow.messages.same_results import same_results_news
-from autoflow.model import Departure, FailedRun, KnownCause, Message, ProvisionalRun, Restatement, StaleGroup, StaleRun
+from autoflow.model import (
+    Departure,
+    FailedRun,
+    KnownCause,
+    Message,
+    ProvisionalRun,
+    Restatement,
+    StaleGroup,
+    StaleRun,
+    UsedChange,
+)
 from autoflow.overview import accept_command
 from autoflow.runs import Failure, RunState, key_maker
 from autoflow.schedule import why_excluded
@@ -58,13 +68,15 @@ class Snapshot:
     failing: Sequence[FailedRun] = ()
     run_history: RunHistory = field(default_factory=RunHistory)
     listed: ListedDates = field(default_factory=ListedDates)
+    changes: Sequence[UsedChange] = ()
+    """What was ingested anew, or has left FlowAPI's list, of data that runs had used."""
     stale: Sequence[StaleGroup] = ()
-    """Runs that have succeeded with data that were ingested anew since, or are there no more."""
+    """The runs that had used those of them that people do not know of."""
     same: Sequence[StaleRun] = ()
     """Those that were run again, and have the same results."""
     restatements: Sequence[Restatement] = ()
     departures: Sequence[Departure] = ()
-    """What was ingested anew, and what has left FlowAPI's list, as far as runs are stale by it."""
+    """The dates of these."""
     provisional: Sequence[ProvisionalRun] = ()
     """Runs that were made with dates missing, and those that people know to have been."""
     final_changes: Mapping[int, Sequence[str]] = field(default_factory=dict)
@@ -372,6 +384,7 @@ def news(
         remembered += memory
         present = {cause.name for cause in causes} | {_name("given_up", workflow) for workflow in ends} | made.names
         present |= {hold.name for hold in holds} | {SAME_RESULTS for _ in snapshot.same}
+        present |= {name_of(each) for each in snapshot.changes}
         over = [each for each in known.values() if each.name not in present and _is_over(each, snapshot, runs)]
         messages += [message for message in _endings(over, snapshot, succeeded) if message.event in events]
     return CauseChanges(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from autoflow.model import Departure, Restatement, StaleGroup, weightiest_first
+from autoflow.model import Departure, Restatement, StaleGroup, UsedChange, weightiest_first
 from autoflow.wording import counted, first_few, span_text, spans
 
 EVENT = "restated"
@@ -29,6 +29,13 @@ class Told(NamedTuple):
     since: dt.datetime
     lines: tuple[str, ...]
     dates: tuple[str, ...]
+
+
+def name_of(change: UsedChange) -> str:
+    """Name what has changed together."""
+    if change.kind == "restatement":
+        return json.dumps(["restated", change.number])
+    return json.dumps(["departed", change.seen.isoformat()])
 
 
 def data_changes(
@@ -66,7 +73,7 @@ def _restated(first: int, seen: dt.datetime, together: Sequence[Restatement], gr
     lines = [*_bounded(weightiest_first(together)), *_workflows(groups), "Details: autoflow stale"]
     lines += ["To run them again: autoflow rerun --stale"] if again < runs else []
     what = f"data of {bounded_spans(dates)} were ingested anew: {stale}"
-    return Told(json.dumps(["restated", first]), what, seen, tuple(lines), tuple(map(str, dates)))
+    return Told(name_of(UsedChange("restatement", first, seen)), what, seen, tuple(lines), tuple(map(str, dates)))
 
 
 def _departed(seen: dt.datetime, together: Sequence[Departure], groups: Sequence[StaleGroup]) -> Told:
@@ -76,10 +83,12 @@ def _departed(seen: dt.datetime, together: Sequence[Departure], groups: Sequence
     lines = [
         *_bounded(together),
         *_workflows(groups),
-        "They are stale until the data are back.",
+        "They are stale, and are not run again until the data are back.",
         "Details: autoflow stale",
     ]
-    return Told(json.dumps(["departed", seen.isoformat()]), what, seen, tuple(lines), tuple(map(str, dates)))
+    return Told(
+        name_of(UsedChange("departure", together[0].id, seen)), what, seen, tuple(lines), tuple(map(str, dates))
+    )
 
 
 def bounded_spans(dates: Sequence[dt.date]) -> str:

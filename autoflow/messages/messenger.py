@@ -15,7 +15,7 @@ import logging
 import socket
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Self
@@ -28,7 +28,8 @@ from autoflow.definitions import Definitions
 from autoflow.jobs import Jobs, Reply
 from autoflow.messages.causes import GATHER, CauseChanges, Snapshot, news, next_late, not_done
 from autoflow.messages.content import HEARTBEAT, joined, signed, tidy
-from autoflow.messages.data_changes import AGAIN_FOR
+from autoflow.messages.data_changes import AGAIN_FOR, name_of
+from autoflow.messages.data_changes import EVENT as RESTATED
 from autoflow.messages.provisional import keys_told
 from autoflow.model import KnownCause, Message, ProvisionalRun, Queued, RunReader, open_for_reading
 from autoflow.overview import final_changes
@@ -323,16 +324,27 @@ def _look(
         provisional = reader.provisional(keys_told(known.values()))
         snapshot = replace(snapshot, failing=failing, run_history=run_history, listed=reader.listed_dates(), late=late)
         snapshot = replace(snapshot, provisional=provisional, final_changes=_final_changes(reader, provisional))
-        if stale := reader.stale_groups(snapshot.now - AGAIN_FOR):
-            first = min((each.number for each in stale if each.kind == "restatement"), default=None)
-            restatements = [] if first is None else reader.restatements(first)
-            snapshot = replace(snapshot, stale=stale, restatements=restatements, departures=reader.departures())
-        snapshot = replace(snapshot, same=reader.same_results(MOST_FAILING))
+        snapshot = replace(_with_data_changes(snapshot, reader, known), same=reader.same_results(MOST_FAILING))
         found = news(snapshot, known, reader.succeeded_since)
         times = [found.due, None if snapshot.working else next_late(snapshot.listed, definitions, snapshot.now)]
         return found, min((time for time in times if time is not None), default=None)
     finally:
         reader.close()
+
+
+def _with_data_changes(snapshot: Snapshot, reader: RunReader, known: Collection[str]) -> Snapshot:
+    """Add what has changed of data that runs had used; these, of which there may be many, until people know of it."""
+    snapshot = replace(snapshot, changes=reader.used_changes())
+    new = [each for each in snapshot.changes if name_of(each) not in known]
+    if not new or RESTATED not in snapshot.definitions.notify.events:
+        return snapshot
+    first = min((each.number for each in new if each.kind == "restatement"), default=None)
+    return replace(
+        snapshot,
+        stale=reader.stale_groups(new, snapshot.now - AGAIN_FOR),
+        restatements=[] if first is None else reader.restatements(first),
+        departures=reader.departures(),
+    )
 
 
 def _final_changes(reader: RunReader, runs: Sequence[ProvisionalRun]) -> dict[int, Sequence[str]]:

@@ -33,6 +33,7 @@ from autoflow.model.restatements import (
     StaleMark,
     StaleRun,
     StaleSummary,
+    UsedChange,
     weightiest_first,
 )
 from autoflow.model.retention import Removal, Sweeper, Swept
@@ -69,6 +70,7 @@ __all__ = [
     "Sweeper",
     "Swept",
     "TakenOver",
+    "UsedChange",
     "WantedAttempts",
     "copy_record",
     "open_for_reading",

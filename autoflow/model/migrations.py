@@ -433,10 +433,38 @@ def _add_peaks(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("CREATE INDEX notebooks_peaks ON notebooks (attempt_id, label, peak_mb) WHERE peak_mb NOT NULL")
 
 
-def _add_later_restatements(cursor: sqlite3.Cursor, _: Places) -> None:
-    """Make room for data that were ingested anew once more: what is known of the results of a run stays."""
+def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
+    """Make room for data that change once more: what is known of the results of a run stays, and all is told."""
     # the first since the results were found to be the same, or since somebody kept them
     cursor.execute("ALTER TABLE stale ADD COLUMN later INTEGER")
+    # the attempts that had used what was ingested anew, by the first of those that were seen together
+    cursor.execute(
+        """
+        CREATE TABLE restated_attempts (
+            restatement INTEGER NOT NULL,
+            attempt_id INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+            PRIMARY KEY (restatement, attempt_id)
+        ) WITHOUT ROWID
+        """
+    )
+    # and those that had used a date which has left the list
+    cursor.execute(
+        """
+        CREATE TABLE departed_attempts (
+            departure INTEGER NOT NULL REFERENCES departures (id) ON DELETE CASCADE,
+            attempt_id INTEGER NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+            PRIMARY KEY (departure, attempt_id)
+        ) WITHOUT ROWID
+        """
+    )
+    for table in "restated_attempts", "departed_attempts":
+        cursor.execute(f"CREATE INDEX {table}_id ON {table} (attempt_id)")
+    cursor.execute("INSERT INTO restated_attempts SELECT restatement, attempt_id FROM stale WHERE restatement NOT NULL")
+    # only the first date that left is known of each: the next poll marks them by all
+    cursor.execute(
+        "INSERT INTO departed_attempts SELECT departure, attempt_id FROM stale JOIN departures ON id = departure"
+    )
+    cursor.execute("DELETE FROM meta WHERE key = 'departures_marked'")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
@@ -453,6 +481,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (
     _add_same_results,
     _add_finals,
     _add_peaks,
-    _add_later_restatements,
+    _add_later_changes,
 )
 """Steps from each version of the schema (``PRAGMA user_version``) to the next."""

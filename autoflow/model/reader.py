@@ -42,6 +42,7 @@ from autoflow.model.restatements import (
     StaleMark,
     StaleRun,
     StaleSummary,
+    UsedChange,
     count_stale_marks,
     departures,
     kept_reports,
@@ -52,6 +53,7 @@ from autoflow.model.restatements import (
     stale_marks,
     stale_runs,
     stale_summary,
+    used_changes,
 )
 from autoflow.model.retention import NotebookFiles
 from autoflow.model.sources import MadeOf, SourceSet, count_without_sources, made_of, source_sets
@@ -425,9 +427,15 @@ class RunReader:
         """Read the first of the runs that were run again with the same results, and that nobody keeps."""
         return same_results(self._connection, limit)
 
-    def stale_groups(self, again_since: dt.datetime) -> list[StaleGroup]:
-        """Read what made runs stale that nobody keeps, also where they were requested again since a time."""
-        return stale_groups(self._connection, again_since.astimezone(dt.UTC).isoformat(timespec="microseconds"))
+    def used_changes(self) -> list[UsedChange]:
+        """Read what was ingested anew, or has left the list, of data that attempts had used."""
+        return used_changes(self._connection)
+
+    def stale_groups(self, changes: Iterable[UsedChange], again_since: dt.datetime) -> list[StaleGroup]:
+        """Read which runs changes of data made stale that nobody keeps, also those requested again since a time."""
+        return stale_groups(
+            self._connection, changes, again_since.astimezone(dt.UTC).isoformat(timespec="microseconds")
+        )
 
     def departures(self, first: int = 0) -> list[Departure]:
         """Read which dates have left FlowAPI's list, from one on."""

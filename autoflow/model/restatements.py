@@ -166,12 +166,22 @@ class StaleRun:
 
 
 @dataclass(frozen=True)
+class UsedChange:
+    """Dates that were seen together to be ingested anew, or to have left the list, some of which attempts had used."""
+
+    kind: Literal["restatement", "departure"]
+    number: int
+    """Of the first restatement, or departure."""
+    seen: dt.datetime
+
+
+@dataclass(frozen=True)
 class StaleGroup:
     """Runs of a workflow that something made stale, as people are told of them; there may be very many."""
 
     kind: Literal["restatement", "departure"]
     number: int
-    """Of the restatement, or the departure."""
+    """Of the first restatement, or departure."""
     workflow: str
     runs: int
     spans: tuple[tuple[dt.date, dt.date], ...]
@@ -224,30 +234,35 @@ def _replaced(cursor: sqlite3.Cursor, key: tuple[str, str, str], block: str | No
     return changed
 
 
-def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int, now: str) -> int:
-    """Mark the attempts of runs that have used what a restatement has replaced, and return how many there are.
+def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int, now: str) -> list[int]:
+    """Mark the attempts of runs that have used what a restatement has replaced, and return their ids.
 
     One that is in progress has begun with it too. What somebody has kept as it is, and what has the results of other
     data, is marked anew, and keeps what is known of its results.
     """
-    done = 0
+    found: list[int] = []
     for key in keys:
-        done += cursor.execute(
-            "INSERT INTO stale (attempt_id, restatement, since)"  # noqa: S608
-            " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
+        ids = cursor.execute(
+            "INSERT OR REPLACE INTO restated_attempts (restatement, attempt_id)"
+            " SELECT ?, id FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0"
             # one that was made with dates missing has not used these
             " AND (missing_dates IS NULL OR EXISTS ("
             "SELECT 1 FROM restatements AS seen, json_each(parameters, '$.date_ranges') AS window WHERE seen.id >= ?"
             " AND date >= json_extract(window.value, '$[0]') AND date < json_extract(window.value, '$[1]')"
-            " AND date NOT IN (SELECT value FROM json_each(missing_dates))))"
-            " ON CONFLICT (attempt_id) DO UPDATE SET restatement = coalesce(restatement, excluded.restatement),"
-            f" since = CASE WHEN {DOUBTED} THEN since ELSE excluded.since END,"
-            " later = CASE WHEN kept NOT NULL OR same_as NOT NULL THEN excluded.restatement END"
-            " WHERE restatement IS NULL OR ((kept NOT NULL OR same_as NOT NULL) AND later IS NULL)",
-            (restatement, now, *key, restatement),
-        ).rowcount
-    return done
+            " AND date NOT IN (SELECT value FROM json_each(missing_dates)))) RETURNING attempt_id",
+            (restatement, *key, restatement),
+        )
+        found += [id_ for (id_,) in ids.fetchall()]
+    cursor.executemany(
+        "INSERT INTO stale (attempt_id, restatement, since) VALUES (?, ?, ?)"  # noqa: S608
+        " ON CONFLICT (attempt_id) DO UPDATE SET restatement = coalesce(restatement, excluded.restatement),"
+        f" since = CASE WHEN {DOUBTED} THEN since ELSE excluded.since END,"
+        " later = CASE WHEN kept NOT NULL OR same_as NOT NULL THEN excluded.restatement END"
+        " WHERE restatement IS NULL OR ((kept NOT NULL OR same_as NOT NULL) AND later IS NULL)",
+        [(id_, restatement, now) for id_ in found],
+    )
+    return found
 
 
 def note_same_results(cursor: sqlite3.Cursor, attempt_id: int, before: int, now: str, *, hold: bool) -> None:
@@ -415,29 +430,55 @@ def _stale_runs(connection: sqlite3.Connection, condition: str, values: tuple[ob
     ]
 
 
+USED = {
+    "restatement": "SELECT restatement AS cause, attempt_id FROM restated_attempts"
+    " WHERE restatement IN (SELECT value FROM json_each(?))",
+    "departure": "SELECT DISTINCT cause, attempt_id FROM (SELECT id, min(id) OVER (PARTITION BY seen) AS cause"
+    " FROM departures) CROSS JOIN departed_attempts ON departure = id WHERE cause IN (SELECT value FROM json_each(?))",
+}
+"""The attempts that had used what has changed, by its kind."""
+
 TOLD = {
     # of what has the results of other data, people are told as such, and of what is kept, of nothing
-    "restatement": f"CASE WHEN {NOT_KEPT} THEN coalesce(later, CASE WHEN same_as IS NULL THEN restatement END) END",
-    "departure": "CASE WHEN restatement IS NULL AND kept IS NULL THEN departure END",
+    "restatement": "CASE WHEN later NOT NULL THEN cause >= later ELSE kept IS NULL AND same_as IS NULL END",
+    "departure": NOT_KEPT,
 }
-"""The number of the change of data that people are told of, by its kind."""
+"""Of which of them people are told."""
 
 
-def stale_groups(connection: sqlite3.Connection, again_since: str) -> list[StaleGroup]:
-    """Read what made runs stale that nobody keeps, and how many, also where they were requested again since a time."""
+def used_changes(connection: sqlite3.Connection) -> list[UsedChange]:
+    """Read what has changed of data that attempts had used, all of which are marked by it."""
+    rows = connection.execute(
+        "SELECT 'restatement', id, seen FROM restatements WHERE EXISTS ("
+        "SELECT 1 FROM restated_attempts WHERE restatement = id)"
+        " AND id <= (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'restatements_marked')"
+        " UNION ALL SELECT 'departure', min(id), seen FROM departures GROUP BY seen"
+        " HAVING max(EXISTS (SELECT 1 FROM departed_attempts WHERE departure = id))"
+        " AND max(id) <= (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'departures_marked')"
+    )
+    return [UsedChange(kind, number, dt.datetime.fromisoformat(seen)) for kind, number, seen in rows]
+
+
+def stale_groups(connection: sqlite3.Connection, changes: Iterable[UsedChange], again_since: str) -> list[StaleGroup]:
+    """Read how many runs changes of data made stale that nobody keeps, also those requested again since a time."""
+    numbers: dict[str, list[int]] = {}
+    for change in changes:
+        numbers.setdefault(change.kind, []).append(change.number)
     found: dict[tuple[str, int, str], list[tuple[Any, ...]]] = {}
-    for kind, told in TOLD.items():
+    for kind, those in numbers.items():
         # dates that follow each other have the same distance from their numbers
         rows = connection.execute(
-            f"WITH days AS (SELECT {told} AS cause, workflow, reference_date, count(*) AS runs,"  # noqa: S608
-            f" count(superseded) AS again {STALE} CROSS JOIN runs ON number = run WHERE cause NOT NULL"
+            f"WITH used AS ({USED[kind]}), days AS ("  # noqa: S608
+            "SELECT cause, workflow, reference_date, count(*) AS runs, count(superseded) AS again"
+            " FROM used CROSS JOIN stale USING (attempt_id) CROSS JOIN attempts ON id = attempt_id"
+            f" CROSS JOIN runs ON number = run WHERE {TOLD[kind]}"
             " AND attempts.state = 'succeeded' AND reference_date NOT NULL"
             " AND (superseded IS NULL OR superseded >= ?) GROUP BY 1, 2, 3),"
             " numbered AS (SELECT *, julianday(reference_date) - row_number()"
             " OVER (PARTITION BY cause, workflow ORDER BY reference_date) AS stretch FROM days)"
             " SELECT cause, workflow, sum(runs), sum(again), min(reference_date), max(reference_date) FROM numbered"
             " GROUP BY cause, workflow, stretch ORDER BY 1, 2, 5",
-            (again_since,),
+            (json.dumps(those), again_since),
         )
         for cause, workflow, *stretch in rows:
             found.setdefault((kind, cause, workflow), []).append(tuple(stretch))
@@ -474,23 +515,36 @@ def note_departures(
     rows = cursor.execute("SELECT id, date FROM departures WHERE cdr_type = ?", (cdr_type,)).fetchall()
     returned = {date.isoformat() for date in back} if rows else set()
     for id_ in (id_ for id_, date in rows if date in returned):
-        cursor.execute("DELETE FROM stale WHERE departure = ? AND restatement IS NULL AND same_as IS NULL", (id_,))
-        cursor.execute("UPDATE stale SET departure = NULL WHERE departure = ?", (id_,))
+        # what had used several of them stays marked by those that are still away
+        cursor.execute(
+            "UPDATE stale SET departure = (SELECT min(departure) FROM departed_attempts AS other"
+            " WHERE other.attempt_id = stale.attempt_id AND departure != ?) WHERE departure = ?",
+            (id_, id_),
+        )
+        cursor.execute(
+            "DELETE FROM stale WHERE departure IS NULL AND restatement IS NULL AND same_as IS NULL"
+            " AND attempt_id IN (SELECT attempt_id FROM departed_attempts WHERE departure = ?)",
+            (id_,),
+        )
         cursor.execute("DELETE FROM departures WHERE id = ?", (id_,))
-        # what had used several of them is marked by those that are still away
-        cursor.execute("DELETE FROM meta WHERE key = 'departures_marked'")
 
 
-def mark_departed(cursor: sqlite3.Cursor, keys: Iterable[RunKey], departure: Departure, now: str) -> int:
-    """Mark the attempts of runs that had begun when a date that they used left the list; return how many there are."""
-    done = 0
+def mark_departed(cursor: sqlite3.Cursor, keys: Iterable[RunKey], departure: Departure, now: str) -> list[int]:
+    """Mark the attempts of runs that had begun when a date that they used left the list; return their ids."""
+    found: list[int] = []
     for key in keys:
-        done += cursor.execute(
-            "INSERT INTO stale (attempt_id, departure, since)"
-            " SELECT id, ?, ? FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
+        ids = cursor.execute(
+            "INSERT OR REPLACE INTO departed_attempts (departure, attempt_id)"
+            " SELECT ?, id FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0 AND started < ?"
             " AND (missing_dates IS NULL OR ? NOT IN (SELECT value FROM json_each(missing_dates)))"
-            " ON CONFLICT (attempt_id) DO UPDATE SET departure = excluded.departure WHERE departure IS NULL",
-            (departure.id, now, *key, departure.seen.isoformat(timespec="microseconds"), departure.date.isoformat()),
-        ).rowcount
-    return done
+            " RETURNING attempt_id",
+            (departure.id, *key, departure.seen.isoformat(timespec="microseconds"), departure.date.isoformat()),
+        )
+        found += [id_ for (id_,) in ids.fetchall()]
+    cursor.executemany(
+        "INSERT INTO stale (attempt_id, departure, since) VALUES (?, ?, ?)"
+        " ON CONFLICT (attempt_id) DO UPDATE SET departure = excluded.departure WHERE departure IS NULL",
+        [(id_, departure.id, now) for id_ in found],
+    )
+    return found

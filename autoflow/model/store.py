@@ -492,13 +492,13 @@ class RunStore:
         with self._transaction() as cursor:
             return replace_outcomes(cursor, changed, _text(now))
 
-    def mark_stale(self, keys: Iterable[RunKey], restatement: int, now: dt.datetime) -> int:
-        """Remember that runs have used what a restatement has replaced, and return how many there are."""
+    def mark_stale(self, keys: Iterable[RunKey], restatement: int, now: dt.datetime) -> list[int]:
+        """Remember that runs have used what a restatement has replaced, and return the ids of their attempts."""
         with self._transaction() as cursor:
             return mark_stale(cursor, keys, restatement, _text(now))
 
-    def mark_departed(self, keys: Iterable[RunKey], departure: Departure, now: dt.datetime) -> int:
-        """Remember that runs have used a date that has left the list, and return how many there are."""
+    def mark_departed(self, keys: Iterable[RunKey], departure: Departure, now: dt.datetime) -> list[int]:
+        """Remember that runs have used a date that has left the list, and return the ids of their attempts."""
         with self._transaction() as cursor:
             return mark_departed(cursor, keys, departure, _text(now))
 

@@ -10,12 +10,13 @@ import datetime as dt
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import TypeVar
 
 from autoflow.context import Context, recorded
 from autoflow.decision import dependent_runs, runs_that_used, runs_with_data, triggers_by_run
 from autoflow.definitions import Definitions
-from autoflow.model import RunReader, open_for_reading, weightiest_first
+from autoflow.model import Departure, Restatement, RunReader, open_for_reading, weightiest_first
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
 from autoflow.settings import Settings
 from autoflow.threads import to_end
@@ -28,41 +29,38 @@ AT_ONCE = 1_000
 
 Item = TypeVar("Item")
 
-Dates = dict[str, set[dt.date]]
-"""By CDR type."""
-
 
 async def mark_restated(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
     """Mark the runs that have used what was ingested anew; a crash may have come between the last time."""
     store, now = context.store, context.now()
-    restatements = store.read.unmarked()
-    if not restatements:
-        return
-    using = await _using(context, definitions, _dates((each.cdr_type, each.date) for each in restatements))
-    mark = partial(store.mark_stale, restatement=restatements[0].id, now=now)
-    number = sum([await recorded(context.conditions, stop, partial(mark, some)) async for some in _in_turns(using)])
-    await recorded(context.conditions, stop, partial(store.marked, restatements[-1].id))
-    what = first_few(weightiest_first(restatements), between="; ")
-    stale = f"{counted(number, 'run is', 'runs are')} stale" if number else "no run has used it"
-    logger.warning("ingested anew: %s; %s", what, stale)
+    for _, those in groupby(store.read.unmarked(), lambda each: each.seen):
+        together = list(those)
+        mark = partial(store.mark_stale, restatement=together[0].id, now=now)
+        number = 0
+        async for some in _in_turns(await _using(context, definitions, together)):
+            number += len(await recorded(context.conditions, stop, partial(mark, some)))
+        await recorded(context.conditions, stop, partial(store.marked, together[-1].id))
+        what = first_few(weightiest_first(together), between="; ")
+        used = counted(number, "run has", "runs have") if number else "no run has"
+        logger.warning("ingested anew: %s; %s used %s", what, used, "it" if len(together) == 1 else "them")
 
 
 async def mark_departed(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
     """Mark the runs that have used dates which have left FlowAPI's list since, and are not back."""
-    store, now, number = context.store, context.now(), 0
+    store, now, used = context.store, context.now(), set[int]()
     noted, wanted = store.read.unmarked_departures(), _wanted_types(definitions)
     departures = [each for each in noted if wanted is None or each.cdr_type in wanted]
     if others := [each.id for each in noted if each not in departures]:
         await recorded(context.conditions, stop, partial(store.forget_departures, others))
     for each in departures:
         mark = partial(store.mark_departed, departure=each, now=now)
-        async for some in _in_turns(await _using(context, definitions, _dates([(each.cdr_type, each.date)]))):
-            number += await recorded(context.conditions, stop, partial(mark, some))
+        async for some in _in_turns(await _using(context, definitions, [each])):
+            used.update(await recorded(context.conditions, stop, partial(mark, some)))
     if departures:
         await recorded(context.conditions, stop, partial(store.marked_departures, departures[-1].id))
-    if number:
+    if used:
         what = first_few(departures, between="; ")
-        logger.warning("no longer listed: %s; %s used them", what, counted(number, "run has", "runs have"))
+        logger.warning("no longer listed: %s; %s used them", what, counted(len(used), "run has", "runs have"))
 
 
 async def run_again(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
@@ -143,16 +141,14 @@ def _wanted_types(definitions: Definitions) -> set[str] | None:
     return found
 
 
-async def _using(context: Context, definitions: Definitions, dates: Dates) -> Sequence[RunKey]:
+async def _using(
+    context: Context, definitions: Definitions, changes: Iterable[Restatement | Departure]
+) -> Sequence[RunKey]:
+    dates: dict[str, set[dt.date]] = {}
+    for each in changes:
+        dates.setdefault(each.cdr_type, set()).add(each.date)
     spans = {name: context.store.read.span(name) for name in definitions.workflows}
     return list(await to_end(partial(runs_that_used, definitions, dates, spans)))
-
-
-def _dates(pairs: Iterable[tuple[str, dt.date]]) -> Dates:
-    found: Dates = {}
-    for cdr_type, date in pairs:
-        found.setdefault(cdr_type, set()).add(date)
-    return found
 
 
 async def _in_turns(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:

@@ -21,6 +21,7 @@ from autoflow.definitions import Definitions, Trigger, Workflow
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.messages.causes import Snapshot, news
 from autoflow.messages.data_changes import AGAIN_FOR
+from autoflow.model import KnownCause
 from autoflow.model.store import RunStore
 from autoflow.overview.explanation import explain
 from autoflow.overview.states import Facts, calendar
@@ -91,8 +92,9 @@ def stale(context: Context) -> list[dt.date]:
 def look(context: Context) -> Snapshot:
     """Take what the messenger looks at."""
     definitions, read = read_definitions(context.settings.workflows_file), context.store.read
-    groups = read.stale_groups(context.now() - AGAIN_FOR)
-    snapshot = Snapshot(definitions, context.now(), stale=groups, same=read.same_results(10))
+    changes = read.used_changes()
+    groups = read.stale_groups(changes, context.now() - AGAIN_FOR)
+    snapshot = Snapshot(definitions, context.now(), changes=changes, stale=groups, same=read.same_results(10))
     return replace(snapshot, restatements=read.restatements(), departures=read.departures())
 
 
@@ -236,7 +238,7 @@ def test_a_run_in_progress_is_stale_as_soon_as_it_has_succeeded(tmp_path: Path) 
     attempt = store.begin(run, NOW)
     store.record_outcomes(outcomes(d1="5"), NOW)
     (first,) = store.record_outcomes(outcomes(d1="6"), NOW)
-    assert store.mark_stale([run.key], first, NOW) == 1
+    assert store.mark_stale([run.key], first, NOW) == [attempt.id]
     assert store.read.stale() == []
     store.finish(attempt, AttemptState.SUCCEEDED, NOW)
     (found,) = store.read.stale()
@@ -258,11 +260,19 @@ def test_what_a_crash_kept_from_being_marked_is_marked_by_the_next_poll(
         patched.setattr(context.store, "mark_stale", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             ticked(context)
+        # what is not marked yet is not told
+        assert look(context).changes == []
+        flowapi.flowmachine.restate("2016-01-04", share=0.5)
+        with pytest.raises(ZeroDivisionError):
+            ticked(context)
     assert (stale(context), context.store.mark_stale) == ([], marking)
-    assert len(context.store.read.unmarked()) == 2
+    assert len(context.store.read.unmarked()) == 4
     ticked(context)
-    assert stale(context) == [day(3), day(4)]
+    assert stale(context) == [day(3), day(4), day(5)]
     assert context.store.read.unmarked() == []
+    assert [each.subject for each in news(look(context), {}, lambda *_: []).messages] == [
+        f"data of 2016-01-0{number} were ingested anew: 2 runs are stale" for number in (3, 4)
+    ]
 
 
 def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_data_change_once_more(
@@ -513,6 +523,38 @@ def test_runs_that_used_a_date_which_left_the_list_are_marked_until_it_is_back(
     assert "no longer listed" not in typed("stale").answer
     assert "\n  calls of 2016-01-03: count_added_rows" in typed("stale").answer
     assert "`autoflow rerun --stale` runs them again" in typed("stale").answer
+
+
+def test_each_change_of_data_is_told_with_all_runs_that_used_it_though_some_are_stale_already(
+    context: Context, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told_now() -> list[tuple[str, str]]:
+        """Give the log's and the messages' words since the last time."""
+        found = news(look(context), known, lambda *_: [])
+        known.update({each.name: each for each in found.known})
+        log = [each.getMessage().rpartition("; ")[2] for each in caplog.records if each.levelname == "WARNING"]
+        caplog.clear()
+        return list(zip(log, [each.subject for each in found.messages if each.event == "restated"], strict=True))
+
+    known: dict[str, KnownCause] = {}
+    ticked(context)
+    succeed(context, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    assert told_now() == [("2 runs have used it", "data of 2016-01-03 were ingested anew: 2 runs are stale")]
+    flowapi.flowmachine.restate("2016-01-04", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    assert told_now() == [("2 runs have used it", "data of 2016-01-04 were ingested anew: 2 runs are stale")]
+    # a run that used two dates is one run
+    for number in (3, 4):
+        flowapi.flowmachine.drop(f"2016-01-0{number}")
+    ticked(context)
+    gone = "data of 2016-01-03 to 2016-01-04 are no longer listed by FlowAPI: 3 runs have used them"
+    assert told_now() == [("3 runs have used them", gone)]
+    ticked(context)
+    assert told_now() == []
+    # people who hear of all of it at once hear the same
+    assert len([each for each in news(look(context), {}, lambda *_: []).messages if each.event == "restated"]) == 3
 
 
 def test_what_to_do_about_stale_runs_stands_before_what_has_changed_and_counts_before_seconds(
