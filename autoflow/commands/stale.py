@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from autoflow.clock import utc_now
 from autoflow.commands.older_sources import OlderRun, older_runs, text_of
 from autoflow.commands.reading import definitions_of, record, unknown_workflow
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.commands.why import stale_as_json
-from autoflow.errors import ExitCode
-from autoflow.model import StaleMark, StaleRun, weightiest_first
+from autoflow.decision import runs_with_data
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.model import StaleRun, weightiest_first
 from autoflow.overview import Stale, stale_runs
 from autoflow.settings import Settings
 from autoflow.wording import counted, first_few, parameters_text, span_text
@@ -42,9 +45,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line("... and more; --workflow NAME lists those of one workflow, --json all of them")
     if not found:
         print_line("no run is stale")
-    if left := [run.mark for run, _ in found if run.kept is None]:
+    if left := [run for run, _ in found if run.kept is None]:
         print_line()
-        for line in _ways_out(left):
+        for line in _ways_out(left, _without_data(settings, left)):
             print_line(line)
     for line in _what_has_changed(why for _, why in found[:MOST_ROWS]):
         print_line(line)
@@ -61,14 +64,34 @@ def _what_has_changed(stale: Iterable[Stale]) -> Iterator[str]:
         yield f"  ... and {len(changes) - MOST_CHANGES} more; `autoflow stale --json` has all"
 
 
-def _ways_out(marks: Sequence[StaleMark]) -> Iterator[str]:
+def _without_data(settings: Settings, stale: Sequence[StaleRun]) -> list[StaleRun]:
+    """Find those whose data are listed and do not all count now; none where workflows.yml cannot be read."""
+    there = [run for run in stale if run.mark.can_be_made_again]
+    try:
+        definitions = definitions_of(settings)
+    except AutoflowError:
+        return []
+    with record(settings) as reader:
+        dates = {run.key: run.reference_date for run in there}
+        with_data = runs_with_data(definitions, reader.listed_dates(), utc_now(), dates)
+    return [run for run in there if run.key not in with_data]
+
+
+def _ways_out(stale: Sequence[StaleRun], without_data: Sequence[StaleRun]) -> Iterator[str]:
     """Say what can be done about stale runs that nobody keeps."""
-    again = [mark for mark in marks if mark.can_be_made_again]
+    there = [run for run in stale if run.mark.can_be_made_again]
+    again = [run.mark for run in there if run not in without_data]
     if again:
-        but = "" if len(again) == len(marks) else "; not those whose data are no longer listed"
+        left_out = ["are no longer listed"] if len(there) < len(stale) else []
+        left_out += ["do not all count"] if without_data else []
+        but = f"; not those whose data {' or '.join(left_out)}" if left_out else ""
         first = "when FlowMachine's cache has been reset, " if any(mark.is_doubted for mark in again) else ""
         yield f"{first}`autoflow rerun --stale` runs them again{but}"
-    held = any(mark.held for mark in marks)
+    if without_data:
+        of, one = counted(len(without_data), "run"), without_data[0]
+        why = f"`autoflow why {shlex.quote(one.workflow)} {one.reference_date}`"
+        yield f"data of {of} do not all count now; {why} says what can be done{' about one' * (len(without_data) > 1)}"
+    held = any(run.mark.held for run in stale)
     too = ", and puts its reports into latest if they are kept out of it" if held else ""
     yield f"`autoflow keep RUN --reason TEXT` leaves one as it is{too}"
 

@@ -71,7 +71,7 @@ def _restated(first: int, seen: dt.datetime, together: Sequence[Restatement], gr
     else:
         stale = f"{are} stale" + (f", and {again} of them made again" if again else "")
     lines = [*_bounded(weightiest_first(together)), *_workflows(groups), "Details: autoflow stale"]
-    lines += ["To run them again: autoflow rerun --stale"] if again < runs else []
+    lines += ["To run those again whose data all count: autoflow rerun --stale"] if again < runs else []
     what = f"data of {bounded_spans(dates)} were ingested anew: {stale}"
     return Told(name_of(UsedChange("restatement", first, seen)), what, seen, tuple(lines), tuple(map(str, dates)))
 

@@ -386,6 +386,8 @@ class StaleSummary:
     """How many runs are stale that nobody keeps as they are."""
 
     runs: int
+    changed: int
+    """Those whose data have changed since they were made."""
     same: int
     """Those that have the results of an earlier attempt, which was made of other data."""
     held: int
@@ -397,12 +399,12 @@ class StaleSummary:
 
 def stale_summary(connection: sqlite3.Connection) -> StaleSummary | None:
     """Count the stale runs that nobody keeps; None where there are none."""
-    runs, same, held, gone, since = connection.execute(
-        f"SELECT count(*), coalesce(sum({DOUBTED}), 0), coalesce(sum(held), 0),"
-        f" coalesce(sum(restatement IS NULL AND same_as IS NULL), 0), min(since) {STALE}"
+    runs, changed, same, held, gone, since = connection.execute(
+        f"SELECT count(*), coalesce(sum(NOT ({DOUBTED}) OR later NOT NULL), 0), coalesce(sum({DOUBTED}), 0),"
+        f" coalesce(sum(held), 0), coalesce(sum(restatement IS NULL AND same_as IS NULL), 0), min(since) {STALE}"
         f" WHERE {GOOD} AND {NOT_KEPT}"
     ).fetchone()
-    return StaleSummary(runs, same, held, gone, dt.datetime.fromisoformat(since)) if runs else None
+    return StaleSummary(runs, changed, same, held, gone, dt.datetime.fromisoformat(since)) if runs else None
 
 
 def count_stale_marks(connection: sqlite3.Connection) -> tuple[int, ...]:

@@ -98,8 +98,13 @@ class Explanation:
     @property
     def way_to_count(self) -> str:
         """What a person can do to let the first of the held dates count; empty where none is held."""
+        workflow = self.trigger.workflow_name
         for date in held_dates(self.holds):
-            return f"`{accept_command(self.trigger.workflow_name, date)}` lets the data of {date} count"
+            accept = f"`{accept_command(workflow, date)}` lets"
+            if self.holds[date][0].override is None:
+                return f"{accept} the data of {date} count"
+            unhold = f"`autoflow unhold {shlex.quote(workflow)} {date}`"
+            return f"{unhold} leaves the data of {date} to QA checks again; {accept} them count"
         return ""
 
 

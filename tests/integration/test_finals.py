@@ -263,7 +263,7 @@ def test_a_date_that_leaves_and_returns_takes_no_other_mark_with_it(context: Con
     context.store.record_poll({"calls": ["2016-01-05", "2016-01-06"]}, context.now())
     context.store.record_poll({"calls": ["2016-01-06"]}, context.now())
     (gone,) = context.store.read.unmarked_departures()
-    assert context.store.mark_departed([a_run(context, "monthly").key], gone, context.now()) == 1
+    assert context.store.mark_departed([a_run(context, "monthly").key], gone, context.now()) == [final.id]
     # it is noticed while the run goes on, or afterwards
     note_same(context, final)
     succeed(context, final)

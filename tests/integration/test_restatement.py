@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +24,9 @@ from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.messages.causes import Snapshot, news
 from autoflow.messages.data_changes import AGAIN_FOR
 from autoflow.model import KnownCause
+from autoflow.model.migrations import MIGRATIONS
 from autoflow.model.store import RunStore
+from autoflow.model.tables import APPLICATION_ID
 from autoflow.overview.explanation import explain
 from autoflow.overview.states import Facts, calendar
 from autoflow.parser.parser import read_definitions
@@ -33,6 +37,7 @@ from autoflow.sensor.executor import Executor
 from autoflow.sensor.quality import quality_of
 from autoflow.sensor.restatements import mark_departed
 from autoflow.sensor.sensor import tick
+from autoflow.settings.places import Places
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
 from autoflow.web.page_cache import DaemonState, PageCache
@@ -178,6 +183,12 @@ def test_a_run_whose_new_data_are_held_is_not_made_again_until_they_count(
     assert would["left_out"] == [
         f"run {number}: its data do not all count now: `autoflow why w 2016-01-0{number + 1}`" for number in (2, 3)
     ]
+    # nobody is sent to what would do nothing
+    advice = typed("stale").answer
+    assert "rerun --stale" not in advice
+    assert (
+        "\ndata of 2 runs do not all count now; `autoflow why w 2016-01-03` says what can be done about one\n" in advice
+    )
     why = typed("why", "w", "2016-01-04").answer
     assert "\n  2016-01-03 is held: calls latest_timestamp is 2016-01-03 01:00:00+00, expected at least 18:00\n" in why
     assert "`autoflow accept w 2016-01-03 --reason TEXT`" in why
@@ -600,6 +611,40 @@ def test_of_several_dates_that_left_those_that_are_still_away_keep_their_marks(c
     assert listed(1, 2, 3) == []
 
 
+def test_what_an_older_record_says_of_stale_runs_is_told_as_before_and_departures_are_marked_anew(
+    tmp_path: Path,
+) -> None:
+    path, moment = tmp_path / "record.db", NOW.isoformat(timespec="microseconds")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for migration in MIGRATIONS[:13]:
+            migration(connection.cursor(), Places.below(tmp_path))
+        for number in (1, 2):
+            connection.execute(
+                "INSERT INTO runs (number, workflow, parameters_hash, reference_date, parameters)"
+                f" VALUES (?, 'w', ?, '2016-01-0{number}', '{{}}')",
+                (number, str(number)),
+            )
+            connection.execute(
+                "INSERT INTO attempts (id, run, attempt, state, started) VALUES (?, ?, 1, 'succeeded', ?)",
+                (number, number, moment),
+            )
+        change = "INSERT INTO restatements (cdr_type, date, seen, changes) VALUES ('calls', '2016-01-01', ?, '{}')"
+        connection.execute(change, (moment,))
+        left = "INSERT INTO departures (cdr_type, date, seen) VALUES ('calls', '2016-01-02', ?)"
+        connection.execute(left, (moment,))
+        marks = "INSERT INTO stale (attempt_id, restatement, departure, since) VALUES (?, ?, ?, ?)"
+        connection.executemany(marks, [(1, 1, None, moment), (2, None, 1, moment)])
+        connection.execute("INSERT INTO meta VALUES ('restatements_marked', '1'), ('departures_marked', '1')")
+        connection.execute("PRAGMA user_version = 13")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    store = RunStore(path)
+    (departure,) = store.read.unmarked_departures()
+    store.marked_departures(departure.id)
+    groups = store.read.stale_groups(store.read.used_changes(), NOW)
+    assert [(each.kind, each.number, each.runs) for each in groups] == [("restatement", 1, 1), ("departure", 1, 1)]
+    store.close()
+
+
 def test_what_depends_on_a_run_that_is_made_again_is_made_again_too(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin
 ) -> None:
@@ -655,7 +700,7 @@ def test_people_are_told_of_a_restatement_though_its_runs_are_made_again_at_once
     succeed(context, 3, 4)
     (message,) = news(look(context), {}, lambda *_: []).messages
     assert message.subject == "data of 2016-01-03 were ingested anew: 2 runs are made again"
-    assert "To run them again: autoflow rerun --stale" not in message.lines
+    assert not [line for line in message.lines if "rerun --stale" in line]
 
 
 def test_a_run_is_not_repaired_with_notebooks_of_the_data_before(

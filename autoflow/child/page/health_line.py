@@ -98,12 +98,17 @@ def _complaints(page: PageRequest, found: Failing) -> Iterator[Complaint]:
 
 def _stale(stale: StaleSummary) -> Complaint:
     """Say how many runs wait for somebody to say what becomes of them."""
-    words = f"{counted(stale.runs, 'run is', 'runs are')} stale: the data have changed since."
+    words = f"{counted(stale.runs, 'run is', 'runs are')} stale"
+    if stale.changed == stale.runs:
+        words += ": the data have changed since."
+    else:
+        words += f": the data of {stale.changed} have changed since." if stale.changed else "."
     if stale.same:
         words += f" {counted(stale.same, 'run has', 'runs have')} the same results as before: {CACHE_DOUBT}."
     if stale.held:
         words += f" Reports of {counted(stale.held, 'run')} are kept out of latest."
-    again = f"{'when the cache has been reset, ' if stale.same else ''}autoflow rerun --stale runs them again"
+    again = f"{'when the cache has been reset, ' if stale.same else ''}autoflow rerun --stale runs those again"
+    again += " whose data all count"
     advice = f"{again}; " if stale.runs > stale.gone else ""
     too = ", and puts its reports into latest if they are kept out of it" if stale.held else ""
     return Complaint(words, since=stale.since, advice=f"{advice}autoflow keep leaves one as it is{too}.", link="#stale")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.dates import AvailableDates, DateStencil, Days, ListedDates, Share
+from autoflow.dates import AvailableDates, DateStencil, Days, ListedDates, Override, Share
 from autoflow.decision import (
     counted_days,
     days_complete,
@@ -255,6 +255,13 @@ def test_why_says_what_holds_a_missing_date_and_how_to_let_it_count() -> None:
     assert answer.reason == f"{made} run again when 2016-01-03, 2016-01-20 are available; {held}"
     accept = "`autoflow accept monthly 2016-01-20 --reason TEXT` lets the data of 2016-01-20 count"
     assert answer.way_to_count == accept
+    # what a person holds is the person's to leave again
+    override = Override("monthly", D(2016, 1, 20), accepted=False, reason="odd", since=LATER)
+    by_hand = replace(listed, overrides={("monthly", D(2016, 1, 20)): override})
+    assert explain(Facts(definitions, by_hand, PROVISIONAL, LATER), MONTHLY, LAST).way_to_count == (
+        "`autoflow unhold monthly 2016-01-20` leaves the data of 2016-01-20 to QA checks again;"
+        " `autoflow accept monthly 2016-01-20 --reason TEXT` lets them count"
+    )
     keeping = replace(MONTHLY, late=Late(5 * DAY, finalise=False))
     never = f"{made} not run again when they arrive (finalise: false); {held}"
     assert asked(LAST, PROVISIONAL, keeping).reason == never

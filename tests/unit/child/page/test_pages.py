@@ -175,7 +175,7 @@ def test_stale_runs_need_attention_until_somebody_keeps_them_and_their_reports_a
     # made again, it shows what it showed
     record.made_again(number, run)
     (complaint,) = record.health().complaints
-    assert f"1 run has the same results as before: {CACHE_DOUBT}." in complaint.text
+    assert complaint.text.startswith(f"1 run is stale. 1 run has the same results as before: {CACHE_DOUBT}.")
     assert "Reports of 1 run are kept out of latest." in complaint.text
     status = record.status()
     assert ("~", "stale", "stale", 1) in status["totals"]
@@ -209,7 +209,8 @@ def test_the_pages_of_a_provisional_run_say_what_holds_the_missing_date_and_how_
         record.work(tmp_path / asked["page"], base="./", **asked)
         html = (tmp_path / asked["page"] / "page.html").read_text()
         assert f"it will run again when {missing} is available; {missing} is held since" in html
-        assert f"<code>autoflow accept flows {missing} --reason TEXT</code> lets the data of {missing} count" in html
+        assert f"<code>autoflow unhold flows {missing}</code> leaves the data of {missing} to QA checks again" in html
+        assert f"<code>autoflow accept flows {missing} --reason TEXT</code> lets them count" in html
 
 
 def test_pages_lead_to_the_report_that_latest_has_and_say_that_a_newer_one_is_kept_out_of_it(
