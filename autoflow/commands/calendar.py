@@ -74,8 +74,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if options.workflow is not None:
         triggers_of(definitions, options.workflow)
     with record(settings) as reader:
-        listed = reader.listed_dates()
-        whole = span(definitions, listed)
+        listed, now = reader.listed_dates(), utc_now()
+        whole = span(definitions, reader, listed, now)
         if whole is None and (options.first is None or options.last is None):
             raise AutoflowError(
                 "there are no dates to show yet: FlowAPI has not been polled; --from and --to name some"
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             if options.first is None and options.last is None:
                 first = max(first, days_before(last, room - 1))
             step = next((step for step in STEPS if Columns(first, last, step).most <= room), "year")
-        facts = Facts.read(definitions, reader, listed, utc_now(), (first, last))
+        facts = Facts.read(definitions, reader, listed, now, (first, last))
     rows = calendar(facts, first, last, options.workflow)
     if options.csv:
         _print_csv(rows)

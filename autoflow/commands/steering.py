@@ -158,12 +158,11 @@ Chosen = tuple[list[Run], list[dict[str, Any]], list[str]]
 def _of_span(definitions: Definitions, reader: RunReader, options: argparse.Namespace) -> Chosen:
     """Choose the runs of a span of dates that are in one of some states."""
     triggers_of(definitions, options.workflow)
-    recorded = reader.span(options.workflow) or (dt.date.max, dt.date.min)
-    listed = span(definitions, reader.listed_dates()) or recorded
-    first = options.first or min(recorded[0], listed[0])
-    last = options.last or max(recorded[1], listed[1])
+    listed, now = reader.listed_dates(), utc_now()
+    whole = span(definitions, reader, listed, now) or (dt.date.max, dt.date.min)
+    first, last = options.first or whole[0], options.last or whole[1]
     check_length(first, last)
-    facts = Facts.read(definitions, reader, reader.listed_dates(), utc_now(), (first, last))
+    facts = Facts.read(definitions, reader, listed, now, (first, last))
     runs, rows = [], []
     for row in calendar(facts, first, last, options.workflow):
         for days, state in enumerate(row.states):

@@ -4,7 +4,7 @@
 """What a run is, and which runs are due: pure functions of definitions, dates, history and time."""
 
 from autoflow.decision.attempts import is_asked_for
-from autoflow.decision.counted import counted_days, days_complete, days_ready
+from autoflow.decision.counted import counted_days, days_complete, days_ready, ready_days
 from autoflow.decision.downstream import dependent_runs, held_requests
 from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days, without_kept
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
@@ -37,6 +37,7 @@ __all__ = [
     "judge",
     "judge_failures",
     "kept_by_holds",
+    "ready_days",
     "runs_that_used",
     "runs_with_data",
     "triggers_by_run",

@@ -694,6 +694,18 @@ class RunReader:
         ).fetchone()
         return (dt.date.fromisoformat(first), dt.date.fromisoformat(last)) if first else None
 
+    def keys_by_date(
+        self, first: dt.date, last: dt.date, *, newest_first: bool
+    ) -> Iterator[tuple[dt.date, set[RunKey]]]:
+        """Read which runs there are of a span of reference dates, both ends in it, one date after the other."""
+        rows = self._connection.execute(
+            "SELECT reference_date, workflow, parameters_hash FROM runs WHERE reference_date BETWEEN ? AND ?"  # noqa: S608
+            f" ORDER BY reference_date {'DESC' if newest_first else 'ASC'}",
+            (first.isoformat(), last.isoformat()),
+        )
+        for date, group in groupby(rows, key=itemgetter(0)):
+            yield dt.date.fromisoformat(date), {(workflow, key) for _, workflow, key in group}
+
     def made_by(self, workflow: str) -> list[NotebookFiles]:
         """List what the attempts of a workflow have made, and still have on disk."""
         rows = self._connection.execute(

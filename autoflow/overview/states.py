@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
+from itertools import islice
 from operator import or_
 from typing import Self, TypeVar
 
-from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, Hold, ListedDates
+from autoflow.dates import EVERY_DAY, AvailableDates, DataRule, Days, EmptyIntervalError, Hold, ListedDates
 from autoflow.decision import (
     SETTLED,
     Order,
@@ -28,6 +30,7 @@ from autoflow.decision import (
     held_requests,
     judge,
     kept_by_holds,
+    ready_days,
 )
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
@@ -41,7 +44,7 @@ from autoflow.model import (
     weightiest_first,
 )
 from autoflow.overview.words import GOOD, run_word
-from autoflow.runs import AttemptState, RunKey, RunState, keys_of_days
+from autoflow.runs import AttemptState, RunKey, RunState, key_maker, keys_of_days
 from autoflow.schedule import reference_days
 from autoflow.wording import KEPT_OUT, first_few, same_results_text, spans
 
@@ -320,8 +323,39 @@ def _by_day(span: range, days: Mapping[Word, Days], otherwise: Word) -> list[Wor
     return found
 
 
-def span(definitions: Definitions, listed: ListedDates) -> Span | None:
-    """Return the first and the last date that there is something to say about; None when there is none."""
+def span(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime) -> Span | None:
+    """Return the first and the last date that there is something to say about; None when there is none.
+
+    That is listed dates, those that are due without being listed, and those of runs and requests that a trigger is for.
+    """
+    due = AvailableDates(reduce(or_, ready_days(definitions, listed, now), Days())).ends
+    dates = [date for ends in (_listed_span(definitions, listed), due) if ends is not None for date in ends]
+    dates += _dates_of_runs(definitions, reader, *((min(dates), max(dates)) if dates else (dt.date.max, dt.date.min)))
+    return (min(dates), max(dates)) if dates else None
+
+
+def _dates_of_runs(definitions: Definitions, reader: RunReader, first: dt.date, last: dt.date) -> Iterator[dt.date]:
+    """Find the first date up to one and the last date from one on that triggers have runs of, and all of requests."""
+    makers = [key_maker(trigger) for trigger in definitions.triggers]
+
+    def is_of_trigger(date: dt.date, keys: Container[RunKey]) -> bool:
+        for key_of in makers:
+            with suppress(EmptyIntervalError):
+                if key_of(date) in keys:
+                    return True
+        return False
+
+    oldest = reader.keys_by_date(dt.date.min, first, newest_first=False)
+    newest = reader.keys_by_date(last, dt.date.max, newest_first=True)
+    for by_date in (oldest, newest):
+        yield from islice((date for date, keys in by_date if is_of_trigger(date, keys)), 1)
+    for key, request in reader.requests().items():
+        date = request.reference_date
+        if not first <= date <= last and is_of_trigger(date, [key]):
+            yield date
+
+
+def _listed_span(definitions: Definitions, listed: ListedDates) -> Span | None:
     triggers = definitions.triggers
     rules = {definitions.data_rule(trigger) for trigger in triggers}
     # what is listed and does not count yet is of interest too

@@ -51,6 +51,7 @@ from autoflow.quality.outcomes import blocks_of
 from autoflow.runs.runs import AttemptState, Failure, Run, RunKey, RunState, build_run, recorded_run
 from autoflow.schedule.cadence import why_excluded
 from autoflow.sensor.executor import Executor
+from autoflow.sensor.restatements import mark_departed
 from autoflow.sensor.sensor import tick
 from autoflow.settings.settings import load_settings
 from autoflow.web.metrics import Metrics
@@ -123,6 +124,9 @@ WORKFLOWS: dict[str, Any] = {
 OLDER = 4
 """Triggers that seeds drew for before there were runs with dates missing."""
 
+NOTHING = {RunState.EXCLUDED, RunState.NOT_AVAILABLE, RunState.SKIPPED}
+"""States of dates that need not be shown where nothing is listed."""
+
 WHAT = ["failed"] * 5 + ["asked"] * 2 + ["repair", "succeeded", "interrupted", "running", "skip", "unskip"]
 
 
@@ -188,6 +192,10 @@ class World:
 def world(seed: int) -> Iterator[World]:
     chance = Random(seed)
     calls, sms = ([f"{day}" for day in DAYS if chance.random() > 0.15] for _ in range(2))
+    # the newest dates may never have been listed, or are no more since there are runs
+    ends = Random(f"{seed} ends")
+    never, since = ends.choice([(0, 0), (0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)])
+    calls, sms = (_without_newest(dates, never) for dates in (calls, sms))
     happenings = [
         (chance.choice(WHAT), chance.randrange(4), chance.choice(DAYS)) for _ in range(chance.randrange(5, 50))
     ]
@@ -230,8 +238,18 @@ def world(seed: int) -> Iterator[World]:
                 with contextlib.suppress(EmptyIntervalError):
                     run = build_run(definitions.workflows[trigger.workflow_name], trigger, day)
                     happen(context.store, what, run, moment)
+            if since:
+                listed = {
+                    name: _without_newest(dates, never + since) for name, dates in (("calls", calls), ("sms", sms))
+                }
+                context.store.record_poll(listed, moment)
+                asyncio.run(mark_departed(context, definitions, asyncio.Event()))
             data_change(context.store, Random(f"{seed} data"), moment + STEP)
             yield made
+
+
+def _without_newest(dates: list[str], number: int) -> list[str]:
+    return [date for date in dates if date <= f"{DAYS[-1 - number]}"]
 
 
 def data_change(store: RunStore, chance: Random, now: dt.datetime) -> None:
@@ -299,6 +317,7 @@ def test_calendar_why_pages_plan_tick_metrics_and_notifications_agree(seed: int)
             for date, state in row["states"].items()
         }
         assert_words_agree(made, answers)
+        assert_all_is_shown(made, answers)
         # the pages
         assert_pages_agree(made, answers)
         # what the tick starts is what the plan says, and what the calendar says
@@ -392,6 +411,21 @@ def assert_words_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
         )
 
 
+def assert_all_is_shown(made: World, answers: dict[tuple[int, dt.date], Explanation]) -> None:
+    """See that whoever asks for no dates is shown all that there is something to say of."""
+    told = {place for place, answer in answers.items() if answer.state not in NOTHING}
+    shown = made.typed("calendar")["triggers"]
+    assert told <= {(number, dt.date.fromisoformat(date)) for number, row in enumerate(shown) for date in row["states"]}
+    rows = list(csv.DictReader(io.StringIO(made.printed("calendar", "--csv"))))
+    assert {(row["reference_date"], row["run"]) for row in rows if row["run"]} == {
+        (f"{day}", f"{answer.run}") for (_, day), answer in answers.items() if answer.run is not None
+    }
+    *_, legend, _ = made.printed("calendar").splitlines()
+    counted = Counter(run_word(answers[place].state, stale=answers[place].is_stale) for place in told)
+    for word, number in counted.items():
+        assert f"{PLAIN_SIGNS[word]} {word} {number}" in legend.split("   ")
+
+
 def of_metric(name: str, made: World, label: str) -> dict[str, float]:
     pages = PageCache(made.context, lambda: DaemonState(made.now, made.definitions))
     (metric,) = [each for each in gauges(Metrics(made.context, pages)) if each.name == name]
@@ -426,12 +460,16 @@ def assert_pages_agree(made: World, answers: dict[tuple[int, dt.date], Explanati
 
     words = {place: run_word(answer.state, stale=answer.is_stale) for place, answer in answers.items()}
     status = page(status_page)
-    if status["recent"] is not None:
+    told = {place for place, answer in answers.items() if answer.state not in NOTHING}
+    if status["recent"] is None:
+        assert not told
+    else:
         cells = {
             (number, day): cell
             for number, row in enumerate(status["recent"].rows)
             for day, cell in zip(status["recent"].days, row.cells, strict=True)
         }
+        assert told <= cells.keys()
         for (number, day), cell in cells.items():
             if cell.kind == BEFORE_START:
                 assert answers[number, day].state is RunState.EXCLUDED

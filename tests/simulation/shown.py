@@ -143,7 +143,7 @@ def _check_page(life: Life, context: Context, facts: Facts) -> None:
     links = Links(context.settings.notebooks_dir, context.settings.reports_dir, None)
     asked = PageRequest(request, context.store.read, facts.definitions, facts.now, links)
     _, page = status_page.status_page(asked)
-    span = span_of(facts.definitions, facts.listed)
+    span = span_of(facts.definitions, context.store.read, facts.listed, facts.now)
     whole = Facts.read(facts.definitions, context.store.read, facts.listed, facts.now)
     rows = calendar(whole, *span) if span else ()
     words = Counter(word for row in rows for word in row.words)

@@ -135,7 +135,7 @@ class PageRequest:
     @cached_property
     def span(self) -> tuple[dt.date, dt.date] | None:
         """The first and the last date that there is something to say about."""
-        return span(self.definitions, self.reader.listed_dates())
+        return span(self.definitions, self.reader, self.reader.listed_dates(), self.now)
 
     @cached_property
     def calendar(self) -> list[Row]:

@@ -9,6 +9,7 @@ import datetime as dt
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from autoflow.decision.counted import ready_days
 from autoflow.definitions import Definitions, Need, Notebook, Retries, Trigger, Workflow
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
 from autoflow.model.recorded import Silence
+from autoflow.model.store import open_for_reading
 from autoflow.overview.explanation import DAY, explain, list_age
 from autoflow.overview.states import Facts, RunState, calendar, span
 from autoflow.quality.check import Bound, Check
@@ -52,6 +54,15 @@ def key(number: int) -> RunKey:
 def facts(**run_history: Any) -> Facts:
     definitions = Definitions({"w": WORKFLOW}, (TRIGGER,), schedule="0 0 * * *")
     return Facts(definitions, LISTED, RunHistory(**run_history), NOW)
+
+
+def span_of(given: Facts) -> tuple[dt.date, dt.date] | None:
+    """Give the span where there is no record yet."""
+    reader = open_for_reading(Path("nothing"), missing_is_empty=True)
+    try:
+        return span(given.definitions, reader, given.listed, given.now)
+    finally:
+        reader.close()
 
 
 def states_of(given: Facts, first: int = 1, last: int = 7) -> str:
@@ -150,10 +161,10 @@ def test_a_stencil_that_holds_no_day_excludes_the_date_and_says_so() -> None:
 
 def test_the_span_begins_with_the_first_date_that_counts_for_anybody() -> None:
     given = facts()
-    assert span(given.definitions, given.listed) == (day(2), day(6))
+    assert span_of(given) == (day(2), day(6))
     anything = replace(given, definitions=replace(given.definitions, triggers=(TRIGGER, Trigger("w"))))
-    assert span(anything.definitions, anything.listed) == (day(1), day(6))
-    assert span(given.definitions, listed_at({}, NOW)) == (day(2), day(2))
+    assert span_of(anything) == (day(1), day(6))
+    assert span_of(replace(given, listed=listed_at({}, NOW))) == (day(2), day(2))
 
 
 def test_types_that_are_not_wanted_do_not_count() -> None:
@@ -283,7 +294,7 @@ def test_a_date_that_lacks_one_of_the_types_says_which() -> None:
         " 2016-01-03 is older than available dates, and may never arrive"
     )
     assert waiting.lacking == {day(3): ("sms",)}
-    assert span(given.definitions, given.listed) == (day(2), day(5))
+    assert span_of(given) == (day(2), day(5))
 
 
 def test_a_date_that_has_not_been_there_for_long_says_from_when_it_counts() -> None:
