@@ -156,7 +156,8 @@ def _lines(
     if answer.state in (RunState.FAILED, RunState.GIVEN_UP) and newest is not None:
         if newest.failure is not None:
             yield f"run {newest.run}: {newest.failure}"
-        yield f"`autoflow show {newest.run}` has the traceback; `autoflow repair {newest.run}` runs only what failed"
+        yield f"`autoflow show {newest.run}` has the traceback; {_way_to_repair(newest, reader)}"
+        yield from _earlier_reports(answer, newest, reader)
     if answer.state is RunState.WAITING:
         elements = answer.trigger.date_stencil.pairs
         for pair, wanted in zip(elements, answer.wanted, strict=True):
@@ -164,6 +165,26 @@ def _lines(
                 last = wanted.end - dt.timedelta(days=1)
                 days = str(wanted.start) if wanted.start == last else f"{wanted.start} to {last}"
                 yield f"stencil element [{pair[0]}, {pair[1]}) wants {days}; missing: {spans(wanted.missing)}"
+
+
+def _way_to_repair(newest: RecordedAttempt, reader: RunReader) -> str:
+    """Say which command runs a failed run again; what it has executed is of no use where its data are others now."""
+    anew = spans(sorted({each.date for each in reader.restated_since(newest)}))
+    if anew:
+        return f"`autoflow rerun {newest.run}` runs all of it again, since data of {anew} were ingested anew"
+    return f"`autoflow repair {newest.run}` runs only what failed"
+
+
+def _earlier_reports(answer: Explanation, newest: RecordedAttempt, reader: RunReader) -> Iterator[str]:
+    """Name the reports that stay where they are though a later attempt has failed, and say where their data are old."""
+    found = reader.reports_of_run(newest.run)
+    made = reader.attempt(newest.run, found.attempt) if found is not None else None
+    if found is None or made is None or made.id == newest.id:
+        return
+    anew = spans(sorted({each.date for each in reader.restated_since(made) if each.cdr_type in answer.cdr_types}))
+    since = f", made before data of {anew} were ingested anew" if anew else ""
+    for path in chain.from_iterable(map(formats_of, found.paths.values())):
+        yield f"report of attempt {made.name}{since}: {path}"
 
 
 def _about_holds(answer: Explanation, listed: ListedDates) -> Iterator[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from autoflow.app import open_context
+from autoflow.child.page.shared import Links, PageRequest
+from autoflow.child.page.status_page import status_page
 from autoflow.context.context import Context
 from autoflow.dates.date_stencil import DateStencil
 from autoflow.definitions import Definitions, Trigger, Workflow
@@ -712,9 +714,45 @@ def test_a_run_is_not_repaired_with_notebooks_of_the_data_before(
     attempt = context.store.begin(run, context.now())
     context.store.finish(attempt, AttemptState.FAILED, context.now(), Failure("an error"))
     assert "execute 1 of 1 notebooks" in typed("repair", "1", "--json").json()["would"]
+    assert "; `autoflow repair 1` runs only what failed\n" in typed("why", "w", "2016-01-03").answer
+    assert remedies(context) == ["autoflow repair 1"]
     flowapi.flowmachine.restate("2016-01-02", share=0.5)
     ticked(context)
     refused = typed("repair", "1")
     assert refused.code != 0
     assert "run 1 cannot be repaired: data were ingested anew since it began (calls of 2016-01-02: " in refused.log
     assert "`autoflow rerun 1` runs all of it again" in refused.log
+    # and nobody is sent there
+    again = "; `autoflow rerun 1` runs all of it again, since data of 2016-01-02 were ingested anew\n"
+    assert again in typed("why", "w", "2016-01-03").answer
+    assert remedies(context) == ["autoflow rerun 1"]
+
+
+def remedies(context: Context) -> list[str]:
+    """Give the last of the commands that the page names below each failure."""
+    definitions, links = read_definitions(context.settings.workflows_file), Links(Path("/n"), Path("/r"), "./")
+    request = {"problems": [], "progress": [], "doing": "", "next_tick": None}
+    page = PageRequest(request, context.store.read, definitions, context.now(), links)
+    return [failure["commands"][-1][1] for failure in status_page(page)[1]["failures"]]
+
+
+def test_a_failed_run_tells_of_the_report_that_stays_and_whether_its_data_are_old(
+    context: Context, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    ticked(context)
+    definitions = read_definitions(context.settings.workflows_file)
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(3))
+    good = context.store.begin(run, context.now())
+    report = context.settings.reports_dir / "glues.pdf"
+    context.store.begin_notebook(good, "glues", context.now())
+    context.store.record_report(good, "glues", report)
+    context.store.finish_notebook(good, "glues", AttemptState.SUCCEEDED, context.now())
+    context.store.finish(good, AttemptState.SUCCEEDED, context.now())
+    context.store.ask_for([run], context.now())
+    failed = context.store.begin(run, context.now())
+    context.store.finish(failed, AttemptState.FAILED, context.now(), Failure("an error"))
+    assert f"\n  report of attempt 1.1: {report}\n" in typed("why", "w", "2016-01-03").answer
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    ticked(context)
+    since = "made before data of 2016-01-02 were ingested anew"
+    assert f"\n  report of attempt 1.1, {since}: {report}\n" in typed("why", "w", "2016-01-03").answer

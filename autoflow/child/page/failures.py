@@ -72,7 +72,7 @@ def _shown(page: PageRequest, group: FailureGroup) -> dict[str, Any]:
         "retry_at": group.retry_at if group.retry_at is not None and group.retry_at > page.now else None,
         "waits": waits,
         "given_up": group.given_up,
-        "commands": [*group.commands, _remedy(group)],
+        "commands": [*group.commands, _remedy(page, group)],
         **traceback_parts(failure, LONGEST_TRACEBACK),
     }
 
@@ -90,8 +90,11 @@ def _whole_failure(page: PageRequest, run: FailedRun) -> Failure:
     return next((each.failure for each in reversed(attempts) if each.failure is not None), run.failure)
 
 
-def _remedy(group: FailureGroup) -> tuple[str, str]:
+def _remedy(page: PageRequest, group: FailureGroup) -> tuple[str, str]:
     number = group.runs[-1].run
     if group.given_up == len(group.runs):
         return "Retry, when it is mended", f"autoflow rerun {number}"
+    newest = page.reader.attempt(number)
+    if newest is not None and page.reader.restated_since(newest):
+        return "Run all of it again, since data were ingested anew", f"autoflow rerun {number}"
     return "Run what failed again", f"autoflow repair {number}"
