@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autoflow.commands.reading import attempt_of, length_of, manifest_of, record, report_files
+from autoflow.clock import utc_now
+from autoflow.commands.reading import attempt_of, definitions_of, length_of, manifest_of, record, report_files
 from autoflow.commands.runs import as_json, minute, notebook_as_json, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
-from autoflow.errors import ExitCode
-from autoflow.model import RecordedAttempt, RecordedNotebook
+from autoflow.errors import AutoflowError, ExitCode
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader
 from autoflow.notebooks import printed
-from autoflow.overview import attempt_marks, attempt_word, stale_text
+from autoflow.overview import attempt_marks, attempt_word, stale_text, until_final
 from autoflow.settings import Settings
 from autoflow.wording import moment, parameters_text, seconds_text, size_text, spans
 
@@ -29,10 +30,13 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         found = attempt_of(reader, *options.run)
         attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
         stale, ways_out = stale_text(reader, found)
+        again = [] if options.json else _whether_again(found, reader, settings)
     if options.json:
         print_json(options, _as_json(found, attempts, notebooks, log=options.log))
         return ExitCode.OK
     _print_head(found)
+    for line in again:
+        print_line(line)
     if stale:
         print_line(f"stale: {stale}")
     if ways_out:
@@ -66,12 +70,20 @@ def _print_head(run: RecordedAttempt) -> None:
         print_line("imported from the Prefect-based AutoFlow")
     if run.missing_dates:
         print_line(f"made without {spans(run.missing_dates)}")
-    if run.provisional and not run.superseded:
-        print_line(f"`autoflow why {shlex.quote(run.workflow)} {run.reference_date}` says when it will run again")
     if run.superseded and run.provisional:
         print_line(f"superseded: made again from {moment(run.superseded)} on")
     elif run.superseded:
         print_line(f"superseded: a rerun was requested at {moment(run.superseded)}")
+
+
+def _whether_again(run: RecordedAttempt, reader: RunReader, settings: Settings) -> list[str]:
+    """Say whether and when a provisional run is made again; workflows.yml decides that, and may be broken now."""
+    if not run.provisional or run.superseded:
+        return []
+    try:
+        return until_final(definitions_of(settings), reader, run, utc_now())
+    except AutoflowError:
+        return [f"`autoflow why {shlex.quote(run.workflow)} {run.reference_date}` says whether it will run again"]
 
 
 def _print_attempts(attempts: Sequence[RecordedAttempt]) -> None:

@@ -9,6 +9,7 @@ from autoflow.overview.explanation import (
     explain,
     held_dates,
     list_age,
+    until_final,
     why_due,
     why_held_back,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "span",
     "stale_runs",
     "stale_text",
+    "until_final",
     "why_due",
     "why_held_back",
 ]

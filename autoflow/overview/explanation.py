@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoflow.dates import AvailableDates, EmptyIntervalError, Hold, Override, Require, duration_text
-from autoflow.decision import Incomplete, finalises, incomplete, is_asked_for
-from autoflow.definitions import Trigger
+from autoflow.decision import Incomplete, finalises, incomplete, is_asked_for, triggers_by_run
+from autoflow.definitions import Definitions, Trigger
 from autoflow.history import Failures, Request, RunHistory, Skip
-from autoflow.model import Silence
+from autoflow.model import RecordedAttempt, RunReader, Silence
 from autoflow.overview.states import Facts, Stale, verdict_of
 from autoflow.runs import RunKey, RunState, key_maker
 from autoflow.schedule import why_excluded
@@ -148,6 +148,18 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
     late = incomplete(trigger, reference_date, available)
     answer = replace(answer, late=late, no_data=_why_no_data(facts, answer, available))
     return replace(answer, reason=_reason(facts, answer), accepted=_accepted(facts, answer))
+
+
+def until_final(definitions: Definitions, reader: RunReader, run: RecordedAttempt, now: dt.datetime) -> list[str]:
+    """Say whether and when a provisional run is made again, and what a person can do for that; nothing of others."""
+    date = run.reference_date
+    if not run.provisional or run.superseded is not None or date is None:
+        return []
+    trigger = next(triggers_by_run(definitions)(run.key, date), None)
+    if trigger is None:
+        return ["it will not run again: no trigger in workflows.yml is for it any more"]
+    answer = explain(Facts.read(definitions, reader, reader.listed_dates(), now, (date, date)), trigger, date)
+    return [answer.reason, *([answer.way_to_count] if answer.way_to_count else [])]
 
 
 def _wanted(intervals: Sequence[tuple[dt.date, dt.date]], available: AvailableDates) -> tuple[StencilElement, ...]:

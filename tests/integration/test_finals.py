@@ -24,7 +24,7 @@ from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.sensor.finals import follow_finals
 from autoflow.settings.settings import load_settings
 from autoflow.workflows.replaced import Replaced
-from tests.conftest import Deployment
+from tests.conftest import Deployment, Typed
 
 WORKFLOWS = """
 workflows:
@@ -86,6 +86,25 @@ def requested(context: Context) -> list[str]:
 def follow(context: Context) -> list[str]:
     asyncio.run(follow_finals(context, definitions_of(context), asyncio.Event()))
     return requested(context)
+
+
+@pytest.mark.parametrize(
+    ("late", "says"),
+    [
+        ("{after: 5d}", "; it will run again when 2016-01-03 is available"),
+        ("{after: 5d, finalise: false}", "; it will not run again when they arrive (finalise: false)"),
+    ],
+)
+def test_a_provisional_run_that_is_shown_says_whether_it_will_run_again(
+    context: Context, deployment: Deployment, typed: Typed, late: str, says: str
+) -> None:
+    deployment.write(WORKFLOWS.replace("{after: 5d}", late), "glues")
+    context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32) if day != 3]}, START)
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    assert f"\nrun 1 was made with dates missing{says}\n" in typed("show", "1").answer
+    # while nobody can know, it says where that will be told
+    deployment.write("workflows: nothing", "glues")
+    assert "\n`autoflow why monthly 2016-01-31` says whether it will run again\n" in typed("show", "1").answer
 
 
 def test_what_was_made_with_provisional_results_is_asked_for_once_they_are_final(context: Context) -> None:

@@ -19,10 +19,9 @@ from autoflow.child.page.grid import CLASSES, SIGNS
 from autoflow.child.page.shared import NotFoundError, PageRequest
 from autoflow.child.page.status_page import workflow_link
 from autoflow.dates import ListedDates
-from autoflow.decision import triggers_by_run
 from autoflow.definitions import Trigger
 from autoflow.model import RecordedAttempt, RecordedNotebook
-from autoflow.overview import Explanation, Facts, explain, final_changes, run_word, run_words, stale_text
+from autoflow.overview import Explanation, Facts, explain, final_changes, run_word, run_words, stale_text, until_final
 from autoflow.quality import recent
 from autoflow.runs import AttemptState, RunState
 from autoflow.wording import parameters_text, seconds_text, shown, size_text, spans
@@ -72,24 +71,11 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "changes": final_changes(recorded),
         "stale": stale,
         "ways_out": ways_out,
-        "until_final": list(_until_final(page, run)) if is_newest else [],
+        "until_final": until_final(page.definitions, reader, run, page.now) if is_newest else [],
         "latest": _latest_of(page, run),
         "workflow_link": page.workflow(run.workflow),
         "why": workflow_link(page.links, run.workflow, run.reference_date),
     }
-
-
-def _until_final(page: PageRequest, run: RecordedAttempt) -> Iterator[str]:
-    """Say when a provisional run is made again, and what a person can do for that."""
-    date = run.reference_date
-    if not run.provisional or run.superseded is not None or date is None:
-        return
-    for trigger in triggers_by_run(page.definitions)(run.key, date):
-        answer = explain(page.facts((date, date)), trigger, date)
-        yield answer.reason
-        if answer.way_to_count:
-            yield answer.way_to_count
-        return
 
 
 def _latest_of(page: PageRequest, run: RecordedAttempt) -> tuple[str, str | None] | None:
