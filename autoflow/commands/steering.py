@@ -27,13 +27,13 @@ from autoflow.commands.reading import (
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
 from autoflow.dates import DataRule, ListedDates, Override
-from autoflow.decision import dependent_runs, runs_with_data
+from autoflow.decision import dependent_runs, runs_with_data, triggers_by_run
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, StaleMark
 from autoflow.notebooks import executed_with
-from autoflow.overview import Facts, attempt_word, calendar, explain, span, stale_runs
+from autoflow.overview import Facts, attempt_word, calendar, explain, span, stale_runs, what_lacks
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -86,6 +86,9 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
             _of_numbers(definitions, reader, options.runs) if options.runs else _of_span(definitions, reader, options)
         )
         depending, their_rows, running = _depending(definitions, reader, runs)
+        rows, their_rows = (
+            _say_what_lacks(definitions, reader, *each) for each in ((runs, rows), (depending, their_rows))
+        )
     if options.downstream:
         return _to_run([*runs, *depending], [*rows, *their_rows], "run {} again", [*left_out, *running])
     depend = "depends" if len(depending) == 1 else "depend"
@@ -106,10 +109,13 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
         wanted = [(each, why) for each, why in there if each.key in with_data]
         runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
         depending, their_rows, running = _depending(definitions, reader, runs)
+        notes = {f"run {each.run}": why.brief for each, why in wanted}
+        rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
+        rows, their_rows = (
+            _say_what_lacks(definitions, reader, *each) for each in ((runs, rows), (depending, their_rows))
+        )
     left_out += [f"run {each.run}: {why.brief}" for each, why in stale if not each.mark.can_be_made_again]
     left_out += [NO_DATA.format(each) for each, _ in there if each.key not in with_data]
-    notes = {f"run {each.run}": why.brief for each, why in wanted}
-    rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     known = {run.key for run in runs}
     more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
     everything = [*runs, *(run for run, _ in more)]
@@ -194,6 +200,23 @@ def _of_numbers(definitions: Definitions, reader: RunReader, numbers: Iterable[i
             runs.append(run)
             rows.append(_row(run, attempt_word(found), f"run {number}"))
     return runs, rows, left_out
+
+
+def _say_what_lacks(
+    definitions: Definitions, reader: RunReader, runs: Sequence[Run], rows: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add to rows which data of their runs do not count now: a rerun takes the place of a report that may have them."""
+    listed = reader.listed_dates()
+    if listed.polled is None or not runs:
+        return [*rows]
+    dates = [run.reference_date for run in runs]
+    facts = Facts.read(definitions, reader, listed, utc_now(), (min(dates), max(dates)))
+    triggers_of, found = triggers_by_run(definitions), []
+    for run, row in zip(runs, rows, strict=True):
+        trigger = next(triggers_of(run.key, run.reference_date), None)
+        lacks = what_lacks(facts, trigger, run.reference_date) if trigger else []
+        found.append({**row, "note": "; ".join([row["note"], *lacks])})
+    return found
 
 
 def _depending(definitions: Definitions, reader: RunReader, runs: Sequence[Run]) -> Chosen:

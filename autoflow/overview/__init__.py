@@ -10,6 +10,7 @@ from autoflow.overview.explanation import (
     held_dates,
     list_age,
     until_final,
+    what_lacks,
     why_due,
     why_held_back,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "stale_runs",
     "stale_text",
     "until_final",
+    "what_lacks",
     "why_due",
     "why_held_back",
 ]

@@ -150,6 +150,19 @@ def explain(facts: Facts, trigger: Trigger, reference_date: dt.date) -> Explanat
     return replace(answer, reason=_reason(facts, answer), accepted=_accepted(facts, answer))
 
 
+def what_lacks(facts: Facts, trigger: Trigger, reference_date: dt.date) -> list[str]:
+    """Say which data that a run would use do not count now, and why they are held; nothing where all count."""
+    available = facts.available(trigger)
+    if reference_date.toordinal() in available.complete(trigger.date_stencil):
+        return []
+    answer = explain(facts, trigger, reference_date)
+    # without all of its windows a run is made though its reference date itself is not there
+    needed = [*answer.missing, *([] if trigger.late or reference_date in available else [reference_date])]
+    holds = {date: answer.holds[date] for date in sorted({*needed}) if date in answer.holds}
+    absent = spans(sorted({*needed} - holds.keys()))
+    return [*why_held_back(holds), *([f"no data that count for {absent}"] if absent else [])]
+
+
 def until_final(definitions: Definitions, reader: RunReader, run: RecordedAttempt, now: dt.datetime) -> list[str]:
     """Say whether and when a provisional run is made again, and what a person can do for that; nothing of others."""
     date = run.reference_date

@@ -102,6 +102,8 @@ def test_a_provisional_run_that_is_shown_says_whether_it_will_run_again(
     context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32) if day != 3]}, START)
     succeed(context, begin(context, "monthly", missing=MISSING))
     assert f"\nrun 1 was made with dates missing{says}\n" in typed("show", "1").answer
+    (row,) = typed("rerun", "1", "--json").json()["rows"]
+    assert row["note"] == "run 1; no data that count for 2016-01-03"
     # while nobody can know, it says where that will be told
     deployment.write("workflows: nothing", "glues")
     assert "\n`autoflow why monthly 2016-01-31` says whether it will run again\n" in typed("show", "1").answer

@@ -194,6 +194,11 @@ def test_a_run_whose_new_data_are_held_is_not_made_again_until_they_count(
     why = typed("why", "w", "2016-01-04").answer
     assert "\n  2016-01-03 is held: calls latest_timestamp is 2016-01-03 01:00:00+00, expected at least 18:00\n" in why
     assert "`autoflow accept w 2016-01-03 --reason TEXT`" in why
+    # who asks for them by name is told what they would be made of
+    held = "2016-01-03 is held: calls latest_timestamp is 2016-01-03 01:00:00+00, expected at least 18:00"
+    for asked in (("1", "2"), ("--workflow", "w", "--state", "succeeded", "--to", "2016-01-03")):
+        rows = typed("rerun", *asked, "--json").json()["rows"]
+        assert [row["note"] for row in rows] == ["run 1", f"run 2; {held}"]
     decision = {"do": "accept", "workflow": "w", "dates": ["2016-01-03"], "reason": "a holiday"}
     assert context.steering.carry_out(decision, context.now()) == {"done": 1}
     assert len(typed("rerun", "--stale", "--json").json()["rows"]) == 2
