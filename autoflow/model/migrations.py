@@ -434,7 +434,7 @@ def _add_peaks(cursor: sqlite3.Cursor, _: Places) -> None:
 
 
 def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
-    """Make room for data that change once more: what is known of the results of a run stays, and all is told."""
+    """Make room for data that change once more: what is known of the results of a run stays, and all is told; and for whether they are what they were."""
     # the first since the results were found to be the same, or since somebody kept them
     cursor.execute("ALTER TABLE stale ADD COLUMN later INTEGER")
     # the attempts that had used what was ingested anew, by the first of those that were seen together
@@ -465,6 +465,8 @@ def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
         "INSERT INTO departed_attempts SELECT departure, attempt_id FROM stale JOIN departures ON id = departure"
     )
     cursor.execute("DELETE FROM meta WHERE key = 'departures_marked'")
+    # of all outcomes of the dates that an attempt used, when it began; null where these do not tell of each date
+    cursor.execute("ALTER TABLE attempts ADD COLUMN data_digest TEXT")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (

@@ -45,6 +45,7 @@ from autoflow.model.restatements import (
     UsedChange,
     count_stale_marks,
     departures,
+    has_data_of_its_results,
     kept_reports,
     restatements_since,
     same_results,
@@ -476,6 +477,10 @@ class RunReader:
     def stale_mark(self, attempt_id: int) -> StaleMark | None:
         """Read why an attempt is stale, whether it still counts or not; None where it is not."""
         return stale_mark(self._connection, attempt_id)
+
+    def has_data_of_its_results(self, attempt_id: int, before: int) -> bool:
+        """Whether an attempt is made of the data that the results of the one before, given too, belong to."""
+        return has_data_of_its_results(self._connection, attempt_id, before)
 
     def restated_since(self, attempt: RecordedAttempt) -> list[Restatement]:
         """Read which of the dates in the windows of an attempt were ingested anew since it began."""

@@ -367,6 +367,26 @@ def stale_mark(connection: sqlite3.Connection, attempt_id: int) -> StaleMark | N
     return StaleMark._make(row) if row else None
 
 
+def has_data_of_its_results(connection: sqlite3.Connection, attempt_id: int, before: int) -> bool:
+    """Whether an attempt is made of the data that the results of the one before, given too, belong to.
+
+    Where these are doubted, that is the first attempt that had them. Where QA checks do not tell of all data of either,
+    nobody knows, and where data were ingested anew while it went on, it may have used both.
+    """
+    row = connection.execute(
+        "SELECT 1 FROM attempts AS made CROSS JOIN attempts AS before CROSS JOIN attempts AS first"
+        " LEFT JOIN stale AS doubt ON doubt.attempt_id = before.id"
+        " LEFT JOIN stale AS anew ON anew.attempt_id = first.id LEFT JOIN restatements AS seen"
+        " ON seen.id = CASE WHEN anew.same_as IS NULL THEN anew.restatement ELSE anew.later END"
+        " WHERE made.id = ? AND before.id = ? AND first.run = before.run"
+        " AND first.attempt = CASE WHEN doubt.kept IS NULL THEN coalesce(doubt.same_as, before.attempt)"
+        " ELSE before.attempt END"
+        " AND first.data_digest = made.data_digest AND (seen.seen IS NULL OR seen.seen >= first.ended)",
+        (attempt_id, before),
+    ).fetchone()
+    return row is not None
+
+
 def stale_runs(
     connection: sqlite3.Connection, workflow: str | None, limit: int | None, *, also_kept: bool = True
 ) -> list[StaleRun]:

@@ -144,7 +144,9 @@ class RunStore:
                     (attempt_id, label),
                 )
 
-    def begin(self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = ()) -> Attempt:
+    def begin(
+        self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = (), data_digest: str | None = None
+    ) -> Attempt:
         """Record that an attempt at a run starts.
 
         An attempt that has succeeded with dates missing counts no more then, nor do those that had failed before it.
@@ -153,6 +155,8 @@ class RunStore:
         ----------
         missing
             Dates that it is made without.
+        data_digest
+            What tells its data from others, as `autoflow.quality.digest_of` gives it.
 
         Raises
         ------
@@ -177,10 +181,10 @@ class RunStore:
             )
             try:
                 cursor.execute(
-                    "INSERT INTO attempts (run, attempt, state, started, missing_dates)"
+                    "INSERT INTO attempts (run, attempt, state, started, missing_dates, data_digest)"
                     " SELECT number, coalesce((SELECT max(attempt) FROM attempts WHERE run = number), 0) + 1,"
-                    " 'running', ?, ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
-                    (_text(now), json.dumps([*map(str, missing)]) if missing else None, *run.key),
+                    " 'running', ?, ?, ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
+                    (_text(now), json.dumps([*map(str, missing)]) if missing else None, data_digest, *run.key),
                 )
             except sqlite3.IntegrityError as error:
                 raise StoreError(f"{self.path}: {run} is running or has succeeded already") from error

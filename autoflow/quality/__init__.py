@@ -7,7 +7,16 @@ from autoflow.quality.check import ROWS, Bound, Breach, Check, OnMissing, breach
 from autoflow.quality.history import DAYS, recent, sparkline
 from autoflow.quality.judged import Judged, Outcomes
 from autoflow.quality.outcomes import Outcome, blocks_of, digest, read_block
-from autoflow.quality.restated import FINGERPRINT, Change, changes_in, changes_text, fingerprints, version_of, weight_of
+from autoflow.quality.restated import (
+    FINGERPRINT,
+    Change,
+    changes_in,
+    changes_text,
+    digest_of,
+    fingerprints,
+    version_of,
+    weight_of,
+)
 from autoflow.quality.suggestion import as_yaml, suggested
 
 __all__ = [
@@ -28,6 +37,7 @@ __all__ = [
     "changes_in",
     "changes_text",
     "digest",
+    "digest_of",
     "fingerprints",
     "number_of",
     "read_block",

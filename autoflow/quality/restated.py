@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autoflow.quality.check import ROWS, number_of
 from autoflow.quality.judged import Outcomes
@@ -83,13 +83,13 @@ def _text(outcome: str) -> str:
 
 
 def fingerprints(
-    outcomes: Outcomes, cdr_types: Iterable[str], days: Iterable[int]
+    outcomes: Outcomes, cdr_types: Iterable[str], days: Iterable[int], checks: Iterable[str] = FINGERPRINT
 ) -> dict[str, dict[str, dict[str, Outcome]]]:
     """Return the outcomes that tell ingestions of some days apart, by CDR type, ISO date and check."""
     found: dict[str, dict[str, dict[str, Outcome]]] = {}
-    wanted = sorted(set(days))
+    wanted, names = sorted(set(days)), list(checks)
     for cdr_type in sorted(cdr_types):
-        for check in FINGERPRINT:
+        for check in names:
             there = outcomes.of(cdr_type, check)
             for day in wanted:
                 if there.get(day):
@@ -105,3 +105,21 @@ def version_of(found: Mapping[str, Mapping[str, Mapping[str, Outcome]]], missing
     # outcomes of a date come later than the date itself
     data = [found, [*map(str, missing)]] if missing else found
     return hashlib.blake2s(json.dumps(data, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def digest_of(outcomes: Outcomes, days: Mapping[str, Collection[int]], missing: Sequence[dt.date] = ()) -> str | None:
+    """Return a short text that is another one when any outcome of some days is; None where one of these has none.
+
+    `version_of` goes by fewer checks, so that notebooks ask for the same as before when another check is named.
+
+    Parameters
+    ----------
+    days
+        By CDR type.
+    """
+    checks, found = sorted({check for _, check in outcomes.checks()}), dict[str, dict[str, dict[str, Outcome]]]()
+    for cdr_type, those in days.items():
+        found |= fingerprints(outcomes, [cdr_type], those, checks)
+        if len(found.get(cdr_type, ())) < len(set(those)):
+            return None
+    return version_of(found, missing) if found else None

@@ -26,7 +26,7 @@ from autoflow.definitions import MOST_HERE, Automatic, Concurrency, Definitions,
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
 from autoflow.runs import AttemptState, Run, RunKey, Runs
-from autoflow.sensor.quality import quality_of
+from autoflow.sensor.quality import data_digest_of, quality_of
 from autoflow.settings import read_token
 from autoflow.wording import counted, size_text
 from autoflow.workflows import Origin, execute
@@ -396,8 +396,8 @@ class Executor:
         rule = definitions.data_rule(trigger)
         lacking = incomplete_runs(definitions, listed, self._context.now())(run)
         missing = lacking.missing if lacking else ()
-        quality = quality_of(run, rule, listed, missing)
-        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality, missing, holds)
+        quality, digest = quality_of(run, rule, listed, missing), data_digest_of(run, rule, listed, missing)
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality, missing, holds, digest)
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""

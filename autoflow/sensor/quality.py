@@ -18,7 +18,7 @@ from autoflow.dates import DataRule, ListedDates
 from autoflow.definitions import DATA_VERSION, Definitions
 from autoflow.errors import FlowapiError
 from autoflow.jobs import Jobs
-from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes, fingerprints, version_of
+from autoflow.quality import FINGERPRINT, ROWS, Check, Outcomes, digest_of, fingerprints, version_of
 from autoflow.runs import Run
 from autoflow.sensor.flowapi import QaAnswer, QaQuestion, ask_qa
 from autoflow.sensor.restatements import mark_restated, run_again
@@ -218,6 +218,14 @@ def quality_of(run: Run, rule: DataRule, listed: ListedDates, missing: Sequence[
     version = version_of(found, missing)
     data = {DATA_VERSION: version, **({"fingerprints": found} if found else {})} if version else {}
     return {"checks": checks, "accepted": accepted, **data} if checks or accepted or data else {}
+
+
+def data_digest_of(run: Run, rule: DataRule, listed: ListedDates, missing: Sequence[dt.date] = ()) -> str | None:
+    """Return what tells the data of a run from others; None where QA checks do not tell of all of them."""
+    used = {dt.date.fromordinal(day) for day in _days_read(run)} - {*missing}
+    there = {name: used & listed.by_type.get(name, {}).keys() for name in listed.wanted(rule.cdr_types)}
+    days = {name: [date.toordinal() for date in dates] for name, dates in there.items()}
+    return digest_of(listed.outcomes, days, missing)
 
 
 def _days_read(run: Run) -> Iterator[int]:

@@ -31,6 +31,8 @@ class Origin:
     """Dates that it is made without, since it need not wait for them."""
     holds_same_results: bool = False
     """Whether its reports are kept back where they show what they showed before a restatement."""
+    data_digest: str | None = None
+    """What tells its data from others; None where QA checks do not tell of all of them."""
 
 
 def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:

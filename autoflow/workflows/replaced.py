@@ -45,7 +45,7 @@ class Replaced:
         """Look for what an attempt takes the place of; None where that was made of the same data.
 
         Where an earlier attempt had the results of other data, and nobody has said that they are right, its data do not
-        count as the same.
+        count as the same, but those that the results belong to do: they are back then.
         """
         read = context.store.read
         before = read.success_before(attempt.run, attempt.id)
@@ -56,6 +56,8 @@ class Replaced:
         doubted = mark is not None and mark.is_doubted
         is_right = mark is not None and mark.same_as is not None and mark.kept is not None
         if set(before.missing_dates) == set(missing) and (is_right or not (restated or doubted)):
+            return None
+        if (restated or doubted) and read.has_data_of_its_results(attempt.id, before.id):
             return None
         made = {each.label: Path(each.notebook) for each in read.notebooks(before.id) if each.notebook}
         return cls(context, before, made, restated, missing)

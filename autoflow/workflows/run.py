@@ -77,7 +77,8 @@ async def execute(
     def begin() -> tuple[Attempt, int | None, dict[str, Any]]:
         # what is to be repaired is known no more once the attempt has begun
         repairs, absent = store.read.repairs(run.key), left_out(context.past, run)
-        return store.begin(run, context.now(), origin.missing), repairs, dict(absent)
+        begun = store.begin(run, context.now(), origin.missing, origin.data_digest)
+        return begun, repairs, dict(absent)
 
     attempt, repairs, others = await recorded(context.conditions, stop, begin)
     logger.info("run %d: %s started, attempt %d", attempt.run, run, attempt.attempt, extra=STEP)

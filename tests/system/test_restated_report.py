@@ -119,6 +119,52 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     assert Path(held).exists()
 
 
+def test_nothing_is_doubted_when_the_data_that_the_results_belong_to_are_back(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome], hook: Hook
+) -> None:
+    write(deployment, WORKFLOWS, hook)
+    flowapi.set_days(3)
+    flowapi.flowmachine.poll_seconds = 0.0
+    assert deployment.run("once").code == 0
+    flowapi.flowmachine.restate("2016-01-03", share=0.6)
+    assert "its results are the same as those of attempt 1" in deployment.run("once").log
+    # other data again, and what these results belong to
+    flowapi.flowmachine.restate("2016-01-03", share=0.8)
+    assert "its results are the same as those of attempt 1" in deployment.run("once").log
+    told = len(hook.taken)
+    flowapi.flowmachine.restate("2016-01-03", share=1.0)
+    outcome = deployment.run("once")
+    assert "results are the same" not in outcome.log
+    latest = json.loads((deployment.outputs / "reports" / "latest" / "people__count.json").read_text())
+    assert (latest["attempt"], "restated_before" in latest) == (4, False)
+    assert typed("stale").answer.strip() == "no run is stale"
+    newest = max(typed("runs", "--json").json()["attempts"], key=lambda each: each["attempt"])
+    assert (newest["attempt"], newest["same_as"], newest["stale"]) == (4, None, False)
+    assert not [each for each in hook.taken[told:] if "same results" in each["subject"]]
+
+
+def test_a_final_run_of_the_data_of_an_earlier_final_one_is_not_doubted(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome], hook: Hook
+) -> None:
+    write(deployment, PROVISIONAL, hook)
+    flowapi.set_days(5)
+    flowapi.flowmachine.poll_seconds = 0.0
+    assert deployment.run("once").code == 0
+    flowapi.dates = {"calls": ["2016-01-03", "2016-01-05"]}
+    assert deployment.run("once").code == 0
+    outcome = deployment.run("rerun", "1", "--yes")
+    assert "although this one was made without 2016-01-04" in outcome.log
+    told = len(hook.taken)
+    flowapi.set_days(5)
+    outcome = deployment.run("once")
+    assert outcome.code == 0, outcome.log
+    assert "results are the same" not in outcome.log
+    latest = json.loads((deployment.outputs / "reports" / "latest" / "people__count.json").read_text())
+    assert (latest["attempt"], latest["missing_dates"], "provisional_before" in latest) == (3, [], False)
+    assert typed("stale").answer.strip() == "no run is stale"
+    assert not [each for each in hook.taken[told:] if "same results" in each["subject"]]
+
+
 def month_page(deployment: Deployment) -> str:
     return (deployment.outputs / "reports" / "months" / "2016-01.html").read_text()
 
