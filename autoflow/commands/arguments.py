@@ -176,7 +176,9 @@ def _add_steering(commands: Any) -> None:
 def _add_trusting(commands: Any) -> None:
     quality = _command(commands, "quality", "list FlowAPI's QA checks and their outcomes")
     quality.add_argument(
-        "--suggest", action="store_true", help="print limits that the dates so far keep, as YAML for workflows.yml"
+        "--suggest",
+        action="store_true",
+        help="print limits that the usual dates so far keep, and which dates fail them, as YAML for workflows.yml",
     )
     stale = _command(commands, "stale", "list runs that succeeded with data that were ingested anew since, or are gone")
     stale.add_argument("--workflow", metavar="NAME", help="runs of this workflow only")

@@ -70,7 +70,7 @@ EXAMPLES = {
     "unhold": (("autoflow unhold flows 2016-01-05", ""),),
     "quality": (
         ("autoflow quality", "checks, and their newest outcomes"),
-        ("autoflow quality --suggest", "limits that the dates so far keep, as YAML"),
+        ("autoflow quality --suggest", "limits to begin with, and which dates so far fail them, as YAML"),
     ),
     "import-record": (
         ("autoflow import-record postgresql://me@db.example.org/autoflow", ""),

@@ -35,7 +35,8 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     outcomes, off = asyncio.run(_ask(listed))
     held = _held(definitions, listed, outcomes)
     rows = [_row(outcomes, cdr_type, check, held) for cdr_type, check in outcomes.checks()]
-    suggestion = as_yaml(suggested(outcomes)) if options.suggest and suggested(outcomes) else None
+    limits = suggested(outcomes) if options.suggest else []
+    suggestion = as_yaml(limits, outcomes) if limits else None
     if options.json:
         checks = [{name: value for name, value in row.items() if name != "history"} for row in rows]
         print_json(options, {"checks": checks, "off": off, "suggestion": suggestion})

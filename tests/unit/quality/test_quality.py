@@ -127,7 +127,7 @@ def test_of_what_has_changed_of_a_date_counts_go_first_and_times_that_differ_by_
     assert weights == [0, 1, 2, 2, 2]
 
 
-def test_limits_are_suggested_that_nearly_all_dates_keep() -> None:
+def test_limits_are_suggested_that_the_dates_so_far_keep() -> None:
     days = [FIRST + dt.timedelta(days=day) for day in range(100)]
     found = outcomes(
         count_added_rows={day: str(1000 + 10 * (day.day % 5)) for day in days},
@@ -136,15 +136,36 @@ def test_limits_are_suggested_that_nearly_all_dates_keep() -> None:
         text_check=dict.fromkeys(days, "ok"),
         count_few=dict.fromkeys(days[:5], "1"),
     )
-    written = as_yaml(suggested(found))
+    written = as_yaml(suggested(found), found)
     assert written == (
         "available_dates_sensor:\n  quality:\n"
-        "    - check: count_added_rows\n      within: 10%\n"
-        "    - check: count_duplicated\n      at_most: 0.4%\n"
-        '    - check: latest_timestamp\n      at_least: "22:00"\n'
+        "    # kept by all 100 dates so far\n    - check: count_added_rows\n      within: 10%\n"
+        "    # kept by all 100 dates so far\n    - check: count_duplicated\n      at_most: 0.4%\n"
+        '    # kept by all 100 dates so far\n    - check: latest_timestamp\n      at_least: "22:00"\n'
     )
     for check in suggested(found):
         assert found.judged(check, "calls").failed == ()
+
+
+@pytest.mark.parametrize("faulty", [1, 2, 5])
+def test_faulty_dates_make_no_suggested_limit_wider_and_are_named_beside_it(faulty: int) -> None:
+    days = [FIRST + dt.timedelta(days=day) for day in range(60)]
+    bad = days[40 : 40 + faulty]
+    found = outcomes(
+        count_added_rows={day: "400" if day in bad else "1000" for day in days},
+        count_duplicated={day: "90" if day in bad else "2" for day in days},
+        earliest_timestamp={day: f"{day} {'13' if day in bad else '00'}:00:10+00" for day in days},
+        latest_timestamp={day: f"{day} {'09:00' if day in bad else '23:59'}:00+00" for day in days},
+    )
+    first, last = bad[0], bad[-1]
+    note = f"    # {faulty} of 60 dates so far fail: look at {first}" + (f" to {last}" if faulty > 1 else "") + "\n"
+    assert as_yaml(suggested(found), found) == (
+        "available_dates_sensor:\n  quality:\n"
+        f"{note}    - check: count_added_rows\n      within: 10%\n"
+        f"{note}    - check: count_duplicated\n      at_most: 0.4%\n"
+        f'{note}    - check: earliest_timestamp\n      at_most: "02:00"\n'
+        f'{note}    - check: latest_timestamp\n      at_least: "22:00"\n'
+    )
 
 
 def test_a_percentage_of_rows_that_are_no_number_says_so() -> None:
