@@ -434,7 +434,7 @@ def _add_peaks(cursor: sqlite3.Cursor, _: Places) -> None:
 
 
 def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
-    """Make room for data that change once more: what is known of the results of a run stays, and all is told; and for whether they are what they were."""
+    """Make room for data that change once more, and for what tells whether they are again what they were."""
     # the first since the results were found to be the same, or since somebody kept them
     cursor.execute("ALTER TABLE stale ADD COLUMN later INTEGER")
     # the attempts that had used what was ingested anew, by the first of those that were seen together
