@@ -715,16 +715,20 @@ class RunReader:
         """List what the attempts of a workflow have made, and still have on disk."""
         rows = self._connection.execute(
             """
-            SELECT attempt_id, label, reference_date, parameters, made.state AS state,
+            SELECT notebooks.attempt_id, label, reference_date, parameters, made.state AS state,
+                made.state = 'succeeded' AND coalesce(held, 0) AS held,
                 coalesce(made.ended, made.started) AS ended, notebook, report, EXISTS (
                     SELECT 1 FROM attempts AS later
                     WHERE later.run = made.run AND later.state = 'succeeded' AND later.id > made.id
                     AND NOT EXISTS (SELECT 1 FROM stale WHERE attempt_id = later.id AND held)
-                ) AS replaced, made.state = 'running' OR EXISTS (
+                ) AS replaced, made.state = 'running' OR (
+                    made.state = 'succeeded' AND superseded IS NULL AND coalesce(held, 0)
+                ) OR EXISTS (
                     SELECT 1 FROM requests WHERE repairs = made.attempt AND requests.workflow = runs.workflow
                     AND requests.parameters_hash = runs.parameters_hash
                 ) AS in_use
-            FROM notebooks JOIN attempts AS made ON made.id = attempt_id JOIN runs ON number = made.run
+            FROM notebooks JOIN attempts AS made ON made.id = notebooks.attempt_id JOIN runs ON number = made.run
+            LEFT JOIN stale ON stale.attempt_id = made.id
             WHERE workflow = ? AND (notebook NOT NULL OR report NOT NULL OR made.state != 'succeeded')
             """,
             (workflow,),
@@ -935,6 +939,7 @@ class RunReader:
             notebook=self._places.notebook(row["notebook"]),
             reports=tuple(report.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES) if report else (),
             in_use=bool(row["in_use"]),
+            held=bool(row["held"]),
         )
 
     def _recorded_attempt(self, row: sqlite3.Row) -> RecordedAttempt:

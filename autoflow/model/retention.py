@@ -48,7 +48,9 @@ class NotebookFiles:
     reports: tuple[Path, ...] = ()
     """Reports and their manifest."""
     in_use: bool = False
-    """Whether the attempt is in progress, or is to be repaired: all of it stays."""
+    """Whether the attempt is in progress, is to be repaired, or is held and waits for a person: all of it stays."""
+    held: bool = False
+    """Whether the reports are kept out of ``latest``, which has those of an attempt before."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def to_be_removed(made: Iterable[NotebookFiles], keep: Keep, now: dt.datetime) -
     """Decide what of a workflow's outputs goes.
 
     Numbers count the newest of each notebook and set of parameters, by reference date and then by
-    attempt; ages count from the end of the attempt. What the newest run that succeeded has made stays,
-    and so does the record of failures of a run that has not succeeded yet: they say when it is tried again.
+    attempt; ages count from the end of the attempt. What the newest run that succeeded has made stays, what ``latest``
+    leads to, and the record of failures of a run that has not succeeded yet: they say when it is tried again.
     Attempts share what a repair has used again: such a file goes with the last of them.
 
     Parameters
@@ -108,12 +110,12 @@ def _let_go(history: Sequence[NotebookFiles], keep: Keep, now: dt.datetime) -> I
     """Decide what the attempts of one notebook and set of parameters let go."""
     newest_first = sorted(history, key=lambda each: (each.reference_date, each.attempt_id), reverse=True)
     over = [each for each in newest_first if not each.in_use]
-    good = [each for each in over if each.succeeded]
+    good = [each for each in newest_first if each.succeeded]
     with_reports = [each for each in good if each.reports]
-    # a success after which the report is gone is not the newest good one that a link points at
-    safe = {each.attempt_id for each in (*good[:1], *with_reports[:1])}
-    old_notebooks = _beyond([each for each in good if each.notebook], keep.notebooks, now) - safe
-    old_reports = _beyond(with_reports, keep.reports, now) - safe
+    # a success after which the report is gone, or that is held, is not the newest good one that a link points at
+    safe = {each.attempt_id for those in (good, _leading(good), _leading(with_reports)) for each in those[:1]}
+    old_notebooks = _old([each for each in good if each.notebook], keep.notebooks, now) - safe
+    old_reports = _old(with_reports, keep.reports, now) - safe
     old_attempts = _beyond([each for each in over if not each.succeeded], keep.attempts, now)
     for each in over:
         failed = each.attempt_id in old_attempts
@@ -133,6 +135,17 @@ def _files(made: NotebookFiles, *, notebook: bool, reports: bool) -> tuple[Path,
 
 def _history(made: NotebookFiles) -> tuple[str, str]:
     return made.label, made.parameters
+
+
+def _leading(good: Sequence[NotebookFiles]) -> list[NotebookFiles]:
+    """Leave out what ``latest`` never had, and what stays in any case."""
+    return [each for each in good if not (each.held or each.in_use)]
+
+
+def _old(good: Sequence[NotebookFiles], amount: Amount, now: dt.datetime) -> set[int]:
+    """Find the good attempts that are more or older than is kept: those that are held push out none that are not."""
+    held = {each.attempt_id for each in good if each.held}
+    return _beyond(_leading(good), amount, now) | (_beyond(good, amount, now) & held)
 
 
 def _beyond(newest_first: Sequence[NotebookFiles], amount: Amount, now: dt.datetime) -> set[int]:

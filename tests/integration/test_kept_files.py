@@ -180,6 +180,29 @@ def test_an_attempt_under_way_or_to_be_repaired_keeps_what_it_reads() -> None:
         assert (made.places.notebooks / "a1.ipynb").is_file()
 
 
+@pytest.mark.parametrize("keep", [Keep(reports=1, notebooks=1), Keep(reports=DAY, notebooks=DAY)])
+def test_a_held_attempt_takes_nothing_from_the_one_that_latest_leads_to(keep: Keep) -> None:
+    with house() as made:
+        for _ in range(3):
+            before = made.store.read.attempts(key=a_run(1).key, limit=1)
+            attempt = made.attempt(1, "succeeded")
+            assert attempt is not None
+            if before:
+                made.store.note_same_results(attempt, before[0].id, made.now, hold=True)
+        made.now += 100 * DAY
+        made.sweep(keep)
+        # the second one, which is held and counts no more, is as old as any other
+        kept = {path.stem for path in made.there() if path.parent == made.places.reports}
+        assert kept == {"a1", "b2", "a5", "b6"}
+        assert made.there() == made.named()
+        # what a person keeps takes the place of the first one
+        (newest,) = made.store.read.attempts(key=a_run(1).key, limit=1)
+        made.store.keep([newest.run], "right", made.now)
+        made.store.noted_kept(newest.id)
+        made.sweep(keep)
+        assert {path.stem for path in made.there() if path.parent == made.places.reports} == {"a5", "b6"}
+
+
 def test_what_could_not_be_removed_stays_in_the_record_and_goes_later() -> None:
     with house() as made:
         made.attempt(1, "succeeded")

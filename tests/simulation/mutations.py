@@ -93,6 +93,11 @@ def _sharing_nothing(made: Any, keep: Any, now: dt.datetime) -> list[Any]:
     ]
 
 
+def _none_held(self: RunReader, workflow: str) -> list[Any]:
+    """Take what is kept out of latest for what latest leads to."""
+    return [replace(each, held=False, in_use=each.in_use and not each.held) for each in MADE_BY(self, workflow)]
+
+
 def _without_returned(self: RunStore, answer: Any, now: dt.datetime) -> ListedDates:
     """Lose the dates that come back after they had left the list."""
     known = self.read.appearances()
@@ -182,7 +187,7 @@ RECORD_POLL, ENDS_AFTER, BUILD, SETTLE = (
     SharedDirectory._build,
     Directories.settle,
 )
-UNTRUSTED = ListedDates._untrusted
+UNTRUSTED, MADE_BY = ListedDates._untrusted, RunReader.made_by
 NOTE_DEPARTURES = store.note_departures
 RESIZE, TAKE, READ_SECRETS = Capacity.resize, Slots.take, notebook.read_secrets
 OF = Replaced.of
@@ -215,6 +220,7 @@ MUTATIONS: dict[str, Mutation] = {
     "a notification is sent again": lambda: patch.object(RunStore, "take_out", lambda *_: None),
     "the name of a report is not recorded": lambda: patch.object(RunStore, "record_report", lambda *_: None),
     "keep takes what another attempt names": lambda: patch.object(retention, "to_be_removed", _sharing_nothing),
+    "keep takes what latest leads to": lambda: patch.object(RunReader, "made_by", _none_held),
     "more notebooks at a time than there are slots": lambda: patch.object(Slots, "take", _for_all),
     # a change that fails without being rolled back is no fault that can be seen: sqlite itself rolls back what a full
     # disk ends, and a process that is gone commits nothing
@@ -296,5 +302,6 @@ FOUND_BY = {
     "results that are the same are not noted": 53,
     "a final run is not compared": 1,
     "keep takes what another attempt names": 44,
+    "keep takes what latest leads to": 1933,
 }
 """The first seed that found each fault when all were planted last; the others need more seeds."""

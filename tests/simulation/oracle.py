@@ -150,6 +150,8 @@ def check_files(life: Life, context: Context) -> None:
                 life.simulation.fail(f"run {run_id} names {full}, which is not there")
     if under_way:
         return
+    if dangling := [str(link) for link in (context.settings.reports_dir / "latest").glob("*") if not link.exists()]:
+        life.simulation.fail(f"what latest leads to is not there: {dangling}")
     manifests = {path.rpartition(".")[0] + MANIFEST for path in named}
     if unnamed := there - named - manifests:
         life.simulation.fail(f"{sorted(unnamed)} are named by nothing in the record")

@@ -191,7 +191,8 @@ def check_removals(life: Life, read: RunReader, removals: Sequence[Removal]) -> 
                     other
                     for other in made
                     if other.succeeded
-                    and not other.in_use
+                    # what is held and counts stays, and so an older one need not
+                    and (each.held or not other.in_use)
                     and (other.label, other.parameters) == (each.label, each.parameters)
                     and (other.reference_date, other.attempt_id) > (each.reference_date, each.attempt_id)
                     and (other.notebook if kind == "notebook" else other.reports)

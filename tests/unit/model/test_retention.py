@@ -96,6 +96,18 @@ def test_failed_attempts_go_by_their_own_amount_and_their_record_only_once_the_r
     assert by_id[2].record
 
 
+@pytest.mark.parametrize("amount", [1, 2, 3, DAY])
+def test_what_latest_leads_to_stays_however_often_the_run_is_made_again_and_held(amount: int | dt.timedelta) -> None:
+    good = [made(1, "2016-01-20"), made(2, "2016-01-21")]
+    old = [made(3, "2016-01-20", held=True), made(4, "2016-01-21", held=True)]
+    newest = [made(5, "2016-01-20", held=True, in_use=True), made(6, "2016-01-21", held=True, in_use=True)]
+    keep = Keep(reports=amount, notebooks=amount)
+    removals = to_be_removed([*good, *old, *newest], keep, NOW)
+    # what is held pushes out no good one, and goes by its place among all
+    gone = {1: {1, 3, 4}, 2: {3}, 3: {3}, DAY: {1, 3, 4}}[amount]
+    assert reports_of(removals) == notebooks_of(removals) == gone
+
+
 @dataclass
 class Shelf:
     """A record of what was made."""
