@@ -150,6 +150,13 @@ STALE = {
     "no_longer_listed": _said(_list(_object({"cdr_type": TEXT, "date": DATE})), "dates that it used"),
 }
 
+REPORTS = {
+    "reports": _said(_list(TEXT), "paths of those that latest and by-date lead to, in all formats"),
+    "reports_attempt": _or_null(_said(COUNT, "the attempt that made them")),
+    "reports_missing_dates": _said(_list(DATE), "dates that they were made without"),
+    "reports_kept_out": _said(_list(TEXT), "paths of newer ones that are kept out of latest"),
+}
+
 EXPLANATION = _object(
     {
         "workflow": TEXT,
@@ -161,8 +168,7 @@ EXPLANATION = _object(
         "attempt": _or_null(COUNT),
         "ended": _or_null(TIME),
         "error": _or_null(TEXT),
-        "reports": _said(_list(TEXT), "paths of those that latest and by-date lead to, in all formats"),
-        "reports_kept_out": _said(_list(TEXT), "paths of newer ones that are kept out of latest"),
+        **REPORTS,
         "attempts_failed": COUNT,
         "next_try": _or_null(TIME),
         "cdr_types": _list(TEXT),
@@ -322,6 +328,7 @@ CONTENTS: dict[str, Schema] = {
     "runs": {"attempts": _list(_of("attempt"))},
     "show": {
         **ATTEMPT,
+        **REPORTS,
         "traceback": _or_null(TEXT),
         "attempts": _list(_of("attempt")),
         "notebooks": _list(_of("notebook")),

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, open_for_reading
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, RunReports, open_for_reading
 from autoflow.naming import MANIFEST, OUTPUT_SUFFIXES
-from autoflow.wording import did_you_mean, shown
+from autoflow.wording import did_you_mean, shown, spans
 
 if TYPE_CHECKING:
     from autoflow.settings import Settings
@@ -129,6 +130,42 @@ def formats_of(report: str) -> list[Path]:
     first = Path(report)
     others = (first.with_suffix(suffix) for suffix in OUTPUT_SUFFIXES if suffix not in (first.suffix, MANIFEST))
     return [first, *(path for path in others if path.is_file())]
+
+
+def reports_lines(reports: RunReports | None, told: RecordedAttempt, since: str = "") -> Iterator[str]:
+    """Name the reports that ``latest`` and ``by-date`` lead to, and newer ones that are kept out of these.
+
+    Parameters
+    ----------
+    told
+        The attempt that has been described already: another one is named, with the dates that it was made without.
+    since
+        What else there is to say of another one.
+    """
+    if reports is None:
+        return
+    of = ""
+    if reports.attempt != told.attempt:
+        without = f", provisional: made without {spans(reports.missing_dates)}" if reports.missing_dates else ""
+        of = f" of attempt {reports.attempt_name}{without}{since}"
+    yield from (f"report{of}: {path}" for path in _all_formats(reports.paths))
+    newer = "newer, " if reports.paths else ""
+    yield from (f"{newer}kept out of latest: {path}" for path in _all_formats(reports.kept_out))
+
+
+def reports_as_json(reports: RunReports | None) -> dict[str, Any]:
+    """Describe to scripts the reports that ``latest`` and ``by-date`` lead to, and those that are kept out of these."""
+    led = reports if reports is not None and reports.paths else None
+    return {
+        "reports": list(map(str, _all_formats(led.paths))) if led else [],
+        "reports_attempt": led.attempt if led else None,
+        "reports_missing_dates": led.missing_dates if led else [],
+        "reports_kept_out": list(map(str, _all_formats(reports.kept_out))) if reports else [],
+    }
+
+
+def _all_formats(paths: Mapping[str, str]) -> Iterator[Path]:
+    return chain.from_iterable(map(formats_of, paths.values()))
 
 
 def manifest_of(notebook: RecordedNotebook) -> Path | None:

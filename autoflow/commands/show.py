@@ -9,11 +9,21 @@ import argparse
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
-from autoflow.commands.reading import attempt_of, definitions_of, length_of, manifest_of, record, report_files
+from autoflow.commands.reading import (
+    attempt_of,
+    definitions_of,
+    length_of,
+    manifest_of,
+    record,
+    report_files,
+    reports_as_json,
+    reports_lines,
+)
 from autoflow.commands.runs import as_json, minute, notebook_as_json, took
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled, print_table
 from autoflow.errors import AutoflowError, ExitCode
@@ -31,8 +41,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
         stale, ways_out = stale_text(reader, found)
         again = [] if options.json else _whether_again(found, reader, settings)
+        reports = reader.reports_of_run(found.run)
     if options.json:
-        print_json(options, _as_json(found, attempts, notebooks, log=options.log))
+        print_json(options, {**_as_json(found, attempts, notebooks, log=options.log), **reports_as_json(reports)})
         return ExitCode.OK
     _print_head(found)
     for line in again:
@@ -44,6 +55,10 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     if len(attempts) > 1:
         _print_attempts(attempts)
     _print_notebooks(notebooks)
+    if found.held and reports and reports.paths:
+        print_line("\nin latest", "bold")
+        for line in reports_lines(replace(reports, kept_out={}), found):
+            print_line(line)
     print_line("\nparameters", "bold")
     print_line(json.dumps(found.parameters, ensure_ascii=False) if found.parameters else "not recorded")
     if found.failure is not None:

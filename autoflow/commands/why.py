@@ -9,14 +9,12 @@ import argparse
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from autoflow.clock import utc_now
 from autoflow.commands.health import slots_lines
 from autoflow.commands.older_sources import Changed, changed_since, text_of
-from autoflow.commands.reading import definitions_of, formats_of, record, triggers_of
+from autoflow.commands.reading import definitions_of, record, reports_as_json, reports_lines, triggers_of
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.dates import Hold, ListedDates
 from autoflow.decision import Incomplete
@@ -145,9 +143,7 @@ def _lines(
         if answer.state is RunState.SUCCEEDED:
             yield from answer.held_back
         yield from _about_holds(answer, listed)
-        reports, kept_out = _reports(answer, reader)
-        yield from (f"report: {path}" for path in reports)
-        yield from (f"newer, kept out of latest: {path}" for path in kept_out)
+        yield from reports_lines(reader.reports_of_run(newest.run), newest)
         return
     yield answer.reason
     yield from _about_holds(answer, listed)
@@ -183,8 +179,7 @@ def _earlier_reports(answer: Explanation, newest: RecordedAttempt, reader: RunRe
         return
     anew = spans(sorted({each.date for each in reader.restated_since(made) if each.cdr_type in answer.cdr_types}))
     since = f", made before data of {anew} were ingested anew" if anew else ""
-    for path in chain.from_iterable(map(formats_of, found.paths.values())):
-        yield f"report of attempt {made.name}{since}: {path}"
+    yield from reports_lines(found, newest, since)
 
 
 def _about_holds(answer: Explanation, listed: ListedDates) -> Iterator[str]:
@@ -219,15 +214,6 @@ def _done(newest: RecordedAttempt) -> str:
     return f"run {newest.run}, at {moment(newest.ended or newest.started)}, in {seconds_text(took)}"
 
 
-def _reports(answer: Explanation, reader: RunReader) -> tuple[list[Path], list[Path]]:
-    """List the reports that latest and by-date lead to, and newer ones that are kept out of these."""
-    found = reader.reports_of_run(answer.run) if answer.run is not None else None
-    if found is None:
-        return [], []
-    reports, kept_out = (chain.from_iterable(map(formats_of, each.values())) for each in (found.paths, found.kept_out))
-    return list(reports), list(kept_out)
-
-
 def _parameters(answer: Explanation, definitions: Definitions) -> Mapping[str, Any]:
     """Give the parameters of a run, be it made or not; those of its trigger where it cannot be."""
     trigger = answer.trigger
@@ -238,7 +224,6 @@ def _parameters(answer: Explanation, definitions: Definitions) -> Mapping[str, A
 
 def _as_json(answer: Explanation, changed: Changed, reader: RunReader, definitions: Definitions) -> dict[str, Any]:
     newest = reader.attempt(answer.run) if answer.run is not None else None
-    reports, kept_out = _reports(answer, reader)
     return {
         "workflow": answer.trigger.workflow_name,
         "parameters": _parameters(answer, definitions),
@@ -249,8 +234,7 @@ def _as_json(answer: Explanation, changed: Changed, reader: RunReader, definitio
         "attempt": newest.attempt if newest else None,
         "ended": newest.ended if newest else None,
         "error": str(newest.failure) if newest and newest.failure and newest.state is AttemptState.FAILED else None,
-        "reports": list(map(str, reports)),
-        "reports_kept_out": list(map(str, kept_out)),
+        **reports_as_json(reader.reports_of_run(newest.run) if newest else None),
         "attempts_failed": answer.failures.attempts if answer.failures else 0,
         "next_try": answer.next_try,
         "cdr_types": list(answer.cdr_types),

@@ -833,14 +833,14 @@ class RunReader:
             if run not in found:
                 day, own = dt.date.fromisoformat(date), json.loads(parameters or "{}")
                 found[run] = RunReports(run, workflow, day, own, attempt, paths.setdefault(run, {}))
-            paths[run][label] = path
-            before = found[run]
+            if not is_out:
+                paths[run][label] = path
+            before, without = found[run], tuple(map(dt.date.fromisoformat, json.loads(missing or "[]")))
             is_stale = bool(stale) or before.stale
-            if (attempt, bool(missing), is_stale) != (before.attempt, before.provisional, before.stale):
-                found[run] = replace(before, attempt=attempt, provisional=bool(missing), stale=is_stale)
+            if (attempt, without, is_stale) != (before.attempt, before.missing_dates, before.stale):
+                found[run] = replace(before, attempt=attempt, missing_dates=without, stale=is_stale)
         for (run, label), (_, path) in out.items():
-            if found[run].paths[label] != path:
-                found[run] = replace(found[run], kept_out={**found[run].kept_out, label: path})
+            found[run] = replace(found[run], kept_out={**found[run].kept_out, label: path})
         return found
 
     def months_of_reports(self) -> dict[str, tuple[int, int, int]]:

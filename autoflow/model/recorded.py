@@ -160,7 +160,7 @@ class RecordedAttempt:
 
 @dataclass(frozen=True)
 class RunReports:
-    """The reports of a run that ``latest`` and ``by-date`` lead to; where there are none, its newest ones."""
+    """The reports of a run that ``latest`` and ``by-date`` lead to; where there are none, those of what failed."""
 
     run: int
     workflow: str
@@ -169,13 +169,18 @@ class RunReports:
     attempt: int
     """The number of the attempt that made the newest of them."""
     paths: Mapping[str, str]
-    """By the labels of the notebooks."""
-    provisional: bool = False
-    """Whether the newest of them were made with dates missing."""
+    """By the labels of the notebooks; none where all that there are is kept out of ``latest``."""
+    missing_dates: tuple[dt.date, ...] = ()
+    """Dates that the newest of them were made without."""
     stale: bool = False
     """Whether the run is stale, and nobody keeps it as it is."""
     kept_out: Mapping[str, str] = field(default_factory=dict)
     """Newer ones that are kept out of ``latest``, by the labels of the notebooks."""
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the newest of them were made with dates missing."""
+        return bool(self.missing_dates)
 
     @property
     def attempt_name(self) -> str:

@@ -101,7 +101,10 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
     (why,) = typed("why", "people", "2016-01-03", "--json").json()["triggers"]
     assert (why["reports"], why["reports_kept_out"]) == ([str(first)], [str(held.with_suffix(".html"))])
     said = typed("why", "people", "2016-01-03").answer
-    assert f"  report: {first}\n  newer, kept out of latest: {held.with_suffix('.html')}" in said
+    assert f"  report of attempt 1.1: {first}\n  newer, kept out of latest: {held.with_suffix('.html')}" in said
+    shown = typed("show", "1").answer
+    assert f"\nin latest\nreport of attempt 1.1: {first}\n" in shown
+    assert f"count: report: {held.with_suffix('.html')}" in shown
     page = (deployment.outputs / "reports" / "index.html").read_text()
     assert f'href="{first.name}" aria-label="2016-01-03: succeeded, stale, report; a newer one is kept' in page
     assert f'newer, kept out of latest: <a href="../{held.stem}.html">' in month_page(deployment)
@@ -196,6 +199,15 @@ def test_a_final_run_that_the_cache_answers_is_told_so_and_held_back_until_someb
     why = typed("why", "people", "2016-01-05").answer
     assert "as those of attempt 1, although that attempt was made without 2016-01-04: FlowMachine may" in why
     assert "if its results are right, `autoflow keep 1 --reason TEXT` puts its reports into latest" in why
+    of = f"report of attempt 1.1, provisional: made without 2016-01-04: {provisional.with_suffix('.html')}"
+    assert f"  {of}\n" in why
+    assert f"\nin latest\n{of}\n" in typed("show", "1").answer
+    for told in (
+        typed("show", "1", "--json").json(),
+        *typed("why", "people", "2016-01-05", "--json").json()["triggers"],
+    ):
+        assert (told["reports_attempt"], told["reports_missing_dates"]) == (1, ["2016-01-04"])
+        assert (told["attempt"], told["missing_dates"]) == (2, [])
     assert [row["note"] for row in typed("rerun", "--stale", "--json").json()["rows"]] == [
         typed("keep", "1", "--reason", "so", "--json").json()["rows"][0]["note"]
     ]

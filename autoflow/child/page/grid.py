@@ -115,7 +115,7 @@ def _day_cells(links: Links, number: int, row: Row, days: Sequence[dt.date], rep
         link = _report_of(links, run, day, reports) if state in GOOD and run is not None else None
         title = f"{day}: {run_words(state, stale=word == STALE)}{', report' if link else ''}"
         if run is not None and run in reports and reports[run].kept_out:
-            title += "; a newer one is kept out of latest"
+            title += f"; {'a newer one' if reports[run].paths else 'its report'} is kept out of latest"
         if link is None:
             link = links.page(f"why?trigger={number}&date={day}" if run is None else f"runs/{run}")
         yield Cell(SIGNS[word], CLASSES[word], title, link)

@@ -81,7 +81,7 @@ def run_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
 def _latest_of(page: PageRequest, run: RecordedAttempt) -> tuple[str, str | None] | None:
     """Name the attempt whose reports are among the latest, where those of this one are kept out of these."""
     reports = page.reader.reports_of_run(run.run) if run.held else None
-    if reports is None or reports.attempt == run.attempt:
+    if reports is None or not reports.paths:
         return None
     return reports.attempt_name, page.links.page(f"runs/{reports.attempt_name}")
 

@@ -245,6 +245,25 @@ def test_pages_lead_to_the_report_that_latest_has_and_say_that_a_newer_one_is_ke
     assert (cell.sign, cell.link, cell.title) == ("✓", f"./reports/{again}", f"{date}: succeeded, report")
 
 
+def test_a_report_that_is_kept_out_of_latest_is_none_of_its_own_where_no_other_is_left(
+    record: Record, tmp_path: Path
+) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
+    number = record.made(date)
+    record.made_again(number, build_run(FLOWS, DEFINITIONS.triggers[0], date))
+    found = record.store.read.reports_of_run(number)
+    assert found is not None
+    assert (found.paths, [Path(path).name for path in found.kept_out.values()]) == ({}, ["again.pdf"])
+    cell = record.status()["recent"].rows[0].cells[-1]
+    assert (cell.link, cell.title) == (
+        f"./runs/{number}",
+        f"{date}: succeeded, stale; its report is kept out of latest",
+    )
+    html = record.page(tmp_path, page="workflow", workflow="flows", base="./")
+    assert '<small>kept out of latest: <a href="./reports/again.pdf">' in html
+    assert "Latest has the reports" not in record.page(tmp_path, page="run", run=f"{number}")
+
+
 def test_what_failed_takes_no_place_of_a_report_that_latest_has(record: Record) -> None:
     (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
     number = record.made(date, reports=["report"])
