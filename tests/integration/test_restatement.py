@@ -338,6 +338,14 @@ def test_a_run_with_the_same_results_stays_stale_and_is_not_made_again_until_dat
     assert stale(context) == [day(3)]
 
 
+def restated_after_success(context: Context, deployment: Deployment, flowapi: FlowapiStandin) -> None:
+    """Run four dates, which are made again and held back where their results stay, and restate the first's data."""
+    write(deployment, "{do: rerun, same_result: hold}")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+
+
 def has_same_results(context: Context, number: int) -> None:
     """Make the run of a date again, with the results that it had, and keep its reports out of latest."""
     definitions, store = read_definitions(context.settings.workflows_file), context.store
@@ -354,10 +362,7 @@ def has_same_results(context: Context, number: int) -> None:
 def test_what_is_known_of_the_results_of_a_run_survives_that_its_data_are_ingested_anew_once_more(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
-    write(deployment, "{do: rerun, same_result: hold}")
-    ticked(context)
-    succeed(context, 2, 3, 4, 5)
-    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+    restated_after_success(context, deployment, flowapi)
     assert ticked(context) == ["2016-01-02", "2016-01-03"]
     succeed(context, 2)
     has_same_results(context, 3)
@@ -423,10 +428,7 @@ def test_results_that_somebody_has_kept_are_not_doubted_when_data_are_ingested_a
 def test_a_run_whose_data_change_while_it_gets_the_results_that_it_had_is_another_try(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
-    write(deployment, "{do: rerun, same_result: hold}")
-    ticked(context)
-    succeed(context, 2, 3, 4, 5)
-    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+    restated_after_success(context, deployment, flowapi)
     ticked(context)
     succeed(context, 2)
     definitions = read_definitions(context.settings.workflows_file)
