@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from autoflow.child.report.conversion import missing_fonts
+from autoflow.child.fonts import missing_fonts
 from autoflow.notebooks import installed_kernels
 
 PACKAGES = ("papermill", "nbconvert", "scrapbook", "flowclient", "ipykernel", "jupyter_client", "pandas")

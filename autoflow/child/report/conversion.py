@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow.child.asciidoctor import PROGRAM, Line
+from autoflow.child.fonts import faces_for, package_of, script_of
 from autoflow.child.report.asciidoc import unspelled
 from autoflow.child.report.front_matter import Heading
 from autoflow.child.report.html_page import finished
@@ -32,18 +33,6 @@ CONDITION = re.compile(
 
 MISSING_PICTURE = "autoflow-missing-picture"
 """What a page shows in the place of a picture that could not be drawn, for the check that follows."""
-
-SYSTEM_FONTS = {
-    "DejaVu Sans": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "Droid Sans Fallback": "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
-}
-"""Where Debian keeps faces that have what the ones of asciidoctor-pdf lack."""
-
-NOTO_PACKAGE = "fonts-noto-core"
-NOTO = "/usr/share/fonts/truetype/noto/NotoSans{}-Regular.ttf"
-PACKAGES = {"CJK": "fonts-droid-fallback", "HANGUL": "fonts-droid-fallback", "ARABIC": "fonts-dejavu-core"}
-LOOKED_FOR = ("BENGALI", "DEVANAGARI", "ETHIOPIC", "KHMER", "MYANMAR", "TAMIL", "THAI")
-"""Scripts beside those that have a package of their own."""
 
 EXTENDS = re.compile(r"^(extends:(?:.*[\s,\[\"'])?)report(?=[\s,\]\"']|$)", re.MULTILINE)
 """Where a theme says that it extends ours."""
@@ -139,7 +128,7 @@ def _extending_ours(theme: Path, directory: Path) -> Path:
 
 def _theme(theme: Path, text: str) -> str:
     """Write the theme that a report is made with: the one asked for, with what AutoFlow counts on."""
-    fonts = {name: path for name, path in _fonts(text).items() if Path(path).is_file()}
+    fonts = {name: path for name, path in faces_for(text).items() if Path(path).is_file()}
     sizes = "".join(f"  {size_role(size)}:\n    font-size: {size:g}\n" for size in SMALLER)
     catalog = "".join(f'    "{name}": "{path}"\n' for name, path in fonts.items())
     fallbacks = ", ".join(f'"{name}"' for name in ("M+ 1p Fallback", "Noto Emoji", *fonts))
@@ -152,28 +141,6 @@ def _theme(theme: Path, text: str) -> str:
         "table:\n  caption-max-width: none\n"
         "svg:\n  fallback-font-family: $base-font-family\n"
     )
-
-
-def _fonts(text: str) -> Mapping[str, str]:
-    """Choose faces for the scripts that a text is in."""
-    scripts = {script_of(character) for character in set(text) if ord(character) > 0x52F}
-    return SYSTEM_FONTS | {f"Noto {script}": NOTO.format(script.capitalize()) for script in sorted(scripts)}
-
-
-def missing_fonts() -> dict[str, str]:
-    """Name the scripts whose letters a PDF would lack, each with the package that has them."""
-    faces = {
-        "fonts-dejavu-core": SYSTEM_FONTS["DejaVu Sans"],
-        "fonts-droid-fallback": SYSTEM_FONTS["Droid Sans Fallback"],
-    }
-    missing = {script: package for script, package in PACKAGES.items() if not Path(faces[package]).is_file()}
-    missing |= {script: NOTO_PACKAGE for script in LOOKED_FOR if not Path(NOTO.format(script.capitalize())).is_file()}
-    return {script if script == "CJK" else script.capitalize(): package for script, package in missing.items()}
-
-
-def script_of(character: str) -> str:
-    """Name the script of a character as Unicode does."""
-    return unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
 
 
 def _in_words(messages: list[str]) -> list[Note]:
@@ -194,11 +161,10 @@ def _plainly(message: str) -> str:
 
 
 def _no_glyphs(script: str, characters: list[str]) -> Note:
-    package = PACKAGES.get(script, NOTO_PACKAGE)
     shown = " ".join(characters[:10]) + (" ..." if len(characters) > 10 else "")
     return Note(
         f"no installed font has the characters {shown} ({script.capitalize()}); they are left blank in the PDF;"
-        f" install with: apt-get install {package}",
+        f" install with: apt-get install {package_of(script)}",
         tuple(characters),
         tuple(characters),
     )
