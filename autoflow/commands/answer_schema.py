@@ -73,6 +73,7 @@ ATTEMPT = {
     "parameters": PARAMETERS,
     "attempt": _said(COUNT, "its number within the run; 0 for what was imported"),
     "state": {"enum": [*STATES, "provisional"]},
+    "left_behind": _said(FLAG, "whether it is recorded as running, and AutoFlow ended in the middle of it"),
     "started": TIME,
     "ended": _or_null(TIME),
     "seconds": _or_null(NUMBER),
@@ -196,6 +197,7 @@ EXPLANATION = _object(
             _object({"missing": COUNT, "of": COUNT, "waits_until": TIME, "unmet": _said(_list(TEXT), "in words")})
         ),
         "missing_dates": _said(_list(DATE), "which the newest attempt was made without"),
+        "left_behind": ATTEMPT["left_behind"],
     }
 )
 
@@ -225,6 +227,7 @@ PLAN = {
     "last_poll": _or_null(TIME),
     "polls_fail_since": _or_null(TIME),
     "under_way": _said(_list(COUNT), "numbers of runs"),
+    "left_behind": _said(_list(COUNT), "numbers of runs that AutoFlow ended in the middle of"),
     "next_tick": _or_null(TIME),
     "runs": _list(
         _object(

@@ -22,6 +22,7 @@ from autoflow.commands.reading import (
     check_length,
     check_span,
     definitions_of,
+    is_at_work,
     record,
     triggers_of,
 )
@@ -30,6 +31,7 @@ from autoflow.dates import ListedDates, days_before
 from autoflow.definitions import Definitions
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.overview import SIGNS, STALE, Facts, Row, calendar, span
+from autoflow.runs import RunState
 from autoflow.settings import Settings
 from autoflow.wording import moment, parameters_text
 
@@ -73,6 +75,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     if options.workflow is not None:
         triggers_of(definitions, options.workflow)
+    at_work = is_at_work(settings)
     with record(settings) as reader:
         listed, now = reader.listed_dates(), utc_now()
         whole = span(definitions, reader, listed, now)
@@ -101,7 +104,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     elif options.json:
         print_json(options, {"triggers": Streamed(_as_json(row) for row in rows)})
     else:
-        _print(facts.listed, rows, names, Columns(first, last, step))
+        totals = _print(facts.listed, rows, names, Columns(first, last, step))
+        if totals[RunState.RUNNING] and not at_work:
+            print_line("AutoFlow is not running: what is shown as running ended with it; its next start tries it again")
     return ExitCode.OK
 
 
@@ -122,7 +127,8 @@ def _names(definitions: Definitions, workflow: str | None, spare: int) -> list[s
     return names
 
 
-def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], columns: Columns) -> None:
+def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], columns: Columns) -> Counter[str]:
+    """Print it, and return how many dates each word is said of."""
     margin = max(map(len, names), default=0) + 2
     for line in _axis([first for first, _ in columns.spans], columns.step):
         print_line(" " * margin + line, "bright_black")
@@ -146,6 +152,7 @@ def _print(listed: ListedDates, rows: Iterable[Row], names: Sequence[str], colum
     }
     polled = f", dates as listed at {moment(listed.polled)}" if listed.polled else ""
     print_line(f"{columns.first} to {columns.last}{each[columns.step]}{polled}", "bright_black")
+    return total
 
 
 def _axis(starts: Sequence[dt.date], step: str) -> Iterator[str]:

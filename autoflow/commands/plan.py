@@ -18,7 +18,7 @@ from typing import Any
 from autoflow.clock import utc_now
 from autoflow.commands.answer import Streamed
 from autoflow.commands.polling import listed_dates
-from autoflow.commands.reading import definitions_of, record
+from autoflow.commands.reading import LEFT_BEHIND, definitions_of, is_at_work, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
@@ -67,6 +67,8 @@ class Plan:
     """Dates that nothing but held data keeps from running, by workflow."""
     silence: Silence | None
     running: Sequence[RecordedAttempt]
+    at_work: bool
+    """Whether an AutoFlow works on the record; else what is recorded as running waits for its next start."""
     tick: dt.datetime | None
     removals: Sequence[Path]
     """Old files that would go."""
@@ -88,8 +90,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     if options.dates:
         definitions = _without_quality(definitions)
+    at_work = is_at_work(settings)
     with record(settings, missing_is_empty=True) as reader:
-        plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now)
+        plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now, at_work=at_work)
     if options.json:
         print_json(options, _as_json(plan))
     else:
@@ -103,7 +106,7 @@ def _without_quality(definitions: Definitions) -> Definitions:
     return replace(definitions, quality=(), triggers=triggers)
 
 
-def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime) -> Plan:
+def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime, *, at_work: bool) -> Plan:
     run_history, days, running = reader.history(), counted_days(definitions, listed, now), reader.running()
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
     undone = undone_days(definitions, days, unsettled, running, run_history)
@@ -131,6 +134,7 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
         held=_held(definitions, reader, listed, now),
         silence=reader.silence(),
         running=reader.attempts(states=[AttemptState.RUNNING]),
+        at_work=at_work,
         tick=next_tick(schedule, now) if schedule and now < LATEST else None,
         removals=[path for removal in Sweeper(reader).decide(definitions.workflows, now) for path in removal.files],
     )
@@ -164,7 +168,8 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "as_of": plan.now,
         "last_poll": plan.listed.polled,
         "polls_fail_since": plan.silence.since if plan.silence else None,
-        "under_way": [attempt.run for attempt in plan.running],
+        "under_way": [attempt.run for attempt in plan.running if plan.at_work],
+        "left_behind": [attempt.run for attempt in plan.running if not plan.at_work],
         "next_tick": plan.tick,
         "runs": Streamed(plan.rows()),
         "expected_seconds": plan.expected,
@@ -192,7 +197,7 @@ def _print(plan: Plan, options: argparse.Namespace, today: dt.datetime) -> None:
     for workflow, dates in plan.held.items():
         why = f"`autoflow why {shlex.quote(workflow)} {dates[0]}` explains"
         print_line(f"{workflow}: {counted(len(dates), 'date is', 'dates are')} held by QA checks or by somebody; {why}")
-    for line in [*_summary(plan), *_under_way(plan.running, today)]:
+    for line in [*_summary(plan), *_under_way(plan, today)]:
         print_line(line)
     if options.dates:
         print_line(f"dates from {options.dates}")
@@ -243,11 +248,13 @@ def _summary(plan: Plan) -> list[str]:
     return lines
 
 
-def _under_way(running: Sequence[RecordedAttempt], now: dt.datetime) -> list[str]:
+def _under_way(plan: Plan, now: dt.datetime) -> list[str]:
     """Return which runs are in progress, the oldest first: they keep their slots until they end."""
     lines = [
         f"run {run.run} is running: {run.workflow} {run.reference_date}, since {moment(run.started)}"
         f" ({seconds_text(max((now - run.started).total_seconds(), 0.0))})"
-        for run in reversed(running)
+        if plan.at_work
+        else f"run {run.run}, {run.workflow} {run.reference_date}, since {moment(run.started)}: {LEFT_BEHIND}"
+        for run in reversed(plan.running)
     ]
     return [*lines[:MOST_RUNNING], *([f"... and {len(lines) - MOST_RUNNING} more"] if lines[MOST_RUNNING:] else [])]

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoflow.definitions import Definitions, Trigger
 from autoflow.errors import AutoflowError
-from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, RunReports, open_for_reading
+from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, RunReports, is_held, open_for_reading
 from autoflow.naming import MANIFEST, OUTPUT_SUFFIXES
+from autoflow.runs import AttemptState
+from autoflow.system import ask
 from autoflow.wording import did_you_mean, shown, spans
 
 if TYPE_CHECKING:
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 
 LONGEST_SPAN = 36_525
 """Reference dates that are looked at one by one at most: a hundred years."""
+
+
+PRESENCE_PATIENCE = 2.0
+"""Seconds until a daemon's sign of life is no longer waited for."""
+
+LEFT_BEHIND = "AutoFlow is not running: it ended in the middle of this; its next start notes that and tries again"
+"""What is said of an attempt that was killed together with AutoFlow, or whose machine stopped."""
 
 
 @contextmanager
@@ -33,6 +42,22 @@ def record(settings: Settings, *, missing_is_empty: bool = False) -> Iterator[Ru
         yield reader
     finally:
         reader.close()
+
+
+def is_at_work(settings: Settings) -> bool:
+    """Say whether an AutoFlow works on the record, also where that cannot be known; to be asked before `record`."""
+    if is_held(settings.db_path) is not False:
+        return True
+    # one of a version before, or behind a mount that passes no locks on
+    with suppress(OSError, ValueError):
+        ask(settings.control_socket, patience=PRESENCE_PATIENCE)
+        return True
+    return False
+
+
+def left_behind(attempt: RecordedAttempt, *, at_work: bool) -> bool:
+    """Whether an attempt is recorded as running, and nothing runs it."""
+    return attempt.state is AttemptState.RUNNING and not at_work
 
 
 def definitions_of(settings: Settings) -> Definitions:

@@ -10,7 +10,17 @@ import datetime as dt
 from dataclasses import asdict, replace
 from typing import Any
 
-from autoflow.commands.reading import check_span, length_of, manifest_of, record, report_files, unknown_workflow
+from autoflow.commands.reading import (
+    LEFT_BEHIND,
+    check_span,
+    is_at_work,
+    left_behind,
+    length_of,
+    manifest_of,
+    record,
+    report_files,
+    unknown_workflow,
+)
 from autoflow.commands.terminal import on_terminal, print_json, print_line, print_table
 from autoflow.errors import ExitCode
 from autoflow.model import RecordedAttempt, RecordedNotebook
@@ -25,6 +35,7 @@ LONGEST_NOTE = 400
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """List what was requested."""
     check_span(options.first, options.last)
+    at_work = is_at_work(settings)
     with record(settings) as reader:
         if options.workflow is not None and options.workflow not in (known := reader.workflows()):
             raise unknown_workflow(options.workflow, known)
@@ -36,16 +47,22 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
             limit=options.last_number,
         )
     if options.json:
-        print_json(options, {"attempts": [as_json(each) for each in found]})
+        print_json(options, {"attempts": [as_json(each, at_work=at_work) for each in found]})
     elif not found:
         print_line("no matching runs")
     else:
-        print_table([_shown(each) for each in found], right=("attempt", "took"))
+        print_table([_shown(each, at_work=at_work) for each in found], right=("attempt", "took"))
     return ExitCode.OK
 
 
-def as_json(run: RecordedAttempt) -> dict[str, Any]:
-    """Describe an attempt to scripts."""
+def as_json(run: RecordedAttempt, *, at_work: bool = True) -> dict[str, Any]:
+    """Describe an attempt to scripts.
+
+    Parameters
+    ----------
+    at_work
+        Whether an AutoFlow works on the record.
+    """
     return {
         "run": run.run,
         "workflow": run.workflow,
@@ -53,6 +70,7 @@ def as_json(run: RecordedAttempt) -> dict[str, Any]:
         "parameters": run.parameters,
         "attempt": run.attempt,
         "state": attempt_word(run),
+        "left_behind": left_behind(run, at_work=at_work),
         "started": run.started,
         "ended": run.ended,
         "seconds": took(run),
@@ -94,7 +112,7 @@ def minute(time: dt.datetime) -> str:
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
 
 
-def _shown(run: RecordedAttempt) -> dict[str, Any]:
+def _shown(run: RecordedAttempt, *, at_work: bool) -> dict[str, Any]:
     return {
         "attempt": run.name,
         "date": run.reference_date or "unknown",
@@ -103,7 +121,7 @@ def _shown(run: RecordedAttempt) -> dict[str, Any]:
         "state": attempt_word(run),
         "started (UTC)": minute(run.started),
         "took": seconds_text(took(run)),
-        "note": _note(run),
+        "note": LEFT_BEHIND if left_behind(run, at_work=at_work) else _note(run),
     }
 
 

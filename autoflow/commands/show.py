@@ -15,8 +15,11 @@ from typing import Any
 
 from autoflow.clock import utc_now
 from autoflow.commands.reading import (
+    LEFT_BEHIND,
     attempt_of,
     definitions_of,
+    is_at_work,
+    left_behind,
     length_of,
     manifest_of,
     record,
@@ -36,17 +39,19 @@ from autoflow.wording import moment, parameters_text, seconds_text, size_text, s
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show it."""
+    at_work = is_at_work(settings)
     with record(settings) as reader:
         found = attempt_of(reader, *options.run)
         attempts, notebooks = reader.attempts_of(found.run), reader.notebooks(found.id)
         stale, ways_out = stale_text(reader, found)
         again = [] if options.json else _whether_again(found, reader, settings)
-        reports = reader.reports_of_run(found.run)
+        reports, behind = reader.reports_of_run(found.run), left_behind(found, at_work=at_work)
     if options.json:
-        print_json(options, {**_as_json(found, attempts, notebooks, log=options.log), **reports_as_json(reports)})
+        content = _as_json(found, attempts, notebooks, log=options.log)
+        print_json(options, {**content, "left_behind": behind, **reports_as_json(reports)})
         return ExitCode.OK
     _print_head(found)
-    for line in again:
+    for line in [*([LEFT_BEHIND] if behind else []), *again]:
         print_line(line)
     if stale:
         print_line(f"stale: {stale}")

@@ -17,10 +17,13 @@ from typing import Any
 from autoflow.clock import utc_now
 from autoflow.commands.polling import listed_dates
 from autoflow.commands.reading import (
+    LEFT_BEHIND,
     attempt_of,
     check_length,
     check_span,
     definitions_of,
+    is_at_work,
+    left_behind,
     record,
     triggers_of,
     unknown_workflow,
@@ -274,9 +277,11 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
 
 def repair(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run again only what failed, and what depends on it."""
-    definitions = definitions_of(settings)
+    definitions, at_work = definitions_of(settings), is_at_work(settings)
     with record(settings) as reader:
         found = attempt_of(reader, options.run)
+        if left_behind(found, at_work=at_work):
+            raise AutoflowError(f"run {found.run}: {LEFT_BEHIND}")
         recorded = {notebook.label: notebook for notebook in reader.notebooks(found.id)}
         run = _repairable(definitions, found, recorded)
         if anew := reader.restated_since(found):

@@ -14,7 +14,15 @@ from typing import Any
 from autoflow.clock import utc_now
 from autoflow.commands.health import slots_lines
 from autoflow.commands.older_sources import Changed, changed_since, text_of
-from autoflow.commands.reading import definitions_of, record, reports_as_json, reports_lines, triggers_of
+from autoflow.commands.reading import (
+    LEFT_BEHIND,
+    definitions_of,
+    is_at_work,
+    record,
+    reports_as_json,
+    reports_lines,
+    triggers_of,
+)
 from autoflow.commands.terminal import STYLES, print_json, print_line, print_styled
 from autoflow.dates import Hold, ListedDates
 from autoflow.decision import Incomplete
@@ -45,6 +53,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Answer for each trigger of the workflow."""
     definitions = definitions_of(settings)
     triggers = triggers_of(definitions, options.workflow)
+    at_work = is_at_work(settings)
     with record(settings) as reader:
         now = utc_now()
         facts = Facts.read(definitions, reader, reader.listed_dates(), now, (options.date, options.date))
@@ -56,17 +65,23 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         if options.json:
             changed = [_changed(answer, reader, definitions, settings) for answer in answers]
             triggers_told = [_as_json(*each, reader, definitions) for each in zip(answers, changed, strict=True)]
+            for told in triggers_told:
+                told["left_behind"] = told["state"] is RunState.RUNNING and not at_work
             print_json(options, {"triggers": triggers_told, "slots": daemon.get("slots")})
             return ExitCode.OK
+        behind = [] if at_work else [LEFT_BEHIND]
         how_far = {(number, label): text for number, label, text in daemon.get("tasks", ())}
         for number, answer in enumerate(answers):
             if number:
                 print_line()
             _print(answer, reader, facts.listed, how_far)
+            if answer.state is RunState.RUNNING:
+                for line in behind:
+                    print_line(f"  {line}")
             _print_changed(answer, _changed(answer, reader, definitions, settings))
         if any(answer.state in WAITING for answer in answers):
             print_line()
-            going_on = [*_under_way(reader), *slots_lines(daemon)]
+            going_on = [*(_under_way(reader) if at_work else ()), *slots_lines(daemon)]
             for line in [*going_on, *list_age(facts.listed.polled, reader.silence(), now)]:
                 print_line(line)
             trouble = reader.qa_trouble()

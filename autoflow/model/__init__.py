@@ -13,6 +13,7 @@ from autoflow.model.finals import FinalRun
 from autoflow.model.messages import Message, Queued
 from autoflow.model.predecessor import PREDECESSORS_TABLE, OldRow, TakenOver
 from autoflow.model.reader import RunReader
+from autoflow.model.record_lock import is_held
 from autoflow.model.recorded import (
     FailedRun,
     KnownCause,
@@ -73,6 +74,7 @@ __all__ = [
     "UsedChange",
     "WantedAttempts",
     "copy_record",
+    "is_held",
     "open_for_reading",
     "replace_record",
     "schema_of",

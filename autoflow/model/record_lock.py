@@ -19,6 +19,9 @@ from autoflow.errors import StoreError, is_not_mounted, may_pass
 FAR_BYTE = 1 << 62
 """The byte of the database that is locked: none that it will ever have, nor one that sqlite locks itself."""
 
+LOCK = "hhqqi4x"
+"""The layout of the operating system's ``struct flock``."""
+
 NO_SUCH_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -81,13 +84,33 @@ class RecordLock:
                 passing=may_pass(error),
             ) from error
         self._descriptors.append(descriptor)
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, FAR_BYTE, 1, 0)
         try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _far_lock())
         except OSError as error:
             # where the file system has none, the file beside it has to do
             if error.errno not in NO_SUCH_LOCKS:
                 raise _held(path, "it has another name there") from error
+
+
+def is_held(path: Path) -> bool | None:
+    """Say whether an AutoFlow holds a record, on this machine or in a container of it; None where that is not known.
+
+    Nothing is locked for it, so that one which starts at this moment is not kept from that. To be asked before this
+    process opens the record: a descriptor that is closed would end sqlite's locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _far_lock())
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    return bool(struct.unpack(LOCK, found)[0] != fcntl.F_UNLCK)
+
+
+def _far_lock() -> bytes:
+    return struct.pack(LOCK, fcntl.F_WRLCK, os.SEEK_SET, FAR_BYTE, 1, 0)
 
 
 def _held(path: Path, holder: str) -> StoreError:

@@ -203,7 +203,7 @@ def test_each_mistake_is_an_error_of_its_own_with_its_place(deployment: Deployme
 def test_a_defect_is_an_answer_that_holds_nothing_of_what_was_read(
     recorded: Deployment, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise TypeError(f"secret {recorded.environment['FLOWAPI_TOKEN']}")
 
     monkeypatch.setattr(runs_command, "as_json", broken)
@@ -211,7 +211,7 @@ def test_a_defect_is_an_answer_that_holds_nothing_of_what_was_read(
     assert answer_of(outcome.answer, code=1)["errors"][0]["message"].startswith("a defect of AutoFlow")
     assert "TypeError" in outcome.log
 
-    def stopped(*_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runs_command, "as_json", stopped)

@@ -153,6 +153,40 @@ def test_kill_9_in_the_middle_loses_no_date_and_doubles_none(
     assert deployment.made(".autoflow/*/*") == []
 
 
+def test_who_looks_after_a_kill_is_told_that_nothing_runs_and_what_comes_next(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Typed, started: list[subprocess.Popen[str]]
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("sleeps")
+    daemon = deployment.start("--run-once")
+    started.append(daemon)
+    until(lambda: bool(deployment.made(".autoflow/*/job-*/request.json")))
+    looks = (
+        ("why", "w", "2016-01-01"),
+        ("runs",),
+        ("show", "1"),
+        ("plan",),
+        ("calendar",),
+        ("repair", "1", "--yes"),
+    )
+    hint = "AutoFlow is not running"
+    until(lambda: states(deployment) == [("2016-01-01", "running")])
+    assert not any(hint in typed(*look).log for look in looks)
+    assert [each["left_behind"] for each in typed("runs", "--json").json()["attempts"]] == [False]
+    daemon.kill()
+    daemon.wait(PATIENCE)
+    for look in looks:
+        said = " ".join(typed(*look).log.split())
+        assert hint in said, look
+        assert "its next start" in said
+    assert "in progress:" not in typed("why", "w", "2016-01-01").log
+    assert [each["left_behind"] for each in typed("runs", "--json").json()["attempts"]] == [True]
+    assert typed("show", "1", "--json").json()["left_behind"]
+    assert typed("why", "w", "2016-01-01", "--json").json()["triggers"][0]["left_behind"]
+    plan = typed("plan", "--json").json()
+    assert (plan["under_way"], plan["left_behind"]) == ([], [1])
+
+
 @pytest.mark.parametrize("arguments", [(), ("--run-once",)])
 def test_a_second_autoflow_is_refused_and_told_who_is_there(
     deployment: Deployment, typed: Typed, started: list[subprocess.Popen[str]], arguments: tuple[str, ...]
