@@ -10,13 +10,16 @@ import math
 from bisect import insort
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
 from autoflow.capacity.admission import Rules
 from autoflow.capacity.governor import Governor, Held
 from autoflow.runs import RunKey
+
+IN_TURN = "waits for a slot: other notebooks come first"
+"""Why a notebook has to wait that is not the next."""
 
 
 def _always() -> bool:
@@ -46,6 +49,8 @@ class PoolInUse:
     in_use: int
     waiting: Sequence[Taker]
     """Those that wait, the next first."""
+    without_slot: Sequence[Taker] = field(default_factory=list)
+    """Those that have a place, and wait for a slot before they are executed."""
 
 
 class Slots:
@@ -140,6 +145,10 @@ class Capacity:
         self._open: dict[RunKey, int] = {}
         self._waits: dict[RunKey, list[str]] = {}
         self._takers: list[tuple[str, Taker]] = []
+        self._placed: list[tuple[str, RunKey, Taker]] = []
+        self._slotless: list[tuple[RunKey, str | None]] = []
+        self.why_full = ""
+        """Why a notebook has to wait where a fixed number bounds them, in words."""
 
     def resize(self, notebooks: float, pools: Mapping[str, int]) -> None:
         """Change the numbers; a pool that is no longer there has no limit, for runs that began with it."""
@@ -155,8 +164,14 @@ class Capacity:
     def pools(self) -> dict[str, PoolInUse]:
         """Say how much of each pool is in use that workflows.yml has now."""
         waiting = sorted(self._takers, key=lambda each: each[1].rank)
+        placed = [each for each in self._placed if (each[1], each[2].notebook) in self._slotless]
         return {
-            name: PoolInUse(places, self.pool(name).taken, [taker for pool, taker in waiting if pool == name])
+            name: PoolInUse(
+                places,
+                self.pool(name).taken,
+                [taker for pool, taker in waiting if pool == name],
+                [taker for pool, _, taker in placed if pool == name],
+            )
             for name, places in self._sizes.items()
         }
 
@@ -176,14 +191,19 @@ class Capacity:
         label
             Of the notebook; None for a report.
         waits
-            Called with what is waited for, in words, when it is anything but a number.
+            Called with what is waited for, in words.
         """
-        held = Held(run, label)
+        held, waiting = Held(run, label), (run, label)
+        if self.slots.full:
+            waits(IN_TURN if self.governed else self.why_full)
+        self._slotless.append(waiting)
         try:
             await self.slots.take(grant=partial(self._grant, held, waits))
         except BaseException:
             self._drop(held)
             raise
+        finally:
+            self._slotless.remove(waiting)
         try:
             yield held
         finally:
@@ -230,12 +250,13 @@ class Capacity:
     @asynccontextmanager
     async def place(self, name: str, run: RunKey, taker: Taker) -> AsyncIterator[None]:
         """Wait for a place in a pool, and keep it for as long as the context lasts."""
-        pool, waiting = self.pool(name), (name, taker)
+        pool, waiting, placed = self.pool(name), (name, taker), (name, run, taker)
         self._waits.setdefault(run, []).append(name)
         self._takers.append(waiting)
         self._changed()
         try:
             await pool.take(taker.rank)
+            self._placed.append(placed)
         finally:
             self._takers.remove(waiting)
             self._waits[run].remove(name)
@@ -245,4 +266,5 @@ class Capacity:
         try:
             yield
         finally:
+            self._placed.remove(placed)
             pool.give_back()

@@ -265,7 +265,13 @@ SLOTS = _object(
                         "waiting": _said(
                             _list(_object({"run": COUNT, "notebook": TEXT})), "notebooks that wait, the next first"
                         ),
-                    }
+                    },
+                    {
+                        "without_slot": _said(
+                            _list(_object({"run": COUNT, "notebook": TEXT})),
+                            "notebooks that have a place, and wait for a slot",
+                        )
+                    },
                 )
             ),
             "how much of each pool is in use",

@@ -65,4 +65,8 @@ def pools_lines(pools: Mapping[str, Any]) -> Iterator[str]:
         waiting = [f"run {each['run']} ({each['notebook']})" for each in pool["waiting"]]
         number = counted(len(waiting), "notebook waits", "notebooks wait")
         waits = f"; {number}: {first_few(waiting)}" if waiting else ""
-        yield f"pool {name}: {pool['in_use']} of {pool['places']} places in use{waits}"
+        # a daemon of the version before does not say
+        idle = [f"run {each['run']} ({each['notebook']})" for each in pool.get("without_slot", ())]
+        slotless = counted(len(idle), "notebook that waits", "notebooks that wait")
+        of_idle = f", {len(idle)} of them by {slotless} for a slot: {first_few(idle)}" if idle else ""
+        yield f"pool {name}: {pool['in_use']} of {pool['places']} places in use{of_idle}{waits}"

@@ -9,6 +9,7 @@ import datetime as dt
 import os
 from typing import Any
 
+from autoflow.capacity import Taker
 from autoflow.context import Condition, Conditions, Context, WriteProbe
 from autoflow.daemon.agenda import Agenda, schedule_of
 from autoflow.progress import described
@@ -73,11 +74,16 @@ def _described(slots: SlotsInUse) -> dict[str, Any]:
         name: {
             "places": pool.places,
             "in_use": pool.in_use,
-            "waiting": [{"run": taker.run, "notebook": taker.notebook} for taker in pool.waiting],
+            "waiting": list(map(_taker, pool.waiting)),
+            "without_slot": list(map(_taker, pool.without_slot)),
         }
         for name, pool in slots.pools.items()
     }
     return {"in_use": slots.in_use, "given": slots.given, "why": slots.why, "pools": pools}
+
+
+def _taker(taker: Taker) -> dict[str, Any]:
+    return {"run": taker.run, "notebook": taker.notebook}
 
 
 def daemon_state(context: Context, agenda: Agenda, executor: Executor, *, once: bool = False) -> DaemonState:

@@ -74,8 +74,7 @@ class SlotsInUse:
     given: int
     """How many may be."""
     why: str = ""
-    """What the next that waits is, and why it does not start, in words; empty where nothing waits, or a fixed number
-    says so."""
+    """What the next that waits is, and why it does not start, in words; empty where nothing waits."""
     pools: Mapping[str, PoolInUse] = field(default_factory=dict)
 
 
@@ -157,7 +156,7 @@ class Executor:
             use, level = self._governor.use(self._active), self._governor.level
             why = why_not(self._governor.reading, use, level) or self._governor.why
         else:
-            why = ""
+            why = self._capacity.why_full
         return why and f"{what} {why}"
 
     @property
@@ -282,6 +281,7 @@ class Executor:
             number = min(workers or 1, concurrency.most or math.inf)
             concurrency = Concurrency(int(number), int(number))
         self._runs, self._notebooks, self._capacity.governed = concurrency.runs, concurrency.notebooks, False
+        self._capacity.why_full = self._why_full(concurrency.notebooks)
         self._capacity.resize(concurrency.notebooks, pools)
 
     async def _look(self) -> None:
@@ -327,14 +327,14 @@ class Executor:
         self._context.progress.count(Counts(done.total(), total, running, failed))
 
     def _next(self) -> tuple[Run | None, str]:
-        """Find the first run that there is room for, or say why none starts, where a fixed number does not say it."""
+        """Find the first run that there is room for, or say why none starts."""
         governor, governed, room = self._governor, self._capacity.governed, self._room
         if self._held or not self.waiting:
             return None, ""
         use, waits = governor.use(self._active), [self._capacity.waits_for(run.key) for run in self.running]
         in_progress = use.slots if governed else sum(not pools for pools in waits)
         if in_progress >= room:
-            return None, why_not(governor.reading, use, governor.level) if governed else self._of_workers()
+            return None, why_not(governor.reading, use, governor.level) if governed else self._why_full(room)
         under_way = Counter(run.workflow.name for run in self.running)
 
         def obstacle(workflow: Workflow) -> str:
@@ -357,11 +357,12 @@ class Executor:
         why = governor.why_not(use, governor.need(run.workflow.name, *_labels(run))) if governed else ""
         return (None, why) if why else (run, "")
 
-    def _of_workers(self) -> str:
-        """Say why no more start where workers bound that, and not workflows.yml."""
-        if not isinstance(self._work.definitions.concurrency, Automatic):
-            return ""
-        return f"waits for a slot, all {self._runs} of the workers are in use"
+    def _why_full(self, number: int) -> str:
+        """Say why no more start where workers have so many slots, or workflows.yml says so many."""
+        if isinstance(self._work.definitions.concurrency, Automatic):
+            return f"waits for a slot, all {number} of the workers are in use"
+        which = f"all {number} are" if number > 1 else "the only one is"
+        return f"waits for a slot, {which} in use; `concurrency` in workflows.yml says {number}"
 
     def _start_due(self) -> None:
         """Start what there is room for, in order."""

@@ -190,7 +190,7 @@ def _sha256(path: Path) -> str:
 async def report_notebook(execution: Execution, notebook: Notebook) -> Path | Failure:
     """Make the reports of an executed notebook, and record them or why they failed; the first of them is returned."""
     context, attempt = execution.context, execution.attempt
-    async with execution.capacity.slot(execution.run.key, None):
+    async with _room_for_report(execution, notebook):
         context.progress.show(_task(execution, notebook), "report")
         try:
             await _record_form(execution, notebook)
@@ -225,6 +225,17 @@ async def report_notebook(execution: Execution, notebook: Notebook) -> Path | Fa
             return made
     execution.reports[notebook.label] = made
     return made[0]
+
+
+@asynccontextmanager
+async def _room_for_report(execution: Execution, notebook: Notebook) -> AsyncIterator[None]:
+    """Wait until there is room for a report."""
+    progress, task = execution.context.progress, _task(execution, notebook)
+    try:
+        async with execution.capacity.slot(execution.run.key, None, lambda what: progress.show(task, f"report {what}")):
+            yield
+    finally:
+        progress.drop(task)
 
 
 async def _record_form(execution: Execution, notebook: Notebook) -> None:

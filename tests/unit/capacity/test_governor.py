@@ -111,7 +111,8 @@ def test_notebooks_start_until_what_they_are_to_take_yet_is_all_that_there_is() 
         await settled()
         # nobody overtakes who waits
         assert trial.began == ["big", "big"]
-        assert trial.said[-1].startswith("waits for memory: needs about 1.5 GB; of 4.0 GB free, 800 MB are the reserve")
+        assert trial.said[-2].startswith("waits for memory: needs about 1.5 GB; of 4.0 GB free, 800 MB are the reserve")
+        assert trial.said[-1] == "waits for a slot: other notebooks come first"
         trial.reading = replace(CALM, free=6000)
         trial.look(2)
         await settled()

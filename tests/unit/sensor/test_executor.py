@@ -26,7 +26,7 @@ from autoflow.jobs import Jobs, Reply
 from autoflow.machine import Reading
 from autoflow.overview import Facts, explain
 from autoflow.parser import read_definitions
-from autoflow.progress import Progress
+from autoflow.progress import Progress, RememberedProgress
 from autoflow.runs import AttemptState, Runs, build_run
 from autoflow.sensor import Executor
 from autoflow.sensor.executor import SlotsInUse, Work, cores_here
@@ -119,7 +119,7 @@ class Trial:
         """Take up so many days, and do some steps while their notebooks go on."""
         self.definitions = read_definitions(self.inputs / "workflows.yml")
         settings = load_settings(self.environment, docker_secrets=self.inputs / "no secrets")
-        with open_context(settings, self.environment, Progress()) as context:
+        with open_context(settings, self.environment, RememberedProgress(Progress())) as context:
             self.door = Gated(context.jobs, slots)
             self.context = replace(context, jobs=cast(Jobs, self.door), machine=lambda: self.reading)
             self.executor = Executor(self.context, self.stop)
@@ -282,14 +282,47 @@ def test_a_notebook_that_waits_where_no_run_does_is_told_too(trial: Trial) -> No
     trial.run(steps, days=1)
 
 
-def test_fixed_numbers_bound_notebooks_and_need_no_reason(trial: Trial) -> None:
+def test_fixed_numbers_are_told_as_what_runs_wait_for(trial: Trial) -> None:
     trial.write("  concurrency: {runs: 2, notebooks: 5}\n")
 
     async def steps() -> None:
         await trial.until(2)
-        assert trial.executor.slots == SlotsInUse(2, 5)
+        why = "run waits for a slot, all 2 are in use; `concurrency` in workflows.yml says 2"
+        assert trial.executor.slots == SlotsInUse(2, 5, why)
 
     trial.run(steps)
+
+
+@pytest.mark.parametrize("numbers", ["{runs: 3, notebooks: 1}", "{most: 1}"])
+def test_a_notebook_says_that_it_waits_for_a_slot_and_that_it_keeps_a_place_meanwhile(
+    trial: Trial, numbers: str
+) -> None:
+    trial.write(f"  concurrency: {numbers}\n  pools: {{flowdb: 3}}\n", notebook="pool: flowdb,")
+    file = trial.inputs / "workflows.yml"
+    others = "".join(
+        f"{name}: {{filename: glues.ipynb, pool: flowdb, parameters: {{reference_date: reference_date}}}}, "
+        for name in ("first", "second")
+    )
+    file.write_text(file.read_text().replace("{query:", f"{{{others}query:"))
+
+    async def steps() -> None:
+        await trial.until(1)
+        await asyncio.sleep(3)
+        slots = (await trial.health())["slots"]
+        pool = slots["pools"]["flowdb"]
+        assert (pool["in_use"], len(pool["without_slot"]), pool["waiting"]) == (3, 2, [])
+        assert slots["why"].startswith("notebook waits for a slot, the only one is in use; ")
+        (line,) = pools_lines(slots["pools"])
+        assert line.startswith("pool flowdb: 3 of 3 places in use, 2 of them by 2 notebooks that wait for a slot: run ")
+        told = [text for text in trial.context.progress.tasks().values() if "waits" in text]
+        assert len(told) == 2
+        assert all(text.startswith("waits for a slot") for text in told)
+        for _ in range(3):
+            trial.door.end_one()
+            await asyncio.sleep(3)
+        assert not any("waits" in text for text in trial.context.progress.tasks().values())
+
+    trial.run(steps, days=1)
 
 
 @pytest.mark.parametrize(("most", "expected"), [("auto", 5), ("{most: 3}", 3)])
