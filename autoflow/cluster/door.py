@@ -11,6 +11,7 @@ lease is renewed (`_renew`); and a job moves to another worker only once nothing
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoflow.clock import utc_now
 from autoflow.cluster.lease import MARGIN, Lease
 from autoflow.cluster.link import PATIENCE, Link, resources_text
 from autoflow.cluster.parcel import Packer, Parcel
@@ -75,6 +77,10 @@ class _Job:
     life: str = ""
     lease: Lease | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
+    losses: int = 0
+    """How many workers have lost it before."""
+    is_silent: bool = False
+    """Whether people were told that its worker does not answer."""
 
     @property
     def asked(self) -> str:
@@ -86,6 +92,22 @@ class _Job:
         if self.on_progress and progress != self.progress:
             self.progress = progress
             self.on_progress(progress)
+
+    def tell_of_worker(self, progress: Mapping[str, Any]) -> None:
+        """Say how far it is on its worker, which has answered."""
+        self.is_silent = False
+        said = progress or {"words": f"starts on worker {self.worker_name}"}
+        self.tell({**said, "worker": self.worker_name})
+
+    def tell_of_silence(self, lease: Lease, now: float) -> None:
+        """Say since when its worker has not answered, and what comes of that, in times of day: these do not age."""
+        if self.is_silent:
+            return
+        self.is_silent = True
+        since = _time_of_day(lease.heard - now)
+        then = "runs on another worker" if self.losses < MOST_MOVES else "fails"
+        words = f"worker {self.worker_name} has not answered since {since}"
+        self.tell({"words": f"{words}; unless it does, the notebook {then} from {_time_of_day(lease.left(now))} on"})
 
     def settle(self, outcome: Mapping[str, Any] | str) -> None:
         if not self.outcome.done():
@@ -176,6 +198,7 @@ class Cluster:
                 )
             job = await self._new_job(request, timeout, secrets or {}, on_progress)
             job.shunned, job.resources = shunned, request.get("resources", {})
+            job.losses = len(lost)
             outcome = await self._done(job)
             if not isinstance(outcome, str):
                 return await to_end(_taken, outcome, workspace)
@@ -344,8 +367,7 @@ class Cluster:
                 job.settle(f"worker {job.worker_name} no longer has the notebook")
                 continue
             job.lease = Lease(self._workers.lease, answer["stamp"], heard)
-            if answer["progress"]:
-                job.tell({**answer["progress"], "worker": job.worker_name})
+            job.tell_of_worker(answer["progress"])
             if answer["ended"]:
                 self._begin(self._fetch(job))
             elif not answer["begun"]:
@@ -365,6 +387,8 @@ class Cluster:
         for job in self._jobs.values():
             if job.lease and job.lease.is_over(now):
                 job.settle(f"worker {job.worker_name} was not heard of for {self._workers.lease:.0f} s")
+            elif job.lease and job.lease.is_unheard(now):
+                job.tell_of_silence(job.lease, now)
             elif not job.lease and self._workers.falls_back and not self._link.seen:
                 job.settle("there is no worker")
 
@@ -386,6 +410,7 @@ class Cluster:
             return
         job.nonce, job.worker, job.worker_name, job.life = nonce, address, said["name"], said["life"]
         job.lease = Lease(self._workers.lease, said["stamp"], heard)
+        job.tell_of_worker({})
         self._note_claims()
         self._compare(said)
         await self._hand_over(job)
@@ -438,6 +463,11 @@ class Cluster:
         with suppress(OSError):
             part.write_text(json.dumps(names))
             part.replace(self._claims_file)
+
+
+def _time_of_day(seconds: float) -> str:
+    """Write what time it is in some seconds."""
+    return f"{utc_now() + dt.timedelta(seconds=seconds):%H:%M:%S} UTC"
 
 
 def _read_claims(path: Path) -> set[str]:

@@ -16,6 +16,10 @@ MARGIN = 1.0
 """Seconds beyond the end of a lease that a worker may take to end what it has started."""
 
 
+SILENT_PART = 4
+"""A worker that has not answered for this part of a lease is said to be silent; it is asked much more often."""
+
+
 @dataclass(frozen=True)
 class Lease:
     """A lease as the daemon sees it.
@@ -34,9 +38,17 @@ class Lease:
     stamp: float
     heard: float
 
+    def left(self, now: float) -> float:
+        """Say in how many seconds the job has ended on the worker, whatever happened to both."""
+        return self.heard + self.length + MARGIN - now
+
     def is_over(self, now: float) -> bool:
-        """Whether the job has ended on the worker, whatever happened to both."""
-        return now > self.heard + self.length + MARGIN
+        """Whether that is so now."""
+        return self.left(now) < 0
+
+    def is_unheard(self, now: float) -> bool:
+        """Whether the worker has not answered for so long that it may be gone."""
+        return now > self.heard + self.length / SILENT_PART
 
 
 def deadline(stamp: float, length: float) -> float:

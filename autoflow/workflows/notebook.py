@@ -268,6 +268,6 @@ def _progress(execution: Execution, notebook: Notebook) -> Callable[[Mapping[str
             progress.kept(task, at["kernel"], Path(at["release"]))
         else:
             where = f" on worker {at['worker']}" if "worker" in at else ""
-            progress.show(task, at["waits"] if "waits" in at else f"cell {at['cell']}/{at['of']}{where}")
+            progress.show(task, at.get("waits") or at.get("words") or f"cell {at['cell']}/{at['of']}{where}")
 
     return look

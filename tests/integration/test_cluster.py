@@ -398,6 +398,32 @@ def test_a_notebook_moves_once_its_worker_cannot_be_doing_it(
     run(life())
 
 
+def test_while_a_lease_lasts_of_a_worker_that_is_gone_people_are_told(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    deployment = make(AUTOFLOW_WORKERS_LEASE="20s")
+    told: list[dict[str, Any]] = []
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works(), on_progress=told.append))
+            await seen(deployment.began)
+            await seen(lambda: told and "cell" in told[-1])
+            name, worker = told[-1]["worker"], programs.worker_of(deployment.began()[0])
+            programs.kill(worker, signal.SIGSTOP)
+            await seen(lambda: told[-1].get("words", "").startswith(f"worker {name} has not answered since "))
+            assert "unless it does, the notebook runs on another worker from " in told[-1]["words"]
+            # it answers again before its lease is over
+            programs.kill(worker, signal.SIGCONT)
+            await seen(lambda: "cell" in told[-1])
+            deployment.release.touch()
+            reply, _ = await task
+        assert reply.cause == "done", reply
+        assert len(deployment.began()) == 1
+
+    run(life())
+
+
 def test_what_waits_for_a_worker_that_goes_takes_one_that_comes(
     make: Callable[..., Deployment], programs: Programs
 ) -> None:

@@ -21,5 +21,9 @@ def test_a_worker_ends_before_the_daemon_counts_on_it(offset: float, sent: float
     # the moment at which the worker ends, on the daemon's clock
     end = over_there - offset
     assert not lease.is_over(end - 0.01)
+    # people are told long before
+    assert not lease.is_unheard(lease.heard + length / 12)
+    assert lease.is_unheard(lease.heard + length / 3)
+    assert lease.left(lease.heard + length / 3) > length / 2
     assert lease.is_over(lease.heard + length + MARGIN + 0.01)
     assert lease.heard + length + MARGIN >= end
