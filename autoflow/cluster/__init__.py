@@ -15,8 +15,10 @@ from autoflow.cluster.programs import (
     WORKER,
     WorkerOptions,
     become,
+    check_can_listen,
     lock_directory,
     scheduler_command,
+    why_unreachable,
     worker_command,
 )
 from autoflow.cluster.survey import Survey, survey_of
@@ -29,11 +31,13 @@ __all__ = [
     "Survey",
     "WorkerOptions",
     "become",
+    "check_can_listen",
     "lock_directory",
     "make_certificates",
     "require_dask",
     "scheduler_command",
     "survey_of",
+    "why_unreachable",
     "worker_command",
 ]
 

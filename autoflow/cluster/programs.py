@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -16,9 +17,15 @@ from pathlib import Path
 
 from autoflow.cluster.protocol import RESOURCE
 from autoflow.errors import AutoflowError
+from autoflow.wording import shown
 
 DIRECTORY = "AUTOFLOW_WORKER_DIRECTORY"
 """Tells the worker's process where it keeps what it needs."""
+
+OWN_ADDRESS = "expected one of its own, such as 192.0.2.10 (`ip address` lists them)"
+
+REACHING = 5.0
+"""Seconds until a scheduler's answer is not waited for, when it is only looked whether it is there."""
 
 ENCRYPTED = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"}
 SCHEDULER = {
@@ -107,6 +114,48 @@ def lock_directory(directory: Path) -> None:
     except BlockingIOError:
         raise AutoflowError(f"{directory}: another worker has it; each needs a directory of its own") from None
     os.set_inheritable(lock, True)
+
+
+def check_can_listen(host: str | None, port: int = 0) -> None:
+    """Check that a program of dask's can listen where it is told to: it would end in a traceback.
+
+    Raises
+    ------
+    AutoflowError
+        When it cannot.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise AutoflowError(
+            f"--host: no address is known for {shown(host)} ({error.strerror}); {OWN_ADDRESS}"
+        ) from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise AutoflowError(_why_not_listen(error, host, port)) from None
+
+
+def _why_not_listen(error: OSError, host: str | None, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"--port: {port} is in use, maybe by another scheduler; end that program, or choose another port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host: found {shown(host)}, which is no address of this machine; {OWN_ADDRESS}"
+    return f"cannot listen on {host or 'this machine'}, port {port} ({error.strerror}); see --host and --port"
+
+
+def why_unreachable(address: str) -> str:
+    """Say why nothing answers at a scheduler's address now; empty where something does."""
+    host, _, port = address.removeprefix("tls://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACHING).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def become(command: list[str], environment: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from autoflow.clock import utc_now
-from autoflow.cluster import SCHEDULER, become, make_certificates, require_dask, scheduler_command
+from autoflow.cluster import SCHEDULER, become, check_can_listen, make_certificates, require_dask, scheduler_command
 from autoflow.commands.terminal import print_json, print_line
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.settings import Settings
@@ -52,7 +52,9 @@ def run(options: argparse.Namespace, _: Settings | None) -> ExitCode:
     require_dask()
     directory: Path = options.directory.absolute()
     if options.what == "scheduler":
-        become(scheduler_command(directory, options.host, options.port), {**os.environ, **SCHEDULER})
+        command = scheduler_command(directory, options.host, options.port)
+        check_can_listen(options.host, options.port)
+        become(command, {**os.environ, **SCHEDULER})
         return ExitCode.OK
     try:
         files = make_certificates(directory, utc_now())

@@ -6,12 +6,25 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
-from autoflow.cluster import DIRECTORY, WORKER, WorkerOptions, become, lock_directory, require_dask, worker_command
+from autoflow.cluster import (
+    DIRECTORY,
+    WORKER,
+    WorkerOptions,
+    become,
+    check_can_listen,
+    lock_directory,
+    require_dask,
+    why_unreachable,
+    worker_command,
+)
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.settings import Settings, parse_workers_address
+
+logger = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace, _: Settings | None) -> ExitCode:
@@ -32,7 +45,16 @@ def run(options: argparse.Namespace, _: Settings | None) -> ExitCode:
             dict(options.resource),
         )
     )
+    check_can_listen(options.host)
     lock_directory(directory)
+    if why := why_unreachable(address):
+        # it may be started later
+        logger.warning(
+            "no scheduler answers at %s (%s); it is tried again until one does. If the address is right, start"
+            " `autoflow cluster scheduler` there",
+            address,
+            why,
+        )
     become(command, {**os.environ, **WORKER, DIRECTORY: str(directory)})
     return ExitCode.OK
 

@@ -231,6 +231,46 @@ def run(work: Any) -> None:
     asyncio.run(within())
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (
+            ("cluster", "scheduler", "{certificates}", "--host", "127.0.0.1", "--port", "{port}"),
+            "--port: {port} is in use",
+        ),
+        (
+            ("cluster", "scheduler", "{certificates}", "--host", "203.0.113.9"),
+            "'203.0.113.9', which is no address of this",
+        ),
+        (
+            ("cluster", "scheduler", "{certificates}", "--host", "no.such.invalid"),
+            "no address is known for 'no.such.invalid'",
+        ),
+        (
+            ("worker", "tls://127.0.0.1:{port}", "{certificates}", "--host", "203.0.113.9"),
+            "which is no address of this",
+        ),
+        (
+            ("worker", "tls://127.0.0.1:{port}", "{certificates}", "--host", "no.such.invalid"),
+            "no address is known for",
+        ),
+    ],
+)
+def test_who_cannot_listen_is_told_what_to_do_without_a_traceback(
+    programs: Programs, typed: tuple[str, ...], expected: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        named = {"certificates": programs.certificates, "port": taken.getsockname()[1]}
+        command = [sys.executable, "-m", "autoflow", *(word.format(**named) for word in typed)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 2, done.stderr
+    assert expected.format(**named) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_notebook_runs_on_a_worker_that_has_none_of_its_files(make: Callable[..., Deployment]) -> None:
     """Modules beside it and notebooks before it travel, and what is made names no path of the worker."""
     deployment = make()
@@ -463,6 +503,8 @@ def test_a_worker_that_is_there_before_its_scheduler_waits_for_it(
         (programs.directory / f"{name}.log").write_text("")
         programs.start(name)
     until(lambda: "the scheduler cannot be reached" in programs.logs())
+    # and at once, since dask is patient
+    assert f"no scheduler answers at {programs.address} (Connection refused); it is tried again" in programs.logs()
     monkeypatch.undo()
     programs.start("scheduler")
     deployment.release.touch()
