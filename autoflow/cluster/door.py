@@ -205,8 +205,8 @@ class Cluster:
             if job.nonce:
                 lost.append(outcome)
                 shunned.append(job.worker)
-                logger.warning("notebook %s: %s", Path(request["notebook"]).name, outcome)
-        return Reply("died", {}, {}, f"it was lost {len(lost)} times: {'; '.join(lost)}", "")
+                logger.warning("run %s: notebook %s: %s", request.get("run"), Path(request["notebook"]).name, outcome)
+        return Reply("died", {}, {}, _why_lost(lost, request.get("run")), "")
 
     async def _new_job(
         self,
@@ -463,6 +463,13 @@ class Cluster:
         with suppress(OSError):
             part.write_text(json.dumps(names))
             part.replace(self._claims_file)
+
+
+def _why_lost(lost: Sequence[str], run: int | None) -> str:
+    """Say why a notebook is not given to yet another worker, and what to do."""
+    many = f"it lost its worker {len(lost)} times ({'; '.join(lost)}), and moves {MOST_MOVES} times at most"
+    see = "see the logs of these workers, and `autoflow show` for the memory that it takes"
+    return f"{many}; {see}. `autoflow repair {run or 'RUN'}` executes it again when they are well"
 
 
 def _time_of_day(seconds: float) -> str:

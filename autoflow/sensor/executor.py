@@ -316,7 +316,8 @@ class Executor:
         if self._governor.level.short_since is None:
             conditions.end("memory", "memory is no longer short")
         else:
-            what = f"memory is short: less than {size_text(reserve(reading))} is to stay free; no further run starts"
+            kept = size_text(reserve(reading))
+            what = f"memory is short: AutoFlow keeps {kept} free, and less is left; no run starts until there is more"
             conditions.begin("memory", what, logging.WARNING)
 
     def _count(self) -> None:

@@ -47,6 +47,8 @@ class Execution:
     """Hashes by label of the files that notebooks say they read, by path."""
     reports: dict[str, list[Path]] = field(default_factory=dict)
     """Reports and manifests by label."""
+    waited: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Seconds that notebooks have waited, by label and what for, in words."""
     replaced: Replaced | None = None
     """What was made of other data, and its results take the place of; None where there is no such attempt."""
 

@@ -18,6 +18,7 @@ from autoflow.redaction import Redactor
 from autoflow.runs import Failure
 from autoflow.settings import Token
 from autoflow.shared_data import SharedDataError
+from autoflow.wording import first_few, seconds_text
 from autoflow.workflows import queries
 from autoflow.workflows.execution import Execution
 
@@ -29,7 +30,7 @@ def failed_by(execution: Execution, error: Exception, *, timed_out: bool) -> Fai
     run, attempt = execution.run, execution.attempt
     # some errors of the operating system are a TimeoutError too
     if isinstance(error, TimeoutError) and timed_out:
-        failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s")
+        failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s{_waited(execution)}")
     elif isinstance(error, SharedDataError):
         failure = Failure(str(error))
     elif isinstance(error, OSError):
@@ -40,6 +41,13 @@ def failed_by(execution: Execution, error: Exception, *, timed_out: bool) -> Fai
         return Failure(f"internal error: {type(error).__name__}: {error}")
     logger.error("run %d: %s: %s", attempt.run, run, failure)
     return failure
+
+
+def _waited(execution: Execution) -> str:
+    """Say what notebooks of a run have waited for while its time ran."""
+    long = sorted(((seconds, *which) for which, seconds in execution.waited.items() if seconds >= 1), reverse=True)
+    waits = [f"{label} {seconds_text(seconds)} for {what}" for seconds, label, what in long]
+    return f", in which notebooks waited: {first_few(waits)}" if waits else ""
 
 
 def with_hint(execution: Execution, failure: Failure) -> Failure:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -88,13 +89,26 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]
             if notebook.pool is not None:
                 if capacity.pool(notebook.pool).full:
                     say(f"waits for the pool {notebook.pool}", "pool")
-                await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
+                with _timed(execution, label, f"the pool {notebook.pool}"):
+                    await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
                 progress.drop(task)
-            held = await stack.enter_async_context(capacity.slot(key, label, say))
+            with _timed(execution, label, "a slot"):
+                held = await stack.enter_async_context(capacity.slot(key, label, say))
             progress.drop(task)
             yield held
     finally:
         progress.drop(task)
+
+
+@contextmanager
+def _timed(execution: Execution, label: str, what: str) -> Iterator[None]:
+    """Take note of how long a notebook waits for something, also where its run is ended meanwhile."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        yield
+    finally:
+        execution.waited[label, what] = clock() - began
 
 
 async def _execute_notebook(execution: Execution, notebook: Notebook, final: Path, held: Held) -> Failure | None:
@@ -159,6 +173,8 @@ def _request(execution: Execution, notebook: Notebook, final: Path, secrets: Map
         "secrets": list(secrets),
         "environment": dict(notebook.environment),
         "resources": dict(notebook.resources),
+        # for what is said of it on the way
+        "run": execution.attempt.run,
         "keep_kernel": context.progress.keeps_kernels,
         # what will be made of this run's notebooks can be got ready meanwhile
         "formats": [output.format for each in execution.run.workflow.notebooks for output in each.outputs],

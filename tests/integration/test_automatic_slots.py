@@ -40,7 +40,9 @@ def test_notebooks_that_wait_all_run_and_the_youngest_is_put_back_when_memory_is
                 await life.until(lambda: life.count("notebook hangs_on_one_date started") == 6)
                 seen[0] = replace(CALM, free=300)
                 await life.until(lambda: life.count("was interrupted and will be retried") == 1)
-                assert context.conditions.by_name["memory"].startswith("memory is short: less than 800 MB")
+                assert context.conditions.by_name["memory"].startswith(
+                    "memory is short: AutoFlow keeps 800 MB free, and less"
+                )
                 assert len(context.steering.running()) == 5
                 seen[0] = CALM
                 await life.until(lambda: len(context.steering.running()) == 6)

@@ -438,6 +438,32 @@ def test_a_notebook_moves_once_its_worker_cannot_be_doing_it(
     run(life())
 
 
+def test_a_notebook_that_loses_worker_after_worker_fails_and_says_what_to_do(
+    make: Callable[..., Deployment], programs: Programs, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment = make()
+
+    def has_begun(times: int) -> bool:
+        return len(deployment.began()) == times
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works(), run=7))
+            for times in (1, 2, 3):
+                await seen(partial(has_begun, times))
+                programs.kill(programs.worker_of(deployment.began()[-1]))
+                programs.all_up()
+            reply, _ = await task
+        assert reply.cause == "died"
+        assert reply.how.startswith("it lost its worker 3 times (worker ")
+        assert "`autoflow repair 7` executes it again" in reply.how
+
+    run(life())
+    assert [
+        record.getMessage() for record in caplog.records if "run 7: notebook works.ipynb: worker " in record.message
+    ]
+
+
 def test_while_a_lease_lasts_of_a_worker_that_is_gone_people_are_told(
     make: Callable[..., Deployment], programs: Programs
 ) -> None:

@@ -256,6 +256,21 @@ def test_pools_are_told_with_who_waits_and_are_why_no_more_start(trial: Trial) -
     trial.run(steps)
 
 
+def test_a_run_over_its_time_says_what_its_notebooks_waited_for_meanwhile(trial: Trial) -> None:
+    trial.write("  pools: {flowdb: 1}\n", notebook="pool: flowdb,", workflow="    timeout: 30s\n")
+
+    async def steps() -> None:
+        await trial.until(1)
+        await trial.executor.idle()
+        reader = trial.context.store.read
+        failures = {str(each.reference_date): str(each.failure) for each in reader.attempts()}
+        over = "took longer than the run's timeout of 30 s"
+        assert failures["2016-01-01"] == over
+        assert failures["2016-01-02"] == f"{over}, in which notebooks waited: query 30 s for the pool flowdb"
+
+    trial.run(steps, days=2)
+
+
 def test_runs_of_a_workflow_that_bounds_them_are_said_to_wait_for_it(trial: Trial) -> None:
     trial.write(workflow="    concurrency: 1\n")
 
