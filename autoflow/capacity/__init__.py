@@ -3,7 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """How much goes on at a time: slots and pools, and what the machine bears where workflows.yml says `auto`."""
 
-from autoflow.capacity.admission import GROWS_EVERY, Level, Rules, reserve, why_not
+from autoflow.capacity.admission import GROWS_EVERY, Level, Rules, Use, fitting, reserve, why_not
 from autoflow.capacity.governor import Governor, Held, Needs, nothing_used
 from autoflow.capacity.slots import Capacity, PoolInUse, Taker
 
@@ -17,6 +17,8 @@ __all__ = [
     "PoolInUse",
     "Rules",
     "Taker",
+    "Use",
+    "fitting",
     "nothing_used",
     "reserve",
     "why_not",

@@ -166,6 +166,14 @@ def why_not(reading: Reading, use: Use, level: Level, need: Expected = NOTHING) 
     return ""
 
 
+def fitting(reading: Reading, use: Use, need: Expected) -> float:
+    """Say how many of a kind can go on at a time with those that do, as far as memory is concerned; at least one."""
+    if reading.free is None or need.mb <= 0:
+        return math.inf
+    room = reading.free - use.promised - reserve(reading)
+    return max(use.slots + math.floor(max(room, 0.0) / need.mb), 1)
+
+
 def puts_back(now: float, reading: Reading, use: Use, level: Level) -> bool:
     """Whether the youngest run is to be put back: memory has been short for a while, and another one goes on.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from autoflow.capacity.admission import NOTHING, Expected, Level, Rules, Use, next_level, puts_back, why_not
+from autoflow.capacity.admission import NOTHING, Expected, Level, Rules, Use, fitting, next_level, puts_back, why_not
 from autoflow.machine import Reading
 from autoflow.runs import RunKey
 from autoflow.wording import size_text
@@ -139,6 +139,10 @@ class Governor:
         if 0 < use.slots < self.level.slots:
             self.reading = self._read()
         return why_not(self.reading, use, self.level, need)
+
+    def fitting(self, use: Use, need: Expected) -> float:
+        """Say how many that need so much can go on at a time with those that do, by the last look at the memory."""
+        return fitting(self.reading, use, need)
 
     def put_back(self, now: float, use: Use) -> str:
         """Say why the youngest run is to be put back now, and take note of it; empty when none is."""

@@ -10,15 +10,17 @@ import asyncio
 import datetime as dt
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from autoflow.capacity import Needs, Use, fitting
 from autoflow.clock import utc_now
 from autoflow.commands.answer import Streamed
 from autoflow.commands.polling import listed_dates
-from autoflow.commands.reading import LEFT_BEHIND, definitions_of, is_at_work, record
+from autoflow.commands.reading import LEFT_BEHIND, PRESENCE_PATIENCE, definitions_of, is_at_work, record
 from autoflow.commands.terminal import print_json, print_line, print_table
 from autoflow.context import Ledger
 from autoflow.dates import ListedDates, read_dates_file
@@ -33,18 +35,23 @@ from autoflow.decision import (
 )
 from autoflow.definitions import Automatic, Definitions
 from autoflow.errors import ExitCode
+from autoflow.machine import Machine
 from autoflow.model import RecordedAttempt, RunReader, Silence, Sweeper
-from autoflow.overview import list_age, why_due
+from autoflow.overview import Load, PoolLoad, list_age, pool_loads, seconds_left, why_due
 from autoflow.runs import AttemptState, Run
 from autoflow.schedule import LATEST, Schedule, next_tick
 from autoflow.sensor import runs_at_a_time
 from autoflow.settings import Settings
+from autoflow.system import ask
 from autoflow.wording import counted, moment, parameters_text, seconds_text
 
 MOST_ROWS, AT_ONCE = 40, 10_000
 """Rows that are shown unless all are asked for, and those that are laid out together, each part with headings."""
 
 MOST_RUNNING = 10
+
+BASIS = " (by what runs took before, pools, and the memory that is free now)"
+"""What the estimate rests on."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,8 @@ class Plan:
     decision: Decision
     rows: Callable[[], Iterator[dict[str, Any]]]
     """Makes what is to be said of the runs that would start, in order: there may be millions."""
-    lengths: Mapping[str, float | None]
-    """How many seconds a run takes, by workflow."""
+    expected: float | None
+    """In about how many seconds all of it is done, with what is in progress; None where nothing is known of it."""
     at_a_time: int
     automatic: bool
     """Whether more may go on at a time, as the machine bears it."""
@@ -73,15 +80,6 @@ class Plan:
     removals: Sequence[Path]
     """Old files that would go."""
 
-    @property
-    def expected(self) -> float | None:
-        """How many seconds all of it takes; None where nothing is known of it."""
-        counts = self.decision.due.by_workflow()
-        seconds = {name: counts[name] * length for name, length in self.lengths.items() if length is not None}
-        known = sum(counts[name] for name in seconds)
-        runs = counts.total()
-        return sum(seconds.values()) / min(self.at_a_time, runs) * runs / known if known else None
-
 
 def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     """Show the plan."""
@@ -90,9 +88,9 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
     definitions = definitions_of(settings)
     if options.dates:
         definitions = _without_quality(definitions)
-    at_work = is_at_work(settings)
+    working = _working(settings)
     with record(settings, missing_is_empty=True) as reader:
-        plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now, at_work=at_work)
+        plan = _plan(definitions, reader, _listed(options, reader, definitions, now), now, working)
     if options.json:
         print_json(options, _as_json(plan))
     else:
@@ -106,13 +104,39 @@ def _without_quality(definitions: Definitions) -> Definitions:
     return replace(definitions, quality=(), triggers=triggers)
 
 
-def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime, *, at_work: bool) -> Plan:
+@dataclass(frozen=True)
+class Working:
+    """What works on the record now."""
+
+    at_work: bool
+    slots: tuple[int, int] | None = None
+    """How many slots a daemon with runs in progress gives, and how many are in use; None where none says so."""
+
+
+def _working(settings: Settings) -> Working:
+    """See what works on the record; to be asked before it is opened."""
+    if is_at_work(settings):
+        with suppress(OSError, ValueError, KeyError):
+            if slots := ask(settings.control_socket, patience=PRESENCE_PATIENCE)["slots"]:
+                return Working(at_work=True, slots=(slots["given"], slots["in_use"]))
+        return Working(at_work=True)
+    return Working(at_work=False)
+
+
+def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime, working: Working) -> Plan:
     run_history, days, running = reader.history(), counted_days(definitions, listed, now), reader.running()
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
     undone = undone_days(definitions, days, unsettled, running, run_history)
     decision = decide(definitions, undone, run_history, now)
     lengths = {name: reader.durations(name) for name in decision.due.by_workflow()}
-
+    in_progress = reader.attempts(states=[AttemptState.RUNNING])
+    at_a_time = _at_a_time(definitions, reader, decision, working.slots)
+    load = Load(
+        counts := decision.due.by_workflow(),
+        [(each.workflow, (now - each.started).total_seconds()) for each in in_progress if working.at_work],
+        at_a_time,
+        [PoolLoad(**each) for each in pool_loads(definitions, counts)],
+    )
     lacking = incomplete_runs(definitions, listed, now)
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -126,18 +150,29 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
         now=now,
         decision=decision,
         rows=rows,
-        lengths=lengths,
-        at_a_time=runs_at_a_time(definitions),
+        expected=seconds_left(reader, load) if decision.due else None,
+        at_a_time=at_a_time,
         automatic=isinstance(definitions.concurrency, Automatic),
         listed=listed,
         lagging=min((time for time in counting if time is not None), default=None),
         held=_held(definitions, reader, listed, now),
         silence=reader.silence(),
-        running=reader.attempts(states=[AttemptState.RUNNING]),
-        at_work=at_work,
+        running=in_progress,
+        at_work=working.at_work,
         tick=next_tick(schedule, now) if schedule and now < LATEST else None,
         removals=[path for removal in Sweeper(reader).decide(definitions.workflows, now) for path in removal.files],
     )
+
+
+def _at_a_time(definitions: Definitions, reader: RunReader, decision: Decision, slots: tuple[int, int] | None) -> int:
+    """Say how many runs go on at a time: with `auto`, as many as now, or at first, and as fit into the free memory."""
+    number, first = runs_at_a_time(definitions), next(iter(decision.due), None)
+    given, in_use = slots or (number, 0)
+    if not isinstance(definitions.concurrency, Automatic) or first is None:
+        return number
+    needs = Needs(reader.peaks)
+    need = max(needs.of(first.workflow.name, notebook.label) for notebook in first.workflow.notebooks)
+    return int(min(given, fitting(Machine().read(), Use(in_use), need)))
 
 
 def _held(
@@ -238,7 +273,7 @@ def _summary(plan: Plan) -> list[str]:
         more = ", or more" if plan.automatic else ""
         number = f"{plan.at_a_time} at a time{more}"
         length = f", about {seconds_text(expected)} with {number}" if expected is not None else ""
-        lines.append(f"{counted(due, 'run')}{length}")
+        lines.append(f"{counted(due, 'run')}{length}{BASIS if length else ''}")
     else:
         lines.append("no runs are due")
     if decision.retry_at is not None:

@@ -902,6 +902,22 @@ class RunReader:
         lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
         return median(lengths) if lengths else None
 
+    def notebook_lengths(self, workflow: str) -> dict[str, float]:
+        """Return the median length in seconds of each notebook, by label, over a workflow's last successes."""
+        # the daemon never asks for it
+        from statistics import median
+
+        rows = self._connection.execute(
+            "SELECT label, started, ended FROM notebooks WHERE state = 'succeeded' AND ended NOT NULL"
+            " AND reused_from IS NULL AND attempt_id IN (SELECT id FROM attempts CROSS JOIN runs ON number = run"
+            " WHERE workflow = ? AND attempts.state = 'succeeded' AND attempt > 0 ORDER BY id DESC LIMIT ?)",
+            (workflow, RECENT_SUCCESSES),
+        )
+        lengths: dict[str, list[float]] = {}
+        for label, started, ended in rows:
+            lengths.setdefault(label, []).append((_moment(ended) - _moment(started)).total_seconds())
+        return {label: median(some) for label, some in lengths.items()}
+
     def peaks(self) -> Iterator[tuple[str, str, int, bool]]:
         """Yield the MB that the last notebooks have taken at most, the newest first.
 

@@ -3,6 +3,7 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """What people see of runs: the state of each trigger and date, and the reason in words, without a tick."""
 
+from autoflow.overview.estimate import Load, PoolLoad, pool_loads, seconds_left
 from autoflow.overview.explanation import (
     Explanation,
     accept_command,
@@ -24,6 +25,8 @@ __all__ = [
     "STALE",
     "Explanation",
     "Facts",
+    "Load",
+    "PoolLoad",
     "Row",
     "Stale",
     "accept_command",
@@ -34,8 +37,10 @@ __all__ = [
     "final_changes",
     "held_dates",
     "list_age",
+    "pool_loads",
     "run_word",
     "run_words",
+    "seconds_left",
     "span",
     "stale_runs",
     "stale_text",

@@ -134,7 +134,7 @@ class Executor:
             (self.states - self._before).total(),
             len(self._running),
             self.waiting.by_workflow(),
-            0 if self.stop.is_set() else self._room,
+            0 if self.stop.is_set() else self._expected_at_a_time,
         )
 
     @property
@@ -163,6 +163,15 @@ class Executor:
     def _room(self) -> int:
         """How many runs may be in progress."""
         return self._governor.level.slots if self._capacity.governed else self._runs
+
+    @property
+    def _expected_at_a_time(self) -> int:
+        """How many runs will be in progress: as many as may, or fit into the memory where that is looked at."""
+        first = self.waiting.first(lambda _: True)
+        if not self._capacity.governed or first is None:
+            return self._room
+        need = self._governor.need(first.workflow.name, *_labels(first))
+        return int(min(self._room, self._governor.fitting(self._governor.use(self._active), need)))
 
     @property
     def busy(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 from autoflow.context import Context
 from autoflow.definitions import Definitions
+from autoflow.overview import pool_loads
 from autoflow.progress import described
 from autoflow.sensor import Batch, SlotsInUse
 from autoflow.settings import current_token, token_expiry
@@ -215,7 +216,7 @@ class PageCache:
             "token_expires": _iso(token_expiry(settings)),
             "problems": problems,
             "progress": described(context.progress),
-            "batch": _written(daemon_state.batch) if daemon_state.batch else None,
+            "batch": _written(daemon_state.batch, daemon_state.definitions) if daemon_state.batch else None,
             "why_no_more": daemon_state.slots.why if daemon_state.slots else "",
         }
 
@@ -242,12 +243,13 @@ class PageCache:
         return self._context.store.changes, self._context.conditions.present(), self._context.progress.tasks(), about
 
 
-def _written(batch: Batch) -> dict[str, Any]:
+def _written(batch: Batch, definitions: Definitions) -> dict[str, Any]:
     return {
         "done": batch.done,
         "running": batch.running,
         "waiting": dict(batch.waiting),
         "at_a_time": batch.at_a_time,
+        "pools": pool_loads(definitions, batch.waiting),
     }
 
 

@@ -49,7 +49,7 @@ def check_plan(life: Life, context: Context, definitions: Any, decision: Decisio
         patch.object(plan, "asyncio", SimpleNamespace(run=_driven)),
         patch.object(plan, "Sweeper", lambda *_: without_files),
     ):
-        planned = plan._plan(definitions, read, read.listed_dates(), life.clock()).decision
+        planned = plan._plan(definitions, read, read.listed_dates(), life.clock(), plan.Working(at_work=True)).decision
     for what in ("due", "given_up"):
         ours, theirs = (
             [str(run) for run in getattr(each, what) if run.key not in running] for each in (decision, planned)

@@ -220,6 +220,28 @@ available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}
     assert [each["reused_from"] for each in as_json(typed("show", "1", "--json"))["notebooks"]] == [1]
 
 
+def test_a_plan_takes_as_long_as_its_pool_lets_it(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Callable[..., Outcome]
+) -> None:
+    flowapi.set_days(1)
+    deployment.write_simple("glues", sensor="  pools: {one: 1}\n  concurrency: {runs: 4}\n")
+    assert typed("--run-once").code == 0
+    dates = deployment.inputs / "dates"
+    dates.write_text("".join(f"2016-02-{day:02}\n" for day in range(1, 21)))
+    free = as_json(typed("plan", "--dates", str(dates), "--json"))
+    run_length = free["runs"][0]["expected_seconds"]
+    assert free["expected_seconds"] == pytest.approx(max(20 * run_length / 4, 1))
+    file = deployment.inputs / "workflows.yml"
+    file.write_text(file.read_text().replace("filename: glues.ipynb", "filename: glues.ipynb\n      pool: one"))
+    bound = as_json(typed("plan", "--dates", str(dates), "--json"))
+    (notebook,) = as_json(typed("show", "1", "--json"))["notebooks"]
+    assert bound["expected_seconds"] == pytest.approx(20 * notebook["seconds"])
+    assert bound["expected_seconds"] > free["expected_seconds"]
+    assert "(by what runs took before, pools, and the memory that is free now)" in " ".join(
+        typed("plan", "--dates", str(dates)).log.split()
+    )
+
+
 def test_a_plan_can_be_rehearsed_with_no_flowapi_and_no_record(
     deployment: Deployment, typed: Callable[..., Outcome]
 ) -> None:

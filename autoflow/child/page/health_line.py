@@ -14,6 +14,7 @@ from autoflow.child.page.failures import Failing
 from autoflow.child.page.shared import PageRequest, distance, short
 from autoflow.messages import TOKEN_CONDITION
 from autoflow.model import StaleSummary
+from autoflow.overview import Load, PoolLoad, seconds_left
 from autoflow.wording import CACHE_DOUBT, counted, seconds_text
 
 TOKEN_WARNING = dt.timedelta(days=14)
@@ -139,20 +140,7 @@ def batch_text(page: PageRequest, running: Sequence[tuple[str, float]]) -> str:
     total = batch["done"] + batch["running"] + sum(batch["waiting"].values())
     if total < 1:
         return ""
-    left = _seconds_left(page, batch, running) if batch["at_a_time"] else None
+    load = Load(batch["waiting"], running, batch["at_a_time"], [PoolLoad(**pool) for pool in batch.get("pools", ())])
+    left = seconds_left(page.reader, load) if batch["at_a_time"] else None
     why = f"; the next {why}" if (why := page.request.get("why_no_more")) else ""
     return f"{batch['done']} of {counted(total, 'run')} done{f', about {seconds_text(left)} left' if left else ''}{why}"
-
-
-def _seconds_left(page: PageRequest, batch: Mapping[str, Any], running: Sequence[tuple[str, float]]) -> float | None:
-    names = {*batch["waiting"], *(name for name, _ in running)}
-    usual = {name: length for name in names if (length := page.reader.durations(name)) is not None}
-    if not usual:
-        return None
-    # what has never succeeded takes as long as the others do
-    typical = sum(usual.values()) / len(usual)
-    waiting = sum(number * usual.get(name, typical) for name, number in batch["waiting"].items())
-    progressing = [max(usual.get(name, typical) - elapsed, 0.0) for name, elapsed in running]
-    number = max(1, min(batch["at_a_time"], sum(batch["waiting"].values()) + len(running)))
-    shared = (waiting + sum(progressing)) / number
-    return float(max(shared, max(progressing, default=0.0), 1.0))

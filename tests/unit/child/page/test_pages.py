@@ -343,6 +343,16 @@ def test_how_far_all_runs_are_is_said_with_about_how_long_they_still_take(record
     record.store.finish(attempt, AttemptState.SUCCEEDED, NOW - DAY + dt.timedelta(seconds=60))
     record.said["batch"] = {"done": 12, "running": 0, "waiting": {"flows": 54}, "at_a_time": 2}
     assert record.status()["batch"] == "12 of 66 runs done, about 27 min left"
+    # a pool of one place is what takes longest
+    began = NOW - dt.timedelta(hours=1)
+    attempt = record.store.begin(build_run(FLOWS, record.definitions.triggers[0], dates[1]), began)
+    label = FLOWS.notebooks[0].label
+    record.store.begin_notebook(attempt, label, began, {})
+    ended = began + dt.timedelta(seconds=40)
+    record.store.finish_notebook(attempt, label, AttemptState.SUCCEEDED, ended)
+    record.store.finish(attempt, AttemptState.SUCCEEDED, began + dt.timedelta(seconds=60))
+    record.said["batch"]["pools"] = [{"places": 1, "notebooks": [["flows", label]]}]
+    assert record.status()["batch"] == "12 of 66 runs done, about 36 min left"
 
 
 def test_each_date_that_is_done_leads_to_its_report_on_the_server_and_on_a_file_share(record: Record) -> None:
