@@ -5,7 +5,7 @@
 
 from autoflow.capacity.admission import GROWS_EVERY, Level, Rules, Use, fitting, reserve, why_not
 from autoflow.capacity.governor import Governor, Held, Needs, nothing_used
-from autoflow.capacity.slots import Capacity, PoolInUse, Taker
+from autoflow.capacity.slots import Capacity, PoolInUse, Slots, Taker
 
 __all__ = [
     "GROWS_EVERY",
@@ -16,6 +16,7 @@ __all__ = [
     "Needs",
     "PoolInUse",
     "Rules",
+    "Slots",
     "Taker",
     "Use",
     "fitting",

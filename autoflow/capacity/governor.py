@@ -37,6 +37,8 @@ class Held:
     """Of the notebook; None for a report."""
     used: Callable[[], float] = nothing_used
     """Says how many MB are taken now."""
+    is_apart: bool = False
+    """Whether it is one of this machine where the others are of workers."""
     peak: int | None = None
     """How many MB were taken at most, once that is known."""
 

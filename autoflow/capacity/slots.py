@@ -21,6 +21,9 @@ from autoflow.runs import RunKey
 IN_TURN = "waits for a slot: other notebooks come first"
 """Why a notebook has to wait that is not the next."""
 
+OF_THIS_MACHINE = "waits for a slot of AutoFlow's own machine, all of them are in use"
+"""Why what is made on this machine has to wait, where workers have slots for the rest."""
+
 
 def _always() -> bool:
     return True
@@ -136,6 +139,8 @@ class Capacity:
 
     def __init__(self, changed: Callable[[], None], governor: Governor | None = None) -> None:
         self.slots = Slots(1)
+        self.here: Slots | None = None
+        """Those of this machine, where `slots` are of workers."""
         self.governor = governor
         self.governed = False
         """Whether the governor decides."""
@@ -183,7 +188,9 @@ class Capacity:
         self.resize(math.inf, pools)
 
     @asynccontextmanager
-    async def slot(self, run: RunKey, label: str | None, waits: Callable[[str], None] = _ignore) -> AsyncIterator[Held]:
+    async def slot(
+        self, run: RunKey, label: str | None, waits: Callable[[str], None] = _ignore, *, here: bool = False
+    ) -> AsyncIterator[Held]:
         """Wait for a slot for a notebook, and keep it for as long as the context lasts.
 
         Parameters
@@ -192,13 +199,16 @@ class Capacity:
             Of the notebook; None for a report.
         waits
             Called with what is waited for, in words.
+        here
+            Whether it is made on this machine, wherever others are.
         """
-        held, waiting = Held(run, label), (run, label)
-        if self.slots.full:
-            waits(IN_TURN if self.governed else self.why_full)
+        apart = self.here if here else None
+        held, waiting, slots = Held(run, label, is_apart=apart is not None), (run, label), apart or self.slots
+        if slots.full:
+            waits(OF_THIS_MACHINE if apart else IN_TURN if self.governed else self.why_full)
         self._slotless.append(waiting)
         try:
-            await self.slots.take(grant=partial(self._grant, held, waits))
+            await slots.take(grant=partial(self._grant, held, waits))
         except BaseException:
             self._drop(held)
             raise
@@ -208,7 +218,7 @@ class Capacity:
             yield held
         finally:
             self._drop(held)
-            self.slots.give_back()
+            slots.give_back()
 
     def _grant(self, held: Held, waits: Callable[[str], None]) -> bool:
         if self.governor is None:
@@ -241,6 +251,11 @@ class Capacity:
     def forget(self, run: RunKey) -> None:
         """Take note that a run has no tasks any more."""
         self._open.pop(run, None)
+
+    def is_apart(self, run: RunKey) -> bool:
+        """Whether all that a run does now is made on this machine, while workers have slots for others."""
+        held = [each for each in self.governor.held if each.run == run and each.is_apart] if self.governor else []
+        return bool(held) and len(held) == self._open.get(run)
 
     def waits_for(self, run: RunKey) -> Set[str]:
         """Return the pools that a run waits for, where it does nothing else meanwhile."""

@@ -139,6 +139,7 @@ class Cluster:
         self._claims_file = settings.work_dir / f"{settings.instance}.claims.json"
         self._jobs: dict[str, _Job] = {}
         self._count = 0
+        self._fallen_back = 0
         self._preload: Sequence[str] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
@@ -147,12 +148,23 @@ class Cluster:
 
     @property
     def slots(self) -> int | None:
-        """How many notebooks all workers together do at a time; None while none is known.
+        """How many notebooks go on at a time: as many as all workers do, and those apart; None while none is known."""
+        return self._link.slots + self.apart if self._link.seen else None
 
-        What waits for something that none of them has is in the way of nothing else.
+    @property
+    def apart(self) -> int:
+        """How many notebooks are in the way of nothing else.
+
+        They wait for something that none of the workers has, or run here since there was no worker when they began.
         """
         in_vain = [job for job in self._jobs.values() if not job.nonce and self.lacks(job.resources)]
-        return self._link.slots + len(in_vain) or None
+        return len(in_vain) + self._fallen_back
+
+    @property
+    def absence(self) -> str:
+        """What notebooks wait for while no worker is connected; empty before it is known, or where they run here."""
+        waits = self._keeping is not None and not self._link.seen and not self._workers.falls_back
+        return self._link.why_unplaced({}) if waits else ""
 
     def lacks(self, resources: Mapping[str, int]) -> str:
         """Say what a notebook would wait for that none of the workers has; empty where one has it, or none is known."""
@@ -193,9 +205,13 @@ class Cluster:
         shunned: list[str] = []
         while len(lost) <= MOST_MOVES:
             if self._workers.falls_back and not self._link.seen:
-                return await self._here.call(
-                    kind, request, workspace, timeout=timeout, secrets=secrets, on_progress=on_progress
-                )
+                self._fallen_back += 1
+                try:
+                    return await self._here.call(
+                        kind, request, workspace, timeout=timeout, secrets=secrets, on_progress=on_progress
+                    )
+                finally:
+                    self._fallen_back -= 1
             job = await self._new_job(request, timeout, secrets or {}, on_progress)
             job.shunned, job.resources = shunned, request.get("resources", {})
             job.losses = len(lost)

@@ -83,6 +83,16 @@ class Door(Protocol):
     def slots(self) -> int | None:
         """How many notebooks it can do at a time; None where this machine does them."""
 
+    @property
+    def apart(self) -> int:
+        """How many of these take no slot of a worker: they wait in vain, or run here since there was no worker."""
+        ...
+
+    @property
+    def absence(self) -> str:
+        """What all notebooks wait for, in words, where none can be executed now; empty where some can."""
+        ...
+
     def lacks(self, resources: Mapping[str, int]) -> str:
         """Say what a notebook that asks for resources would wait for in vain; empty where it would not."""
         ...
@@ -169,6 +179,9 @@ class Jobs:
     @property
     def slots(self) -> None:
         """As many as this machine bears."""
+
+    apart, absence = 0, ""
+    """Here is where all of them run."""
 
     def lacks(self, _: Mapping[str, int]) -> str:
         """Lack nothing: here, resources say nothing."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
-from autoflow.capacity import GROWS_EVERY, Capacity, Governor, Level, Needs, PoolInUse, Rules, reserve, why_not
+from autoflow.capacity import GROWS_EVERY, Capacity, Governor, Level, Needs, PoolInUse, Rules, Slots, reserve, why_not
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import Days, ListedDates
@@ -141,8 +141,11 @@ class Executor:
     def slots(self) -> SlotsInUse:
         """How many notebooks may go on at a time, how many do, and why no more start; as it is now."""
         governed, pools = self._capacity.governed, self._capacity.pools()
-        in_use = self._governor.use(self._active).slots if governed else len(self._governor.held)
-        return SlotsInUse(in_use, self._room if governed else self._notebooks, self._why_no_more(), pools)
+        if governed:
+            return SlotsInUse(self._governor.use(self._active).slots, self._room, self._why_no_more(), pools)
+        apart = self._apart
+        in_use = sum(not held.is_apart for held in self._governor.held) - apart
+        return SlotsInUse(max(in_use, 0), self._notebooks - apart, self._why_no_more(), pools)
 
     def _why_no_more(self) -> str:
         if not self._wants_more:
@@ -158,6 +161,12 @@ class Executor:
         else:
             why = self._capacity.why_full
         return why and f"{what} {why}"
+
+    @property
+    def _apart(self) -> int:
+        """How many notebooks take none of the workers' slots, where these are what is counted."""
+        is_counted = isinstance(self._work.definitions.concurrency, Automatic) and not self._capacity.governed
+        return self._context.notebooks.apart if is_counted else 0
 
     @property
     def _room(self) -> int:
@@ -276,22 +285,35 @@ class Executor:
 
     @property
     def _wants_more(self) -> bool:
-        return bool(self.waiting) or self._capacity.slots.awaited
+        here = self._capacity.here
+        return bool(self.waiting) or self._capacity.slots.awaited or (here is not None and here.awaited)
 
     def _fit(self) -> None:
         """Let as much go on as workflows.yml says; where that is `auto`, as workers or this machine do."""
-        definitions, workers = self._work.definitions, self._context.notebooks.slots
-        concurrency, pools = definitions.concurrency, definitions.pools
+        definitions, door = self._work.definitions, self._context.notebooks
+        concurrency, pools, workers = definitions.concurrency, definitions.pools, door.slots
+        if isinstance(concurrency, Automatic) and workers is None and door.absence:
+            # some may begin, and wait; how busy this machine is says nothing of that
+            workers = cores_here()
         if isinstance(concurrency, Automatic) and workers is None:
+            self._capacity.here = None
             rules = Rules(cores_here(), concurrency.most or MOST_HERE, is_default=concurrency.most is None)
             self._capacity.govern(rules, pools)
             return
         if isinstance(concurrency, Automatic):
-            number = min(workers or 1, concurrency.most or math.inf)
+            number = min(max((workers or 1) - door.apart, 1), concurrency.most or math.inf) + door.apart
+            self._fit_here()
             concurrency = Concurrency(int(number), int(number))
+        else:
+            self._capacity.here = None
         self._runs, self._notebooks, self._capacity.governed = concurrency.runs, concurrency.notebooks, False
         self._capacity.why_full = self._why_full(concurrency.notebooks)
         self._capacity.resize(concurrency.notebooks, pools)
+
+    def _fit_here(self) -> None:
+        """Let this machine do beside the workers what is to be done here: reports, and notebooks with `place: here`."""
+        if self._capacity.here is None:
+            self._capacity.here = Slots(cores_here())
 
     async def _look(self) -> None:
         """See what the machine bears, now and then; where memory is short for long, put the youngest run back."""
@@ -342,7 +364,8 @@ class Executor:
         if self._held or not self.waiting:
             return None, ""
         use, waits = governor.use(self._active), [self._capacity.waits_for(run.key) for run in self.running]
-        in_progress = use.slots if governed else sum(not pools for pools in waits)
+        apart = sum(self._capacity.is_apart(run.key) for run in self.running)
+        in_progress = use.slots if governed else sum(not pools for pools in waits) - apart
         if in_progress >= room:
             return None, why_not(governor.reading, use, governor.level) if governed else self._why_full(room)
         under_way = Counter(run.workflow.name for run in self.running)
@@ -370,7 +393,9 @@ class Executor:
     def _why_full(self, number: int) -> str:
         """Say why no more start where workers have so many slots, or workflows.yml says so many."""
         if isinstance(self._work.definitions.concurrency, Automatic):
-            return f"waits for a slot, all {number} of the workers are in use"
+            theirs = number - self._context.notebooks.apart
+            which = f"all {theirs} of the workers are" if theirs > 1 else "the only one of the workers is"
+            return self._context.notebooks.absence or f"waits for a slot, {which} in use"
         which = f"all {number} are" if number > 1 else "the only one is"
         return f"waits for a slot, {which} in use; `concurrency` in workflows.yml says {number}"
 

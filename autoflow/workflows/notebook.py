@@ -93,7 +93,7 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]
                     await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
                 progress.drop(task)
             with _timed(execution, label, "a slot"):
-                held = await stack.enter_async_context(capacity.slot(key, label, say))
+                held = await stack.enter_async_context(capacity.slot(key, label, say, here=notebook.place == "here"))
             progress.drop(task)
             yield held
     finally:
@@ -248,7 +248,9 @@ async def _room_for_report(execution: Execution, notebook: Notebook) -> AsyncIte
     """Wait until there is room for a report."""
     progress, task = execution.context.progress, _task(execution, notebook)
     try:
-        async with execution.capacity.slot(execution.run.key, None, lambda what: progress.show(task, f"report {what}")):
+        async with execution.capacity.slot(
+            execution.run.key, None, lambda what: progress.show(task, f"report {what}"), here=True
+        ):
             yield
     finally:
         progress.drop(task)

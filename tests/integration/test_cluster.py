@@ -625,6 +625,24 @@ def memory_of(pid: int) -> bytes:
     return b"".join(found)
 
 
+def test_without_workers_it_is_a_worker_that_all_notebooks_wait_for(make: Callable[..., Deployment]) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        deployment = make(AUTOFLOW_WORKERS=f"tls://127.0.0.1:{nobody.getsockname()[1]}")
+
+        async def life() -> None:
+            async with deployment.cluster() as cluster:
+                # before it is looked for, nothing is known
+                assert cluster.absence == ""
+                waiting = asyncio.create_task(deployment.execute(cluster, deployment.write("waits.ipynb", "1")))
+                await seen(lambda: cluster.absence == "waits for a worker: none is connected")
+                assert (cluster.slots, cluster.apart) == (None, 0)
+                waiting.cancel()
+                await asyncio.wait({waiting})
+
+        run(life())
+
+
 def test_without_workers_notebooks_run_here_where_that_is_the_choice(
     make: Callable[..., Deployment], tmp_path: Path
 ) -> None:
@@ -636,6 +654,7 @@ def test_without_workers_notebooks_run_here_where_that_is_the_choice(
         async def life() -> None:
             async with deployment.cluster() as cluster:
                 reply, made = await deployment.execute(cluster, deployment.write("here.ipynb", "print(6 * 7)"))
+                assert (cluster.slots, cluster.apart, cluster.absence) == (None, 0, "")
             assert reply.cause == "done", reply
             assert printed(made) == "42\n"
 

@@ -55,7 +55,7 @@ class SimulatedJobs:
     def close(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    slots = None
+    slots, apart, absence = None, 0, ""
     """Notebooks are executed here."""
 
     async def measure(self) -> None:

@@ -58,7 +58,8 @@ class Gated:
     def __init__(self, jobs: Jobs, slots: int | None = None) -> None:
         self._jobs = jobs
         self.slots = slots
-        self.lacking = ""
+        self.lacking = self.absence = ""
+        self.apart = 0
         self.gates: list[asyncio.Event] = []
         self.peak: int | None = None
         """MB that the notebooks say that they have taken."""
@@ -360,6 +361,53 @@ def test_on_workers_auto_follows_their_slots_as_these_come_and_go(trial: Trial, 
         assert len(trial.door.gates) == expected - 1
 
     trial.run(steps, slots=2)
+
+
+def test_while_no_worker_is_there_it_is_that_and_not_this_machine_that_runs_wait_for(trial: Trial) -> None:
+    trial.write()
+    trial.reading = replace(CALM, busy=64)
+
+    async def steps() -> None:
+        trial.door.absence = "waits for a worker: none is connected"
+        await trial.until(cores_here())
+        await asyncio.sleep(5)
+        slots = SlotsInUse(cores_here(), cores_here(), "run waits for a worker: none is connected")
+        assert trial.executor.slots == slots
+        trial.door.absence, trial.door.slots = "", cores_here() + 1
+        await trial.until(cores_here() + 1)
+
+    trial.run(steps)
+
+
+def test_what_runs_on_this_machine_takes_no_slot_of_a_worker(trial: Trial) -> None:
+    trial.write(notebook="place: here,")
+    file = trial.inputs / "workflows.yml"
+    remote = "{remote: {filename: glues.ipynb, parameters: {reference_date: reference_date, before: query}}, query:"
+    file.write_text(file.read_text().replace("{query:", remote))
+
+    async def steps() -> None:
+        # one of a worker, and one for each core here
+        await trial.until(cores_here())
+        assert (trial.executor.slots.given, trial.executor.slots.in_use) == (1, 0)
+        trial.door.end_one()
+        await trial.until(cores_here() + 1)
+        assert (trial.executor.slots.given, trial.executor.slots.in_use) == (1, 1)
+        assert trial.executor.slots.why == "run waits for a slot, the only one of the workers is in use"
+
+    trial.run(steps, slots=1)
+
+
+def test_what_runs_here_since_there_was_no_worker_is_not_counted_among_those_of_workers(trial: Trial) -> None:
+    trial.write()
+
+    async def steps() -> None:
+        trial.door.apart = 1
+        await trial.until(3)
+        await asyncio.sleep(5)
+        assert (trial.executor.slots.given, trial.executor.slots.in_use) == (2, 2)
+        assert trial.executor.slots.why == "run waits for a slot, all 2 of the workers are in use"
+
+    trial.run(steps, slots=3)
 
 
 def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) -> None:
