@@ -10,7 +10,7 @@ from autoflow.decision.due import Decision, decide, decide_requested, first_retr
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
-from autoflow.decision.stale import runs_that_used, runs_with_data
+from autoflow.decision.stale import data_uses, runs_that_used, runs_with_data
 from autoflow.decision.triggers import incomplete_runs, triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
@@ -21,6 +21,7 @@ __all__ = [
     "Order",
     "Verdict",
     "counted_days",
+    "data_uses",
     "days_complete",
     "days_ready",
     "decide",

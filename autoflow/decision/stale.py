@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
+from hashlib import sha256
 
 from autoflow.dates import AvailableDates, Days, ListedDates
 from autoflow.decision.counted import counting, days_with_data
@@ -37,6 +38,17 @@ def runs_that_used(
         key_of = key_maker(trigger)
         for day in _using(trigger, Days.of(those), span) if those else ():
             found[key_of(dt.date.fromordinal(day))] = trigger
+    return found
+
+
+def data_uses(definitions: Definitions) -> dict[str, Trigger]:
+    """Return the triggers whose runs changes of data mark, by text that tells which runs each change marks."""
+    found: dict[str, Trigger] = {}
+    for trigger in definitions.triggers:
+        if definitions.restatement_of(trigger) not in (None, "ignore"):
+            types, parameters = definitions.data_rule(trigger).cdr_types, sorted(trigger.parameters.items())
+            use = repr((trigger.workflow_name, parameters, trigger.date_stencil.pairs, types))
+            found[sha256(use.encode()).hexdigest()[:16]] = trigger
     return found
 
 

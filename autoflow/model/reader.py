@@ -500,6 +500,11 @@ class RunReader:
         """Read the restatements that no runs have been marked by yet: those since the last time that was done."""
         return restatements_since(self._connection, int(self._meta("restatements_marked") or 0) + 1)
 
+    def marked_for(self) -> set[str] | None:
+        """Read the ways to use data whose runs have been marked by all changes so far; None where nobody has noted."""
+        text = self._meta("marked_for")
+        return None if text is None else set(json.loads(text))
+
     def restatements(self, first: int = 0) -> list[Restatement]:
         """Read which dates were ingested anew, from one on."""
         return restatements_since(self._connection, first)

@@ -234,24 +234,32 @@ def _replaced(cursor: sqlite3.Cursor, key: tuple[str, str, str], block: str | No
     return changed
 
 
-def mark_stale(cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int, now: str) -> list[int]:
+def mark_stale(
+    cursor: sqlite3.Cursor, keys: Iterable[RunKey], restatement: int, now: str, begun_by: str | None = None
+) -> list[int]:
     """Mark the attempts of runs that have used what a restatement has replaced, and return their ids.
 
     One that is in progress has begun with it too. What somebody has kept as it is, and what has the results of other
-    data, is marked anew, and keeps what is known of its results.
+    data, is marked anew, and keeps what is known of its results. What the restatement has marked before stays as it is.
+
+    Parameters
+    ----------
+    begun_by
+        When the restatement was seen, where attempts may have begun since; these have the new data.
     """
     found: list[int] = []
     for key in keys:
         ids = cursor.execute(
-            "INSERT OR REPLACE INTO restated_attempts (restatement, attempt_id)"
+            "INSERT OR IGNORE INTO restated_attempts (restatement, attempt_id)"
             " SELECT ?, id FROM runs CROSS JOIN attempts ON run = number WHERE workflow = ? AND parameters_hash = ?"
             " AND superseded IS NULL AND attempts.state IN ('running', 'succeeded') AND attempt > 0"
+            " AND started <= coalesce(?, started)"
             # one that was made with dates missing has not used these
             " AND (missing_dates IS NULL OR EXISTS ("
             "SELECT 1 FROM restatements AS seen, json_each(parameters, '$.date_ranges') AS window WHERE seen.id >= ?"
             " AND date >= json_extract(window.value, '$[0]') AND date < json_extract(window.value, '$[1]')"
             " AND date NOT IN (SELECT value FROM json_each(missing_dates)))) RETURNING attempt_id",
-            (restatement, *key, restatement),
+            (restatement, *key, begun_by, restatement),
         )
         found += [id_ for (id_,) in ids.fetchall()]
     cursor.executemany(

@@ -496,10 +496,12 @@ class RunStore:
         with self._transaction() as cursor:
             return replace_outcomes(cursor, changed, _text(now))
 
-    def mark_stale(self, keys: Iterable[RunKey], restatement: int, now: dt.datetime) -> list[int]:
+    def mark_stale(
+        self, keys: Iterable[RunKey], restatement: int, now: dt.datetime, begun_by: dt.datetime | None = None
+    ) -> list[int]:
         """Remember that runs have used what a restatement has replaced, and return the ids of their attempts."""
         with self._transaction() as cursor:
-            return mark_stale(cursor, keys, restatement, _text(now))
+            return mark_stale(cursor, keys, restatement, _text(now), _text(begun_by) if begun_by else None)
 
     def mark_departed(self, keys: Iterable[RunKey], departure: Departure, now: dt.datetime) -> list[int]:
         """Remember that runs have used a date that has left the list, and return the ids of their attempts."""
@@ -520,6 +522,11 @@ class RunStore:
         """Remember that runs have been marked by all restatements up to one."""
         with self._transaction() as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES ('restatements_marked', ?)", (str(restatement),))
+
+    def marked_for(self, data_uses: Collection[str]) -> None:
+        """Remember the ways to use data whose runs have been marked by all changes so far."""
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('marked_for', ?)", (json.dumps(sorted(data_uses)),))
 
     def note_same_results(self, attempt: Attempt, before: int, now: dt.datetime, *, hold: bool) -> None:
         """Remember that an attempt has the same results as the one before, whose id is given, though data changed."""

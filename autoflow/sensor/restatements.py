@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
 from autoflow.context import Context, recorded
-from autoflow.decision import dependent_runs, runs_that_used, runs_with_data, triggers_by_run
+from autoflow.decision import data_uses, dependent_runs, runs_that_used, runs_with_data, triggers_by_run
 from autoflow.definitions import Definitions
 from autoflow.model import Departure, Restatement, RunReader, open_for_reading, weightiest_first
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
@@ -33,16 +34,39 @@ Item = TypeVar("Item")
 async def mark_restated(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
     """Mark the runs that have used what was ingested anew; a crash may have come between the last time."""
     store, now = context.store, context.now()
-    for _, those in groupby(store.read.unmarked(), lambda each: each.seen):
-        together = list(those)
+    for together in _seen_together(store.read.unmarked()):
         mark = partial(store.mark_stale, restatement=together[0].id, now=now)
-        number = 0
-        async for some in _in_turns(await _using(context, definitions, together)):
-            number += len(await recorded(context.conditions, stop, partial(mark, some)))
+        number = await _marked(context, await _using(context, definitions, together), mark, stop)
         await recorded(context.conditions, stop, partial(store.marked, together[-1].id))
         what = first_few(weightiest_first(together), between="; ")
         used = counted(number, "run has", "runs have") if number else "no run has"
         logger.warning("ingested anew: %s; %s used %s", what, used, "it" if len(together) == 1 else "them")
+
+
+async def mark_for_others(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Mark the runs of triggers that were not there when data changed: a trigger that is back has its runs of before.
+
+    Their data have changed as those of others have, though nobody asked then.
+    """
+    store, now, uses = context.store, context.now(), data_uses(definitions)
+    known = store.read.marked_for()
+    if known == uses.keys():
+        return
+    # where nobody has noted it, all triggers were there
+    added = tuple(trigger for use, trigger in uses.items() if known is not None and use not in known)
+    unmarked = {each.id for each in store.read.unmarked()}
+    before = [each for each in store.read.restatements() if each.id not in unmarked] if added else []
+    number, those = 0, replace(definitions, triggers=added)
+    for together in _seen_together(before):
+        mark = partial(store.mark_stale, restatement=together[0].id, now=now, begun_by=together[0].seen)
+        number += await _marked(context, await _using(context, those, together), mark, stop)
+    for departure in store.read.departures() if added else []:
+        mark = partial(store.mark_departed, departure=departure, now=now)
+        number += await _marked(context, await _using(context, those, [departure]), mark, stop)
+    await recorded(context.conditions, stop, partial(store.marked_for, uses))
+    if number:
+        what = counted(number, "run has", "runs have")
+        logger.warning("workflows.yml has changed: %s used data that were others then", what)
 
 
 async def mark_departed(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
@@ -139,6 +163,21 @@ def _wanted_types(definitions: Definitions) -> set[str] | None:
                 return None
             found.update(types)
     return found
+
+
+def _seen_together(restatements: Iterable[Restatement]) -> Iterator[list[Restatement]]:
+    for _, together in groupby(restatements, lambda each: each.seen):
+        yield list(together)
+
+
+async def _marked(
+    context: Context, keys: Sequence[RunKey], mark: Callable[[Sequence[RunKey]], list[int]], stop: asyncio.Event
+) -> int:
+    """Mark runs, and return how many attempts were."""
+    number = 0
+    async for some in _in_turns(keys):
+        number += len(await recorded(context.conditions, stop, partial(mark, some)))
+    return number
 
 
 async def _using(

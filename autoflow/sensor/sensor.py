@@ -24,7 +24,7 @@ from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.finals import follow_finals
 from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
-from autoflow.sensor.restatements import mark_departed
+from autoflow.sensor.restatements import mark_departed, mark_for_others
 from autoflow.settings import Token, read_token
 from autoflow.wording import counted, moment
 from autoflow.workflows import note_kept
@@ -174,6 +174,7 @@ async def poll(context: Context, definitions: Definitions, token: Token, stop: a
     listed = await recorded(context.conditions, stop, partial(context.store.record_poll, by_type, context.now()))
     warn_of_types(context, definitions, by_type, listed)
     logger.debug("FlowAPI lists %d dates", len(reduce(or_, listed.days.values(), Days())))
+    await mark_for_others(context, definitions, stop)
     await mark_departed(context, definitions, stop)
     return await poll_quality(context, definitions, token, listed, stop)
 

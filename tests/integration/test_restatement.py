@@ -83,7 +83,7 @@ def ticked(context: Context) -> list[str]:
 
 def succeed(context: Context, *numbers: int) -> None:
     definitions = read_definitions(context.settings.workflows_file)
-    (trigger,) = definitions.triggers
+    trigger = next(each for each in definitions.triggers if each.workflow_name == "w")
     for number in numbers:
         run = build_run(definitions.workflows["w"], trigger, day(number))
         attempt = context.store.begin(run, context.now())
@@ -166,6 +166,49 @@ def test_stale_runs_are_run_again_by_themselves_or_let_be_where_that_is_asked_fo
     succeed(context, 2, 3, 5)
     assert ticked(context) == []
     assert stale(context) == []
+
+
+@pytest.mark.parametrize("other", ["[{workflow_name: v}]", "[{workflow_name: v}, {workflow_name: w}]"])
+def test_runs_of_a_trigger_that_is_back_are_stale_by_what_changed_while_it_was_away(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, other: str
+) -> None:
+    write(deployment, "tell")
+    path = deployment.inputs / "workflows.yml"
+    both, mine = path.read_text(), "[{workflow_name: w, date_stencil: [[-1, 1]]}]"
+    both = both.replace("- name: w\n", "- name: v\n  notebooks: {n: {filename: glues.ipynb}}\n- name: w\n")
+    path.write_text(both)
+    assert mine in both
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    # somebody tries another stencil, or none, while another workflow goes on to be polled for
+    path.write_text(both.replace(mine, other))
+    ticked(context)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    ticked(context)
+    assert stale(context) == []
+    flowapi.flowmachine.drop("2016-01-05")
+    ticked(context)
+    path.write_text(both)
+    assert ticked(context) == []
+    assert stale(context) == [day(3), day(4), day(5)]
+    (message,) = [each for each in news(look(context), {}, lambda *_: []).messages if "ingested" in each.subject]
+    assert message.subject == "data of 2016-01-03 were ingested anew: 2 runs are stale"
+
+
+def test_what_a_restatement_has_marked_is_marked_by_it_only_once_and_what_began_later_never(tmp_path: Path) -> None:
+    store, later = RunStore(tmp_path / "record.db"), NOW + dt.timedelta(hours=1)
+    workflow, trigger = Workflow("w", ()), Trigger("w")
+    kept, made_since = (build_run(workflow, trigger, day(number)) for number in (1, 2))
+    store.record_outcomes(outcomes(d1="5", d2="5"), NOW)
+    store.finish(store.begin(kept, NOW), AttemptState.SUCCEEDED, NOW)
+    (first, _) = store.record_outcomes(outcomes(d1="6", d2="6"), NOW)
+    assert store.mark_stale([kept.key], first, NOW, begun_by=NOW) == [1]
+    assert store.keep([1], "so", NOW) == 1
+    store.finish(store.begin(made_since, later), AttemptState.SUCCEEDED, later)
+    # as when workflows.yml is again what it was
+    assert store.mark_stale([kept.key, made_since.key], first, later, begun_by=NOW) == []
+    assert [(each.run, each.kept) for each in store.read.stale()] == [(1, "so")]
+    store.close()
 
 
 @pytest.mark.parametrize("restatement", ["tell", "rerun"])
