@@ -44,6 +44,8 @@ class Request:
     asked: dt.datetime
     repairs: int | None = None
     """The number of the attempt whose executed notebooks the next attempt is to use again."""
+    automatic: bool = False
+    """Whether AutoFlow has requested it itself."""
 
     @property
     def key(self) -> RunKey:

@@ -9,6 +9,7 @@ import argparse
 import datetime as dt
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace, settings: Settings) -> ExitCode:
         print_line("no run is stale")
     if left := [run for run, _ in found if run.kept is None]:
         print_line()
-        for line in _ways_out(left, _without_data(settings, left)):
+        for line in _ways_out(_sorted(settings, left)):
             print_line(line)
     for line in _what_has_changed(why for _, why in found[:MOST_ROWS]):
         print_line(line)
@@ -64,34 +65,54 @@ def _what_has_changed(stale: Iterable[Stale]) -> Iterator[str]:
         yield f"  ... and {len(changes) - MOST_CHANGES} more; `autoflow stale --json` has all"
 
 
-def _without_data(settings: Settings, stale: Sequence[StaleRun]) -> list[StaleRun]:
-    """Find those whose data are listed and do not all count now; none where workflows.yml cannot be read."""
+@dataclass(frozen=True)
+class _Sorted:
+    """Stale runs that nobody keeps, by what `rerun --stale` does with them."""
+
+    again: list[StaleRun]
+    skipped: list[StaleRun]
+    without_data: list[StaleRun]
+    """Their data are listed, and do not all count now."""
+    gone: list[StaleRun]
+    """Dates that they used have left FlowAPI's list."""
+
+
+def _sorted(settings: Settings, stale: Sequence[StaleRun]) -> _Sorted:
+    """Sort stale runs; where workflows.yml cannot be read, data are taken to count."""
+    found = _Sorted([], [], [], [run for run in stale if not run.mark.can_be_made_again])
     there = [run for run in stale if run.mark.can_be_made_again]
-    try:
-        definitions = definitions_of(settings)
-    except AutoflowError:
-        return []
+    dates = {run.key: run.reference_date for run in there}
     with record(settings) as reader:
-        dates = {run.key: run.reference_date for run in there}
-        with_data = runs_with_data(definitions, reader.listed_dates(), utc_now(), dates)
-    return [run for run in there if run.key not in with_data]
+        skips = reader.skips()
+        try:
+            with_data = runs_with_data(definitions_of(settings), reader.listed_dates(), utc_now(), dates)
+        except AutoflowError:
+            with_data = {*dates}
+    for run in there:
+        skipped = skips.of(run.key, run.reference_date) is not None
+        place = found.skipped if skipped else found.again if run.key in with_data else found.without_data
+        place.append(run)
+    return found
 
 
-def _ways_out(stale: Sequence[StaleRun], without_data: Sequence[StaleRun]) -> Iterator[str]:
+def _ways_out(stale: _Sorted) -> Iterator[str]:
     """Say what can be done about stale runs that nobody keeps."""
-    there = [run for run in stale if run.mark.can_be_made_again]
-    again = [run.mark for run in there if run not in without_data]
-    if again:
-        left_out = ["are no longer listed"] if len(there) < len(stale) else []
+    without_data = stale.without_data
+    if stale.again:
+        left_out = ["are no longer listed"] if stale.gone else []
         left_out += ["do not all count"] if without_data else []
         but = f"; not those whose data {' or '.join(left_out)}" if left_out else ""
-        first = "when FlowMachine's cache has been reset, " if any(mark.is_doubted for mark in again) else ""
+        first = "when FlowMachine's cache has been reset, " if any(run.mark.is_doubted for run in stale.again) else ""
         yield f"{first}`autoflow rerun --stale` runs them again{but}"
+    if stale.skipped:
+        of = counted(len(stale.skipped), "run is", "runs are")
+        yield f"{of} skipped, and run again only by `autoflow rerun RUN`, or after `autoflow unskip`"
     if without_data:
         of, one = counted(len(without_data), "run"), without_data[0]
         why = f"`autoflow why {shlex.quote(one.workflow)} {one.reference_date}`"
         yield f"data of {of} do not all count now; {why} says what can be done{' about one' * (len(without_data) > 1)}"
-    held = any(run.mark.held for run in stale)
+    everything = (*stale.again, *stale.skipped, *without_data, *stale.gone)
+    held = any(run.mark.held for run in everything)
     too = ", and puts its reports into latest if they are kept out of it" if held else ""
     yield f"`autoflow keep RUN --reason TEXT` leaves one as it is{too}"
 

@@ -30,13 +30,22 @@ from autoflow.commands.reading import (
 )
 from autoflow.commands.terminal import confirm, print_json, print_line, print_table
 from autoflow.dates import DataRule, ListedDates, Override
-from autoflow.decision import dependent_runs, runs_with_data, triggers_by_run
+from autoflow.decision import dependent_runs, triggers_by_run
 from autoflow.definitions import Definitions, Workflow
 from autoflow.errors import AutoflowError, ExitCode
 from autoflow.fitting import WHAT_TO_DO, changed_inputs, changed_notebooks, misfit
 from autoflow.model import RecordedAttempt, RecordedNotebook, RunReader, StaleMark
 from autoflow.notebooks import executed_with
-from autoflow.overview import Facts, attempt_word, calendar, explain, span, stale_runs, what_lacks
+from autoflow.overview import (
+    Facts,
+    attempt_word,
+    calendar,
+    explain,
+    span,
+    stale_runs,
+    what_lacks,
+    why_not_made_again,
+)
 from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
@@ -46,8 +55,6 @@ from autoflow.workflows import left_out, to_make_again, without
 MOST_ROWS = 40
 LONGEST_ANSWER = 60.0
 """Seconds that a daemon may take to record an order."""
-
-NO_DATA = "run {0.run}: its data do not all count now: `autoflow why {0.workflow} {0.reference_date}`"
 
 LONGEST_CANCELLATION = 60.0
 """Seconds that a kernel is waited for."""
@@ -104,25 +111,23 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
     if options.runs:
         raise AutoflowError("expected run numbers or --stale, but not both; `autoflow rerun RUN` takes stale runs too")
     with record(settings, missing_is_empty=True) as reader:
-        stale = stale_runs(reader, options.workflow, also_kept=False)
-        # what is there no more is not to be had, and what a check holds would make a worse report
-        there = [(each, why) for each, why in stale if each.mark.can_be_made_again]
-        dates = {each.key: each.reference_date for each, _ in there}
-        with_data = runs_with_data(definitions, reader.listed_dates(), utc_now(), dates)
-        wanted = [(each, why) for each, why in there if each.key in with_data]
-        runs, rows, left_out = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
-        depending, their_rows, running = _depending(definitions, reader, runs)
-        notes = {f"run {each.run}": why.brief for each, why in wanted}
-        rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
-        rows, their_rows = (
-            _say_what_lacks(definitions, reader, *each) for each in ((runs, rows), (depending, their_rows))
-        )
-    left_out += [f"run {each.run}: {why.brief}" for each, why in stale if not each.mark.can_be_made_again]
-    left_out += [NO_DATA.format(each) for each, _ in there if each.key not in with_data]
-    known = {run.key for run in runs}
-    more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
+        stale, now = stale_runs(reader, options.workflow, also_kept=False), utc_now()
+        # it would make a worse report of what is there no more, or is held
+        why_not = why_not_made_again(definitions, reader, {each.key: each.reference_date for each, _ in stale}, now)
+        wanted = [(each, why) for each, why in stale if each.key not in why_not]
+        why_not |= {each.key: why.brief for each, why in stale if not each.mark.can_be_made_again}
+        left_out = [f"run {each.run}: {why_not[each.key]}" for each, _ in stale if each.key in why_not]
+        runs, rows, running = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
+        depending, their_rows, too = _depending(definitions, reader, runs)
+        known = {each.key for each, _ in stale}
+        more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
+        why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run, _ in more}, now)
+    notes = {f"run {each.run}": why.brief for each, why in wanted}
+    rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
+    left_out += [f"{row['note']}: {why_not[run.key]}" for run, row in more if run.key in why_not]
+    more = [(run, row) for run, row in more if run.key not in why_not]
     everything = [*runs, *(run for run, _ in more)]
-    return _to_run(everything, [*rows, *(row for _, row in more)], "run {} again", [*left_out, *running])
+    return _to_run(everything, [*rows, *(row for _, row in more)], "run {} again", [*left_out, *running, *too])
 
 
 def keep(options: argparse.Namespace, settings: Settings) -> Intent:

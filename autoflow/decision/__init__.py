@@ -11,7 +11,7 @@ from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
 from autoflow.decision.stale import data_uses, runs_that_used, runs_with_data
-from autoflow.decision.triggers import incomplete_runs, triggers_by_run
+from autoflow.decision.triggers import incomplete_runs, missing_dates, triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "judge",
     "judge_failures",
     "kept_by_holds",
+    "missing_dates",
     "ready_days",
     "runs_that_used",
     "runs_with_data",

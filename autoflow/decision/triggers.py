@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from autoflow.dates import EmptyIntervalError, ListedDates
+from autoflow.dates import Days, EmptyIntervalError, ListedDates
 from autoflow.decision.late import Incomplete, incomplete
 from autoflow.definitions import Definitions, Trigger
 from autoflow.runs import Run, RunKey, key_maker
@@ -45,6 +46,24 @@ def incomplete_runs(
 
     may_lack = listed.polled is not None and any(trigger.late for trigger in definitions.triggers)
     return lacking if may_lack else lambda _: None
+
+
+def missing_dates(
+    definitions: Definitions, trigger: Trigger, run: Run, listed: ListedDates, now: dt.datetime
+) -> tuple[dt.date, ...]:
+    """Return the dates of a run that starts which it is made without.
+
+    Where all are needed, it starts without some only when a person requests it; what a check holds is there for it.
+    """
+    if listed.polled is None:
+        return ()
+    if trigger.late is not None:
+        lacking = incomplete_runs(definitions, listed, now)(run)
+        return lacking.missing if lacking else ()
+    there = listed.there(replace(definitions.data_rule(trigger), lag=dt.timedelta()), now)
+    windows = trigger.date_stencil.intervals(run.reference_date)
+    wanted = Days.joined((start.toordinal(), end.toordinal()) for start, end in windows)
+    return tuple(map(dt.date.fromordinal, wanted - there))
 
 
 def _key(key_of: Callable[[dt.date], RunKey], date: dt.date) -> RunKey | None:

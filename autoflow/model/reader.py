@@ -228,7 +228,7 @@ class RunReader:
     def requests(self) -> dict[RunKey, Request]:
         """Read the requested runs, in the order of the requests."""
         rows = self._connection.execute(
-            "SELECT workflow, parameters_hash, reference_date, parameters, asked, repairs FROM requests"
+            "SELECT workflow, parameters_hash, reference_date, parameters, asked, repairs, automatic FROM requests"
             " ORDER BY asked, reference_date"
         )
         requests = (
@@ -239,8 +239,9 @@ class RunReader:
                 json.loads(parameters),
                 _moment(asked),
                 repairs,
+                bool(automatic),
             )
-            for workflow, parameters_hash, reference_date, parameters, asked, repairs in rows
+            for workflow, parameters_hash, reference_date, parameters, asked, repairs, automatic in rows
         )
         return {request.key: request for request in requests}
 

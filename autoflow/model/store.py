@@ -119,6 +119,8 @@ class RunStore:
                     f" AND {key} IN (SELECT value FROM json_each(?))",
                     (_text(now), json.dumps(ids)),
                 )
+            for attempt in left:
+                self._leave_to_dates(cursor, (attempt.workflow, attempt.parameters_hash))
         return left
 
     def _put_names_right(self, cursor: sqlite3.Cursor, ids: Sequence[int]) -> None:
@@ -205,6 +207,18 @@ class RunStore:
                 key = attempt.workflow, attempt.parameters_hash
                 cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
                 note_final(cursor, attempt.id)
+            else:
+                self._leave_to_dates(cursor, (attempt.workflow, attempt.parameters_hash))
+
+    def withdraw(self, keys: Iterable[RunKey]) -> None:
+        """Forget what AutoFlow has requested itself of some runs: they are made when their dates let them."""
+        with self._transaction() as cursor:
+            for key in keys:
+                self._leave_to_dates(cursor, key)
+
+    def _leave_to_dates(self, cursor: sqlite3.Cursor, key: RunKey) -> None:
+        """Forget a request that no person has made: their data may not count any more when it is tried again."""
+        cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ? AND automatic", key)
 
     def forget_finals(self, finals: Iterable[FinalRun]) -> None:
         """Record that what depends on final runs is asked for."""
@@ -332,7 +346,9 @@ class RunStore:
                 ),
             )
 
-    def ask_for(self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None) -> list[Run]:
+    def ask_for(
+        self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None, *, automatic: bool = False
+    ) -> list[Run]:
         """Make requested runs due, whatever the triggers say.
 
         Earlier attempts stay in the record but count no more, unless one of them is to be repaired. A run
@@ -342,6 +358,8 @@ class RunStore:
         ----------
         repairs
             The number of the attempt whose executed notebooks are to be used again.
+        automatic
+            Whether no person requests them: what fails then is tried again as its dates let it.
 
         Returns
         -------
@@ -366,9 +384,12 @@ class RunStore:
                 date = run.reference_date.isoformat()
                 cursor.execute(
                     "INSERT OR REPLACE INTO requests (workflow, parameters_hash, reference_date, parameters, asked,"
-                    " repairs) VALUES (?, ?, ?, ?, ?, ?)",
-                    (*run.key, date, json.dumps(run.parameters), _text(now), repairs),
+                    " repairs, automatic) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*run.key, date, json.dumps(run.parameters), _text(now), repairs, automatic),
                 )
+                if automatic:
+                    asked.append(run)
+                    continue
                 cursor.execute(
                     # a skip of the whole date stays for the other runs of it: what was asked for later goes before
                     "DELETE FROM skips WHERE workflow = ? AND reference_date = ? AND parameters_hash = ?",

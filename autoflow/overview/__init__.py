@@ -16,6 +16,7 @@ from autoflow.overview.explanation import (
     why_held_back,
 )
 from autoflow.overview.finals import final_changes
+from autoflow.overview.remaking import why_not_made_again
 from autoflow.overview.states import Facts, Row, Stale, calendar, span, stale_runs, stale_text
 from autoflow.overview.words import GOOD, SIGNS, STALE, attempt_marks, attempt_word, run_word, run_words
 
@@ -48,4 +49,5 @@ __all__ = [
     "what_lacks",
     "why_due",
     "why_held_back",
+    "why_not_made_again",
 ]

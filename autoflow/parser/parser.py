@@ -43,6 +43,7 @@ from autoflow.parser.raw import complaint_of, list_in, mapping_in, parameters_in
 from autoflow.parser.schema import entry_in, validator
 from autoflow.parser.sheet import merged
 from autoflow.parser.trigger_problems import (
+    Twin,
     data_problems,
     date_problems,
     late_problems,
@@ -231,7 +232,7 @@ def _meaning_problems(document: Document, directory: Path, faulty: Collection[Ke
     yield from sensor_problems(document, sensor)
     yield from _pool_problems(document, content)
     yield from _concurrency_problems(document, sensor)
-    seen: dict[str, list[tuple[int, Trigger]]] = {}
+    seen: dict[str, list[Twin]] = {}
     for index, trigger in enumerate(triggers):
         path = ("available_dates_sensor", "workflows", index)
         yield from data_problems(document, path, mapping_in(trigger), sensor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from autoflow.dates import REFERENCE_DATE_ONLY, DateStencil, StencilError, as_date, parse_intervals
 from autoflow.definitions import (
@@ -177,10 +177,26 @@ def provided_name(name: str, others: Iterable[str] = ()) -> str | None:
     return f"{question}AutoFlow provides it, to notebooks that name it among their parameters"
 
 
+class Twin(NamedTuple):
+    """A trigger that another one may ask for the same runs as."""
+
+    line: int
+    outline: Trigger
+    rule: Mapping[str, Any]
+    """What says when its runs may be made, as far as it is written."""
+
+
+RULE, STENCIL = ("cdr_types", "require", "lag", "quality", "late"), "date_stencil"
+"""The keys that say when the data of a run are complete, or complete enough; of a stencil, what windows may lack."""
+
+
 def twin_problems(
-    document: Document, path: KeyPath, trigger: Mapping[str, Any], seen: dict[str, list[tuple[int, Trigger]]]
+    document: Document, path: KeyPath, trigger: Mapping[str, Any], seen: dict[str, list[Twin]]
 ) -> Iterator[Problem]:
-    """Find triggers that ask for the same runs: equal in all that a run's parameters are made of, for some date."""
+    """Find triggers that ask for the same runs: equal in all that a run's parameters are made of, for some date.
+
+    Where one of them has `late`, a run could be provisional by one and final by the other, again and again.
+    """
     try:
         stencil = DateStencil.parse(trigger["date_stencil"]) if "date_stencil" in trigger else REFERENCE_DATE_ONLY
     except StencilError:
@@ -190,8 +206,24 @@ def twin_problems(
         return
     parts = [trigger["workflow_name"], parameters_in(trigger), stencil.pairs]
     alike = seen.setdefault(json.dumps(parts, sort_keys=True, default=str), [])
-    twin = next((line for line, other in alike if overlap(outline, other)), None)
-    if twin is not None:
-        message = f"asks for the same runs as the trigger in line {twin}; each is run once"
+    rule = {**{key: trigger[key] for key in RULE if key in trigger}, STENCIL: stencil.tolerances}
+    twins = [other for other in alike if overlap(outline, other.outline)]
+    at_odds = next(
+        (twin for twin in twins if _differing(rule, twin.rule) and (rule.keys() | twin.rule) & {"late"}), None
+    )
+    if at_odds:
+        keys = " and ".join(_differing(rule, at_odds.rule))
+        message = (
+            f"asks for the same runs as the trigger in line {at_odds.line}, and one of them has late;"
+            f" expected the same {keys} in both, or dates that do not overlap"
+        )
+        yield document.problem(path, message)
+    elif twins:
+        message = f"asks for the same runs as the trigger in line {twins[0].line}; each is run once"
         yield document.problem(path, message, severity="warning")
-    alike.append((document.values[path][0], outline))
+    alike.append(Twin(document.values[path][0], outline, rule))
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Name the keys by which the runs of two triggers are made at different times."""
+    return [key for key in (*RULE, STENCIL) if one.get(key) != other.get(key)]

@@ -21,7 +21,7 @@ from autoflow.capacity import GROWS_EVERY, Capacity, Governor, Level, Needs, Poo
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import incomplete_runs, judge_failures, triggers_by_run
+from autoflow.decision import judge_failures, missing_dates, triggers_by_run
 from autoflow.definitions import MOST_HERE, Automatic, Concurrency, Definitions, Trigger, Workflow
 from autoflow.errors import SettingsError, may_pass
 from autoflow.progress import Counts
@@ -430,8 +430,7 @@ class Executor:
         if trigger is None:
             return Origin(listed.listed(definitions.cdr_types), holds_same_results=holds)
         rule = definitions.data_rule(trigger)
-        lacking = incomplete_runs(definitions, listed, self._context.now())(run)
-        missing = lacking.missing if lacking else ()
+        missing = missing_dates(definitions, trigger, run, listed, self._context.now())
         quality, digest = quality_of(run, rule, listed, missing), data_digest_of(run, rule, listed, missing)
         return Origin(listed.listed(rule.cdr_types), trigger.needs, quality, missing, holds, digest)
 

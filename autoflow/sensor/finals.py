@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -14,8 +15,9 @@ from autoflow.context import Context, recorded
 from autoflow.decision import dependent_runs
 from autoflow.definitions import Definitions
 from autoflow.model import FinalRun, open_for_reading
+from autoflow.overview import why_not_made_again
 from autoflow.runs import AttemptState, Run, recorded_run
-from autoflow.sensor.restatements import request
+from autoflow.sensor.restatements import request, tell_of_left_out
 from autoflow.settings import Settings
 from autoflow.threads import to_end
 from autoflow.wording import counted, first_few
@@ -31,7 +33,7 @@ async def follow_finals(context: Context, definitions: Definitions, stop: asynci
     finals = context.store.read.finals()
     if not finals:
         return
-    again, waits = await to_end(_made_before, context.settings, definitions, finals)
+    again, waits = await to_end(_made_before, context.settings, definitions, finals, context.now())
     if again:
         asked = await request(context, again, stop)
         final = first_few([f"{each.workflow} {each.reference_date}" for each in finals])
@@ -40,7 +42,9 @@ async def follow_finals(context: Context, definitions: Definitions, stop: asynci
         await recorded(context.conditions, stop, partial(context.store.forget_finals, finals))
 
 
-def _made_before(settings: Settings, definitions: Definitions, finals: Sequence[FinalRun]) -> tuple[list[Run], bool]:
+def _made_before(
+    settings: Settings, definitions: Definitions, finals: Sequence[FinalRun], now: dt.datetime
+) -> tuple[list[Run], bool]:
     """Find the runs that depend on some, and say whether one is in progress; all of a record may be looked at."""
     known = [each for each in finals if each.workflow in definitions.workflows]
     if not known or not definitions.has_order:
@@ -52,15 +56,15 @@ def _made_before(settings: Settings, definitions: Definitions, finals: Sequence[
         runs = [
             recorded_run(definitions.workflows[each.workflow], each.parameters, each.parameters_hash) for each in known
         ]
-        depending = [
-            (run, run_history.latest[run.key])
-            for run in dependent_runs(definitions, run_history, spans, runs)
-            # what somebody skips stays as it is
-            if run_history.skips.of(run.key, run.reference_date) is None
-        ]
+        found = dependent_runs(definitions, run_history, spans, runs)
         ended = max(each.ended for each in known)
-        before = reader.started_before([latest.run for _, latest in depending], ended)
+        before = reader.started_before([run_history.latest[run.key].run for run in found], ended)
+        depending = [run for run in found if run_history.latest[run.key].run in before]
+        running = {run.key for run in depending if run_history.latest[run.key].state == AttemptState.RUNNING}
+        why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run in depending}, now)
     finally:
         reader.close()
-    again = [run for run, latest in depending if latest.state != AttemptState.RUNNING and latest.run in before]
-    return again, any(latest.state == AttemptState.RUNNING and latest.run in before for _, latest in depending)
+    if not running - why_not.keys():
+        tell_of_left_out(depending, why_not)
+    again = [run for run in depending if run.key not in running and run.key not in why_not]
+    return again, bool(running - why_not.keys())

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
 from autoflow.context import Context, recorded
-from autoflow.decision import data_uses, dependent_runs, runs_that_used, runs_with_data, triggers_by_run
+from autoflow.decision import data_uses, dependent_runs, runs_that_used, triggers_by_run
 from autoflow.definitions import Definitions
 from autoflow.model import Departure, Restatement, RunReader, open_for_reading, weightiest_first
+from autoflow.overview import why_not_made_again
 from autoflow.runs import AttemptState, Run, RunKey, recorded_run
 from autoflow.settings import Settings
 from autoflow.threads import to_end
@@ -97,10 +98,10 @@ async def run_again(context: Context, definitions: Definitions, stop: asyncio.Ev
 
 
 async def request(context: Context, runs: Sequence[Run], stop: asyncio.Event) -> int:
-    """Request runs, and return how many were."""
-    number = 0
+    """Request runs that no person asks for, and return how many were."""
+    number, ask_for = 0, partial(context.store.ask_for, automatic=True)
     async for some in _in_turns(runs):
-        asked = await recorded(context.conditions, stop, partial(context.store.ask_for, some, context.now()))
+        asked = await recorded(context.conditions, stop, partial(ask_for, some, context.now()))
         for run in asked:
             context.ledger.forget(run.workflow.name, run.reference_date)
         number += len(asked)
@@ -121,7 +122,10 @@ def _to_run_again(settings: Settings, definitions: Definitions, now: dt.datetime
             for run in dependent_runs(definitions, run_history, spans, runs)
             if run.key not in known and run_history.latest[run.key].state != AttemptState.RUNNING
         ]
-        return sorted([*runs, *depending], key=lambda run: run.reference_date)
+        why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run in depending}, now)
+        tell_of_left_out(depending, why_not)
+        everything = [*runs, *(run for run in depending if run.key not in why_not)]
+        return sorted(everything, key=lambda run: run.reference_date)
     finally:
         reader.close()
 
@@ -129,7 +133,7 @@ def _to_run_again(settings: Settings, definitions: Definitions, now: dt.datetime
 def _to_make_good(reader: RunReader, definitions: Definitions, now: dt.datetime) -> list[Run]:
     """Find the stale runs that are to be made again.
 
-    One that could not be made now, since a check holds the new data, stays as it is until it can.
+    One that could not be made now, since a check holds the new data, or that somebody skips, stays as it is.
     """
     triggers_of = triggers_by_run(definitions)
 
@@ -145,12 +149,35 @@ def _to_make_good(reader: RunReader, definitions: Definitions, now: dt.datetime)
     if not wanted:
         return []
     dates = {key: stale.reference_date for key, stale in wanted.items()}
-    there = runs_with_data(definitions, reader.listed_dates(), now, dates)
+    why_not = why_not_made_again(definitions, reader, dates, now)
     return [
         recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
         for key, stale in wanted.items()
-        if key in there
+        if key not in why_not
     ]
+
+
+def tell_of_left_out(runs: Iterable[Run], why: Mapping[RunKey, str]) -> None:
+    """Say which runs stay as they are, though what they depend on is made again."""
+    left = [f"{run.workflow.name} {run.reference_date}: {why[run.key]}" for run in runs if run.key in why]
+    if left:
+        logger.warning("not made again with what they depend on: %s", first_few(left, between="; "))
+
+
+async def withdraw_requests(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Leave to their dates the runs that AutoFlow itself has requested, and whose data count no more meanwhile."""
+    lacking = await to_end(_requested_in_vain, context.settings, definitions, context.now())
+    if lacking:
+        await recorded(context.conditions, stop, partial(context.store.withdraw, lacking))
+
+
+def _requested_in_vain(settings: Settings, definitions: Definitions, now: dt.datetime) -> set[RunKey]:
+    reader = open_for_reading(settings.db_path, settings.places)
+    try:
+        waiting = {key: request.reference_date for key, request in reader.requests().items() if request.automatic}
+        return set(why_not_made_again(definitions, reader, waiting, now))
+    finally:
+        reader.close()
 
 
 def _wanted_types(definitions: Definitions) -> set[str] | None:

@@ -24,7 +24,7 @@ from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.finals import follow_finals
 from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
-from autoflow.sensor.restatements import mark_departed, mark_for_others
+from autoflow.sensor.restatements import mark_departed, mark_for_others, withdraw_requests
 from autoflow.settings import Token, read_token
 from autoflow.wording import counted, moment
 from autoflow.workflows import note_kept
@@ -55,6 +55,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     # a crash may have come between
     await note_kept(context, executor.stop)
     listed = await poll(context, definitions, token, executor.stop)
+    await withdraw_requests(context, definitions, executor.stop)
     await follow_finals(context, definitions, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting

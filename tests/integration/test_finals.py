@@ -151,13 +151,20 @@ def test_what_began_with_final_results_stays(context: Context) -> None:
     assert follow(context) == []
 
 
-@pytest.mark.parametrize("how", ["skipped", "unordered", "gone"])
-def test_what_is_skipped_or_does_not_depend_any_more_stays(context: Context, deployment: Deployment, how: str) -> None:
+@pytest.mark.parametrize("how", ["skipped", "held", "unordered", "gone"])
+def test_what_is_skipped_or_held_or_does_not_depend_any_more_stays(
+    context: Context, deployment: Deployment, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
     succeed(context, begin(context, "monthly", missing=MISSING))
     succeed(context, begin(context, "yearly"))
     succeed(context, begin(context, "monthly"))
     if how == "skipped":
         context.store.skip([Skip("yearly", JANUARY, "", "as it is", START)])
+    elif how == "held":
+        # what was made of it once stays the better report
+        context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32)]}, START)
+        order = {"do": "hold", "workflow": "yearly", "dates": ["2016-01-31"], "reason": "truncated"}
+        assert context.steering.carry_out(order, context.now()) == {"done": 1}
     elif how == "unordered":
         text = WORKFLOWS.replace("      needs: [{workflow: monthly}]\n", "")
         deployment.write(text.replace("      needs: [{workflow: yearly}]\n", ""), "glues")
@@ -165,6 +172,9 @@ def test_what_is_skipped_or_does_not_depend_any_more_stays(context: Context, dep
         deployment.write(WORKFLOWS.replace("monthly", "other"), "glues")
     assert follow(context) == []
     assert context.store.read.finals() == []
+    left = "not made again with what they depend on: yearly 2016-01-31: "
+    why = {"skipped": "skipped since ", "held": "its data do not all count now: `autoflow why yearly 2016-01-31`"}
+    assert (f"{left}{why[how]}" in caplog.text) if how in why else caplog.text == ""
 
 
 def test_a_crash_between_the_two_writes_asks_for_nothing_twice(context: Context) -> None:

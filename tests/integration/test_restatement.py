@@ -21,6 +21,7 @@ from autoflow.child.page.shared import Links, PageRequest
 from autoflow.child.page.status_page import status_page
 from autoflow.context.context import Context
 from autoflow.dates.date_stencil import DateStencil
+from autoflow.decision import missing_dates
 from autoflow.definitions import Definitions, Trigger, Workflow
 from autoflow.demo_flowapi import FlowapiStandin
 from autoflow.messages.causes import Snapshot, news
@@ -68,14 +69,14 @@ def write(deployment: Deployment, restatement: str) -> None:
     path.write_text(path.read_text().replace("[{workflow_name: w}]", "[{workflow_name: w, date_stencil: [[-1, 1]]}]"))
 
 
-def ticked(context: Context) -> list[str]:
+def ticked(context: Context, *, patient: bool = True) -> list[str]:
     """Tick, and give the dates that would be run if there were a slot."""
 
     async def tick_once() -> list[str]:
         stop = asyncio.Event()
         stop.set()
         executor = Executor(context, stop)
-        await tick(context, read_definitions(context.settings.workflows_file), executor)
+        await tick(context, read_definitions(context.settings.workflows_file), executor, patient=patient)
         return [str(run.reference_date) for run in executor.waiting]
 
     return asyncio.run(tick_once())
@@ -270,6 +271,114 @@ def test_a_run_has_another_data_version_when_its_data_were_ingested_anew(
     ticked(context)
     assert of(3)["data_version"] != before["data_version"]
     assert of(4)["data_version"] == of(4)["data_version"] != of(3)["data_version"]
+
+
+SEVERAL = """\
+workflows:
+  - name: u
+    notebooks: {n: {filename: glues.ipynb}}
+  - name: w
+    notebooks: {n: {filename: glues.ipynb}}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  restatement: rerun
+  cdr_types: [calls, sms]
+  workflows:
+    - workflow_name: u
+    - {workflow_name: w, date_stencil: [[-1, 1]], needs: [{workflow: u}]}
+"""
+
+
+def succeed_all(context: Context, workflow: str, *numbers: int) -> None:
+    definitions = read_definitions(context.settings.workflows_file)
+    trigger = next(each for each in definitions.triggers if each.workflow_name == workflow)
+    for number in numbers:
+        attempt = context.store.begin(build_run(definitions.workflows[workflow], trigger, day(number)), context.now())
+        context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+        context.ledger.forget(workflow, day(number))
+
+
+def asked(context: Context) -> list[tuple[str, dt.date]]:
+    return sorted((each.workflow, each.reference_date) for each in context.store.read.requests().values())
+
+
+def decide_of(context: Context, do: str, workflow: str, number: int) -> None:
+    order = {"do": do, "workflow": workflow, "dates": [f"2016-01-0{number}"], "reason": "so"}
+    assert context.steering.carry_out(order, context.now()) == {"done": 1}
+
+
+def test_what_depends_on_a_run_is_not_made_again_with_it_of_data_that_do_not_count(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    deployment.write(SEVERAL.replace("rerun", "tell"), "glues")
+    ticked(context)
+    succeed_all(context, "u", 1, 2, 3, 4, 5)
+    succeed_all(context, "w", 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    # the checks, or somebody, hold what it would be made of: its report is the better one
+    decide_of(context, "hold", "w", 3)
+    decide_of(context, "skip", "w", 4)
+    assert ticked(context) == []
+    would = typed("rerun", "--stale", "--json").json()
+    assert [(row["workflow"], row["reference_date"]) for row in would["rows"]] == [("u", "2016-01-03")]
+    held, skipped = sorted(would["left_out"])
+    assert held == "run 7: its data do not all count now: `autoflow why w 2016-01-03`"
+    assert skipped.startswith("run 8: skipped since ")
+    assert "\n1 run is skipped, and run again only by `autoflow rerun RUN`, or after " in typed("stale").answer
+    deployment.write(SEVERAL, "glues")
+    assert ticked(context) == ["2016-01-03"]
+    assert asked(context) == [("u", day(3))]
+    # they are stale themselves, and are made when they may be
+    decide_of(context, "unhold", "w", 3)
+    ticked(context)
+    assert asked(context) == [("u", day(3)), ("w", day(3))]
+    decide_of(context, "unskip", "w", 4)
+    ticked(context)
+    assert asked(context) == [("u", day(3)), ("w", day(3)), ("w", day(4))]
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_what_autoflow_requests_itself_waits_for_its_data_until_it_has_been_made(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, tried: bool
+) -> None:
+    write(deployment, "rerun")
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-02", share=0.5)
+    assert ticked(context) == ["2016-01-02", "2016-01-03"]
+    if tried:
+        definitions = read_definitions(context.settings.workflows_file)
+        for number in 2, 3:
+            run = build_run(definitions.workflows["w"], definitions.triggers[0], day(number))
+            attempt = context.store.begin(run, context.now())
+            context.store.finish(attempt, AttemptState.FAILED, context.now(), Failure("no"))
+        assert asked(context) == []
+    decide_of(context, "hold", "w", 2)
+    assert ticked(context, patient=False) == []
+    assert asked(context) == []
+    decide_of(context, "unhold", "w", 2)
+    assert ticked(context, patient=False) == ["2016-01-02", "2016-01-03"]
+
+
+def test_a_run_that_somebody_requests_says_what_it_is_made_without_and_is_made_again_with_it(
+    context: Context, flowapi: FlowapiStandin
+) -> None:
+    ticked(context)
+    succeed(context, 2, 3, 4, 5)
+    flowapi.flowmachine.drop("2016-01-03")
+    assert ticked(context) == []
+    definitions = read_definitions(context.settings.workflows_file)
+    run = build_run(definitions.workflows["w"], definitions.triggers[0], day(4))
+    context.store.ask_for([run], context.now())
+    assert ticked(context) == ["2016-01-04"]
+    listed = context.store.read.listed_dates()
+    missing = missing_dates(definitions, definitions.triggers[0], run, listed, context.now())
+    assert missing == (day(3),)
+    context.store.finish(context.store.begin(run, context.now(), missing), AttemptState.SUCCEEDED, context.now())
+    context.ledger.forget("w", day(4))
+    assert ticked(context) == []
+    flowapi.set_days(5)
+    assert ticked(context) == ["2016-01-04"]
 
 
 def outcomes(**by_day: str | None) -> Mapping[str, Mapping[str, Mapping[str, str | None]]]:

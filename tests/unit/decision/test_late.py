@@ -24,6 +24,7 @@ from autoflow.decision import (
     incomplete,
     incomplete_runs,
     judge,
+    missing_dates,
     undone_days,
 )
 from autoflow.definitions import Definitions, Late, QualityCheck, Retries, Trigger, Workflow
@@ -283,6 +284,17 @@ def test_nothing_is_known_to_be_missing_where_flowapi_was_never_asked() -> None:
     found = incomplete_runs(definitions, ListedDates(polled=LATER), LATER)(RUN)
     assert found is not None
     assert len(found.missing) == 31
+
+
+def test_a_run_that_somebody_requests_is_made_without_what_is_not_listed_though_all_is_needed() -> None:
+    strict = replace(MONTHLY, late=None, date_stencil=DateStencil.parse([[-1, 1], [-3, -1]]), lag=5 * DAY)
+    definitions = Definitions({"monthly": WORKFLOW}, (strict,), schedule=None)
+    run = build_run(WORKFLOW, strict, LAST)
+    held = {("monthly", LAST): Override("monthly", LAST, accepted=False, reason="no", since=LATER)}
+    # neither the lag nor what somebody decides of a date keeps a notebook from its data
+    listed = ListedDates({"calls": dict.fromkeys(without(28, 30), LATER)}, LATER, LATER, overrides=held)
+    assert missing_dates(definitions, strict, run, listed, LATER) == (D(2016, 1, 28), D(2016, 1, 30))
+    assert missing_dates(definitions, strict, run, ListedDates(), LATER) == ()
 
 
 def test_complete_days_are_those_without_a_missing_date() -> None:

@@ -400,6 +400,28 @@ def test_doubtful_things_are_warned_about(inputs: Path) -> None:
     assert "asks for the same runs as the trigger in line" in warnings
 
 
+def test_two_triggers_cannot_say_of_the_same_runs_otherwise_when_they_are_final(inputs: Path) -> None:
+    window = "date_stencil: [{from: -2, to: 1, at_least: 1}], late: {after: 1d}"
+    trigger = "    - {workflow_name: flows, " + window + "%s}\n"
+    text = GOOD.replace("    - workflow_name: flows\n", trigger % "" + trigger)
+    found = "asks for the same runs as the trigger in line"
+    (warning,) = [each for each in load(inputs, text % "") if found in each]
+    assert warning.endswith("; each is run once")
+    for other, keys in {
+        ", quality: {check: count_msisdns, at_least: 5}": "quality",
+        ", lag: 2, cdr_types: [calls]": "cdr_types and lag",
+    }.items():
+        (error,) = errors_of(inputs, text % other)
+        assert found in error
+        assert error.endswith(
+            f"and one of them has late; expected the same {keys} in both, or dates that do not overlap"
+        )
+    (error,) = errors_of(inputs, text.replace("at_least: 1}", "at_least: 2}", 1) % "")
+    assert "expected the same date_stencil in both" in error
+    apart = text.replace(window, f"{window}, latest_date: 2016-02-01", 1) % ", earliest_date: 2016-03-01, lag: 2"
+    assert not any(found in each for each in load(inputs, apart))
+
+
 def test_yaml_anchors_and_merge_keys_work(inputs: Path) -> None:
     text = GOOD.replace(
         "    - workflow_name: flows\n",
