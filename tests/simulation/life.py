@@ -557,8 +557,10 @@ class SimulatedStore(RunStore):
         # `keep` may let it go before anybody asks for figures
         self.life.metrics._count()
 
-    def ask_for(self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None) -> list[Run]:
-        asked = super().ask_for(runs, now, repairs)
+    def ask_for(
+        self, runs: Iterable[Run], now: dt.datetime, repairs: int | None = None, *, automatic: bool = False
+    ) -> list[Run]:
+        asked = super().ask_for(runs, now, repairs, automatic=automatic)
         self.life.world.requested |= {run.key for run in asked}
         return asked
 
