@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from autoflow.clock import utc_now
 from autoflow.cluster.lease import MARGIN, Lease
 from autoflow.cluster.link import PATIENCE, Link, resources_text
-from autoflow.cluster.parcel import Packer, Parcel
+from autoflow.cluster.parcel import Packer, Parcel, contents_of
 from autoflow.cluster.protocol import differences, topic_of, versions_here
 from autoflow.context import Conditions
 from autoflow.errors import SettingsError
@@ -55,12 +55,16 @@ class _Job:
     """A notebook that is to run on a worker."""
 
     name: str
-    parcel: Parcel
+    request: Mapping[str, Any]
     order: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
     on_progress: Callable[[Mapping[str, Any]], None] | None
     outcome: asyncio.Future[Mapping[str, Any] | str]
     """What the worker answered, or why there will be no answer."""
+    parcel: Parcel | None = None
+    """It with its files as they were when a worker took it."""
+    handing: asyncio.Future[None] | None = None
+    """It being given to that worker."""
     resources: Mapping[str, int] = field(default_factory=dict)
     """What the worker must have."""
     shunned: Collection[str] = ()
@@ -85,7 +89,7 @@ class _Job:
     @property
     def asked(self) -> str:
         """The notebook and what it asks for, in words."""
-        return f"{Path(self.parcel.request['notebook']).name} ({resources_text(self.resources)})"
+        return f"{Path(self.request['notebook']).name} ({resources_text(self.resources)})"
 
     def tell(self, progress: Mapping[str, Any]) -> None:
         """Say how far it is, when that is news."""
@@ -112,6 +116,10 @@ class _Job:
     def settle(self, outcome: Mapping[str, Any] | str) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
 
 
 class Cluster:
@@ -212,7 +220,7 @@ class Cluster:
                     )
                 finally:
                     self._fallen_back -= 1
-            job = await self._new_job(request, timeout, secrets or {}, on_progress)
+            job = self._new_job(request, timeout, secrets or {}, on_progress)
             job.shunned, job.resources = shunned, request.get("resources", {})
             job.losses = len(lost)
             outcome = await self._done(job)
@@ -224,7 +232,7 @@ class Cluster:
                 logger.warning("run %s: notebook %s: %s", request.get("run"), Path(request["notebook"]).name, outcome)
         return Reply("died", {}, {}, _why_lost(lost, request.get("run")), "")
 
-    async def _new_job(
+    def _new_job(
         self,
         request: Mapping[str, Any],
         limit: float | None,
@@ -233,10 +241,9 @@ class Cluster:
     ) -> _Job:
         self._count += 1
         name = f"{self._settings.instance}-{self._epoch}-{self._count}"
-        parcel = await to_end(self._packer.pack, {**request, "keep_kernel": False})
         order = {"timeout": limit, "preload": self._preload, "lease": self._workers.lease}
         outcome = asyncio.get_running_loop().create_future()
-        return _Job(name, parcel, order, secrets, on_progress, outcome)
+        return _Job(name, {**request, "keep_kernel": False}, order, secrets, on_progress, outcome)
 
     async def _done(self, job: _Job) -> Mapping[str, Any] | str:
         """Have a job placed, and wait until it has ended for good."""
@@ -249,6 +256,8 @@ class Cluster:
             raise
         finally:
             del self._jobs[job.name]
+            if job.handing:
+                job.handing.cancel()
             if job.nonce:
                 self._note_claims()
             _release(job)
@@ -387,7 +396,7 @@ class Cluster:
             if answer["ended"]:
                 self._begin(self._fetch(job))
             elif not answer["begun"]:
-                self._begin(self._hand_over(job))
+                self._hand_over(job)
 
     async def _seek_successor(self, jobs: Iterable[_Job]) -> None:
         """See whether a worker that does not answer has been started again: two never live in one directory."""
@@ -429,29 +438,56 @@ class Cluster:
         job.tell_of_worker({})
         self._note_claims()
         self._compare(said)
-        await self._hand_over(job)
+        self._hand_over(job)
 
-    async def _hand_over(self, job: _Job) -> None:
+    def _hand_over(self, job: _Job) -> None:
+        """Let a worker begin, unless it is being told already."""
+        if job.handing is None or job.handing.done():
+            job.handing = self._begin(self._handed_over(job))
+
+    async def _handed_over(self, job: _Job) -> None:
         """Let a worker begin; whether it has, the next renewal tells where no answer arrives."""
-        lacking = await self._go(job)
-        if lacking:
-            files = {content: path for path, content in job.parcel.files.items()}
-            contents = await to_end(_contents, files, lacking)
-            await self._link.answer(job.worker, "put", limit=self._workers.lease, contents=contents)
-            await self._go(job)
+        try:
+            parcel = job.parcel or await self._pack(job)
+            if lacking := await self._go(job, parcel):
+                contents, parcel = await to_end(contents_of, parcel, lacking)
+                job.parcel = parcel
+                await self._ask_for(job, "put", self._workers.lease, contents=contents)
+                await self._go(job, parcel)
+        except Exception as error:  # noqa: BLE001  # it is raised where the notebook is waited for
+            # it may have begun all the same
+            await self._stopped(job, hard=True)
+            job.fail(error)
 
-    async def _go(self, job: _Job) -> Sequence[str]:
+    async def _pack(self, job: _Job) -> Parcel:
+        """Take what a job reads as it is now: it may have waited for its worker for long."""
+        job.parcel = await to_end(self._packer.pack, job.request)
+        return job.parcel
+
+    async def _go(self, job: _Job, parcel: Parcel) -> Sequence[str]:
         """Give a worker its order, and return the hashes of files that have to be sent before it can begin."""
-        answer = await self._link.answer(
-            job.worker,
+        answer = await self._ask_for(
+            job,
             "go",
+            PATIENCE,
             job=job.name,
             nonce=job.nonce,
-            parcel=job.parcel.as_json(),
+            parcel=parcel.as_text(),
             order=dict(job.order),
             secrets=dict(job.secrets),
         )
-        return answer["missing"] if isinstance(answer, Mapping) else ()
+        missing: Sequence[str] = answer.get("missing", ())
+        return missing
+
+    async def _ask_for(self, job: _Job, operation: str, limit: float, /, **named: Any) -> Mapping[str, Any]:
+        """Ask a job's worker to get ready for it, and let another have the job where it cannot."""
+        answer = await self._link.answer(job.worker, operation, limit, **named)
+        if not isinstance(answer, Mapping):
+            return {}
+        if "cannot" in answer:
+            await self._link.answer(job.worker, "refuse", job=job.name, nonce=job.nonce)
+            job.settle(f"worker {job.worker_name} cannot take it: {answer['cannot']}")
+        return answer
 
     async def _fetch(self, job: _Job) -> None:
         """Take over what a worker has made."""
@@ -468,8 +504,13 @@ class Cluster:
     def _begin(self, work: Awaitable[None]) -> asyncio.Future[None]:
         task = asyncio.ensure_future(work)
         self._doing.add(task)
-        task.add_done_callback(self._doing.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        self._doing.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("the cluster: internal error", exc_info=error)
 
     def _note_claims(self) -> None:
         """Keep the names of workers that have jobs, for the life after this one."""
@@ -500,17 +541,12 @@ def _read_claims(path: Path) -> set[str]:
         return set()
 
 
-def _contents(files: Mapping[str, str], wanted: Iterable[str]) -> dict[str, bytes]:
-    return {content: Path(files[content]).read_bytes() for content in wanted}
-
-
 def _taken(answer: Mapping[str, Any], workspace: Path) -> Reply:
     """Put what a worker has made where `Jobs.call` would have left it."""
     if answer.get("notebook") is not None:
         (workspace / "notebook.ipynb").write_bytes(answer["notebook"])
-    return Reply(
-        answer["cause"], answer.get("value", {}), answer.get("error", {}), answer.get("how", ""), answer.get("log", "")
-    )
+    made = json.loads(answer["made"])
+    return Reply(made["cause"], made.get("value", {}), made.get("error", {}), made.get("how", ""), made.get("log", ""))
 
 
 def _release(job: _Job) -> None:

@@ -9,11 +9,15 @@ to take that directory's name out of a text is to translate it back.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,10 @@ MOST_KEPT = 4 * LARGEST
 
 LEFT_OUT = ("__pycache__", "node_modules")
 """Directories of inputs that no notebook reads, beside those whose names begin with a dot."""
+
+
+NOT_THERE = (FileNotFoundError, PermissionError)
+"""What is raised for a file that a notebook could not read on the daemon's machine either."""
 
 
 class ParcelError(ValueError):
@@ -54,8 +62,14 @@ class Parcel:
     mark: str
     """... and what it holds: who reads it there shares the storage of the daemon."""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_text(self) -> str:
+        """Write it for `parcel_of`: in JSON, since names of files need not be text in any encoding."""
+        return json.dumps(asdict(self))
+
+
+def parcel_of(text: str) -> Parcel:
+    """Read what `Parcel.as_text` has written."""
+    return Parcel(**json.loads(text))
 
 
 class Packer:
@@ -73,24 +87,29 @@ class Packer:
     def pack(self, request: Mapping[str, Any]) -> Parcel:
         """Say what a worker needs for a request.
 
+        Files of the inputs that have just gone, or that AutoFlow may not read, do not travel.
+
         Raises
         ------
         OSError
-            When a file cannot be read.
+            When the notebook cannot be read.
         """
         inputs = list(_files_below(self._inputs))
         too_large = sum(status.st_size for _, status in inputs) > LARGEST
-        files = {} if too_large else {path: self._hash(path, status) for path, status in inputs}
+        files = {}
+        for path, status in () if too_large else inputs:
+            with suppress(*NOT_THERE):
+                files[path] = self._hash(path, status)
         notebook = request["notebook"]
         files[notebook] = self._hash(notebook, Path(notebook).stat())
         unsent = []
         for path in _texts([request["parameters"], request["environment"]]):
             if not _is_below(path, self._outputs):
                 continue
-            if Path(path).is_file():
+            try:
                 # executed notebooks are ever others: their hashes are not worth keeping
                 files[path] = file_hash(Path(path))
-            else:
+            except (*NOT_THERE, IsADirectoryError):
                 unsent.append(path)
         return Parcel(
             request=request,
@@ -109,6 +128,42 @@ class Packer:
         if known is None or known[0] != seen:
             known = self._hashes[path] = seen, file_hash(Path(path))
         return known[1]
+
+
+def contents_of(parcel: Parcel, wanted: Collection[str]) -> tuple[dict[str, bytes], Parcel]:
+    """Read what is to be sent.
+
+    Files may have changed since they were hashed, or have gone.
+
+    Parameters
+    ----------
+    wanted
+        Hashes of files.
+
+    Returns
+    -------
+    contents : dict
+        By their hashes.
+    parcel : Parcel
+        The parcel with the files as they were read.
+
+    Raises
+    ------
+    OSError
+        When the notebook cannot be read.
+    """
+    contents, files = dict[str, bytes](), dict(parcel.files)
+    for path in [path for path, content in files.items() if content in wanted]:
+        try:
+            content = Path(path).read_bytes()
+        except NOT_THERE:
+            if path == parcel.request["notebook"]:
+                raise
+            del files[path]
+        else:
+            files[path] = sha256(content).hexdigest()
+            contents[files[path]] = content
+    return contents, replace(parcel, files=files)
 
 
 @dataclass(frozen=True)
@@ -189,9 +244,14 @@ def unpack(parcel: Parcel, root: Path, store: Path) -> Unpacked:
     return Unpacked({**request, "final": parcel.request["final"]}, str(root))
 
 
-def keep(store: Path, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Keep files that were sent, under their hashes."""
-    for name, content in contents:
+def keep(store: Path, contents: Mapping[str, bytes]) -> None:
+    """Keep files that were sent, under their hashes.
+
+    Raises
+    ------
+    ParcelError, OSError
+    """
+    for name, content in contents.items():
         part = store / f"{name}.{secrets.token_hex(4)}"
         part.write_bytes(content)
         if file_hash(part) != name:
@@ -224,8 +284,11 @@ def _files_below(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
         directories[:] = sorted(name for name in directories if not name.startswith(".") and name not in LEFT_OUT)
         for name in sorted(names):
             path = Path(place, name)
-            if not name.startswith(".") and path.is_file():
-                yield str(path), path.stat()
+            if not name.startswith("."):
+                with suppress(OSError):
+                    status = path.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        yield str(path), status
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import shutil
@@ -24,7 +25,7 @@ from distributed import Worker, get_worker
 
 from autoflow.clock import boot_seconds
 from autoflow.cluster.lease import deadline
-from autoflow.cluster.parcel import Parcel, ParcelError, forget_unused, keep, missing, unpack
+from autoflow.cluster.parcel import Parcel, ParcelError, forget_unused, keep, missing, parcel_of, unpack
 from autoflow.cluster.programs import DIRECTORY, worker_instance
 from autoflow.cluster.protocol import versions_here
 from autoflow.jobs import Jobs
@@ -162,7 +163,7 @@ class Workbench:
                 logger.exception("%s: internal error", claim.job)
             message = str(error) or type(error).__name__
             failure = {"exception": "WorkerError", "message": f"{message} (worker {self._worker.name})"}
-            claim.answer = {"cause": "failed", "error": failure}
+            claim.answer = {"made": json.dumps({"cause": "failed", "error": failure}), "notebook": None}
 
     async def _made(self, claim: _Claim, workspace: Path) -> dict[str, Any]:
         parcel, order = claim.parcel, claim.order
@@ -183,7 +184,7 @@ class Workbench:
         text = await to_end(made.read_text, "utf-8", "surrogateescape") if made.exists() else None
         notebook = job.translated(text)
         return {
-            **job.translated(asdict(reply)),
+            "made": json.dumps(job.translated(asdict(reply))),
             "notebook": None if notebook is None else notebook.encode("utf-8", "surrogateescape"),
         }
 
@@ -216,7 +217,7 @@ class Workbench:
 
     # what the daemon calls
 
-    async def go(self, job: str, nonce: str, parcel: Any, order: Any, secrets: Any) -> dict[str, Any]:
+    async def go(self, job: str, nonce: str, parcel: str, order: Any, secrets: Any) -> dict[str, Any]:
         """Take a job that was offered, unless files are missing, which the daemon puts here before it asks again."""
         claim = self._claimed(job, nonce)
         if claim is None or claim.accepted.done():
@@ -224,19 +225,28 @@ class Workbench:
         if claim.parcel is None:
             # an order may arrive late: not when it arrives counts, but what the daemon had heard when it was sent
             claim.over = min(claim.over, deadline(claim.stamp, order["lease"]))
-        claim.parcel, claim.order, claim.secrets = Parcel(**parcel), order, secrets
-        async with self._storing:
-            lacking = await to_end(missing, claim.parcel, self._store)
+        claim.parcel, claim.order, claim.secrets = parcel_of(parcel), order, secrets
+        try:
+            async with self._storing:
+                lacking = await to_end(missing, claim.parcel, self._store)
+        except OSError as error:
+            return {"cannot": str(error)}
         if not lacking and not claim.accepted.done() and boot_seconds() < claim.over:
             claim.accepted.set_result(True)
         return {"missing": lacking}
 
-    async def put(self, contents: Mapping[str, bytes]) -> None:
-        """Keep files that jobs will read."""
+    async def put(self, contents: Mapping[str, bytes]) -> dict[str, str]:
+        """Keep files that jobs will read, or say why not."""
         async with self._storing:
-            await to_end(keep, self._store, list(contents.items()))
-            in_use = {each for claim in self._claims.values() if claim.parcel for each in claim.parcel.files.values()}
-            await to_end(forget_unused, self._store, in_use)
+            try:
+                await to_end(keep, self._store, contents)
+                in_use = {
+                    each for claim in self._claims.values() if claim.parcel for each in claim.parcel.files.values()
+                }
+                await to_end(forget_unused, self._store, in_use | contents.keys())
+            except (OSError, ParcelError) as error:
+                return {"cannot": str(error)}
+        return {}
 
     async def refuse(self, job: str, nonce: str) -> None:
         """Forget a job: another worker has it."""

@@ -10,6 +10,7 @@ import datetime as dt
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -293,6 +294,83 @@ def test_a_notebook_runs_on_a_worker_that_has_none_of_its_files(make: Callable[.
         assert printed(made).splitlines()[-1] == f"from beside True {executed} {inputs} {len(TOKEN)}"
 
     run(life())
+
+
+@asynccontextmanager
+async def waiting_for_a_worker(deployment: Deployment, programs: Programs, notebook: Path) -> AsyncIterator[Any]:
+    """Let a notebook wait for a worker, which is there, with storage of its own, when the context ends."""
+    told: list[dict[str, Any]] = []
+    async with deployment.cluster() as cluster:
+        next((deployment.settings.work_dir).glob("*.shared")).unlink()
+        for worker in ("one", "two"):
+            programs.kill(worker)
+        task = asyncio.create_task(deployment.execute(cluster, notebook, on_progress=told.append))
+        await seen(lambda: told and told[-1] == {"waits": "waits for a worker: none is connected"})
+        yield task
+        programs.all_up()
+        await asyncio.wait({task})
+
+
+def test_a_notebook_that_waits_for_a_worker_is_executed_as_it_is_when_one_comes(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    """Files change meanwhile, go and come; names of files need not be text."""
+    deployment = make()
+    inputs = deployment.settings.inputs_dir
+    names = "import os\nprint(sorted(os.listdir(b'.')))"
+    notebook = deployment.write("waits.ipynb", "print('before')", names)
+    (inputs / "goes.csv").write_text("1")
+
+    async def life() -> None:
+        async with waiting_for_a_worker(deployment, programs, notebook) as task:
+            deployment.write("waits.ipynb", "print('after')", names)
+            (inputs / "goes.csv").unlink()
+            (inputs / os.fsdecode(b"caf\xe9.csv")).write_text("2")
+        reply, made = await task
+        assert reply.cause == "done", reply
+        assert printed(made).splitlines() == ["after", r"[b'caf\xe9.csv', b'waits.ipynb']"]
+
+    run(life())
+
+
+def test_a_notebook_that_goes_while_it_waits_for_a_worker_fails(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    deployment = make()
+    notebook = deployment.write("goes.ipynb", "1")
+
+    async def life() -> None:
+        async with waiting_for_a_worker(deployment, programs, notebook) as task:
+            notebook.unlink()
+        with pytest.raises(FileNotFoundError, match=r"goes\.ipynb"):
+            await task
+
+    run(life())
+
+
+def test_workers_that_cannot_keep_files_say_why(make: Callable[..., Deployment], programs: Programs) -> None:
+    deployment = make()
+    notebook = deployment.write("travels.ipynb", "1")
+    stores = [programs.directory / name / "files" for name in ("one", "two")]
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            await deployment.execute(cluster, notebook)
+            next((deployment.settings.work_dir).glob("*.shared")).unlink()
+            for store in stores:
+                shutil.rmtree(store)
+                store.write_text("no directory")
+            reply, _ = await deployment.execute(cluster, notebook)
+        assert reply.cause == "died", reply
+        assert "cannot take it: [Errno 20] Not a directory" in reply.how
+
+    try:
+        run(life())
+    finally:
+        for name, store in zip(("one", "two"), stores, strict=True):
+            programs.kill(name)
+            if store.is_file():
+                store.unlink()
 
 
 def test_notebooks_run_side_by_side_and_each_gets_what_is_its_own(make: Callable[..., Deployment]) -> None:

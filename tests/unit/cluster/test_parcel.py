@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,17 @@ from typing import Any
 import pytest
 
 from autoflow.cluster import parcel
-from autoflow.cluster.parcel import Packer, Parcel, ParcelError, forget_unused, keep, missing, unpack
+from autoflow.cluster.parcel import (
+    Packer,
+    Parcel,
+    ParcelError,
+    contents_of,
+    forget_unused,
+    keep,
+    missing,
+    parcel_of,
+    unpack,
+)
 from autoflow.settings import Settings, load_settings
 
 
@@ -38,8 +47,7 @@ def packed(settings: Settings, **parameters: Any) -> Parcel:
         "environment": {},
         "final": str(settings.notebooks_dir / "a__1.ipynb"),
     }
-    there = Packer(settings).pack(request).as_json()
-    return Parcel(**json.loads(json.dumps(there)))
+    return parcel_of(Packer(settings).pack(request).as_text())
 
 
 def unshared(settings: Settings) -> None:
@@ -49,8 +57,8 @@ def unshared(settings: Settings) -> None:
 def arrived(sent: Parcel, directory: Path) -> parcel.Unpacked:
     store = directory / "store"
     store.mkdir(parents=True, exist_ok=True)
-    files = {content: path for path, content in sent.files.items()}
-    keep(store, [(content, Path(files[content]).read_bytes()) for content in missing(sent, store)])
+    contents, sent = contents_of(sent, missing(sent, store))
+    keep(store, contents)
     assert missing(sent, store) == []
     return unpack(sent, directory / "root", store)
 
@@ -75,6 +83,40 @@ def test_what_a_notebook_reads_travels_and_paths_are_translated_both_ways(settin
     assert job.translated({"error": f"in {job.request['notebook']}"}) == {"error": f"in {settings.inputs_dir}/a.ipynb"}
 
 
+def test_names_of_files_need_not_be_text(settings: Settings, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    (settings.inputs_dir / name).write_text("a,b")
+    sent = packed(settings)
+    unshared(settings)
+    job = arrived(sent, tmp_path / "there")
+    assert Path(job.request["notebook"]).with_name(name).read_text() == "a,b"
+
+
+def test_files_that_change_or_go_before_they_are_sent_travel_as_they_are_then(
+    settings: Settings, tmp_path: Path
+) -> None:
+    changes, goes = settings.inputs_dir / "changes.csv", settings.inputs_dir / "goes.csv"
+    for file in (changes, goes):
+        file.write_text(f"{file.name} before")
+    sent = packed(settings)
+    changes.write_text("after")
+    goes.unlink()
+    unshared(settings)
+    job = arrived(sent, tmp_path / "there")
+    there = Path(job.request["notebook"]).parent
+    assert {path.name for path in there.iterdir()} == {"a.ipynb", "changes.csv"}
+    assert (there / "changes.csv").read_text() == "after"
+
+
+def test_without_the_notebook_nothing_is_sent(settings: Settings) -> None:
+    sent = packed(settings)
+    (settings.inputs_dir / "a.ipynb").unlink()
+    with pytest.raises(FileNotFoundError):
+        contents_of(sent, sent.files.values())
+    with pytest.raises(FileNotFoundError):
+        packed(settings)
+
+
 def test_of_what_is_kept_for_jobs_to_come_what_was_not_in_use_for_longest_goes_first(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +126,7 @@ def test_of_what_is_kept_for_jobs_to_come_what_was_not_in_use_for_longest_goes_f
         (settings.inputs_dir / "a.ipynb").write_text(f"{number}" * 100)
         sent.append(packed(settings))
         unshared(settings)
-        keep(store, [(content, Path(path).read_bytes()) for path, content in sent[number].files.items()])
+        keep(store, contents_of(sent[number], sent[number].files.values())[0])
         for age, file in enumerate(sorted(store.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)):
             os.utime(file, ns=(0, 10**18 - age * 10**9))
     monkeypatch.setattr(parcel, "MOST_KEPT", 200)
@@ -129,7 +171,7 @@ def test_inputs_that_are_too_large_have_to_be_there(
 
 def test_a_file_that_changes_on_its_way_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParcelError, match="changed while it travelled"):
-        keep(tmp_path, [("0" * 64, b"something")])
+        keep(tmp_path, {"0" * 64: b"something"})
     assert list(tmp_path.iterdir()) == []
 
 
