@@ -28,7 +28,7 @@ from autoflow.cluster.parcel import Packer, Parcel, contents_of
 from autoflow.cluster.protocol import differences, topic_of, versions_here
 from autoflow.context import Conditions
 from autoflow.errors import SettingsError
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs import Beginning, Jobs, Reply
 from autoflow.settings import Settings, Workers
 from autoflow.threads import to_end
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 MOST_MOVES = 2
 """How often a notebook moves to another worker within one attempt."""
+
+MOST_PACKINGS = 3
+"""How often a notebook is packed where files of it change meanwhile."""
 
 TICK = 1.0
 """Seconds between looks at the jobs."""
@@ -58,9 +61,10 @@ class _Job:
     request: Mapping[str, Any]
     order: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
-    on_progress: Callable[[Mapping[str, Any]], None] | None
     outcome: asyncio.Future[Mapping[str, Any] | str]
     """What the worker answered, or why there will be no answer."""
+    on_begin: Beginning | None = None
+    on_progress: Callable[[Mapping[str, Any]], None] | None = None
     parcel: Parcel | None = None
     """It with its files as they were when a worker took it."""
     handing: asyncio.Future[None] | None = None
@@ -205,9 +209,11 @@ class Cluster:
         *,
         timeout: float | None,  # noqa: ASYNC109  # the worker keeps it
         secrets: Mapping[str, str] | None = None,
+        on_begin: Beginning | None = None,
         on_progress: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Reply:
-        """Do as `Jobs.call`, on a worker; six parameters, as there."""
+        """Do as `Jobs.call`, on a worker; seven parameters, as there."""
+        said: dict[str, Any] = {"on_begin": on_begin, "on_progress": on_progress}
         await self._open()
         lost: list[str] = []
         shunned: list[str] = []
@@ -215,12 +221,11 @@ class Cluster:
             if self._workers.falls_back and not self._link.seen:
                 self._fallen_back += 1
                 try:
-                    return await self._here.call(
-                        kind, request, workspace, timeout=timeout, secrets=secrets, on_progress=on_progress
-                    )
+                    return await self._here.call(kind, request, workspace, secrets=secrets, timeout=timeout, **said)
                 finally:
                     self._fallen_back -= 1
-            job = self._new_job(request, timeout, secrets or {}, on_progress)
+            job = self._new_job(request, timeout, secrets or {})
+            job.on_begin, job.on_progress = on_begin, on_progress
             job.shunned, job.resources = shunned, request.get("resources", {})
             job.losses = len(lost)
             outcome = await self._done(job)
@@ -232,18 +237,12 @@ class Cluster:
                 logger.warning("run %s: notebook %s: %s", request.get("run"), Path(request["notebook"]).name, outcome)
         return Reply("died", {}, {}, _why_lost(lost, request.get("run")), "")
 
-    def _new_job(
-        self,
-        request: Mapping[str, Any],
-        limit: float | None,
-        secrets: Mapping[str, str],
-        on_progress: Callable[[Mapping[str, Any]], None] | None,
-    ) -> _Job:
+    def _new_job(self, request: Mapping[str, Any], limit: float | None, secrets: Mapping[str, str]) -> _Job:
         self._count += 1
         name = f"{self._settings.instance}-{self._epoch}-{self._count}"
         order = {"timeout": limit, "preload": self._preload, "lease": self._workers.lease}
         outcome = asyncio.get_running_loop().create_future()
-        return _Job(name, {**request, "keep_kernel": False}, order, secrets, on_progress, outcome)
+        return _Job(name, {**request, "keep_kernel": False}, order, secrets, outcome)
 
     async def _done(self, job: _Job) -> Mapping[str, Any] | str:
         """Have a job placed, and wait until it has ended for good."""
@@ -450,8 +449,10 @@ class Cluster:
         try:
             parcel = job.parcel or await self._pack(job)
             if lacking := await self._go(job, parcel):
-                contents, parcel = await to_end(contents_of, parcel, lacking)
-                job.parcel = parcel
+                contents, as_read = await to_end(contents_of, parcel, lacking)
+                if as_read != parcel:
+                    job.parcel = parcel = as_read
+                    await _note_beginning(job)
                 await self._ask_for(job, "put", self._workers.lease, contents=contents)
                 await self._go(job, parcel)
         except Exception as error:  # noqa: BLE001  # it is raised where the notebook is waited for
@@ -460,9 +461,18 @@ class Cluster:
             job.fail(error)
 
     async def _pack(self, job: _Job) -> Parcel:
-        """Take what a job reads as it is now: it may have waited for its worker for long."""
-        job.parcel = await to_end(self._packer.pack, job.request)
-        return job.parcel
+        """Take what a job reads as it is now: it may have waited for its worker for long.
+
+        What is noted of it is of what is packed, unless it changes all the time.
+        """
+        before, parcel = None, await to_end(self._packer.pack, job.request)
+        for _ in range(MOST_PACKINGS):
+            if parcel == before:
+                break
+            await _note_beginning(job)
+            before, parcel = parcel, await to_end(self._packer.pack, job.request)
+        job.parcel = parcel
+        return parcel
 
     async def _go(self, job: _Job, parcel: Parcel) -> Sequence[str]:
         """Give a worker its order, and return the hashes of files that have to be sent before it can begin."""
@@ -547,6 +557,11 @@ def _taken(answer: Mapping[str, Any], workspace: Path) -> Reply:
         (workspace / "notebook.ipynb").write_bytes(answer["notebook"])
     made = json.loads(answer["made"])
     return Reply(made["cause"], made.get("value", {}), made.get("error", {}), made.get("how", ""), made.get("log", ""))
+
+
+async def _note_beginning(job: _Job) -> None:
+    if job.on_begin:
+        await job.on_begin()
 
 
 def _release(job: _Job) -> None:

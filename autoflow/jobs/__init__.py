@@ -3,9 +3,10 @@
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 """The door to all blocking work: one child process for each job, and nothing left of it afterwards."""
 
-from autoflow.jobs.jobs import Door, Jobs, Reply
+from autoflow.jobs.jobs import Beginning, Door, Jobs, Reply
 
 __all__ = [
+    "Beginning",
     "Door",
     "Jobs",
     "Reply",

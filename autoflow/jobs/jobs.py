@@ -18,7 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,6 +45,8 @@ LONGEST_RUNTIME_PLACE = 40
 
 LOG_LIMIT = 10_000_000
 """Bytes of a child's output that are kept on disk at most."""
+
+Beginning = Callable[[], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +111,10 @@ class Door(Protocol):
         *,
         timeout: float | None,  # noqa: ASYNC109
         secrets: Mapping[str, str] | None = None,
+        on_begin: Beginning | None = None,
         on_progress: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Reply:
-        """Do one job; six parameters, as `Jobs.call` has them."""
+        """Do one job; seven parameters, as `Jobs.call` has them."""
         ...
 
 
@@ -279,11 +282,12 @@ class Jobs:
         *,
         timeout: float | None,  # noqa: ASYNC109  # the child is to be stopped, not the waiting
         secrets: Mapping[str, str] | None = None,
+        on_begin: Beginning | None = None,
         on_progress: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Reply:
         """Do one piece of blocking work in a child process.
 
-        Six parameters: three say what is to be done, and three, each by its name, how far it may go.
+        Seven parameters: three say what is to be done, and four, each by its name, how far it may go.
 
         Parameters
         ----------
@@ -297,6 +301,8 @@ class Jobs:
             Seconds after which the child is asked to stop, and killed a little later; None never.
         secrets
             Environment variables for this child alone.
+        on_begin
+            Awaited when the work begins, before anything is read for it; on workers each time that it does.
         on_progress
             Called with what the child reports on its way.
 
@@ -306,6 +312,8 @@ class Jobs:
             However the child ended. Cancellation asks the child to stop, a second one kills it.
         """
         with self._being_under_way(kind):
+            if on_begin:
+                await on_begin()
             return await self._call(kind, request, workspace, timeout, secrets or {}, on_progress)
 
     async def _call(

@@ -225,18 +225,16 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.executemany("DELETE FROM finals WHERE attempt_id = ?", [(each.attempt_id,) for each in finals])
 
-    def begin_notebook(
-        self, attempt: Attempt, label: str, now: dt.datetime, sources: Mapping[str, str] | None = None
-    ) -> None:
-        """Record that a notebook of an attempt starts, and hashes of the files that it is made of."""
+    def begin_notebook(self, attempt: Attempt, label: str, now: dt.datetime) -> None:
+        """Record that a notebook of an attempt starts."""
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT INTO notebooks (attempt_id, label, state, started, sources) VALUES (?, ?, 'running', ?, ?)",
-                (attempt.id, label, _text(now), write_sources(cursor, sources) if sources else None),
+                "INSERT INTO notebooks (attempt_id, label, state, started) VALUES (?, ?, 'running', ?)",
+                (attempt.id, label, _text(now)),
             )
 
     def record_sources(self, attempt: Attempt, label: str, sources: Mapping[str, str]) -> None:
-        """Record of which files a notebook is made that an earlier attempt has executed, and its reports of others."""
+        """Record hashes of the files that a notebook is made of, and its reports."""
         with self._transaction() as cursor:
             cursor.execute(
                 "UPDATE notebooks SET sources = ? WHERE attempt_id = ? AND label = ?",

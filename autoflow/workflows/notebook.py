@@ -42,8 +42,7 @@ async def run_notebook(execution: Execution, notebook: Notebook) -> Path | Failu
     async with _turn(execution, notebook) as held:
         if execution.stop.is_set():
             return None
-        made_of = await to_end(sources_of, context.settings.inputs_dir, notebook)
-        await execution.record(lambda: store.begin_notebook(attempt, label, context.now(), made_of))
+        await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
         stem = output_stem(notebook.filename, run, context.now())
         final = context.outputs.reserve(context.outputs.notebooks, stem, ".ipynb")
         logger.info("run %d: notebook %s started", attempt.run, label, extra=STEP)
@@ -114,9 +113,6 @@ def _timed(execution: Execution, label: str, what: str) -> Iterator[None]:
 async def _execute_notebook(execution: Execution, notebook: Notebook, final: Path, held: Held) -> Failure | None:
     """Execute a notebook, and give its final name to what was made of it, also when it failed."""
     context = execution.context
-    source = context.settings.inputs_dir / notebook.filename
-    execution.sources[notebook.label] = await to_end(_sha256, source)
-    execution.read[notebook.label] = await to_end(execution.directories.read, notebook)
     try:
         secrets = await to_end(read_secrets, context.settings, notebook.secrets)
     except SettingsError as error:
@@ -131,6 +127,7 @@ async def _execute_notebook(execution: Execution, notebook: Notebook, final: Pat
                 workspace,
                 timeout=notebook.timeout,
                 secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
+                on_begin=partial(_note_what_is_executed, execution, notebook),
                 on_progress=_progress(execution, notebook),
             )
             held.peak = reply.peak
@@ -147,6 +144,15 @@ async def _execute_notebook(execution: Execution, notebook: Notebook, final: Pat
         await execution.record(partial(context.store.record_notebook, execution.attempt, notebook.label, final))
         await context.outputs.publish(made, final)
         return replace(failure, notebook=str(final)) if failure else None
+
+
+async def _note_what_is_executed(execution: Execution, notebook: Notebook) -> None:
+    """Record what a notebook is made of as it begins: it may have waited for a worker, or have lost one."""
+    inputs, label = execution.context.settings.inputs_dir, notebook.label
+    made_of = await to_end(sources_of, inputs, notebook)
+    execution.sources[label] = await to_end(_sha256, inputs / notebook.filename)
+    execution.read[label] = await to_end(execution.directories.read, notebook)
+    await execution.record(partial(execution.context.store.record_sources, execution.attempt, label, made_of))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -115,9 +115,9 @@ class Programs:
         raise AssertionError(pid, self.logs())
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
-    directory = tmp_path_factory.mktemp("cluster")
+@contextmanager
+def programs_in(directory: Path) -> Iterator[Programs]:
+    """Have a directory for a scheduler and workers, which end with the context."""
     make_certificates(directory / "certificates", utc_now())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -128,6 +128,12 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
         program.send_signal(signal.SIGCONT)
         program.kill()
         program.wait()
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    with programs_in(tmp_path_factory.mktemp("cluster")) as programs:
+        yield programs
 
 
 @dataclass
@@ -175,11 +181,8 @@ class Deployment:
         workspace = self.root / f"workspace-{len(list(self.root.glob('workspace-*')))}"
         workspace.mkdir()
         asked = {"notebook": str(notebook), "parameters": {}, "environment": {}, "final": "/final.ipynb", **request}
-        limit, on_progress = asked.pop("timeout", None), asked.pop("on_progress", None)
-        secrets = {"FLOWAPI_TOKEN": TOKEN}
-        reply = await cluster.call(
-            "notebook", asked, workspace, timeout=limit, secrets=secrets, on_progress=on_progress
-        )
+        said = {name: asked.pop(name, None) for name in ("timeout", "on_progress", "on_begin")}
+        reply = await cluster.call("notebook", asked, workspace, secrets={"FLOWAPI_TOKEN": TOKEN}, **said)
         made = workspace / "notebook.ipynb"
         return reply, json.loads(made.read_text()) if made.exists() else {}
 
@@ -329,6 +332,25 @@ def test_a_notebook_that_waits_for_a_worker_is_executed_as_it_is_when_one_comes(
         reply, made = await task
         assert reply.cause == "done", reply
         assert printed(made).splitlines() == ["after", r"[b'caf\xe9.csv', b'waits.ipynb']"]
+
+    run(life())
+
+
+def test_what_is_noted_as_a_notebook_begins_is_of_what_is_sent(make: Callable[..., Deployment]) -> None:
+    deployment = make()
+    notebook, noted = deployment.write("changes.ipynb", "print('before')"), list[str]()
+
+    async def note() -> None:
+        noted.append(notebook.read_text())
+        if len(noted) == 1:
+            deployment.write("changes.ipynb", "print('after')")
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            next((deployment.settings.work_dir).glob("*.shared")).unlink()
+            _, made = await deployment.execute(cluster, notebook, on_begin=note)
+        assert ["before" in text for text in noted] == [True, False]
+        assert printed(made) == "after\n"
 
     run(life())
 

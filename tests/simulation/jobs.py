@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from autoflow.jobs.jobs import Memory, Reply
+from autoflow.jobs.jobs import Beginning, Memory, Reply
 from autoflow.web.index_page import MONTHS
 from tests.clock import Clock
 from tests.simulation.additions import UnfitError, check_given, definition_of, use_run_dir
@@ -97,9 +97,12 @@ class SimulatedJobs:
         *,
         timeout: float | None,  # noqa: ASYNC109  # as of the real ones
         secrets: Mapping[str, str] | None = None,
+        on_begin: Beginning | None = None,
         on_progress: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Reply:
         with self._counted(kind):
+            if on_begin:
+                await on_begin()
             if kind == "notebook":
                 with self._fitting(request["parameters"], Path(request["notebook"]).name, secrets):
                     return await self._called(kind, request, workspace, timeout)

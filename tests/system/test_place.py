@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from autoflow.clock import utc_now
 from autoflow.cluster import make_certificates
+from autoflow.files import file_hash
+from autoflow.sources import LENGTH
+from tests.clock import PATIENCE, until
 from tests.conftest import Deployment, Typed
+from tests.integration.test_cluster import LEASE, WORKS, printed, programs_in
+from tests.system.test_shared_data import write_notebook
 
 WORKFLOWS = """
 workflows:
@@ -31,3 +39,59 @@ def test_a_notebook_that_is_to_run_here_needs_no_worker(
     outcome = typed()
     assert outcome.code == 0, outcome.log
     assert "2 runs succeeded" in outcome.log
+
+
+WITH_MANIFEST = """
+workflows:
+  - name: w
+    notebooks:
+      works:
+        filename: works.ipynb
+        parameters: {reference_date: reference_date}
+        reads: [data.csv]
+        output: {format: html}
+available_dates_sensor: {schedule: null, workflows: [{workflow_name: w, earliest_date: 2016-01-02}]}
+"""
+
+
+def test_what_is_recorded_of_a_notebook_that_moves_is_of_its_last_execution(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    notebook, data = deployment.inputs / "works.ipynb", deployment.inputs / "data.csv"
+    trace, release = tmp_path / "trace", tmp_path / "release"
+    trace.touch()
+
+    def write(version: str) -> None:
+        says = f"print('notebook {version}', open('data.csv').read())"
+        write_notebook(notebook, says, WORKS.format(trace=str(trace), release=str(release)))
+        data.write_text(f"data {version}")
+
+    def began() -> list[int]:
+        return [int(line.split()[1]) for line in trace.read_text().splitlines() if line.startswith("begin")]
+
+    deployment.write(WITH_MANIFEST)
+    write("1")
+    with programs_in(tmp_path) as programs:
+        programs.all_up()
+        deployment.environment |= {
+            "AUTOFLOW_WORKERS": programs.address,
+            "AUTOFLOW_WORKERS_CERTIFICATES": str(programs.certificates),
+            "AUTOFLOW_WORKERS_LEASE": f"{LEASE:.0f}s",
+        }
+        process = deployment.start("once")
+        until(lambda: len(began()) == 1)
+        write("2")
+        programs.kill(programs.worker_of(began()[0]))
+        programs.all_up()
+        until(lambda: len(began()) == 2)
+        release.touch()
+        log, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, log
+    (executed,), (manifest,) = deployment.made("notebooks/works__*"), deployment.made("reports/works__*.json")
+    assert printed(json.loads(executed.read_text())) == "notebook 2 data 2\n"
+    (made_of,) = json.loads(manifest.read_text())["notebooks"]
+    assert made_of["sha256"] == file_hash(notebook)
+    assert made_of["files_read"] == {"data.csv": file_hash(data)}
+    with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as record:
+        (files,) = record.execute("SELECT files FROM sources JOIN notebooks ON sources.id = sources").fetchone()
+    assert json.loads(files)["data.csv"] == file_hash(data)[:LENGTH]

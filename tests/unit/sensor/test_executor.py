@@ -22,7 +22,7 @@ from autoflow.context import WriteProbe
 from autoflow.daemon import Agenda, daemon_state, health
 from autoflow.dates import ListedDates
 from autoflow.definitions import Definitions
-from autoflow.jobs import Jobs, Reply
+from autoflow.jobs import Beginning, Jobs, Reply
 from autoflow.machine import Reading
 from autoflow.overview import Facts, explain
 from autoflow.parser import read_definitions
@@ -81,8 +81,12 @@ class Gated:
     async def measure(self) -> None:
         """Nothing is taken."""
 
-    async def call(self, kind: str, request: Mapping[str, Any], workspace: Path, **_: object) -> Reply:
+    async def call(
+        self, kind: str, request: Mapping[str, Any], workspace: Path, *, on_begin: Beginning | None = None, **_: object
+    ) -> Reply:
         assert kind == "notebook"
+        if on_begin:
+            await on_begin()
         self.gates.append(gate := asyncio.Event())
         await gate.wait()
         shutil.copy(request["notebook"], workspace / "notebook.ipynb")

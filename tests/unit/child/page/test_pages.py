@@ -347,7 +347,7 @@ def test_how_far_all_runs_are_is_said_with_about_how_long_they_still_take(record
     began = NOW - dt.timedelta(hours=1)
     attempt = record.store.begin(build_run(FLOWS, record.definitions.triggers[0], dates[1]), began)
     label = FLOWS.notebooks[0].label
-    record.store.begin_notebook(attempt, label, began, {})
+    record.store.begin_notebook(attempt, label, began)
     ended = began + dt.timedelta(seconds=40)
     record.store.finish_notebook(attempt, label, AttemptState.SUCCEEDED, ended)
     record.store.finish(attempt, AttemptState.SUCCEEDED, began + dt.timedelta(seconds=60))
