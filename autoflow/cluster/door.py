@@ -155,7 +155,10 @@ class Cluster:
         self._preload: Sequence[str] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._free_from = 0.0
+        self._before: set[str] = set()
+        """Names of workers that may go on with what an earlier life has started."""
+        self._free_from, self._not_free = 0.0, ""
+        """From when on nothing of that can be left, and what notebooks wait for until then, in words."""
         self._doing: set[asyncio.Future[None]] = set()
 
     @property
@@ -218,6 +221,8 @@ class Cluster:
         lost: list[str] = []
         shunned: list[str] = []
         while len(lost) <= MOST_MOVES:
+            if self._workers.falls_back:
+                await self._freed(on_progress)
             if self._workers.falls_back and not self._link.seen:
                 self._fallen_back += 1
                 try:
@@ -266,7 +271,7 @@ class Cluster:
         from autoflow.cluster.worker import do_job
 
         _release(job)
-        if asyncio.get_running_loop().time() >= self._free_from:
+        if self._is_free:
             daemon = self._settings.instance, self._epoch
             key, job.among = f"{job.name}-{os.urandom(4).hex()}", self._link.seen.keys()
             job.future = self._link.submit(
@@ -298,7 +303,10 @@ class Cluster:
     async def _open(self) -> None:
         async with self._opening:
             if self._keeping is None:
+                await self._recall()
                 await self._connect()
+                if not self._is_free:
+                    logger.warning("workers: a notebook %s", self._not_free)
                 self._keeping = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
@@ -328,24 +336,38 @@ class Cluster:
             await self._fence()
             self._place_again()
 
+    async def _recall(self) -> None:
+        """Look which workers may go on with what the life before has started, and until when at most."""
+        self._before, lease = await to_end(_read_claims, self._claims_file, self._workers.lease)
+        if self._before:
+            left = lease + MARGIN
+            self._free_from = asyncio.get_running_loop().time() + left
+            until, workers = _time_of_day(left), ", ".join(sorted(self._before))
+            self._not_free = f"waits until {until}: what AutoFlow started before may still run on worker {workers}"
+
     async def _fence(self) -> None:
         """End what earlier lives have started; where a worker that has some of that cannot be asked, wait it out."""
-        before = await to_end(_read_claims, self._claims_file)
-        before -= {job.worker_name for job in self._jobs.values()}
         names = await asyncio.gather(
             *(
                 self._link.answer(address, "fence", instance=self._settings.instance, epoch=self._epoch)
                 for address in self._link.seen
             )
         )
-        left = before - {name for name in names if isinstance(name, str)}
-        if left and not self._free_from:
-            logger.warning(
-                "workers: %s may still run notebooks of the AutoFlow before; new ones wait for %.0f s",
-                ", ".join(sorted(left)),
-                self._workers.lease,
-            )
-            self._free_from = asyncio.get_running_loop().time() + self._workers.lease + MARGIN
+        self._before -= {name for name in names if isinstance(name, str)}
+        if not self._before:
+            self._free_from = 0.0
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether nothing of earlier lives can be left."""
+        return asyncio.get_running_loop().time() >= self._free_from
+
+    async def _freed(self, on_progress: Callable[[Mapping[str, Any]], None] | None) -> None:
+        """Wait until nothing of earlier lives can be left, or there is a worker."""
+        while not self._is_free and not self._link.seen:
+            if on_progress:
+                on_progress({"waits": self._not_free})
+            await asyncio.sleep(TICK)
 
     def _place_again(self) -> None:
         """Submit what dask has lost, or could not be submitted, and what waits since before workers came or went.
@@ -361,7 +383,7 @@ class Cluster:
         """Tell which notebooks wait, and for what."""
         waiting = [job for job in self._jobs.values() if not job.nonce]
         for job in waiting:
-            job.tell({"waits": self._link.why_unplaced(job.resources)})
+            job.tell({"waits": self._link.why_unplaced(job.resources) if self._is_free else self._not_free})
         lacking = {job.asked for job in waiting if self.lacks(job.resources)}
         if lacking:
             self._conditions.begin(RESOURCES, f"workers: none has what is asked for: {', '.join(sorted(lacking))}")
@@ -523,12 +545,12 @@ class Cluster:
             logger.error("the cluster: internal error", exc_info=error)
 
     def _note_claims(self) -> None:
-        """Keep the names of workers that have jobs, for the life after this one."""
+        """Keep the names of workers that have jobs, and for how long at most, for the life after this one."""
         names = sorted({job.worker_name for job in self._jobs.values() if job.nonce})
         part = self._claims_file.with_suffix(".part")
         # on a full disk, a kill now and a worker that is cut off then would have to come together
         with suppress(OSError):
-            part.write_text(json.dumps(names))
+            part.write_text(json.dumps({"workers": names, "lease": self._workers.lease}))
             part.replace(self._claims_file)
 
 
@@ -544,11 +566,13 @@ def _time_of_day(seconds: float) -> str:
     return f"{utc_now() + dt.timedelta(seconds=seconds):%H:%M:%S} UTC"
 
 
-def _read_claims(path: Path) -> set[str]:
+def _read_claims(path: Path, lease: float) -> tuple[set[str], float]:
+    """Read the names of workers that had jobs, and the length of their leases, which may have been another."""
     try:
-        return set(json.loads(path.read_text()))
-    except (OSError, ValueError):
-        return set()
+        noted = json.loads(path.read_text())
+        return set(noted["workers"]), max(noted["lease"], lease)
+    except (OSError, ValueError, TypeError, KeyError):
+        return set(), lease
 
 
 def _taken(answer: Mapping[str, Any], workspace: Path) -> Reply:

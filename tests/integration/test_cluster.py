@@ -10,6 +10,7 @@ import datetime as dt
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,7 +29,7 @@ import psutil
 import pytest
 
 from autoflow.clock import utc_now
-from autoflow.cluster import Cluster, make_certificates
+from autoflow.cluster import Cluster, link, make_certificates
 from autoflow.commands.findings import of_workers
 from autoflow.context import Conditions
 from autoflow.jobs import Door, Jobs, Reply
@@ -143,6 +144,7 @@ class Deployment:
     root: Path
     settings: Settings
     conditions: Conditions
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, name: str, *cells: str) -> Path:
         path = self.settings.inputs_dir / name
@@ -204,7 +206,7 @@ def make(tmp_path: Path, programs: Programs) -> Iterator[Callable[..., Deploymen
             "AUTOFLOW_INTERRUPT_GRACE": "2s",
             **variables,
         }
-        return Deployment(tmp_path, load_settings(environment), Conditions(utc_now))
+        return Deployment(tmp_path, load_settings(environment), Conditions(utc_now), environment)
 
     yield made
     # dask leaves the sockets of connections that it has given up to the garbage collector
@@ -693,6 +695,54 @@ def test_a_daemon_ends_what_its_life_before_has_started(make: Callable[..., Depl
         assert f"end {old}" not in deployment.trace.read_text()
 
     run(life())
+
+
+LIFE_BEFORE = """
+import asyncio, os, sys
+from pathlib import Path
+from autoflow.clock import utc_now
+from autoflow.context import Conditions
+from autoflow.settings import load_settings
+from tests.integration.test_cluster import Deployment
+
+async def life():
+    deployment = Deployment(Path(sys.argv[1]), load_settings(os.environ), Conditions(utc_now))
+    async with deployment.cluster() as cluster:
+        await deployment.execute(cluster, deployment.works())
+
+asyncio.run(life())
+"""
+
+
+def test_what_may_go_on_of_the_life_before_is_waited_for_where_notebooks_run_here(
+    make: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make()
+    command = [sys.executable, "-c", LIFE_BEFORE, str(before.root)]
+    with subprocess.Popen(command, env={**os.environ, **before.environment}) as killed:
+        until(lambda: len(before.began()) == 1)
+        killed.kill()
+    [old] = before.began()
+    monkeypatch.setattr(link, "CONNECTING", 0.3)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"tls://127.0.0.1:{nobody.getsockname()[1]}"
+        after, told = make(AUTOFLOW_WORKERS=address, AUTOFLOW_WORKERS_FALLBACK="here"), list[Mapping[str, Any]]()
+
+        async def life() -> None:
+            async with after.cluster() as cluster:
+                works = asyncio.create_task(after.execute(cluster, after.works(), on_progress=told.append))
+                await seen(lambda: len(after.began()) == 2)
+                assert not is_alive(old)
+                after.release.touch()
+                reply, _ = await works
+            assert reply.cause == "done", reply
+
+        run(life())
+    said = (
+        rf"waits until \d\d:\d\d:\d\d UTC: what AutoFlow started before may still run on worker {socket.gethostname()}"
+    )
+    assert re.match(said, told[0]["waits"])
 
 
 def test_the_token_is_nowhere_in_the_scheduler(make: Callable[..., Deployment], programs: Programs) -> None:
