@@ -72,14 +72,47 @@ def parcel_of(text: str) -> Parcel:
     return Parcel(**json.loads(text))
 
 
+class Hashes:
+    """Hashes of files, each of which is read again only after it has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, ...], str]] = {}
+
+    def of(self, path: str, status: os.stat_result) -> str:
+        """Return the hash of a file.
+
+        Raises
+        ------
+        OSError
+        """
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+        known = self._known.get(path)
+        if known is None or known[0] != seen:
+            known = self._known[path] = seen, file_hash(Path(path))
+        return known[1]
+
+    def of_all(self, files: Iterable[tuple[str, os.stat_result]]) -> dict[str, str]:
+        """Hash files, but for those that have just gone or may not be read.
+
+        Raises
+        ------
+        OSError
+        """
+        found = {}
+        for path, status in files:
+            with suppress(*NOT_THERE):
+                found[path] = self.of(path, status)
+        return found
+
+
 class Packer:
-    """Packs requests; hashes a file again only after it has changed."""
+    """Packs requests."""
 
     def __init__(self, settings: Settings) -> None:
         self._inputs = settings.inputs_dir
         outputs = (settings.outputs_dir, settings.notebooks_dir, settings.reports_dir)
         self._outputs = tuple(dict.fromkeys(map(str, outputs)))
-        self._hashes: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._hashes = Hashes()
         self._marker = settings.work_dir / f"{settings.instance}.shared"
         self._mark = secrets.token_hex(16)
         self._marker.write_text(self._mark)
@@ -96,12 +129,9 @@ class Packer:
         """
         inputs = list(_files_below(self._inputs))
         too_large = sum(status.st_size for _, status in inputs) > LARGEST
-        files = {}
-        for path, status in () if too_large else inputs:
-            with suppress(*NOT_THERE):
-                files[path] = self._hash(path, status)
+        files = {} if too_large else self._hashes.of_all(inputs)
         notebook = request["notebook"]
-        files[notebook] = self._hash(notebook, Path(notebook).stat())
+        files[notebook] = self._hashes.of(notebook, Path(notebook).stat())
         unsent = []
         for path in _texts([request["parameters"], request["environment"]]):
             if not _is_below(path, self._outputs):
@@ -121,13 +151,6 @@ class Packer:
             marker=str(self._marker),
             mark=self._mark,
         )
-
-    def _hash(self, path: str, status: os.stat_result) -> str:
-        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
-        known = self._hashes.get(path)
-        if known is None or known[0] != seen:
-            known = self._hashes[path] = seen, file_hash(Path(path))
-        return known[1]
 
 
 def contents_of(parcel: Parcel, wanted: Collection[str]) -> tuple[dict[str, bytes], Parcel]:
@@ -181,8 +204,7 @@ class Unpacked:
 
 def missing(parcel: Parcel, store: Path) -> list[str]:
     """List the hashes of the files that have to be sent."""
-    wanted = {} if _shares_all(parcel) else parcel.files
-    return sorted({each for each in wanted.values() if not _is_kept(store / each)})
+    return sorted({each for each in parcel.files.values() if not _is_kept(store / each)})
 
 
 def _is_kept(file: Path) -> bool:
@@ -213,7 +235,7 @@ def forget_unused(store: Path, in_use: Collection[str]) -> None:
 
 
 def unpack(parcel: Parcel, root: Path, store: Path) -> Unpacked:
-    """Lay out what a job reads.
+    """Lay out what a job reads, where not all of that is here anyway.
 
     Raises
     ------
@@ -221,8 +243,6 @@ def unpack(parcel: Parcel, root: Path, store: Path) -> Unpacked:
         When it needs storage that is shared with the daemon.
     OSError
     """
-    if _shares_all(parcel):
-        return Unpacked(parcel.request, "")
     shares_outputs = _shares_outputs(parcel)
     if parcel.too_large:
         raise ParcelError(
@@ -267,15 +287,22 @@ def _shares_outputs(parcel: Parcel) -> bool:
         return False
 
 
-def _shares_all(parcel: Parcel) -> bool:
-    """Whether inputs and outputs are here under the same paths."""
+def shares_all(parcel: Parcel, hashes: Hashes) -> bool:
+    """Whether outputs, and inputs with the same content, are here under the same paths."""
     if not _shares_outputs(parcel):
         return False
     notebook = parcel.request["notebook"]
     try:
-        return file_hash(Path(notebook)) == parcel.files[notebook]
+        if hashes.of(notebook, Path(notebook).stat()) != parcel.files[notebook]:
+            return False
+        # a copy that was made once has no more, and no less; of larger ones no more is known
+        return parcel.too_large or hashes.of_all(_files_below(Path(parcel.inputs))) == _inputs_of(parcel)
     except OSError:
         return False
+
+
+def _inputs_of(parcel: Parcel) -> dict[str, str]:
+    return {path: content for path, content in parcel.files.items() if _is_below(path, (parcel.inputs,))}
 
 
 def _files_below(directory: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -25,7 +25,18 @@ from distributed import Worker, get_worker
 
 from autoflow.clock import boot_seconds
 from autoflow.cluster.lease import deadline
-from autoflow.cluster.parcel import Parcel, ParcelError, forget_unused, keep, missing, parcel_of, unpack
+from autoflow.cluster.parcel import (
+    Hashes,
+    Parcel,
+    ParcelError,
+    Unpacked,
+    forget_unused,
+    keep,
+    missing,
+    parcel_of,
+    shares_all,
+    unpack,
+)
 from autoflow.cluster.programs import DIRECTORY, worker_instance
 from autoflow.cluster.protocol import versions_here
 from autoflow.jobs import Jobs
@@ -59,6 +70,8 @@ class _Claim:
     """The daemon's installation, and which of its lives."""
     accepted: asyncio.Future[bool]
     parcel: Parcel | None = None
+    shares_all: bool = False
+    """Whether what it reads is here without being sent."""
     order: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     stamp: float = 0.0
@@ -89,6 +102,7 @@ class Workbench:
         self._life = life
         self._store = directory / "files"
         self._storing = asyncio.Lock()
+        self._hashes = Hashes()
         self._claims: dict[str, _Claim] = {}
         self._stack = AsyncExitStack()
         grace = float(os.environ.get(INTERRUPT_GRACE, "10"))
@@ -169,7 +183,10 @@ class Workbench:
         parcel, order = claim.parcel, claim.order
         if parcel is None:
             raise ParcelError("the job was accepted before it was known")
-        job = await to_end(unpack, parcel, workspace / "files", self._store)
+        if claim.shares_all:
+            job = Unpacked(parcel.request, "")
+        else:
+            job = await to_end(unpack, parcel, workspace / "files", self._store)
         claim.parcel = replace(parcel, files={})
         self._jobs.keep_warm(order["preload"])
         reply = await self._jobs.call(
@@ -228,7 +245,8 @@ class Workbench:
         claim.parcel, claim.order, claim.secrets = parcel_of(parcel), order, secrets
         try:
             async with self._storing:
-                lacking = await to_end(missing, claim.parcel, self._store)
+                claim.shares_all = await to_end(shares_all, claim.parcel, self._hashes)
+                lacking = [] if claim.shares_all else await to_end(missing, claim.parcel, self._store)
         except OSError as error:
             return {"cannot": str(error)}
         if not lacking and not claim.accepted.done() and boot_seconds() < claim.over:

@@ -13,14 +13,17 @@ import pytest
 
 from autoflow.cluster import parcel
 from autoflow.cluster.parcel import (
+    Hashes,
     Packer,
     Parcel,
     ParcelError,
+    Unpacked,
     contents_of,
     forget_unused,
     keep,
     missing,
     parcel_of,
+    shares_all,
     unpack,
 )
 from autoflow.settings import Settings, load_settings
@@ -54,7 +57,9 @@ def unshared(settings: Settings) -> None:
     next(settings.work_dir.glob("*.shared")).unlink()
 
 
-def arrived(sent: Parcel, directory: Path) -> parcel.Unpacked:
+def arrived(sent: Parcel, directory: Path) -> Unpacked:
+    if shares_all(sent, Hashes()):
+        return Unpacked(sent.request, "")
     store = directory / "store"
     store.mkdir(parents=True, exist_ok=True)
     contents, sent = contents_of(sent, missing(sent, store))
@@ -143,12 +148,26 @@ def test_nothing_travels_where_storage_is_shared(settings: Settings, tmp_path: P
     assert job.translated("/tmp/x") == "/tmp/x"
 
 
-def test_inputs_travel_where_the_worker_has_older_ones(settings: Settings, tmp_path: Path) -> None:
-    sent = packed(settings)
-    (settings.inputs_dir / "a.ipynb").write_text('{"older": 1}')
-    there = tmp_path / "there/store"
-    there.mkdir(parents=True)
-    assert missing(sent, there) == sorted(set(sent.files.values()))
+@pytest.mark.parametrize("name", ["a.ipynb", "data.csv", "modules/a.py"])
+@pytest.mark.parametrize("there", ["older", "", None])
+def test_inputs_travel_where_the_worker_has_other_ones(
+    settings: Settings, tmp_path: Path, name: str, there: str | None
+) -> None:
+    """A worker may see the outputs, and a copy of the inputs from before under the same path."""
+    file = settings.inputs_dir / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("newer")
+    sent, hashes = packed(settings), Hashes()
+    assert shares_all(sent, hashes)
+    if there is None:
+        file.unlink()
+    else:
+        file.write_text(there)
+    assert not shares_all(sent, hashes)
+    file.write_text("newer")
+    assert shares_all(sent, hashes)
+    (settings.inputs_dir / "gone_since.csv").touch()
+    assert not shares_all(sent, hashes)
 
 
 def test_a_directory_of_a_run_does_not_travel(settings: Settings, tmp_path: Path) -> None:
