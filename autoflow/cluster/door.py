@@ -15,6 +15,7 @@ import datetime as dt
 import json
 import logging
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -68,7 +69,9 @@ class _Job:
     parcel: Parcel | None = None
     """It with its files as they were when a worker took it."""
     handing: asyncio.Future[None] | None = None
-    """It being given to that worker."""
+    """It being given to that worker ..."""
+    fetching: asyncio.Future[None] | None = None
+    """... and what was made being fetched from there; over a slow link each takes long."""
     resources: Mapping[str, int] = field(default_factory=dict)
     """What the worker must have."""
     shunned: Collection[str] = ()
@@ -160,6 +163,8 @@ class Cluster:
         self._free_from, self._not_free = 0.0, ""
         """From when on nothing of that can be left, and what notebooks wait for until then, in words."""
         self._doing: set[asyncio.Future[None]] = set()
+        self._sending: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Lets one notebook at a time send files to a worker, by its address."""
 
     @property
     def slots(self) -> int | None:
@@ -260,8 +265,8 @@ class Cluster:
             raise
         finally:
             del self._jobs[job.name]
-            if job.handing:
-                job.handing.cancel()
+            for under_way in filter(None, (job.handing, job.fetching)):
+                under_way.cancel()
             if job.nonce:
                 self._note_claims()
             _release(job)
@@ -415,7 +420,7 @@ class Cluster:
             job.lease = Lease(self._workers.lease, answer["stamp"], heard)
             job.tell_of_worker(answer["progress"])
             if answer["ended"]:
-                self._begin(self._fetch(job))
+                self._fetch(job)
             elif not answer["begun"]:
                 self._hand_over(job)
 
@@ -446,7 +451,7 @@ class Cluster:
         if said["is"] == "offer":
             self._begin(self._offered(job, said))
         elif job and job.nonce == said["nonce"]:
-            self._begin(self._fetch(job))
+            self._fetch(job)
 
     async def _offered(self, job: _Job | None, said: Mapping[str, Any]) -> None:
         """Give a job to the worker that offers to do it, unless another has it."""
@@ -470,17 +475,30 @@ class Cluster:
         """Let a worker begin; whether it has, the next renewal tells where no answer arrives."""
         try:
             parcel = job.parcel or await self._pack(job)
-            if lacking := await self._go(job, parcel):
-                contents, as_read = await to_end(contents_of, parcel, lacking)
-                if as_read != parcel:
-                    job.parcel = parcel = as_read
-                    await _note_beginning(job)
-                await self._ask_for(job, "put", self._workers.lease, contents=contents)
-                await self._go(job, parcel)
+            if await self._go(job, parcel):
+                async with self._sending[job.worker]:
+                    # another notebook may have lacked the same
+                    lacking = await self._go(job, parcel)
+                    if lacking and await self._send(job, parcel, lacking):
+                        await self._go(job, job.parcel or parcel)
         except Exception as error:  # noqa: BLE001  # it is raised where the notebook is waited for
             # it may have begun all the same
             await self._stopped(job, hard=True)
             job.fail(error)
+
+    async def _send(self, job: _Job, parcel: Parcel, lacking: Collection[str]) -> bool:
+        """Send files, a piece after the other, and return whether they have all arrived."""
+        as_read = parcel
+        while lacking:
+            contents, as_read = await to_end(contents_of, as_read, lacking)
+            # it takes as long as the link needs: a worker that is gone is known by its lease
+            if "kept" not in await self._ask_for(job, "put", None, contents=contents):
+                return False
+            lacking = set(lacking).intersection(as_read.files.values()).difference(contents)
+        if as_read != parcel:
+            job.parcel = as_read
+            await _note_beginning(job)
+        return True
 
     async def _pack(self, job: _Job) -> Parcel:
         """Take what a job reads as it is now: it may have waited for its worker for long.
@@ -511,7 +529,7 @@ class Cluster:
         missing: Sequence[str] = answer.get("missing", ())
         return missing
 
-    async def _ask_for(self, job: _Job, operation: str, limit: float, /, **named: Any) -> Mapping[str, Any]:
+    async def _ask_for(self, job: _Job, operation: str, limit: float | None, /, **named: Any) -> Mapping[str, Any]:
         """Ask a job's worker to get ready for it, and let another have the job where it cannot."""
         answer = await self._link.answer(job.worker, operation, limit, **named)
         if not isinstance(answer, Mapping):
@@ -521,11 +539,16 @@ class Cluster:
             job.settle(f"worker {job.worker_name} cannot take it: {answer['cannot']}")
         return answer
 
-    async def _fetch(self, job: _Job) -> None:
-        """Take over what a worker has made."""
-        answer = await self._link.answer(job.worker, "fetch", limit=self._workers.lease, job=job.name, nonce=job.nonce)
+    def _fetch(self, job: _Job) -> None:
+        """Take over what a worker has made, unless it is on its way."""
+        if job.fetching is None or job.fetching.done():
+            job.fetching = self._begin(self._fetched(job))
+
+    async def _fetched(self, job: _Job) -> None:
+        answer = await self._link.answer(job.worker, "fetch", limit=None, job=job.name, nonce=job.nonce)
         if isinstance(answer, Mapping) and not answer.get("unknown"):
             job.settle(answer)
+            self._begin(self._link.answer(job.worker, "forget", job=job.name, nonce=job.nonce))
 
     def _compare(self, said: Mapping[str, Any]) -> None:
         if different := differences(versions_here(), said["versions"]):

@@ -163,15 +163,15 @@ class Link:
         what = "notebooks run here meanwhile" if self._workers.falls_back else "notebooks wait"
         self._conditions.begin(UNREACHED, f"{why}; {what}")
 
-    async def answer(self, address: str, operation: str, limit: float = PATIENCE, **named: Any) -> Any:
-        """Ask a worker; None when it does not answer within some seconds."""
+    async def answer(self, address: str, operation: str, limit: float | None = PATIENCE, **named: Any) -> Any:
+        """Ask a worker; None when it does not answer within some seconds, or while the connection lasts."""
         try:
             return await self.ask(address, operation, limit, **named)
         except (OSError, TimeoutError) as error:
             logger.debug("worker %s does not answer (%s: %s)", address, operation, error)
             return None
 
-    async def ask(self, address: str, operation: str, limit: float, **named: Any) -> Any:
+    async def ask(self, address: str, operation: str, limit: float | None, **named: Any) -> Any:
         """Ask a worker for one of its operations; see `autoflow.cluster.worker`.
 
         Raises

@@ -27,6 +27,9 @@ from autoflow.settings import Settings
 LARGEST = 50_000_000
 """Bytes of a directory of inputs that travels; a larger one has to be where workers find it."""
 
+PIECE = 1_000_000
+"""Bytes of files that are sent at once, or one file: where a connection breaks, no more is sent again."""
+
 MOST_KEPT = 4 * LARGEST
 """Bytes of files that a worker keeps for jobs to come."""
 
@@ -153,7 +156,7 @@ class Packer:
         )
 
 
-def contents_of(parcel: Parcel, wanted: Collection[str]) -> tuple[dict[str, bytes], Parcel]:
+def contents_of(parcel: Parcel, wanted: Collection[str], most: int = PIECE) -> tuple[dict[str, bytes], Parcel]:
     """Read what is to be sent.
 
     Files may have changed since they were hashed, or have gone.
@@ -162,6 +165,8 @@ def contents_of(parcel: Parcel, wanted: Collection[str]) -> tuple[dict[str, byte
     ----------
     wanted
         Hashes of files.
+    most
+        Bytes after which no other file is read.
 
     Returns
     -------
@@ -177,6 +182,8 @@ def contents_of(parcel: Parcel, wanted: Collection[str]) -> tuple[dict[str, byte
     """
     contents, files = dict[str, bytes](), dict(parcel.files)
     for path in [path for path, content in files.items() if content in wanted]:
+        if sum(map(len, contents.values())) >= most:
+            break
         try:
             content = Path(path).read_bytes()
         except NOT_THERE:

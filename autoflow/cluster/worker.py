@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -52,6 +52,8 @@ EXTENSION = "autoflow"
 OFFER_PATIENCE = 60.0
 """Seconds that a worker waits for the daemon's answer to its offer."""
 
+NEVER = float("inf")
+
 RETRY_PAUSE = 1.0
 """Seconds until a scheduler that did not answer is asked again."""
 
@@ -76,7 +78,7 @@ class _Claim:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     stamp: float = 0.0
     """This machine's clock when the job was offered."""
-    over: float = float("inf")
+    over: float = NEVER
     """When the lease is over, on that clock."""
     lease_file: Path | None = None
     doing: asyncio.Task[None] | None = None
@@ -118,7 +120,7 @@ class Workbench:
         self._store.mkdir()
         await self._stack.enter_async_context(self._jobs.warmth((), at_once=True))
         self._watching = asyncio.create_task(self._watch())
-        for name in ("go", "put", "refuse", "renew", "stop", "fence", "fetch", "life"):
+        for name in ("go", "put", "refuse", "renew", "stop", "fence", "fetch", "forget", "life"):
             self._worker.handlers[f"autoflow_{name}"] = getattr(self, name)
 
     async def close(self) -> None:
@@ -140,14 +142,18 @@ class Workbench:
             offer = {"job": job, "nonce": nonce, "stamp": claim.stamp, "worker": self._worker.address}
             who = {"name": str(self._worker.name), "life": self._life, "versions": versions_here()}
             self._worker.log_event(topic, {"is": "offer", **offer, **who})
-            async with asyncio.timeout(OFFER_PATIENCE):
-                accepted = await claim.accepted
-            if accepted:
+            if await self._is_accepted(claim):
                 await self._carry_out(claim, topic)
-        except TimeoutError:
-            logger.warning("nobody answered the offer to do %s", job)
         finally:
             self._claims.pop(job, None)
+
+    async def _is_accepted(self, claim: _Claim) -> bool:
+        """Wait for the daemon's word; once it was heard of, for as long as it renews the lease: it may send files."""
+        await asyncio.wait({claim.accepted}, timeout=OFFER_PATIENCE)
+        if not claim.accepted.done() and claim.over == NEVER:
+            logger.warning("nobody answered the offer to do %s", claim.job)
+            return False
+        return await claim.accepted
 
     async def _carry_out(self, claim: _Claim, topic: str) -> None:
         with self._jobs.workspace() as workspace:
@@ -158,15 +164,12 @@ class Workbench:
                 await asyncio.wait({claim.doing})
             finally:
                 # nothing of it is left once it is forgotten
-                await self._end(claim, hard=True)
+                await self._stopped(claim, hard=True)
             if claim.doing.cancelled():
                 return
             claim.secrets = {}
             self._worker.log_event(topic, {"is": "end", "job": claim.job, "nonce": claim.nonce})
-            left = max(claim.over - boot_seconds(), 0.0)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await claim.fetched.wait()
+            await claim.fetched.wait()
 
     async def _execute(self, claim: _Claim, workspace: Path) -> None:
         """Do a job, and leave what the daemon fetches, whatever happens here."""
@@ -216,7 +219,11 @@ class Workbench:
                     await self._end(claim, hard=True)
 
     async def _end(self, claim: _Claim, *, hard: bool) -> None:
-        """End a job, and wait until nothing of it is left."""
+        """End a job, wait until nothing of it is left, and forget what was made."""
+        await self._stopped(claim, hard=hard)
+        claim.fetched.set()
+
+    async def _stopped(self, claim: _Claim, *, hard: bool) -> None:
         if not claim.accepted.done():
             claim.accepted.set_result(False)
         doing = claim.doing
@@ -229,8 +236,6 @@ class Workbench:
             if hard:
                 doing.cancel()
             await asyncio.wait({doing})
-        if doing.cancelled():
-            claim.fetched.set()
 
     # what the daemon calls
 
@@ -239,9 +244,9 @@ class Workbench:
         claim = self._claimed(job, nonce)
         if claim is None or claim.accepted.done():
             return {"missing": []}
-        if claim.parcel is None:
+        if claim.over == NEVER:
             # an order may arrive late: not when it arrives counts, but what the daemon had heard when it was sent
-            claim.over = min(claim.over, deadline(claim.stamp, order["lease"]))
+            claim.over = deadline(claim.stamp, order["lease"])
         claim.parcel, claim.order, claim.secrets = parcel_of(parcel), order, secrets
         try:
             async with self._storing:
@@ -253,7 +258,7 @@ class Workbench:
             claim.accepted.set_result(True)
         return {"missing": lacking}
 
-    async def put(self, contents: Mapping[str, bytes]) -> dict[str, str]:
+    async def put(self, contents: Mapping[str, bytes]) -> dict[str, Any]:
         """Keep files that jobs will read, or say why not."""
         async with self._storing:
             try:
@@ -264,7 +269,7 @@ class Workbench:
                 await to_end(forget_unused, self._store, in_use | contents.keys())
             except (OSError, ParcelError) as error:
                 return {"cannot": str(error)}
-        return {}
+        return {"kept": True}
 
     async def refuse(self, job: str, nonce: str) -> None:
         """Forget a job: another worker has it."""
@@ -282,7 +287,7 @@ class Workbench:
                 answers[job] = {"unknown": True}
                 continue
             renewed = deadline(asked["stamp"], lease)
-            claim.over = renewed if claim.parcel is None else max(claim.over, renewed)
+            claim.over = renewed if claim.over == NEVER else max(claim.over, renewed)
             _write_lease(claim)
             answers[job] = {
                 "stamp": now,
@@ -304,12 +309,14 @@ class Workbench:
         return str(self._worker.name)
 
     async def fetch(self, job: str, nonce: str) -> Mapping[str, Any]:
-        """Give the daemon what was made; it is gone here afterwards."""
+        """Give the daemon what was made; it stays here until that has arrived."""
         claim = self._claimed(job, nonce)
-        if claim is None or claim.answer is None:
-            return {"unknown": True}
-        claim.fetched.set()
-        return claim.answer
+        return {"unknown": True} if claim is None or claim.answer is None else claim.answer
+
+    async def forget(self, job: str, nonce: str) -> None:
+        """Forget what was made, which the daemon has."""
+        if claim := self._claimed(job, nonce):
+            claim.fetched.set()
 
     async def life(self) -> dict[str, str]:
         """Say who this is: two lives with one name had one directory, one after the other."""

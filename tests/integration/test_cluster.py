@@ -32,6 +32,7 @@ from autoflow.clock import utc_now
 from autoflow.cluster import Cluster, link, make_certificates
 from autoflow.commands.findings import of_workers
 from autoflow.context import Conditions
+from autoflow.files import file_hash
 from autoflow.jobs import Door, Jobs, Reply
 from autoflow.settings import Settings, Workers, load_settings
 from tests.clock import PATIENCE, until
@@ -82,12 +83,12 @@ class Programs:
     def certificates(self) -> Path:
         return self.directory / "certificates"
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, slots: int = 1) -> None:
         host = ("--host", "127.0.0.1")
         if name == "scheduler":
             typed = ["cluster", "scheduler", str(self.certificates), *host, "--port", str(self.port)]
         else:
-            place = ("--directory", str(self.directory / name), "--slots", "1")
+            place = ("--directory", str(self.directory / name), "--slots", str(slots))
             typed = ["worker", self.address, str(self.certificates), *host, *place]
         with (self.directory / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", "autoflow", *typed]
@@ -370,6 +371,77 @@ def test_a_notebook_that_goes_while_it_waits_for_a_worker_fails(
             await task
 
     run(life())
+
+
+Asked = list[tuple[str, Mapping[str, Any]]]
+
+
+def note_what_is_asked(monkeypatch: pytest.MonkeyPatch, pause: Mapping[str, float]) -> Asked:
+    """Note what workers are asked for, and let some answers take longer."""
+    asked, quick = Asked(), link.Link.ask
+
+    async def ask(self: link.Link, address: str, operation: str, limit: float | None, **named: Any) -> Any:
+        asked.append((operation, named))
+        async with asyncio.timeout(limit):
+            answer = await quick(self, address, operation, limit, **named)
+            await asyncio.sleep(pause.get(operation, 0.0))
+        return answer
+
+    monkeypatch.setattr(link.Link, "ask", ask)
+    return asked
+
+
+def sent(asked: Asked) -> list[str]:
+    return sorted(content for operation, named in asked if operation == "put" for content in named["contents"])
+
+
+def test_notebooks_that_begin_together_on_a_worker_have_their_files_sent_once(
+    make: Callable[..., Deployment], programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment, asked = make(), note_what_is_asked(monkeypatch, {"put": 1.0})
+    notebook = deployment.works()
+    (deployment.settings.inputs_dir / "a.csv").write_text("a,b")
+    for name in ("one", "two"):
+        programs.kill(name)
+    programs.start("wide", slots=2)
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            next((deployment.settings.work_dir).glob("*.shared")).unlink()
+            both = asyncio.gather(*(deployment.execute(cluster, notebook) for _ in range(2)))
+            await seen(lambda: len(deployment.began()) == 2)
+            deployment.release.touch()
+            assert [reply.cause for reply, _ in await both] == ["done", "done"]
+
+    run(life())
+    programs.kill("wide")
+    assert sent(asked) == sorted(map(file_hash, deployment.settings.inputs_dir.iterdir()))
+
+
+@pytest.mark.parametrize("slow", ["put", "fetch"])
+def test_what_takes_longer_than_a_lease_on_a_slow_link_is_sent_once(
+    make: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    deployment = make()
+    inputs = deployment.settings.inputs_dir
+    # two pieces
+    for name in ("a.csv", "b.csv"):
+        (inputs / name).write_bytes(os.urandom(10**6))
+    notebook = deployment.works()
+    deployment.release.touch()
+    pause = {slow: (LEASE + 0.6) / (2 if slow == "put" else 1)}
+    asked = note_what_is_asked(monkeypatch, pause)
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            next((deployment.settings.work_dir).glob("*.shared")).unlink()
+            reply, _ = await deployment.execute(cluster, notebook)
+        assert reply.cause == "done", reply
+
+    run(life())
+    assert sent(asked) == sorted(map(file_hash, inputs.iterdir()))
+    assert len([operation for operation, _ in asked if operation == "fetch"]) == 1
+    assert len(deployment.began()) == 1
 
 
 def test_workers_that_cannot_keep_files_say_why(make: Callable[..., Deployment], programs: Programs) -> None:

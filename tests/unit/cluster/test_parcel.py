@@ -62,9 +62,9 @@ def arrived(sent: Parcel, directory: Path) -> Unpacked:
         return Unpacked(sent.request, "")
     store = directory / "store"
     store.mkdir(parents=True, exist_ok=True)
-    contents, sent = contents_of(sent, missing(sent, store))
-    keep(store, contents)
-    assert missing(sent, store) == []
+    while lacking := missing(sent, store):
+        contents, sent = contents_of(sent, lacking)
+        keep(store, contents)
     return unpack(sent, directory / "root", store)
 
 
@@ -111,6 +111,19 @@ def test_files_that_change_or_go_before_they_are_sent_travel_as_they_are_then(
     there = Path(job.request["notebook"]).parent
     assert {path.name for path in there.iterdir()} == {"a.ipynb", "changes.csv"}
     assert (there / "changes.csv").read_text() == "after"
+
+
+def test_files_are_sent_a_piece_after_the_other(settings: Settings) -> None:
+    for name in ("b.csv", "c.csv", "d.csv"):
+        (settings.inputs_dir / name).write_text(f"{name}" * 10)
+    sent, found = packed(settings), list[list[str]]()
+    lacking = set(sent.files.values())
+    while lacking:
+        contents, same = contents_of(sent, lacking, most=60)
+        assert same == sent
+        lacking -= contents.keys()
+        found.append([name for name, content in sent.files.items() if content in contents])
+    assert [[Path(name).name for name in names] for names in found] == [["a.ipynb", "b.csv", "c.csv"], ["d.csv"]]
 
 
 def test_without_the_notebook_nothing_is_sent(settings: Settings) -> None:
