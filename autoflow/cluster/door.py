@@ -45,8 +45,9 @@ MOST_PACKINGS = 3
 TICK = 1.0
 """Seconds between looks at the jobs."""
 
-RENEWALS = 12
-"""How often a lease is renewed before it would be over."""
+RENEWALS, LONGEST_PAUSE = 12, 5.0
+"""How often a lease is renewed before it would be over, and seconds between renewals at most: it is looked as often how
+far notebooks are, and which workers there are."""
 
 VERSIONS, RESOURCES = "versions of workers", "resources of workers"
 """Names of the conditions that they differ, and that none has what a notebook asks for."""
@@ -317,7 +318,7 @@ class Cluster:
     async def _keep(self) -> None:
         """Stay connected, have all jobs placed, and renew their leases."""
         loop = asyncio.get_running_loop()
-        pause = self._workers.lease / RENEWALS
+        pause = self._pause
         renewed, connecting = loop.time(), None
         while True:
             await asyncio.sleep(min(TICK, pause))
@@ -333,6 +334,11 @@ class Cluster:
                 self._give_up(loop.time())
             except Exception:
                 logger.exception("the cluster: internal error")
+
+    @property
+    def _pause(self) -> float:
+        """Seconds between renewals."""
+        return min(self._workers.lease / RENEWALS, LONGEST_PAUSE)
 
     async def _connect(self) -> None:
         for job in self._jobs.values():
@@ -407,7 +413,7 @@ class Cluster:
     async def _renew_at(self, address: str, jobs: Iterable[_Job]) -> None:
         asked = {job.name: {"nonce": job.nonce, "stamp": job.lease.stamp} for job in jobs if job.lease}
         lease = self._workers.lease
-        answers = await self._link.answer(address, "renew", limit=lease / RENEWALS, jobs=asked, lease=lease)
+        answers = await self._link.answer(address, "renew", limit=self._pause, jobs=asked, lease=lease)
         if not isinstance(answers, Mapping):
             await self._seek_successor(jobs)
             return
@@ -429,7 +435,7 @@ class Cluster:
         for job in jobs:
             for address, each in self._link.seen.items():
                 if each["id"] == job.worker_name and address != job.worker:
-                    who = await self._link.answer(address, "life", limit=self._workers.lease / RENEWALS)
+                    who = await self._link.answer(address, "life", limit=self._pause)
                     if isinstance(who, Mapping) and who["name"] == job.worker_name and who["life"] != job.life:
                         job.settle(f"worker {job.worker_name} was started again")
 

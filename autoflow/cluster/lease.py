@@ -16,8 +16,9 @@ MARGIN = 1.0
 """Seconds beyond the end of a lease that a worker may take to end what it has started."""
 
 
-SILENT_PART = 4
-"""A worker that has not answered for this part of a lease is said to be silent; it is asked much more often."""
+SILENT_PART, LONGEST_SILENCE = 4, 15.0
+"""A worker that has not answered for this part of a lease, or so many seconds, is said to be silent; it is asked more
+often."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Lease:
 
     def is_unheard(self, now: float) -> bool:
         """Whether the worker has not answered for so long that it may be gone."""
-        return now > self.heard + self.length / SILENT_PART
+        return now > self.heard + min(self.length / SILENT_PART, LONGEST_SILENCE)
 
 
 def deadline(stamp: float, length: float) -> float:

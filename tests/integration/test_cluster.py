@@ -638,6 +638,25 @@ def test_a_notebook_that_loses_worker_after_worker_fails_and_says_what_to_do(
     ]
 
 
+def test_however_long_a_lease_is_workers_and_progress_are_looked_at_often(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    deployment, told = make(AUTOFLOW_WORKERS_LEASE="1h"), list[dict[str, Any]]()
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            task = asyncio.create_task(deployment.execute(cluster, deployment.works(), on_progress=told.append))
+            await seen(deployment.began)
+            (other,) = {"one", "two"} - {programs.worker_of(deployment.began()[0])}
+            programs.kill(other)
+            await seen(lambda: told and "cell" in told[-1] and cluster.slots == 1)
+            deployment.release.touch()
+            reply, _ = await task
+        assert reply.cause == "done", reply
+
+    run(life())
+
+
 def test_while_a_lease_lasts_of_a_worker_that_is_gone_people_are_told(
     make: Callable[..., Deployment], programs: Programs
 ) -> None:
