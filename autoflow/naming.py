@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from autoflow.runs import Run
@@ -98,6 +98,11 @@ def run_place(run: Run) -> str:
 def run_places(workflow: str) -> str:
     """Name the directory that the directories of a workflow's runs are in."""
     return f"runs/{_safe(workflow)}"
+
+
+def report_files(report: Path) -> list[Path]:
+    """List the files of a report that are there: itself, its other formats and its manifest."""
+    return [path for suffix in OUTPUT_SUFFIXES if (path := report.with_suffix(suffix)).is_file()]
 
 
 def shared_name(run: Run) -> str:

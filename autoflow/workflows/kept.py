@@ -17,7 +17,7 @@ from typing import Any
 from autoflow.context import Context, recorded
 from autoflow.definitions import Workflow
 from autoflow.model import KeptReports, RecordedNotebook
-from autoflow.naming import MANIFEST, OUTPUT_SUFFIXES, dated_names, latest_stems
+from autoflow.naming import MANIFEST, dated_names, latest_stems, report_files
 from autoflow.runs import Run, recorded_run
 from autoflow.threads import to_end
 
@@ -55,7 +55,7 @@ async def _note(context: Context, kept: KeptReports, run: Run, notebook: Recorde
     try:
         await _say(context, report.with_suffix(MANIFEST), said)
         if kept.held:
-            paths = [path for suffix in OUTPUT_SUFFIXES if (path := report.with_suffix(suffix)).is_file()]
+            paths = report_files(report)
             async with outputs.leading:
                 await to_end(outputs.point, latest_stems(run, notebook.label), paths)
                 await to_end(outputs.file, *dated_names(run, notebook.label), paths)

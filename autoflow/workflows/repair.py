@@ -13,7 +13,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from autoflow.fitting import changed_inputs
+from autoflow.naming import report_files
 from autoflow.notebooks import executed_with
+from autoflow.threads import to_end
 from autoflow.workflows import queries
 from autoflow.workflows.execution import Execution
 
@@ -44,7 +46,11 @@ async def reuse(execution: Execution, repairs: int) -> None:
         if why := await asyncio.to_thread(_why_not_reused, execution, label, path):
             logger.warning("run %d: %s: notebook %s is executed again", execution.attempt.run, why, label)
             continue
-        if notebook.report and not await asyncio.to_thread(Path(notebook.report).is_file):
+        reports = await to_end(report_files, Path(notebook.report)) if notebook.report else []
+        if notebook.report and Path(notebook.report) in reports:
+            # `latest` has yet to get it: the run had failed
+            execution.reports[label] = reports
+        else:
             notebook = replace(notebook, report=None)
         execution.executed[label] = path
         execution.reused[label] = notebook

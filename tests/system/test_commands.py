@@ -22,7 +22,7 @@ CHAIN = """
 workflows:
   - name: chain
     notebooks:
-      first: {filename: glues.ipynb, parameters: {reference_date: reference_date}}
+      first: {filename: glues.ipynb, parameters: {reference_date: reference_date}, output: {format: html}}
       second: {filename: raises_on_one_date.ipynb, parameters: {reference_date: reference_date}}
       third: {filename: glues.ipynb, parameters: {reference_date: reference_date, previous: second}}
 available_dates_sensor:
@@ -88,10 +88,10 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
 
     # workflows.yml has changed since: what is recorded has no place in it, and what to do is said
     file = deployment.inputs / "workflows.yml"
-    given = "{filename: glues.ipynb, parameters: {reference_date: reference_date}}"
+    given = "{filename: glues.ipynb, parameters: {reference_date: reference_date}, output: {format: html}}"
     for changed, words in (
         (CHAIN.replace("first:", "start:"), "no longer has a notebook 'first'"),
-        (CHAIN.replace(given, given.replace("}}", ", more: reference_date}}")), "'first' takes 'more' now"),
+        (CHAIN.replace(given, given.replace("date}", "date, more: reference_date}")), "'first' takes 'more' now"),
         (CHAIN.replace("reference_date}", "area}").replace(": chain}", ": chain, parameters: {area: x}}"), "takes the"),
         (CHAIN.replace("name: chain", "name: other").replace("_name: chain", "_name: other"), "no longer in"),
     ):
@@ -102,8 +102,12 @@ def test_a_failed_run_is_explained_repaired_and_run_again_without_a_daemon(
 
     source = deployment.inputs / "raises_on_one_date.ipynb"
     source.write_text(source.read_text().replace("2016-01-02", "1999-01-01"))
+    assert deployment.made("reports/latest/*") == []
     repaired = typed("repair", "1", "--yes")
     assert repaired.code == 0, repaired.log
+    # what was used again is the newest good report, too
+    assert [path.name for path in deployment.made("reports/latest/*")] == ["chain__first.html", "chain__first.json"]
+    assert [path.name for path in deployment.made("reports/by-date/*/2016-01-02/*")] == ["first.html", "first.json"]
     details = as_json(typed("show", "1", "--json"))
     assert [(each["label"], each["state"], each["reused_from"]) for each in details["notebooks"]] == [
         ("first", "succeeded", 1),
