@@ -367,6 +367,17 @@ class Life:
         self.world.write_definitions(self.world.config)
         self.world.drawn["edit"] += 1
 
+    def _trigger_away(self, context: Context, event: Event) -> None:
+        self.world.away = self.world.config["available_dates_sensor"]["workflows"].pop(event.value)
+        self.world.write_definitions(self.world.config)
+        self.world.drawn["trigger away"] += 1
+
+    def _end_of_trigger_away(self, context: Context | None, event: Event) -> None:
+        if self.world.away is not None:
+            self.world.config["available_dates_sensor"]["workflows"].insert(event.value, self.world.away)
+            self.world.away = None
+            self.world.write_definitions(self.world.config)
+
     def _invalid_edit(self, context: Context, event: Event) -> None:
         file = self.world.inputs / "workflows.yml"
         file.write_text(file.read_text().replace("filename", "filenam", 1))
@@ -486,7 +497,7 @@ class Life:
 AIMED = frozenset({"cancel", "crash"})
 """Events most of which happen while a run is in progress: at any other time they are of little interest."""
 
-OF_THE_WORLD = frozenset({"renew", "end of invalid edit"})
+OF_THE_WORLD = frozenset({"renew", "end of invalid edit", "end of trigger away"})
 """Events that happen whether AutoFlow lives or not."""
 
 

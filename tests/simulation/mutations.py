@@ -29,6 +29,7 @@ from autoflow.model.store import RunStore
 from autoflow.overview import explanation, states
 from autoflow.runs.in_order import Runs
 from autoflow.runs.runs import AttemptState, RunState
+from autoflow.sensor import restatements, sensor
 from autoflow.shared_data import versions
 from autoflow.shared_data.versions import SharedDirectory
 from autoflow.workflows import directories, notebook, other_runs
@@ -162,6 +163,10 @@ def _any_before(reader: RunReader, run: Any, label: str) -> str | None:
     return str(executed[-1][2]) if executed else None
 
 
+async def _nothing(*_: Any) -> None:
+    pass
+
+
 def _none_is_back(cursor: Any, cdr_type: str, gone: Any, back: Any, now: str) -> None:
     NOTE_DEPARTURES(cursor, cdr_type, gone, (), now)
 
@@ -249,6 +254,10 @@ MUTATIONS: dict[str, Mutation] = {
     "runs have one directory": lambda: patch.object(directories, "run_place", lambda _: "runs/one"),
     "what rests on provisional runs is not made again": lambda: patch.object(RunReader, "finals", lambda _: []),
     "requested runs overtake each other": lambda: patch.object(due, "held_requests", lambda *_: {}),
+    "a trigger that is back has the data of before": lambda: patch.object(sensor, "mark_for_others", _nothing),
+    "what depends on others is made again of any data": lambda: patch.object(
+        restatements, "why_not_made_again", lambda *_: {}
+    ),
     "a date that is back is taken for away": lambda: patch.object(store, "note_departures", _none_is_back),
     "what used a date that left is not marked": lambda: patch.object(RunStore, "mark_departed", lambda *_, **__: 0),
     "a final run is not compared": lambda: patch.object(Replaced, "of", _of_restated_alone),

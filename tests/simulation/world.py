@@ -80,6 +80,8 @@ class World:
     """Workflows and dates of data that somebody has ever kept from counting."""
     holds: dict[tuple[str, dt.date], dt.datetime] = field(default_factory=dict)
     """Those that somebody keeps from counting at present, and since when by the machine's clock."""
+    away: dict[str, Any] | None = None
+    """The trigger that is out of workflows.yml for a while."""
     unskipped: set[tuple[str, str]] = field(default_factory=set)
     """Workflows and dates that were skipped for a while: nothing waited for them."""
 
@@ -116,6 +118,8 @@ class World:
         self.full_disks = [self._span(0.02, 0.5) for _ in range(self.random.choice((0, 0, 1, 2)))]
         self.write_token(START + self.random.choice((self.days + 30, 20, 35)) * DAY)
         events = [*self._draw_events(), *self._draw_decisions(Random(f"{self.seed} decisions"))]
+        if self.seed > OLDER_SEEDS:
+            events += self._draw_absence(Random(f"{self.seed} absence"))
         self.events = sorted(events, key=lambda event: event.at)
 
     @property
@@ -248,6 +252,17 @@ class World:
             for _ in range(draw.randint(0, most)):
                 at = START + draw.uniform(0.5, self.days - QUIET.days) * DAY
                 yield Event(at, kind, draw.randrange(10**6))
+
+    def _draw_absence(self, draw: Random) -> Iterator[Event]:
+        """Draw when somebody takes a trigger out of workflows.yml for a while: its runs of before are there still."""
+        triggers = self.config["available_dates_sensor"]["workflows"]
+        needed = {need["workflow"] for trigger in triggers for need in trigger.get("needs", ())}
+        places = [place for place, each in enumerate(triggers) if each["workflow_name"] not in needed]
+        if len(triggers) > 1 and places and draw.random() < 0.6:
+            place = draw.choice(places)
+            at = START + draw.uniform(3, self.days - QUIET.days - 4) * DAY
+            yield Event(at, "trigger away", place)
+            yield Event(at + draw.uniform(0.5, 3) * DAY, "end of trigger away", place)
 
 
 def _draw_workflows(draw: Random) -> dict[str, Any]:
