@@ -279,7 +279,10 @@ class Executor:
     def _until_next_look(self) -> float | None:
         """In how many seconds the machine, or what workers there are, may decide what comes next; None: they do not."""
         waits = self._wants_more or len(self._governor.held) > 1
-        if not isinstance(self._work.definitions.concurrency, Automatic) or not waits:
+        if not isinstance(self._work.definitions.concurrency, Automatic):
+            # a number stays as it is, but what a run waits for may come with a worker
+            return GROWS_EVERY if self.waiting and self._context.notebooks.slots is not None else None
+        if not waits:
             return None
         return max(self._looked + GROWS_EVERY - asyncio.get_running_loop().time(), 0.0)
 

@@ -429,6 +429,23 @@ def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) 
     trial.run(steps, slots=2)
 
 
+def test_with_fixed_numbers_a_run_starts_when_a_worker_comes_that_has_what_it_waits_for(trial: Trial) -> None:
+    """And not only when another run ends."""
+    trial.write("  concurrency: {runs: 1}\n", notebook="resources: {gpu: 1},")
+
+    async def steps() -> None:
+        await trial.until(1)
+        trial.door.lacking = "waits for a worker with gpu: 1: none has it"
+        trial.executor.resize(trial.write("  concurrency: {runs: 2}\n", notebook="resources: {gpu: 1},"))
+        await asyncio.sleep(10)
+        assert len(trial.door.gates) == 1
+        assert trial.executor.slots.why == "run waits for a worker with gpu: 1: none has it"
+        trial.door.lacking = ""
+        await trial.until(2)
+
+    trial.run(steps, slots=1)
+
+
 def test_runs_of_a_workflow_that_is_gone_from_the_file_do_not_start(trial: Trial) -> None:
     trial.write("  concurrency: {runs: 1}\n")
 
