@@ -130,9 +130,9 @@ class Packer:
         OSError
             When the notebook cannot be read.
         """
-        inputs = list(_files_below(self._inputs))
-        too_large = sum(status.st_size for _, status in inputs) > LARGEST
-        files = {} if too_large else self._hashes.of_all(inputs)
+        inputs = _travelling(self._inputs)
+        too_large = inputs is None
+        files = self._hashes.of_all(inputs or ())
         notebook = request["notebook"]
         files[notebook] = self._hashes.of(notebook, Path(notebook).stat())
         unsent = []
@@ -312,10 +312,25 @@ def _inputs_of(parcel: Parcel) -> dict[str, str]:
     return {path: content for path, content in parcel.files.items() if _is_below(path, (parcel.inputs,))}
 
 
+def _travelling(directory: Path) -> list[tuple[str, os.stat_result]] | None:
+    """List the files of a directory of inputs; None where they are too large, without a look at what is left then."""
+    files, size = [], 0
+    for path, status in _files_below(directory):
+        files.append((path, status))
+        size += status.st_size
+        if size > LARGEST:
+            return None
+    return files
+
+
 def _files_below(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """List the regular files of a tree of inputs, links followed once."""
-    for place, directories, names in os.walk(directory, followlinks=False):
-        directories[:] = sorted(name for name in directories if not name.startswith(".") and name not in LEFT_OUT)
+    """List the regular files of a tree of inputs; what links lead to counts as if it lay there."""
+    for place, directories, names in os.walk(directory, followlinks=True):
+        directories[:] = sorted(
+            name
+            for name in directories
+            if not name.startswith(".") and name not in LEFT_OUT and not _leads_back(place, name, directory)
+        )
         for name in sorted(names):
             path = Path(place, name)
             if not name.startswith("."):
@@ -323,6 +338,14 @@ def _files_below(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
                     status = path.stat()
                     if stat.S_ISREG(status.st_mode):
                         yield str(path), status
+
+
+def _leads_back(place: str, name: str, top: Path) -> bool:
+    """Whether a directory is a link to one that it lies in, as the tree is walked: there is no end to such a way."""
+    if not (link := Path(place, name)).is_symlink():
+        return False
+    target = os.path.realpath(link)
+    return any(os.path.realpath(each) == target for each in link.parents if each == top or top in each.parents)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -135,6 +135,32 @@ def test_without_the_notebook_nothing_is_sent(settings: Settings) -> None:
         packed(settings)
 
 
+def test_what_links_lead_to_travels_as_if_it_lay_there_and_counts(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "places.csv").write_text("a,b")
+    (elsewhere / "deep/more.csv").write_text("c,d")
+    (settings.inputs_dir / "ref").symlink_to(elsewhere)
+    (settings.inputs_dir / "ref.csv").symlink_to(elsewhere / "places.csv")
+    # by two ways, and by two that have no end
+    (settings.inputs_dir / "again").symlink_to(elsewhere / "deep")
+    (settings.inputs_dir / "loop").symlink_to(settings.inputs_dir)
+    (elsewhere / "deep/back").symlink_to(elsewhere)
+    (settings.inputs_dir / "nowhere").symlink_to(tmp_path / "nowhere")
+    sent = packed(settings)
+    inputs = str(settings.inputs_dir)
+    expected = {"a.ipynb", "again/more.csv", "ref.csv", "ref/deep/more.csv", "ref/places.csv"}
+    assert expected < {path.removeprefix(f"{inputs}/") for path in sent.files}
+    assert not any("loop" in path or path.count("back") > 1 for path in sent.files)
+    unshared(settings)
+    arrived(sent, tmp_path / "there")
+    assert Path(f"{tmp_path}/there/root{inputs}/ref/deep/more.csv").read_text() == "c,d"
+    monkeypatch.setattr(parcel, "LARGEST", 10)
+    assert packed(settings).too_large
+
+
 def test_of_what_is_kept_for_jobs_to_come_what_was_not_in_use_for_longest_goes_first(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
