@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoflow.clock import utc_now
 from autoflow.cluster.lease import MARGIN, Lease
-from autoflow.cluster.link import PATIENCE, Link, resources_text
+from autoflow.cluster.link import PATIENCE, UNREACHED, Link, resources_text
 from autoflow.cluster.parcel import Packer, Parcel, contents_of
 from autoflow.cluster.protocol import differences, topic_of, versions_here
 from autoflow.context import Conditions
@@ -45,12 +45,17 @@ MOST_PACKINGS = 3
 TICK = 1.0
 """Seconds between looks at the jobs."""
 
+IDLE_TICK = 10.0
+"""Seconds between looks whether a condition is over, while there are no jobs."""
+
 RENEWALS, LONGEST_PAUSE = 12, 5.0
 """How often a lease is renewed before it would be over, and seconds between renewals at most: it is looked as often how
 far notebooks are, and which workers there are."""
 
 VERSIONS, RESOURCES = "versions of workers", "resources of workers"
 """Names of the conditions that they differ, and that none has what a notebook asks for."""
+
+ALL_THERE = "workers: no notebook waits any more for what none of them has"
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +96,8 @@ class _Job:
     progress: Mapping[str, Any] = field(default_factory=dict)
     losses: int = 0
     """How many workers have lost it before."""
+    is_in_vain: bool = False
+    """Whether none of the workers that were seen last had what it asks for."""
     is_silent: bool = False
     """Whether people were told that its worker does not answer."""
 
@@ -163,6 +170,8 @@ class Cluster:
         """Names of workers that may go on with what an earlier life has started."""
         self._free_from, self._not_free = 0.0, ""
         """From when on nothing of that can be left, and what notebooks wait for until then, in words."""
+        self._different: dict[str, str] = {}
+        self._watching: asyncio.Task[None] | None = None
         self._doing: set[asyncio.Future[None]] = set()
         self._sending: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Lets one notebook at a time send files to a worker, by its address."""
@@ -199,6 +208,9 @@ class Cluster:
     async def warmth(self, preload: Sequence[str] | None) -> AsyncIterator[None]:
         """Be connected for as long as there are notebooks to run."""
         self.keep_warm(preload)
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         try:
             yield
         finally:
@@ -208,6 +220,18 @@ class Cluster:
             for task in self._doing:
                 task.cancel()
             await asyncio.gather(*self._doing, return_exceptions=True)
+            await self._link.close()
+            self._conditions.end(RESOURCES, ALL_THERE)
+            self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Look now and then, while there are no jobs, whether what people were told of workers is over."""
+        try:
+            while not self._conditions.by_name.keys().isdisjoint((UNREACHED, VERSIONS)):
+                await asyncio.sleep(IDLE_TICK)
+                if (there := await self._link.glance()) is not None:
+                    self._forget(self._different.keys() - set(there))
+        finally:
             await self._link.close()
 
     async def call(
@@ -329,7 +353,7 @@ class Cluster:
                 self._tell_what_lacks()
                 if loop.time() >= renewed + pause:
                     renewed = loop.time()
-                    self._begin(self._link.look())
+                    self._begin(self._look())
                     self._renew()
                 self._give_up(loop.time())
             except Exception:
@@ -339,6 +363,13 @@ class Cluster:
     def _pause(self) -> float:
         """Seconds between renewals."""
         return min(self._workers.lease / RENEWALS, LONGEST_PAUSE)
+
+    async def _look(self) -> None:
+        """Look which workers there are."""
+        before = set(self._different)
+        if await self._link.look():
+            # of those that have come meanwhile an offer may have been heard before
+            self._forget(before - self._link.seen.keys())
 
     async def _connect(self) -> None:
         for job in self._jobs.values():
@@ -395,11 +426,13 @@ class Cluster:
         waiting = [job for job in self._jobs.values() if not job.nonce]
         for job in waiting:
             job.tell({"waits": self._link.why_unplaced(job.resources) if self._is_free else self._not_free})
-        lacking = {job.asked for job in waiting if self.lacks(job.resources)}
+            if self._link.seen:
+                job.is_in_vain = bool(self.lacks(job.resources))
+        lacking = {job.asked for job in waiting if job.is_in_vain}
         if lacking:
             self._conditions.begin(RESOURCES, f"workers: none has what is asked for: {', '.join(sorted(lacking))}")
-        elif self._link.seen:
-            self._conditions.end(RESOURCES, "workers: what notebooks ask for is there")
+        elif self._link.seen or RESOURCES in self._conditions.by_name:
+            self._conditions.end(RESOURCES, ALL_THERE)
 
     def _renew(self) -> None:
         """Let workers go on with what they do, each by itself: one that does not answer delays no other."""
@@ -557,10 +590,25 @@ class Cluster:
             self._begin(self._link.answer(job.worker, "forget", job=job.name, nonce=job.nonce))
 
     def _compare(self, said: Mapping[str, Any]) -> None:
+        """Note the versions of a worker, and tell people of those that are others than here."""
+        self._different.pop(said["worker"], None)
         if different := differences(versions_here(), said["versions"]):
-            self._conditions.begin(
-                VERSIONS, f"workers: {said['name']} has other versions: {different}", logging.WARNING
-            )
+            self._different[said["worker"]] = f"{said['name']} has other versions: {different}"
+        self._tell_of_versions()
+
+    def _forget(self, gone: Collection[str]) -> None:
+        """Forget the versions of workers that have gone: one that is started again has another address."""
+        for address in gone:
+            self._different.pop(address, None)
+        if gone:
+            self._tell_of_versions()
+
+    def _tell_of_versions(self) -> None:
+        if self._different:
+            what = "; ".join(sorted(self._different.values()))
+            self._conditions.begin(VERSIONS, f"workers: {what}", logging.WARNING)
+        else:
+            self._conditions.end(VERSIONS, "workers: none is known to have other versions now")
 
     def _begin(self, work: Awaitable[None]) -> asyncio.Future[None]:
         task = asyncio.ensure_future(work)

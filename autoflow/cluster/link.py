@@ -64,17 +64,12 @@ class Link:
     async def connect(self, topic: str, hear: Callable[[tuple[float, Mapping[str, Any]]], None]) -> bool:
         """Connect to the scheduler, with a client that is new: one that reconnects hears of nothing more."""
         from distributed import Client
-        from distributed.core import ConnectionPool
 
         await self._drop_client()
-        _silence_dask()
-        security = self._security()
-        if self._pool is None:
-            self._pool = ConnectionPool(connection_args=security.get_connection_args("client"))
-            await self._pool.start()
+        await self._open_pool()
         client = Client(
             self._workers.address,
-            security=security,
+            security=self._security(),
             asynchronous=True,
             timeout=CONNECTING,
             set_as_default=False,
@@ -91,6 +86,15 @@ class Link:
         client.subscribe_topic(topic, hear)
         await self.look()
         return True
+
+    async def _open_pool(self) -> ConnectionPool:
+        from distributed.core import ConnectionPool
+
+        _silence_dask()
+        if self._pool is None:
+            self._pool = ConnectionPool(connection_args=self._security().get_connection_args("client"))
+            await self._pool.start()
+        return self._pool
 
     async def close(self) -> None:
         """Leave the cluster."""
@@ -124,21 +128,49 @@ class Link:
             placing |= {"workers": others, "allow_other_workers": True}
         return self._client.submit(function, *arguments, key=key, retries=0, pure=False, **placing)
 
-    async def look(self) -> None:
-        """Look which workers there are, unless the scheduler is to be connected first, which says if it cannot be."""
+    async def look(self) -> bool:
+        """Look which workers there are, unless the scheduler is to be connected first, which says if it cannot be.
+
+        Returns
+        -------
+        bool
+            Whether that is known now.
+        """
         if self._client is None or not self.is_up or self._client.scheduler is None:
-            return
+            return False
         try:
             async with asyncio.timeout(PATIENCE):
                 identity = await self._client.scheduler.identity()
         except (OSError, TimeoutError) as error:
             self._unreached(f"workers: {self._workers.address} does not answer ({_first_line(error)})")
-            return
-        workers = identity["workers"]
-        self.seen = {address: each for address, each in workers.items() if each["resources"].get(RESOURCE)}
-        if self.seen:
+            return False
+        self.seen = _usable(identity)
+        self._tell_of_workers(identity)
+        return True
+
+    async def glance(self) -> Collection[str] | None:
+        """Look which workers there are without being a client, and say so where people were told that there is none.
+
+        Returns
+        -------
+        collection of str or None
+            Their addresses; None when the scheduler does not answer.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                pool = await self._open_pool()
+                identity = await pool(self._workers.address).identity()
+        except (OSError, TimeoutError) as error:
+            logger.debug("the scheduler does not answer (%s)", error)
+            return None
+        if UNREACHED in self._conditions.by_name:
+            self._tell_of_workers(identity)
+        return _usable(identity)
+
+    def _tell_of_workers(self, identity: Mapping[str, Any]) -> None:
+        if _usable(identity):
             self._conditions.end(UNREACHED, "workers: notebooks can run on workers again")
-        elif workers:
+        elif identity["workers"]:
             self._unreached(f"workers: those of {self._workers.address} are of another version of AutoFlow")
         else:
             self._unreached(f"workers: none is connected to {self._workers.address}; `autoflow worker` starts one")
@@ -193,6 +225,11 @@ class Link:
             tls_client_cert=str(directory / "daemon.pem"),
             tls_client_key=str(directory / "daemon-key.pem"),
         )
+
+
+def _usable(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the workers that can execute notebooks."""
+    return {address: each for address, each in identity["workers"].items() if each["resources"].get(RESOURCE)}
 
 
 def _silence_dask() -> None:

@@ -29,7 +29,7 @@ import psutil
 import pytest
 
 from autoflow.clock import utc_now
-from autoflow.cluster import Cluster, link, make_certificates
+from autoflow.cluster import Cluster, door, link, make_certificates
 from autoflow.commands.findings import of_workers
 from autoflow.context import Conditions
 from autoflow.files import file_hash
@@ -504,6 +504,76 @@ def test_a_notebook_waits_for_what_no_worker_has_and_people_are_told(make: Calla
             assert waiting.cancelled()
 
     run(life())
+
+
+def test_people_are_told_what_is_over_also_when_nothing_runs_any_more(
+    make: Callable[..., Deployment], programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "IDLE_TICK", 0.2)
+    deployment = make()
+    quick, present = deployment.write("quick.ipynb", "1"), deployment.conditions.present
+
+    async def cancelled(expected: str, **asked: Any) -> None:
+        async with deployment.cluster() as cluster:
+            waiting = asyncio.create_task(deployment.execute(cluster, quick, **asked))
+            await seen(lambda: any(expected in said for said in present()))
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+    async def life() -> None:
+        await cancelled("none has what is asked for: quick.ipynb (gpu: 1)", resources={"gpu": 1})
+        # nothing asks for it now
+        assert present() == []
+        for name in ("one", "two"):
+            programs.kill(name)
+        await cancelled("none is connected")
+        assert len(present()) == 1
+        programs.all_up()
+        await seen(lambda: not present())
+
+    run(life())
+
+
+def test_other_versions_are_told_until_no_worker_has_them(
+    make: Callable[..., Deployment], programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(door, "IDLE_TICK", 0.2)
+    deployment = make()
+    quick, present = deployment.write("quick.ipynb", "1"), deployment.conditions.present
+    (metadata := tmp_path / "other/papermill-9.9.dist-info/METADATA").parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: papermill\nVersion: 9.9\n")
+
+    def are_told() -> bool:
+        return any("has other versions: papermill 9.9 (here" in said for said in present())
+
+    def only(*, other: bool) -> None:
+        for name in ("one", "two"):
+            if programs.running[name].poll() is None:
+                programs.kill(name)
+        with monkeypatch.context() as patch:
+            if other:
+                patch.setenv("PYTHONPATH", str(tmp_path / "other"), prepend=os.pathsep)
+            programs.start("one")
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            await asyncio.to_thread(only, other=True)
+            await deployment.execute(cluster, quick)
+            assert are_told()
+            await asyncio.to_thread(only, other=False)
+            await deployment.execute(cluster, quick)
+            await seen(lambda: not present())
+            await asyncio.to_thread(only, other=True)
+            await deployment.execute(cluster, quick)
+        # nothing is to run now
+        assert are_told()
+        await asyncio.to_thread(only, other=False)
+        await seen(lambda: not present())
+
+    try:
+        run(life())
+    finally:
+        only(other=False)
 
 
 def test_doctor_sees_the_workers_and_whether_the_certificates_hold(
