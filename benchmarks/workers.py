@@ -93,7 +93,7 @@ def main() -> None:
         make_certificates(root / "programs" / "certificates", utc_now())
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            programs = Programs(root / "programs", free.getsockname()[1])
+            programs = Programs(root / "programs", free.getsockname()[1], root / "programs" / "certificates")
         programs.all_up()
         environment = {
             "AUTOFLOW_INPUTS_DIR": str(root / "inputs"),

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from autoflow.cluster.protocol import RESOURCE
+from autoflow.cluster.refusal import Refusal, refusal_of
 from autoflow.context import Conditions
 from autoflow.settings import Workers
 
@@ -80,8 +81,8 @@ class Link:
             await client
         except (OSError, TimeoutError) as error:
             await self._drop_client()
-            why = f"workers: {self._workers.address} cannot be reached ({_first_line(error)})"
-            self._unreached(f"{why}; `autoflow cluster scheduler` is to run there")
+            found = refusal_of(error) or Refusal(_first_line(error), "`autoflow cluster scheduler` is to run there")
+            self._unreached(f"workers: {self._workers.address} cannot be reached ({found.why}); {found.advice}")
             return False
         client.subscribe_topic(topic, hear)
         await self.look()

@@ -39,6 +39,7 @@ from autoflow.cluster.parcel import (
 )
 from autoflow.cluster.programs import DIRECTORY, worker_instance
 from autoflow.cluster.protocol import versions_here
+from autoflow.cluster.refusal import refusal_of
 from autoflow.jobs import Jobs
 from autoflow.settings import worker_environment
 from autoflow.threads import to_end
@@ -372,8 +373,10 @@ async def _versions_there(worker: Worker) -> Mapping[str, str]:
             packages: Mapping[str, str] = (await worker.scheduler.versions())["packages"]
             return packages
         except (OSError, TimeoutError) as error:
-            why = str(error).partition("\n")[0]
-            logger.warning("the scheduler cannot be reached (%s); it is tried again until it can", why)
+            refusal = refusal_of(error)
+            why = refusal.why if refusal else str(error).partition("\n")[0]
+            advice = f"{refusal.advice}; " if refusal else ""
+            logger.warning("the scheduler cannot be reached (%s); %sit is tried again until it can", why, advice)
             await asyncio.sleep(RETRY_PAUSE)
 
 

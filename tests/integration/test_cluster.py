@@ -73,15 +73,12 @@ class Programs:
 
     directory: Path
     port: int
+    certificates: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
         return f"tls://127.0.0.1:{self.port}"
-
-    @property
-    def certificates(self) -> Path:
-        return self.directory / "certificates"
 
     def start(self, name: str, slots: int = 1) -> None:
         host = ("--host", "127.0.0.1")
@@ -124,7 +121,7 @@ def programs_in(directory: Path) -> Iterator[Programs]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    programs = Programs(directory, port)
+    programs = Programs(directory, port, directory / "certificates")
     yield programs
     for program in programs.running.values():
         program.send_signal(signal.SIGCONT)
@@ -596,9 +593,35 @@ def test_doctor_sees_the_workers_and_whether_the_certificates_hold(
     for fallback, expected in ((False, "fault"), (True, "warning")):
         ((verdict, text),) = verdicts(replace(workers, certificates=tmp_path / "others", falls_back=fallback))
         assert verdict == expected
-        assert text.startswith(f"{workers.address} cannot be reached")
+        assert text.startswith(f"{workers.address} cannot be reached (its certificate is not trusted here: self-signed")
+        # it does run there
+        assert "all machines need certificates that one `autoflow cluster certificates` has made" in text
+        assert "cluster scheduler" not in text
+    # it is known, and does not know this machine
+    shutil.copy(workers.certificates / "ca.pem", tmp_path / "others")
+    ((verdict, text),) = verdicts(replace(workers, certificates=tmp_path / "others"))
+    assert "does not know the authority of this machine's certificate" in text or "it does not trust" in text
+    assert "all machines need certificates that one" in text
     (tmp_path / "others" / "ca.pem").write_text("no certificate")
     assert verdicts(replace(workers, certificates=tmp_path / "others"))[0][0] == "fault"
+
+
+def test_who_has_a_certificate_that_has_expired_is_told_so(tmp_path: Path) -> None:
+    make_certificates(tmp_path / "old", utc_now() - dt.timedelta(days=3660))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        old = Programs(tmp_path, free.getsockname()[1], tmp_path / "old")
+    old.start("scheduler")
+    old.start("one")
+    try:
+        workers = Workers(old.address, old.certificates)
+        until(lambda: "has expired" in asyncio.run(of_workers(workers, utc_now()))[0].text)
+        text = asyncio.run(of_workers(workers, utc_now()))[0].text
+        assert text.startswith(f"{old.address} cannot be reached (its certificate has expired); `autoflow cluster cert")
+        until(lambda: "the scheduler cannot be reached (its certificate has expired); `autoflow" in old.logs())
+    finally:
+        old.kill("one")
+        old.kill("scheduler")
 
 
 def test_directories_of_runs_need_storage_that_is_shared(make: Callable[..., Deployment]) -> None:
