@@ -657,7 +657,14 @@ def _taken(answer: Mapping[str, Any], workspace: Path) -> Reply:
     if answer.get("notebook") is not None:
         (workspace / "notebook.ipynb").write_bytes(answer["notebook"])
     made = json.loads(answer["made"])
-    return Reply(made["cause"], made.get("value", {}), made.get("error", {}), made.get("how", ""), made.get("log", ""))
+    return Reply(
+        made["cause"],
+        made.get("value", {}),
+        made.get("error", {}),
+        made.get("how", ""),
+        made.get("log", ""),
+        made.get("peak"),
+    )
 
 
 async def _note_beginning(job: _Job) -> None:

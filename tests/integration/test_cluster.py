@@ -276,7 +276,7 @@ def test_who_cannot_listen_is_told_what_to_do_without_a_traceback(
 
 
 def test_a_notebook_runs_on_a_worker_that_has_none_of_its_files(make: Callable[..., Deployment]) -> None:
-    """Modules beside it and notebooks before it travel, and what is made names no path of the worker."""
+    """Modules beside it and notebooks before it travel; what is made names no path of the worker, and what it took."""
     deployment = make()
     (deployment.settings.inputs_dir / "beside.py").write_text("VALUE = 'from beside'\n")
     before = deployment.write("before.ipynb", "1")
@@ -293,6 +293,9 @@ def test_a_notebook_runs_on_a_worker_that_has_none_of_its_files(make: Callable[.
             next((deployment.settings.work_dir).glob("*.shared")).unlink()
             reply, made = await deployment.execute(cluster, notebook, parameters={"before": str(executed)})
         assert reply.cause == "done", reply
+        # a kernel takes some MB
+        assert reply.peak is not None
+        assert reply.peak > 10
         inputs = deployment.settings.inputs_dir
         assert printed(made).splitlines()[-1] == f"from beside True {executed} {inputs} {len(TOKEN)}"
 
