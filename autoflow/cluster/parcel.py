@@ -252,10 +252,7 @@ def unpack(parcel: Parcel, root: Path, store: Path) -> Unpacked:
     """
     shares_outputs = _shares_outputs(parcel)
     if parcel.too_large:
-        raise ParcelError(
-            f"{parcel.inputs} holds more than {LARGEST // 1_000_000} MB, which does not travel, and is not there on"
-            " this worker with the same notebooks; mount the inputs there under the same path"
-        )
+        raise ParcelError(_not_shared(parcel, shares_outputs=shares_outputs))
     if parcel.unsent and not shares_outputs:
         raise ParcelError(
             f"the notebook is given {parcel.unsent[0]}, which this worker does not have; `run_dir` and `shared_dir`"
@@ -306,6 +303,20 @@ def shares_all(parcel: Parcel, hashes: Hashes) -> bool:
         return parcel.too_large or hashes.of_all(_files_below(Path(parcel.inputs))) == _inputs_of(parcel)
     except OSError:
         return False
+
+
+def _not_shared(parcel: Parcel, *, shares_outputs: bool) -> str:
+    """Say what a worker lacks for inputs that do not travel."""
+    inputs, outputs, notebook = parcel.inputs, parcel.outputs[0], parcel.request["notebook"]
+    large = f"{inputs} holds more than {LARGEST // 1_000_000} MB, which does not travel; "
+    if shares_outputs and Path(notebook).exists():
+        return f"{large}{notebook} is another one on this worker: mount AutoFlow's own inputs there, and no copy"
+    if shares_outputs:
+        return f"{large}mount it on this worker too, under the same path, as {outputs} is"
+    if Path(inputs).exists():
+        needed = "which shows that both are AutoFlow's own"
+        return f"{large}it is there on this worker, but not {outputs}, {needed}: mount that too, under the same path"
+    return f"{large}mount it on this worker, and {outputs} too, both under the same paths"
 
 
 def _inputs_of(parcel: Parcel) -> dict[str, str]:

@@ -222,9 +222,21 @@ def test_inputs_that_are_too_large_have_to_be_there(
     monkeypatch.setattr(parcel, "LARGEST", 1)
     sent = packed(settings)
     assert arrived(sent, tmp_path / "shared").request == sent.request
+    notebook, inputs, outputs = settings.inputs_dir / "a.ipynb", settings.inputs_dir, settings.outputs_dir
+
+    def refusal() -> str:
+        with pytest.raises(ParcelError) as refused:
+            unpack(sent, tmp_path / "there/root", tmp_path / "there/store")
+        return str(refused.value).partition("which does not travel; ")[2]
+
+    notebook.write_text('{"older": 1}')
+    assert refusal() == f"{notebook} is another one on this worker: mount AutoFlow's own inputs there, and no copy"
+    inputs.rename(tmp_path / "elsewhere")
+    assert refusal() == f"mount it on this worker too, under the same path, as {outputs} is"
     unshared(settings)
-    with pytest.raises(ParcelError, match="which does not travel"):
-        arrived(sent, tmp_path / "there")
+    assert refusal() == f"mount it on this worker, and {outputs} too, both under the same paths"
+    (tmp_path / "elsewhere").rename(inputs)
+    assert refusal().startswith(f"it is there on this worker, but not {outputs}, which shows that both are")
 
 
 def test_a_file_that_changes_on_its_way_is_refused(tmp_path: Path) -> None:
