@@ -27,6 +27,8 @@ class Backlog:
     """How many dates of triggers are there, and lack others that their stencils want, by workflow."""
     held: Mapping[str, int] = field(default_factory=dict)
     """How many dates of triggers nothing but held data keeps from running, by workflow."""
+    given_up: Runs = field(default_factory=Runs)
+    """Runs that are out of retries, and nobody has asked for since."""
 
     def queued(self, date: dt.date) -> list[tuple[str, str, int | None]]:
         """List the runs of a date that are due: workflow, parameters hash, and how many go before; None: very many."""

@@ -128,6 +128,9 @@ async def turn(life: Life) -> None:
     context, agenda, executor = life.context, life.agenda, life.executor
     context.outputs.check()
     executor.news.clear()
+    if "long runs" in context.conditions.by_name:
+        # one may have ended long before the next tick
+        sensor.tell_of_long_runs(context)
     if agenda.unsettled and not executor.busy:
         await settle(life)
     moment = agenda.next(context.now(), executor.retry_at)

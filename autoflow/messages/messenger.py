@@ -59,6 +59,9 @@ HOUR = dt.timedelta(hours=1)
 NAPS = 10
 """How many naps of the daemon the messenger sleeps at a stretch, where it waits for a time."""
 
+SENDING = "messages by "
+"""How the names of the conditions begin that messages cannot be sent on a channel."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -247,6 +250,7 @@ class Messenger:
     async def _send(self) -> None:
         """Send what is in the outbox, on each channel by itself, until one of its messages is not taken."""
         now = self._context.now()
+        self._forget_channels()
         queued = [each for each in self._context.store.read.outbox() if each.id not in self._gone]
         queued += self._unrecorded
         self._drop([each for each in queued if _is_stale(each, now) or each.channel not in self._channels()])
@@ -267,6 +271,13 @@ class Messenger:
                 for channel, on_it in due.items():
                     group.create_task(self._send_on(channel, on_it))
 
+    def _forget_channels(self) -> None:
+        """End what is told of channels that workflows.yml no longer names."""
+        for name in self._context.conditions.by_name:
+            channel = name.removeprefix(SENDING)
+            if channel != name and channel not in self._channels():
+                self._context.conditions.end(name, f"notifications are not to be sent ({channel}) any more")
+
     async def _send_on(self, channel: str, waiting: Sequence[Queued]) -> None:
         context = self._context
         self._retry_at.pop(channel, None)
@@ -279,13 +290,13 @@ class Messenger:
                 self._failed[channel] = min(self._failed[channel] + 1, 32)
                 self._retry_at[channel] = context.now() + dt.timedelta(seconds=pause)
                 reason = f"notifications cannot be sent ({channel}): {why_not(reply)}"
-                context.conditions.begin(f"messages by {channel}", reason, logging.WARNING)
+                context.conditions.begin(f"{SENDING}{channel}", reason, logging.WARNING)
                 return
             if refused := reply.value.get("refused"):
                 logger.warning("a notification was accepted, but not for %s", ", ".join(refused))
             self._drop([queued], sent=True)
             self._failed[channel] = 0
-            context.conditions.end(f"messages by {channel}", f"notifications can be sent again ({channel})")
+            context.conditions.end(f"{SENDING}{channel}", f"notifications can be sent again ({channel})")
 
     def _drop(self, gone: Sequence[Queued], *, sent: bool = False) -> None:
         for queued in gone:

@@ -6,7 +6,7 @@
 from autoflow.sensor.executor import Batch, Executor, SlotsInUse, preload_of, runs_at_a_time
 from autoflow.sensor.flowapi import FlowapiAnswer, QaAnswer, QaQuestion, ask_flowapi, ask_qa, examine_flowapi
 from autoflow.sensor.quality import QaExamination, examine_qa, outcomes_in, question_of, wanted_checks
-from autoflow.sensor.sensor import poll, take_asked, tick
+from autoflow.sensor.sensor import poll, take_asked, tell_of_long_runs, tick
 
 __all__ = [
     "Batch",
@@ -26,6 +26,7 @@ __all__ = [
     "question_of",
     "runs_at_a_time",
     "take_asked",
+    "tell_of_long_runs",
     "tick",
     "wanted_checks",
 ]

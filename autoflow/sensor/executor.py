@@ -243,6 +243,8 @@ class Executor:
             preload = preload_of(self._work.definitions)
             async with self._context.jobs.warmth(preload), self._context.notebooks.warmth(preload), watched:
                 await self._until_idle()
+        # nobody looks at it until there is something to do again
+        self._context.conditions.end("memory", "nothing is to run that needs memory")
         self.news.set()
 
     async def _until_idle(self) -> None:
@@ -310,6 +312,7 @@ class Executor:
         else:
             self._capacity.here = None
         self._runs, self._notebooks, self._capacity.governed = concurrency.runs, concurrency.notebooks, False
+        self._context.conditions.end("memory", "the memory of this machine decides nothing now")
         self._capacity.why_full = self._why_full(concurrency.notebooks)
         self._capacity.resize(concurrency.notebooks, pools)
 

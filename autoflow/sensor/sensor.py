@@ -15,11 +15,21 @@ from operator import or_
 
 from autoflow.context import Context, recorded
 from autoflow.dates import Days, ListedDates
-from autoflow.decision import Decision, counted_days, decide, decide_requested, held_days, held_runs, undone_days
+from autoflow.decision import (
+    Decision,
+    counted_days,
+    decide,
+    decide_requested,
+    held_days,
+    held_runs,
+    judge,
+    undone_days,
+)
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
 from autoflow.fitting import WHAT_TO_DO
-from autoflow.runs import AttemptState, Runs
+from autoflow.history import RunHistory
+from autoflow.runs import AttemptState, Run, Runs, RunState
 from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.finals import follow_finals
 from autoflow.sensor.flowapi import ask_flowapi
@@ -31,6 +41,12 @@ from autoflow.workflows import note_kept
 
 LONG, LONG_UNKNOWN, LONGER_THAN_USUAL = dt.timedelta(hours=1), dt.timedelta(hours=3), 4
 """When a run is worth a warning: after so long, and so many times what its workflow takes usually, as far as known."""
+
+NO_DATES = "no dates of "
+"""How the names of the conditions begin that FlowAPI lists none of a CDR type."""
+
+MOST_LOOKED_AT = 1000
+"""Runs out of retries, up to which it is looked at once which of them are so still."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +76,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting
     context.backlog.held = await _held(context, definitions, listed)
-    tell_of_given_up(context, decision)
+    tell_of_given_up(context, decision.given_up)
     tell_of_misfits(context, decision)
     tell_of_long_runs(context)
     again = _again(context, definitions, listed, executor.stop)
@@ -106,14 +122,26 @@ def _again(
     return due
 
 
-def tell_of_given_up(context: Context, decision: Decision) -> None:
+def tell_of_given_up(context: Context, given_up: Runs) -> None:
     """Let people know of runs that are not tried any more."""
-    if decision.given_up:
-        number, names = len(decision.given_up), names_of(decision.given_up)
-        message = f"{counted(number, 'run is', 'runs are')} out of retries: {names}"
+    context.backlog.given_up = given_up
+    if given_up:
+        message = f"{counted(len(given_up), 'run is', 'runs are')} out of retries: {names_of(given_up)}"
         context.conditions.begin("given up", message, logging.WARNING)
     else:
         context.conditions.end("given up", "no runs are out of retries now")
+
+
+def _still_given_up(given_up: Runs, run_history: RunHistory) -> Runs:
+    """Leave out the runs that people have asked for again or skipped; very many are left to the next tick."""
+    if len(given_up) > MOST_LOOKED_AT:
+        return given_up
+
+    def is_still(run: Run) -> bool:
+        verdict = judge(run_history, run.key, run.reference_date, RunState.DUE, run.workflow.retries)
+        return verdict.state is RunState.GIVEN_UP
+
+    return Runs.of(filter(is_still, given_up))
 
 
 def tell_of_misfits(context: Context, decision: Decision) -> None:
@@ -185,8 +213,12 @@ def warn_of_types(
 ) -> None:
     """Warn of CDR types that count somewhere and have no dates."""
     rules = [definitions.data_rule(trigger) for trigger in definitions.triggers]
-    for cdr_type in dict.fromkeys(name for rule in rules for name in rule.cdr_types or {**by_type, **listed.by_type}):
-        name = f"no dates of {cdr_type}"
+    counting = dict.fromkeys(name for rule in rules for name in rule.cdr_types or {**by_type, **listed.by_type})
+    for name in context.conditions.by_name:
+        if name.startswith(NO_DATES) and name.removeprefix(NO_DATES) not in counting:
+            context.conditions.end(name, f"no trigger goes by CDR type {name.removeprefix(NO_DATES)} now")
+    for cdr_type in counting:
+        name = f"{NO_DATES}{cdr_type}"
         if by_type.get(cdr_type):
             context.conditions.end(name, f"FlowAPI lists dates for CDR type {cdr_type} again")
         else:
@@ -195,8 +227,10 @@ def warn_of_types(
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
     """Put requested runs first, and leave out skipped ones, without a poll."""
-    decision = decide_requested(definitions, executor.waiting, context.store.read.history(), context.now())
+    run_history = context.store.read.history()
+    decision = decide_requested(definitions, executor.waiting, run_history, context.now())
     tell_of_misfits(context, decision)
+    tell_of_given_up(context, _still_given_up(context.backlog.given_up, run_history))
     times = [time for time in (decision.retry_at, executor.retry_at) if time is not None]
     listed, again_at = context.store.read.listed_dates(), min(times, default=None)
     executor.take_up(

@@ -551,6 +551,60 @@ def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
         assert not told()
 
 
+def test_what_is_told_of_a_long_run_is_over_when_it_ends_and_not_with_the_next_tick(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment.write_simple("glues")
+    with living(deployment, caplog) as life:
+        context, store = life.context, life.context.store
+        definitions = read_definitions(context.settings.workflows_file)
+        run = build_run(definitions.workflows["w"], definitions.triggers[0], dt.date(2016, 1, 2))
+
+        async def steps() -> None:
+            hangs = store.begin(run, START - 4 * HOUR)
+            tell_of_long_runs(context)
+            assert "long runs" in context.conditions.by_name
+            store.finish(hangs, AttemptState.CANCELLED, START)
+            # as each run's end, this one's wakes the daemon
+            asked = {"workflow": "w", "parameters": {**run.parameters, "reference_date": "2016-01-01"}}
+            assert context.steering.carry_out({"do": "run", "runs": [asked]}, context.now()) == {"done": 1}
+            await life.until(lambda: "long runs" not in context.conditions.by_name)
+
+        life.serve(steps)
+        assert polls(flowapi) == 0
+
+
+def test_what_is_told_is_over_when_people_have_seen_to_it(
+    deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Runs out of retries that are skipped, and CDR types and channels that workflows.yml no longer names."""
+    flowapi.dates = {"calls": ["2016-01-01", "2016-01-02"]}
+    hourly(deployment, "raises_on_one_date", sensor="  cdr_types: [calls]\n", retries={"attempts": 1})
+    path = deployment.inputs / "workflows.yml"
+    text = path.read_text()
+    more = text.replace("w}]", "w}, {workflow_name: w, cdr_types: [mds], date_stencil: [-1]}]")
+    path.write_text(f"{more}notify: {{email: [a@example.com]}}\n")
+    deployment.environment["AUTOFLOW_SMTP_URL"] = "smtp://127.0.0.1:9"
+    with living(deployment, caplog) as life:
+        context = life.context
+
+        def told() -> set[str]:
+            return set(context.conditions.by_name) & {"given up", "no dates of mds", "messages by email"}
+
+        async def steps() -> None:
+            await life.until(lambda: len(told()) == 3)
+            asked = polls(flowapi)
+            skip = {"do": "skip", "workflow": "w", "dates": ["2016-01-02"], "reason": "no towers"}
+            assert context.steering.carry_out(skip, context.now()) == {"done": 1}
+            await life.until(lambda: "given up" not in told())
+            assert polls(flowapi) == asked
+            path.write_text(text)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await life.until(lambda: not told())
+
+        life.serve(steps, now=True)
+
+
 def test_a_repair_makes_again_the_queries_that_flowmachine_has_forgotten(
     deployment: Deployment, flowapi: FlowapiStandin, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -446,6 +446,26 @@ def test_with_fixed_numbers_a_run_starts_when_a_worker_comes_that_has_what_it_wa
     trial.run(steps, slots=1)
 
 
+@pytest.mark.parametrize("over", ["by the end of the work", "by numbers in workflows.yml"])
+def test_that_memory_is_short_is_told_for_as_long_as_it_decides_anything(trial: Trial, over: str) -> None:
+    trial.write("  concurrency: auto\n")
+
+    async def steps() -> None:
+        await trial.until(2)
+        trial.reading = replace(CALM, free=3000)
+        conditions = trial.context.conditions
+        await cast(HeldLoop, asyncio.get_running_loop()).until(lambda: "memory" in conditions.by_name, 20)
+        if over == "by numbers in workflows.yml":
+            trial.executor.resize(trial.write("  concurrency: {runs: 2}\n"))
+        else:
+            trial.door.end_one()
+            trial.door.end_one()
+            await trial.executor.idle()
+        assert "memory" not in conditions.by_name
+
+    trial.run(steps, days=2)
+
+
 def test_runs_of_a_workflow_that_is_gone_from_the_file_do_not_start(trial: Trial) -> None:
     trial.write("  concurrency: {runs: 1}\n")
 
