@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import insort
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -17,6 +17,9 @@ from itertools import count
 from autoflow.capacity.admission import Rules
 from autoflow.capacity.governor import Governor, Held
 from autoflow.runs import RunKey
+
+ASIDE = ""
+"""What stands for a pool's name where a run waits for something else; none has that name."""
 
 IN_TURN = "waits for a slot: other notebooks come first"
 """Why a notebook has to wait that is not the next."""
@@ -262,22 +265,35 @@ class Capacity:
         waits = self._waits.get(run, [])
         return set(waits) if len(waits) == self._open.get(run) else set()
 
-    @asynccontextmanager
-    async def place(self, name: str, run: RunKey, taker: Taker) -> AsyncIterator[None]:
-        """Wait for a place in a pool, and keep it for as long as the context lasts."""
-        pool, waiting, placed = self.pool(name), (name, taker), (name, run, taker)
+    @contextmanager
+    def aside(self, run: RunKey) -> Iterator[None]:
+        """Note, for as long as the context lasts, that a notebook waits for what is in the way of no other."""
+        with self._waiting(run, ASIDE):
+            yield
+
+    @contextmanager
+    def _waiting(self, run: RunKey, name: str) -> Iterator[None]:
         self._waits.setdefault(run, []).append(name)
-        self._takers.append(waiting)
         self._changed()
         try:
-            await pool.take(taker.rank)
-            self._placed.append(placed)
+            yield
         finally:
-            self._takers.remove(waiting)
             self._waits[run].remove(name)
             if not self._waits[run]:
                 del self._waits[run]
             self._changed()
+
+    @asynccontextmanager
+    async def place(self, name: str, run: RunKey, taker: Taker) -> AsyncIterator[None]:
+        """Wait for a place in a pool, and keep it for as long as the context lasts."""
+        pool, waiting, placed = self.pool(name), (name, taker), (name, run, taker)
+        self._takers.append(waiting)
+        try:
+            with self._waiting(run, name):
+                await pool.take(taker.rank)
+            self._placed.append(placed)
+        finally:
+            self._takers.remove(waiting)
         try:
             yield
         finally:

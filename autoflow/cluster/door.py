@@ -15,7 +15,7 @@ import datetime as dt
 import json
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -170,6 +170,7 @@ class Cluster:
         """Names of workers that may go on with what an earlier life has started."""
         self._free_from, self._not_free = 0.0, ""
         """From when on nothing of that can be left, and what notebooks wait for until then, in words."""
+        self._asked_aside = Counter[str]()
         self._different: dict[str, str] = {}
         self._watching: asyncio.Task[None] | None = None
         self._doing: set[asyncio.Future[None]] = set()
@@ -197,8 +198,26 @@ class Cluster:
         return self._link.why_unplaced({}) if waits else ""
 
     def lacks(self, resources: Mapping[str, int]) -> str:
-        """Say what a notebook would wait for that none of the workers has; empty where one has it, or none is known."""
-        return self._link.why_unplaced(resources) if self._link.seen and not self._link.can_place(resources) else ""
+        """Say what a notebook would wait for that no worker has; empty where one has it, or that is not known yet."""
+        is_known = self._link.seen or (resources and self._keeping is not None)
+        return self._link.why_unplaced(resources) if is_known and not self._link.can_place(resources) else ""
+
+    async def room_for(self, notebook: str, resources: Mapping[str, int], waits: Callable[[str], None]) -> None:
+        """Be connected, and wait for as long as a notebook would wait in vain."""
+        await self._open()
+        asked, told = f"{notebook} ({resources_text(resources)})", ""
+        while why := self.lacks(resources):
+            if why != told:
+                waits(told := why)
+            self._asked_aside[asked] += 1
+            try:
+                await asyncio.sleep(TICK)
+            finally:
+                self._asked_aside[asked] -= 1
+
+    def _falls_back(self, resources: Mapping[str, int]) -> bool:
+        """Whether a notebook is to run here now; what it asks for is a worker's, and nobody says that this has it."""
+        return self._workers.falls_back and not self._link.seen and not resources
 
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Say what workers import ahead of notebooks."""
@@ -253,7 +272,7 @@ class Cluster:
         while len(lost) <= MOST_MOVES:
             if self._workers.falls_back:
                 await self._freed(on_progress)
-            if self._workers.falls_back and not self._link.seen:
+            if self._falls_back(request.get("resources", {})):
                 self._fallen_back += 1
                 try:
                     return await self._here.call(kind, request, workspace, secrets=secrets, timeout=timeout, **said)
@@ -426,9 +445,11 @@ class Cluster:
         waiting = [job for job in self._jobs.values() if not job.nonce]
         for job in waiting:
             job.tell({"waits": self._link.why_unplaced(job.resources) if self._is_free else self._not_free})
-            if self._link.seen:
+            if self._link.seen or self._workers.falls_back:
                 job.is_in_vain = bool(self.lacks(job.resources))
         lacking = {job.asked for job in waiting if job.is_in_vain}
+        if self._link.seen or self._workers.falls_back:
+            lacking.update(self._asked_aside.elements())
         if lacking:
             self._conditions.begin(RESOURCES, f"workers: none has what is asked for: {', '.join(sorted(lacking))}")
         elif self._link.seen or RESOURCES in self._conditions.by_name:
@@ -479,7 +500,7 @@ class Cluster:
                 job.settle(f"worker {job.worker_name} was not heard of for {self._workers.lease:.0f} s")
             elif job.lease and job.lease.is_unheard(now):
                 job.tell_of_silence(job.lease, now)
-            elif not job.lease and self._workers.falls_back and not self._link.seen:
+            elif not job.lease and self._falls_back(job.resources):
                 job.settle("there is no worker")
 
     # what workers say

@@ -186,14 +186,14 @@ class Link:
     def why_unplaced(self, resources: Mapping[str, int]) -> str:
         """Say what a notebook waits for that no worker has taken."""
         if not self.seen:
-            return "waits for a worker: none is connected"
+            return f"waits for a worker{f' with {resources_text(resources)}' if resources else ''}: none is connected"
         if not self.can_place(resources):
             return f"waits for a worker with {resources_text(resources)}: none has it"
         return f"waits for a worker that is free, of {len(self.seen)}"
 
     def _unreached(self, why: str) -> None:
         self.seen = {}
-        what = "notebooks run here meanwhile" if self._workers.falls_back else "notebooks wait"
+        what = "notebooks without `resources` run here meanwhile" if self._workers.falls_back else "notebooks wait"
         self._conditions.begin(UNREACHED, f"{why}; {what}")
 
     async def answer(self, address: str, operation: str, limit: float | None = PATIENCE, **named: Any) -> Any:

@@ -99,6 +99,10 @@ class Door(Protocol):
         """Say what a notebook that asks for resources would wait for in vain; empty where it would not."""
         ...
 
+    async def room_for(self, notebook: str, resources: Mapping[str, int], waits: Callable[[str], None]) -> None:
+        """Wait for as long as it lacks what a notebook asks for, and call a function with what that is, in words."""
+        ...
+
     def warmth(self, preload: Sequence[str] | None) -> AbstractAsyncContextManager[None]: ...
 
     def keep_warm(self, preload: Sequence[str] | None) -> None: ...
@@ -189,6 +193,9 @@ class Jobs:
     def lacks(self, _: Mapping[str, int]) -> str:
         """Lack nothing: here, resources say nothing."""
         return ""
+
+    async def room_for(self, *_: object) -> None:
+        """Wait for nothing."""
 
     @property
     def under_way(self) -> Sequence[str]:

@@ -86,7 +86,7 @@ VARIABLES = (
     ),
     Variable(
         "AUTOFLOW_WORKERS_FALLBACK",
-        "`here` lets notebooks run on this machine while there is no worker; by default they wait.",
+        "`here` lets notebooks without `resources` run on this machine while there is no worker; by default they wait.",
     ),
     Variable(
         "AUTOFLOW_WORKERS_LEASE",

@@ -85,6 +85,11 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]
     said: list[str] = []
     try:
         async with AsyncExitStack() as stack:
+            if notebook.resources and notebook.place != "here":
+                with capacity.aside(key), _timed(execution, label, "a worker"):
+                    waits = partial(say, of="worker")
+                    await execution.context.notebooks.room_for(notebook.filename, notebook.resources, waits)
+                progress.drop(task)
             if notebook.pool is not None:
                 if capacity.pool(notebook.pool).full:
                     say(f"waits for the pool {notebook.pool}", "pool")

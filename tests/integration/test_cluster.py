@@ -992,10 +992,26 @@ def test_without_workers_notebooks_run_here_where_that_is_the_choice(
             async with deployment.cluster() as cluster:
                 reply, made = await deployment.execute(cluster, deployment.write("here.ipynb", "print(6 * 7)"))
                 assert (cluster.slots, cluster.apart, cluster.absence) == (None, 0, "")
-            assert reply.cause == "done", reply
-            assert printed(made) == "42\n"
+                assert reply.cause == "done", reply
+                assert printed(made) == "42\n"
+                # nobody says that this machine has one
+                works, told = deployment.works(), list[str]()
+                waits = "waits for a worker with gpu: 1: none is connected"
+                asked = "workers: none has what is asked for: works.ipynb (gpu: 1)"
+                for work in (
+                    deployment.execute(cluster, works, resources={"gpu": 1}),
+                    cluster.room_for("works.ipynb", {"gpu": 1}, told.append),
+                ):
+                    waiting = asyncio.ensure_future(work)
+                    await seen(lambda: asked in deployment.conditions.present())
+                    assert cluster.lacks({"gpu": 1}) == waits
+                    assert not waiting.done()
+                    waiting.cancel()
+                    await asyncio.wait({waiting})
+                    await seen(lambda: asked not in deployment.conditions.present())
+                assert (told, deployment.began()) == ([waits], [])
 
         run(life())
     [said] = deployment.conditions.present()
     assert address in said
-    assert said.endswith("notebooks run here meanwhile")
+    assert said.endswith("notebooks without `resources` run here meanwhile")

@@ -83,6 +83,9 @@ class SimulatedJobs:
     def lacks(self, _: Mapping[str, int]) -> str:
         return ""
 
+    async def room_for(self, *_: object) -> None:
+        """There is."""
+
     def keep_warm(self, preload: Sequence[str] | None) -> None:
         """Nothing is warm here."""
 

@@ -58,7 +58,7 @@ class Gated:
     def __init__(self, jobs: Jobs, slots: int | None = None) -> None:
         self._jobs = jobs
         self.slots = slots
-        self.lacking = self.absence = ""
+        self.lacking = self.absence = self.in_vain = ""
         self.apart = 0
         self.gates: list[asyncio.Event] = []
         self.peak: int | None = None
@@ -74,6 +74,12 @@ class Gated:
     def lacks(self, resources: Mapping[str, int]) -> str:
         """Say what the test lets it say, of what asks for something."""
         return self.lacking if resources else ""
+
+    async def room_for(self, _: str, resources: Mapping[str, int], waits: Callable[[str], None]) -> None:
+        """Wait for as long as the test says that something is lacking."""
+        while resources and self.in_vain:
+            waits(self.in_vain)
+            await asyncio.sleep(1)
 
     def keep_warm(self, *_: object) -> None:
         """Nothing is warm."""
@@ -427,6 +433,23 @@ def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) 
         await trial.until(4)
 
     trial.run(steps, slots=2)
+
+
+@pytest.mark.parametrize("numbers", ["auto", "{runs: 1, notebooks: 1}"])
+def test_what_waits_for_a_worker_in_vain_is_in_the_way_of_no_other(trial: Trial, numbers: str) -> None:
+    trial.write(f"  concurrency: {numbers}\n", notebook="resources: {gpu: 1},")
+    trial.reading = replace(CALM, busy=64)
+
+    async def steps() -> None:
+        trial.door.in_vain = "waits for a worker with gpu: 1: none is connected"
+        loop = cast(HeldLoop, asyncio.get_running_loop())
+        await loop.until(lambda: len(trial.executor.running) == 6, 20)
+        await asyncio.sleep(10)
+        assert (trial.executor.slots.in_use, trial.door.gates) == (0, [])
+        trial.door.in_vain = ""
+        await trial.until(1 if "1" in numbers else cores_here())
+
+    trial.run(steps, days=6)
 
 
 def test_with_fixed_numbers_a_run_starts_when_a_worker_comes_that_has_what_it_waits_for(trial: Trial) -> None:
