@@ -28,8 +28,11 @@ from autoflow.progress import Counts
 from autoflow.runs import AttemptState, Run, RunKey, Runs
 from autoflow.sensor.quality import data_digest_of, quality_of
 from autoflow.settings import read_token
-from autoflow.wording import counted, size_text
+from autoflow.wording import counted, first_few, size_text
 from autoflow.workflows import Origin, execute
+
+LACKING, ALL_THERE = "resources of runs", "workers: no run waits any more for what none of them has"
+"""Name of the condition that no worker has what runs ask for, and what is said when it is over."""
 
 logger = logging.getLogger(__name__)
 
@@ -245,6 +248,7 @@ class Executor:
                 await self._until_idle()
         # nobody looks at it until there is something to do again
         self._context.conditions.end("memory", "nothing is to run that needs memory")
+        self._context.conditions.end(LACKING, ALL_THERE)
         self.news.set()
 
     async def _until_idle(self) -> None:
@@ -252,6 +256,7 @@ class Executor:
             while True:
                 await self._look()
                 self._start_due()
+                self._tell_what_lacks()
                 self._count()
                 if not self._running:
                     return
@@ -357,6 +362,20 @@ class Executor:
             what = f"memory is short: AutoFlow keeps {kept} free, and less is left; no run starts until there is more"
             conditions.begin("memory", what, logging.WARNING)
 
+    def _what_lacks(self, workflow: Workflow) -> str:
+        """Say what a run of a workflow would wait for in vain."""
+        asked = (notebook.resources for notebook in workflow.notebooks if notebook.place != "here")
+        return next(filter(None, map(self._context.notebooks.lacks, asked)), "")
+
+    def _tell_what_lacks(self) -> None:
+        """Tell people which runs do not start since no worker has what they ask for."""
+        waiting = {series.workflow.name: series.workflow for series in self.waiting.series}
+        lacking = [f"{name} {why}" for name, workflow in waiting.items() if (why := self._what_lacks(workflow))]
+        if lacking:
+            self._context.conditions.begin(LACKING, f"workers: runs do not start: {first_few(lacking)}")
+        else:
+            self._context.conditions.end(LACKING, ALL_THERE)
+
     def _count(self) -> None:
         """Say how far the work is that has come since there was none."""
         done, running = self.states - self._before, len(self._running)
@@ -377,8 +396,7 @@ class Executor:
         under_way = Counter(run.workflow.name for run in self.running)
 
         def obstacle(workflow: Workflow) -> str:
-            asked = (notebook.resources for notebook in workflow.notebooks if notebook.place != "here")
-            if lacking := next(filter(None, map(self._context.notebooks.lacks, asked)), ""):
+            if lacking := self._what_lacks(workflow):
                 return lacking
             if workflow.concurrency is not None and under_way[workflow.name] >= workflow.concurrency:
                 return f"waits for its workflow, which has {counted(workflow.concurrency, 'run')} at a time"

@@ -429,8 +429,20 @@ def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) 
         await asyncio.sleep(10)
         assert len(trial.door.gates) == 2
         assert trial.executor.slots.why == "run waits for a worker with gpu: 1: none has it"
+        assert [*trial.context.conditions.present()] == [
+            "workers: runs do not start: w waits for a worker with gpu: 1: none has it"
+        ]
         trial.door.lacking = ""
         await trial.until(4)
+        assert trial.context.conditions.present() == []
+        # what waits is withdrawn, and the last that goes on ends
+        trial.door.lacking = "waits for a worker with gpu: 1: none has it"
+        trial.door.end_one()
+        await asyncio.sleep(5)
+        assert len(trial.context.conditions.present()) == 1
+        trial.executor.take_up(Work(trial.definitions, Runs(), ListedDates()))
+        await asyncio.sleep(5)
+        assert trial.context.conditions.present() == []
 
     trial.run(steps, slots=2)
 
