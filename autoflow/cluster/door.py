@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoflow.clock import utc_now
 from autoflow.cluster.lease import MARGIN, Lease
 from autoflow.cluster.link import PATIENCE, UNREACHED, Link, resources_text
 from autoflow.cluster.parcel import Packer, Parcel, contents_of
@@ -118,15 +117,15 @@ class _Job:
         said = progress or {"words": f"starts on worker {self.worker_name}"}
         self.tell({**said, "worker": self.worker_name})
 
-    def tell_of_silence(self, lease: Lease, now: float) -> None:
+    def tell_of_silence(self, lease: Lease, now: float, clock: Callable[[], dt.datetime]) -> None:
         """Say since when its worker has not answered, and what comes of that, in times of day: these do not age."""
         if self.is_silent:
             return
         self.is_silent = True
-        since = _time_of_day(lease.heard - now)
+        since, until = (_time_of_day(clock(), seconds) for seconds in (lease.heard - now, lease.left(now)))
         then = "runs on another worker" if self.losses < MOST_MOVES else "fails"
         words = f"worker {self.worker_name} has not answered since {since}"
-        self.tell({"words": f"{words}; unless it does, the notebook {then} from {_time_of_day(lease.left(now))} on"})
+        self.tell({"words": f"{words}; unless it does, the notebook {then} from {until} on"})
 
     def settle(self, outcome: Mapping[str, Any] | str) -> None:
         if not self.outcome.done():
@@ -403,7 +402,7 @@ class Cluster:
         if self._before:
             left = lease + MARGIN
             self._free_from = asyncio.get_running_loop().time() + left
-            until, workers = _time_of_day(left), ", ".join(sorted(self._before))
+            until, workers = _time_of_day(self._conditions.now(), left), ", ".join(sorted(self._before))
             self._not_free = f"waits until {until}: what AutoFlow started before may still run on worker {workers}"
 
     async def _fence(self) -> None:
@@ -499,7 +498,7 @@ class Cluster:
             if job.lease and job.lease.is_over(now):
                 job.settle(f"worker {job.worker_name} was not heard of for {self._workers.lease:.0f} s")
             elif job.lease and job.lease.is_unheard(now):
-                job.tell_of_silence(job.lease, now)
+                job.tell_of_silence(job.lease, now, self._conditions.now)
             elif not job.lease and self._falls_back(job.resources):
                 job.settle("there is no worker")
 
@@ -659,9 +658,9 @@ def _why_lost(lost: Sequence[str], run: int | None) -> str:
     return f"{many}; {see}. `autoflow repair {run or 'RUN'}` executes it again when they are well"
 
 
-def _time_of_day(seconds: float) -> str:
-    """Write what time it is in some seconds."""
-    return f"{utc_now() + dt.timedelta(seconds=seconds):%H:%M:%S} UTC"
+def _time_of_day(now: dt.datetime, seconds: float) -> str:
+    """Write what time it is some seconds from now."""
+    return f"{(now + dt.timedelta(seconds=seconds)).astimezone(dt.UTC):%H:%M:%S} UTC"
 
 
 def _read_claims(path: Path, lease: float) -> tuple[set[str], float]:

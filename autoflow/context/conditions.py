@@ -28,7 +28,7 @@ class Conditions:
     """What is wrong at present, so that a month of it fills no log."""
 
     def __init__(self, now: Callable[[], dt.datetime]) -> None:
-        self._now = now
+        self.now = now
         self._present: dict[str, Condition] = {}
         self._over: set[str] = set()
         self._tell: Callable[[], None] = lambda: None
@@ -42,7 +42,7 @@ class Conditions:
         self._over.discard(name)
         old = self._present.get(name)
         if old is None or old.text != message:
-            self._present[name] = Condition(name, message, old.since if old else self._now())
+            self._present[name] = Condition(name, message, old.since if old else self.now())
             logger.log(level, "%s", message)
             self._tell()
 
