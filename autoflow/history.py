@@ -45,7 +45,9 @@ class Request:
     repairs: int | None = None
     """The number of the attempt whose executed notebooks the next attempt is to use again."""
     automatic: bool = False
-    """Whether AutoFlow has requested it itself."""
+    """Whether nobody has named the run, but AutoFlow has found it: it is made only of data that count."""
+    waits: bool = False
+    """Whether it is such a run, and its data do not count now."""
 
     @property
     def key(self) -> RunKey:

@@ -32,6 +32,7 @@ from autoflow.decision import (
     held_runs,
     incomplete_runs,
     undone_days,
+    with_waiting_requests,
 )
 from autoflow.definitions import Automatic, Definitions
 from autoflow.errors import ExitCode
@@ -124,7 +125,8 @@ def _working(settings: Settings) -> Working:
 
 
 def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime, working: Working) -> Plan:
-    run_history, days, running = reader.history(), counted_days(definitions, listed, now), reader.running()
+    run_history = with_waiting_requests(definitions, reader.history(), listed, now)
+    days, running = counted_days(definitions, listed, now), reader.running()
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
     undone = undone_days(definitions, days, unsettled, running, run_history)
     decision = decide(definitions, undone, run_history, now)

@@ -122,12 +122,19 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
         known = {each.key for each, _ in stale}
         more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
         why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run, _ in more}, now)
+        left = [(run, row) for run, row in more if run.key not in why_not]
+        said = _say_what_lacks(definitions, reader, [run for run, _ in left], [row for _, row in left])
     notes = {f"run {each.run}": why.brief for each, why in wanted}
     rows = [{**row, "note": notes.get(row["note"], row["note"])} for row in rows]
     left_out += [f"{row['note']}: {why_not[run.key]}" for run, row in more if run.key in why_not]
-    more = [(run, row) for run, row in more if run.key not in why_not]
-    everything = [*runs, *(run for run, _ in more)]
-    return _to_run(everything, [*rows, *(row for _, row in more)], "run {} again", [*left_out, *running, *too])
+    their_rows = [
+        row if row["note"] == bare["note"] else {**row, "note": f"{row['note']}; waits until they count"}
+        for row, (_, bare) in zip(said, left, strict=True)
+    ]
+    everything = [*runs, *(run for run, _ in left)]
+    intent = _to_run(everything, [*rows, *their_rows], "run {} again", [*left_out, *running, *too])
+    # nobody has named them: what stops counting meanwhile is waited for
+    return replace(intent, order={**intent.order, "automatic": True})
 
 
 def keep(options: argparse.Namespace, settings: Settings) -> Intent:

@@ -147,7 +147,8 @@ class Steering:
     def _run(self, order: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         runs = [_run_of(each) for each in order["runs"]]
         repairs = self._to_repair(order)
-        asked = self._store.ask_for(runs, now, repairs.attempt if repairs else None)
+        number = repairs.attempt if repairs else None
+        asked = self._store.ask_for(runs, now, number, automatic=order.get("automatic", False))
         logger.info("requested %s: %s", counted(len(asked), "run"), _first_few(list(map(str, asked))))
         return {"done": len(asked)}
 

@@ -10,7 +10,7 @@ from autoflow.decision.due import Decision, decide, decide_requested, first_retr
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
-from autoflow.decision.stale import data_uses, runs_that_used, runs_with_data
+from autoflow.decision.stale import data_uses, runs_that_used, runs_with_data, with_waiting_requests
 from autoflow.decision.triggers import incomplete_runs, missing_dates, triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
@@ -44,5 +44,6 @@ __all__ = [
     "runs_with_data",
     "triggers_by_run",
     "undone_days",
+    "with_waiting_requests",
     "without_kept",
 ]

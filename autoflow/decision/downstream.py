@@ -84,7 +84,10 @@ def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[Run
     if len(run_history.requests) < 2 or not definitions.has_order:
         return {}
     states = {
-        key: judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries).state
+        # one that waits for its data is to be made, too
+        key: RunState.DUE
+        if request.waits
+        else judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries).state
         for key, request in run_history.requests.items()
         if (workflow := definitions.workflows.get(key[0]))
     }

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from autoflow.dates import Days
 from autoflow.decision.counted import CountedDays
 from autoflow.decision.downstream import held_requests
-from autoflow.decision.order import Order, days_of_runs, kept_days, skipped_days
+from autoflow.decision.order import Order, days_of_runs, kept_days, keys_of, skipped_days
 from autoflow.decision.verdict import Verdict, judge, judge_failures
 from autoflow.definitions import Definitions
 from autoflow.fitting import misfit
@@ -76,7 +76,13 @@ def without_kept(
     if not run_history.provisional:
         return unsettled
     kept = kept_days(definitions, days, run_history)
-    return [one - those for one, those in zip(unsettled, kept, strict=True)]
+    # what one trigger keeps as it is, no other one makes again
+    runs = {
+        key: dt.date.fromordinal(day)
+        for trigger, those in zip(definitions.triggers, kept, strict=True)
+        for day, key in keys_of(trigger, those)
+    }
+    return [one - those for one, those in zip(unsettled, days_of_runs(definitions, runs), strict=True)]
 
 
 def decide(

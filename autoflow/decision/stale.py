@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 from autoflow.dates import AvailableDates, Days, ListedDates
 from autoflow.decision.counted import counting, days_with_data
 from autoflow.decision.order import keys_of
 from autoflow.definitions import Definitions, Trigger
+from autoflow.history import RunHistory
 from autoflow.runs import RunKey, key_maker
 
 
@@ -74,6 +76,19 @@ def runs_with_data(
             if key in runs:
                 (found if day in ready else lacking).add(key)
     return found | (runs.keys() - lacking)
+
+
+def with_waiting_requests(
+    definitions: Definitions, run_history: RunHistory, listed: ListedDates, now: dt.datetime
+) -> RunHistory:
+    """Let requests of runs that nobody has named wait where the data of these do not count now."""
+    automatic = {key: each.reference_date for key, each in run_history.requests.items() if each.automatic}
+    if not automatic:
+        return run_history
+    there = runs_with_data(definitions, listed, now, automatic)
+    waiting = {key: replace(run_history.requests[key], waits=True) for key in automatic.keys() - there}
+    # in the order of the requests
+    return replace(run_history, requests={key: waiting.get(key, each) for key, each in run_history.requests.items()})
 
 
 def _using(trigger: Trigger, days: Days, span: tuple[dt.date, dt.date]) -> Days:

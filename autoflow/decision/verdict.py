@@ -66,10 +66,11 @@ def judge(run_history: RunHistory, key: RunKey, date: dt.date, by_dates: RunStat
         return PLAIN[RunState.PROVISIONAL]
     if skipped:
         return PLAIN[RunState.SKIPPED]
-    if request is not None and is_asked_for(request, failures):
+    is_requested = request is not None and not request.waits
+    if request is not None and is_requested and is_asked_for(request, failures):
         return PLAIN[RunState.DUE]
     if failures is not None:
-        tried = by_dates is RunState.DUE or request is not None
+        tried = by_dates is RunState.DUE or is_requested
         return judge_failures(failures, retries) if tried else judge_failures(failures, retries)._replace(retry_at=None)
     return PLAIN[by_dates]
 

@@ -465,7 +465,7 @@ def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
         "INSERT INTO departed_attempts SELECT departure, attempt_id FROM stale JOIN departures ON id = departure"
     )
     cursor.execute("DELETE FROM meta WHERE key = 'departures_marked'")
-    # not requested by a person: after a failure it waits for its data as any other
+    # nobody has named the run: it waits until its data count
     cursor.execute("ALTER TABLE requests ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0")
     # of all outcomes of the dates that an attempt used, when it began; null where these do not tell of each date
     cursor.execute("ALTER TABLE attempts ADD COLUMN data_digest TEXT")

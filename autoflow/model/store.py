@@ -119,8 +119,6 @@ class RunStore:
                     f" AND {key} IN (SELECT value FROM json_each(?))",
                     (_text(now), json.dumps(ids)),
                 )
-            for attempt in left:
-                self._leave_to_dates(cursor, (attempt.workflow, attempt.parameters_hash))
         return left
 
     def _put_names_right(self, cursor: sqlite3.Cursor, ids: Sequence[int]) -> None:
@@ -207,18 +205,6 @@ class RunStore:
                 key = attempt.workflow, attempt.parameters_hash
                 cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
                 note_final(cursor, attempt.id)
-            else:
-                self._leave_to_dates(cursor, (attempt.workflow, attempt.parameters_hash))
-
-    def withdraw(self, keys: Iterable[RunKey]) -> None:
-        """Forget what AutoFlow has requested itself of some runs: they are made when their dates let them."""
-        with self._transaction() as cursor:
-            for key in keys:
-                self._leave_to_dates(cursor, key)
-
-    def _leave_to_dates(self, cursor: sqlite3.Cursor, key: RunKey) -> None:
-        """Forget a request that no person has made: their data may not count any more when it is tried again."""
-        cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ? AND automatic", key)
 
     def forget_finals(self, finals: Iterable[FinalRun]) -> None:
         """Record that what depends on final runs is asked for."""
@@ -357,7 +343,7 @@ class RunStore:
         repairs
             The number of the attempt whose executed notebooks are to be used again.
         automatic
-            Whether no person requests them: what fails then is tried again as its dates let it.
+            Whether nobody has named them: each of them waits until its data count.
 
         Returns
         -------

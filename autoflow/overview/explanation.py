@@ -255,11 +255,18 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
     elif state is RunState.SKIPPED and answer.skip is not None:
         yield f"since {moment(answer.skip.since)}: {answer.skip.reason}"
     elif state is RunState.EXCLUDED:
-        yield why_excluded(trigger, date) or ""
+        why = why_excluded(trigger, date) or ""
+        yield (
+            f"{why}; it is requested, and waits for its data"
+            if answer.request is not None and answer.request.waits
+            else why
+        )
     elif state in (RunState.FAILED, RunState.GIVEN_UP) and answer.failures is not None:
         yield f"{_how_failed(answer.failures)};"
         if state is RunState.GIVEN_UP:
             yield "it is out of retries and is not retried until requested"
+        elif answer.request is not None and answer.request.waits:
+            yield "it is requested, and waits for its data"
         elif answer.next_try is None:
             excluded = why_excluded(trigger, date)
             no_data = f" while there is no data for {spans(answer.missing) or date}"

@@ -21,7 +21,8 @@ def why_not_made_again(
 ) -> dict[RunKey, str]:
     """Say which of some runs stay as they are unless somebody names them, and why.
 
-    That is what somebody skips, what used dates that FlowAPI lists no more, and what has data that do not count now.
+    That is what somebody skips, what used dates that FlowAPI lists no more, and what is stale and has data that do not
+    count now. Of what is not stale, nobody would know later that it is to be made again: it is requested, and waits.
 
     Parameters
     ----------
@@ -36,12 +37,14 @@ def why_not_made_again(
     if not runs:
         return {}
     there = runs_with_data(definitions, reader.listed_dates(), now, runs)
-    skips, gone = reader.skips(), {each.key for each in reader.stale() if not each.mark.can_be_made_again}
+    skips, stale = reader.skips(), {each.key: each.mark for each in reader.stale()}
     found = {}
     for key, date in runs.items():
         if skip := skips.of(key, date):
             found[key] = f"skipped since {moment(skip.since)}: {skip.reason}"
-        elif key in gone:
+        elif key not in stale:
+            continue
+        elif not stale[key].can_be_made_again:
             found[key] = f"dates that it used have left FlowAPI's list: {_explained(key, date)}"
         elif key not in there:
             found[key] = f"its data do not all count now: {_explained(key, date)}"

@@ -31,6 +31,7 @@ from autoflow.decision import (
     judge,
     kept_by_holds,
     ready_days,
+    with_waiting_requests,
 )
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
@@ -208,7 +209,8 @@ class Facts:
         order = Order.read(definitions, listed, now, reader.run_history)
         marks = reader.stale_marks(span)
         changes = DataChanges.read(reader, marks.values())
-        return cls(definitions, listed, reader.run_history(*span or ()), now, order, marks, changes)
+        run_history = with_waiting_requests(definitions, reader.run_history(*span or ()), listed, now)
+        return cls(definitions, listed, run_history, now, order, marks, changes)
 
     def with_queued(self, queued: Iterable[tuple[str, str, int | None]]) -> Self:
         """Add what a running AutoFlow says of its queue: workflows, hashes of parameters, how many go before each."""

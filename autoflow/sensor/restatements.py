@@ -98,7 +98,7 @@ async def run_again(context: Context, definitions: Definitions, stop: asyncio.Ev
 
 
 async def request(context: Context, runs: Sequence[Run], stop: asyncio.Event) -> int:
-    """Request runs that no person asks for, and return how many were."""
+    """Request runs that nobody has named, and return how many were."""
     number, ask_for = 0, partial(context.store.ask_for, automatic=True)
     async for some in _in_turns(runs):
         asked = await recorded(context.conditions, stop, partial(ask_for, some, context.now()))
@@ -162,22 +162,6 @@ def tell_of_left_out(runs: Iterable[Run], why: Mapping[RunKey, str]) -> None:
     left = [f"{run.workflow.name} {run.reference_date}: {why[run.key]}" for run in runs if run.key in why]
     if left:
         logger.warning("not made again with what they depend on: %s", first_few(left, between="; "))
-
-
-async def withdraw_requests(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
-    """Leave to their dates the runs that AutoFlow itself has requested, and whose data count no more meanwhile."""
-    lacking = await to_end(_requested_in_vain, context.settings, definitions, context.now())
-    if lacking:
-        await recorded(context.conditions, stop, partial(context.store.withdraw, lacking))
-
-
-def _requested_in_vain(settings: Settings, definitions: Definitions, now: dt.datetime) -> set[RunKey]:
-    reader = open_for_reading(settings.db_path, settings.places)
-    try:
-        waiting = {key: request.reference_date for key, request in reader.requests().items() if request.automatic}
-        return set(why_not_made_again(definitions, reader, waiting, now))
-    finally:
-        reader.close()
 
 
 def _wanted_types(definitions: Definitions) -> set[str] | None:

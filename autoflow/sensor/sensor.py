@@ -24,6 +24,7 @@ from autoflow.decision import (
     held_runs,
     judge,
     undone_days,
+    with_waiting_requests,
 )
 from autoflow.definitions import Definitions
 from autoflow.errors import FlowapiError
@@ -34,7 +35,7 @@ from autoflow.sensor.executor import Executor, Work, names_of
 from autoflow.sensor.finals import follow_finals
 from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
-from autoflow.sensor.restatements import mark_departed, mark_for_others, withdraw_requests
+from autoflow.sensor.restatements import mark_departed, mark_for_others
 from autoflow.settings import Token, read_token
 from autoflow.wording import counted, moment
 from autoflow.workflows import note_kept
@@ -71,7 +72,6 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     # a crash may have come between
     await note_kept(context, executor.stop)
     listed = await poll(context, definitions, token, executor.stop)
-    await withdraw_requests(context, definitions, executor.stop)
     await follow_finals(context, definitions, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting
@@ -90,10 +90,11 @@ async def _decide(context: Context, definitions: Definitions, listed: ListedDate
     """Decide what is due; but for the ledger's look into the record, at one stroke."""
     days = counted_days(definitions, listed, context.now())
     unsettled = await context.ledger.unsettled(definitions, days.all)
-    read = context.store.read
-    run_history, running = read.history(), read.running() if definitions.has_order else {}
+    read, now = context.store.read, context.now()
+    run_history = with_waiting_requests(definitions, read.history(), listed, now)
+    running = read.running() if definitions.has_order else {}
     undone = undone_days(definitions, days, unsettled, running, run_history)
-    return decide(definitions, undone, run_history, context.now(), patient=patient)
+    return decide(definitions, undone, run_history, now, patient=patient)
 
 
 async def _held(context: Context, definitions: Definitions, listed: ListedDates) -> Mapping[str, int]:
@@ -227,12 +228,13 @@ def warn_of_types(
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
     """Put requested runs first, and leave out skipped ones, without a poll."""
-    run_history = context.store.read.history()
-    decision = decide_requested(definitions, executor.waiting, run_history, context.now())
+    listed, now = context.store.read.listed_dates(), context.now()
+    run_history = with_waiting_requests(definitions, context.store.read.history(), listed, now)
+    decision = decide_requested(definitions, executor.waiting, run_history, now)
     tell_of_misfits(context, decision)
     tell_of_given_up(context, _still_given_up(context.backlog.given_up, run_history))
     times = [time for time in (decision.retry_at, executor.retry_at) if time is not None]
-    listed, again_at = context.store.read.listed_dates(), min(times, default=None)
+    again_at = min(times, default=None)
     executor.take_up(
         Work(definitions, decision.due, listed, again_at, _again(context, definitions, listed, executor.stop))
     )

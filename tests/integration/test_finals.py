@@ -14,6 +14,7 @@ import pytest
 
 from autoflow.app import open_context
 from autoflow.context.context import Context
+from autoflow.decision import with_waiting_requests
 from autoflow.definitions import Definitions
 from autoflow.history import Skip
 from autoflow.model.finals import FinalRun
@@ -151,8 +152,8 @@ def test_what_began_with_final_results_stays(context: Context) -> None:
     assert follow(context) == []
 
 
-@pytest.mark.parametrize("how", ["skipped", "held", "unordered", "gone"])
-def test_what_is_skipped_or_held_or_does_not_depend_any_more_stays(
+@pytest.mark.parametrize("how", ["skipped", "unordered", "gone"])
+def test_what_is_skipped_or_does_not_depend_any_more_stays(
     context: Context, deployment: Deployment, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     succeed(context, begin(context, "monthly", missing=MISSING))
@@ -160,11 +161,6 @@ def test_what_is_skipped_or_held_or_does_not_depend_any_more_stays(
     succeed(context, begin(context, "monthly"))
     if how == "skipped":
         context.store.skip([Skip("yearly", JANUARY, "", "as it is", START)])
-    elif how == "held":
-        # what was made of it once stays the better report
-        context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32)]}, START)
-        order = {"do": "hold", "workflow": "yearly", "dates": ["2016-01-31"], "reason": "truncated"}
-        assert context.steering.carry_out(order, context.now()) == {"done": 1}
     elif how == "unordered":
         text = WORKFLOWS.replace("      needs: [{workflow: monthly}]\n", "")
         deployment.write(text.replace("      needs: [{workflow: yearly}]\n", ""), "glues")
@@ -172,9 +168,27 @@ def test_what_is_skipped_or_held_or_does_not_depend_any_more_stays(
         deployment.write(WORKFLOWS.replace("monthly", "other"), "glues")
     assert follow(context) == []
     assert context.store.read.finals() == []
-    left = "not made again with what they depend on: yearly 2016-01-31: "
-    why = {"skipped": "skipped since ", "held": "its data do not all count now: `autoflow why yearly 2016-01-31`"}
-    assert (f"{left}{why[how]}" in caplog.text) if how in why else caplog.text == ""
+    left = "not made again with what they depend on: yearly 2016-01-31: skipped since "
+    assert (left in caplog.text) if how == "skipped" else caplog.text == ""
+
+
+def test_what_is_held_is_requested_and_waits_until_it_counts(context: Context) -> None:
+    context.store.record_poll({"calls": [f"2016-01-{day:02}" for day in range(1, 32)]}, START)
+    succeed(context, begin(context, "monthly", missing=MISSING))
+    succeed(context, begin(context, "yearly"))
+    order = {"do": "hold", "workflow": "yearly", "dates": ["2016-01-31"], "reason": "truncated"}
+    assert context.steering.carry_out(order, context.now()) == {"done": 1}
+    succeed(context, begin(context, "monthly"))
+    assert follow(context) == ["yearly"]
+
+    def waiting() -> list[str]:
+        definitions, read = definitions_of(context), context.store.read
+        run_history = with_waiting_requests(definitions, read.history(), read.listed_dates(), context.now())
+        return [each.workflow for each in run_history.requests.values() if each.waits]
+
+    assert waiting() == ["yearly"]
+    context.steering.carry_out({**order, "do": "unhold"}, context.now())
+    assert waiting() == []
 
 
 def test_a_crash_between_the_two_writes_asks_for_nothing_twice(context: Context) -> None:

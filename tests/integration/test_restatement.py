@@ -35,7 +35,7 @@ from autoflow.overview.states import Facts, calendar
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.quality.outcomes import blocks_of
-from autoflow.runs.runs import AttemptState, Failure, build_run
+from autoflow.runs.runs import AttemptState, Failure, Run, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.quality import quality_of
 from autoflow.sensor.restatements import mark_departed
@@ -71,13 +71,18 @@ def write(deployment: Deployment, restatement: str) -> None:
 
 def ticked(context: Context, *, patient: bool = True) -> list[str]:
     """Tick, and give the dates that would be run if there were a slot."""
+    return [str(run.reference_date) for run in due(context, patient=patient)]
 
-    async def tick_once() -> list[str]:
+
+def due(context: Context, *, patient: bool = True) -> list[Run]:
+    """Tick, and give the runs that would start if there were a slot."""
+
+    async def tick_once() -> list[Run]:
         stop = asyncio.Event()
         stop.set()
         executor = Executor(context, stop)
         await tick(context, read_definitions(context.settings.workflows_file), executor, patient=patient)
-        return [str(run.reference_date) for run in executor.waiting]
+        return [*executor.waiting]
 
     return asyncio.run(tick_once())
 
@@ -337,27 +342,88 @@ def test_what_depends_on_a_run_is_not_made_again_with_it_of_data_that_do_not_cou
     assert asked(context) == [("u", day(3)), ("w", day(3)), ("w", day(4))]
 
 
+def fail(context: Context, workflow: str, *numbers: int) -> None:
+    definitions = read_definitions(context.settings.workflows_file)
+    trigger = next(each for each in definitions.triggers if each.workflow_name == workflow)
+    for number in numbers:
+        attempt = context.store.begin(build_run(definitions.workflows[workflow], trigger, day(number)), context.now())
+        context.store.finish(attempt, AttemptState.FAILED, context.now(), Failure("no"))
+
+
 @pytest.mark.parametrize("tried", [False, True])
-def test_what_autoflow_requests_itself_waits_for_its_data_until_it_has_been_made(
-    context: Context, deployment: Deployment, flowapi: FlowapiStandin, tried: bool
+@pytest.mark.parametrize("earliest", ["2016-01-01", "2016-01-05"])
+def test_what_nobody_has_named_waits_for_its_data_until_it_has_been_made(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, tried: bool, earliest: str
 ) -> None:
     write(deployment, "rerun")
     ticked(context)
     succeed(context, 2, 3, 4, 5)
+    # what the trigger is for no more is not lost either
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("{workflow_name: w,", f"{{workflow_name: w, earliest_date: {earliest},"))
     flowapi.flowmachine.restate("2016-01-02", share=0.5)
     assert ticked(context) == ["2016-01-02", "2016-01-03"]
     if tried:
-        definitions = read_definitions(context.settings.workflows_file)
-        for number in 2, 3:
-            run = build_run(definitions.workflows["w"], definitions.triggers[0], day(number))
-            attempt = context.store.begin(run, context.now())
-            context.store.finish(attempt, AttemptState.FAILED, context.now(), Failure("no"))
-        assert asked(context) == []
+        fail(context, "w", 2, 3)
     decide_of(context, "hold", "w", 2)
     assert ticked(context, patient=False) == []
-    assert asked(context) == []
+    facts = Facts.read(read_definitions(path), context.store.read, context.store.read.listed_dates(), context.now())
+    reason = explain(facts, facts.definitions.triggers[0], day(3)).reason
+    assert "2016-01-02 is held since " in reason
+    assert ("it is requested, and waits for its data" in reason) == (tried or earliest == "2016-01-05")
     decide_of(context, "unhold", "w", 2)
     assert ticked(context, patient=False) == ["2016-01-02", "2016-01-03"]
+    succeed(context, 2, 3)
+    assert (ticked(context), asked(context), stale(context)) == ([], [], [])
+
+
+@pytest.mark.parametrize("how", ["fails", "held"])
+def test_what_depends_on_a_run_that_is_made_again_waits_until_it_has_been(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, how: str
+) -> None:
+    deployment.write(SEVERAL, "glues")
+    ticked(context)
+    succeed_all(context, "u", 1, 2, 3, 4, 5)
+    succeed_all(context, "w", 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-05", share=0.5)
+    assert [run.workflow.name for run in due(context)] == ["u"]
+    assert asked(context) == [("u", day(5)), ("w", day(5))]
+    if how == "fails":
+        fail(context, "u", 5)
+    else:
+        decide_of(context, "hold", "u", 5)
+    assert [run.workflow.name for run in due(context, patient=False)] == (["u"] if how == "fails" else [])
+    decide_of(context, "unhold", "u", 5) if how == "held" else None
+    succeed_all(context, "u", 5)
+    assert [run.workflow.name for run in due(context)] == ["w"]
+
+
+def test_what_depends_on_a_run_that_is_made_again_and_is_held_is_made_when_it_counts(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    others = SEVERAL.replace("date_stencil: [[-1, 1]], needs: [{workflow: u}]", "needs: [{workflow: u, dates: [-1]}]")
+    deployment.write(others.replace("rerun", "tell"), "glues")
+    ticked(context)
+    succeed_all(context, "u", 1, 2, 3, 4, 5)
+    succeed_all(context, "w", 2, 3, 4, 5)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    decide_of(context, "hold", "w", 4)
+    ticked(context)
+    rows = typed("rerun", "--stale", "--json").json()["rows"]
+    assert [(row["workflow"], row["reference_date"]) for row in rows] == [
+        ("u", "2016-01-03"),
+        ("w", "2016-01-03"),
+        ("w", "2016-01-04"),
+    ]
+    assert "; 2016-01-04 is held since " in rows[2]["note"]
+    assert rows[2]["note"].endswith("; waits until they count")
+    deployment.write(others, "glues")
+    assert [run.workflow.name for run in due(context)] == ["u", "w"]
+    succeed_all(context, "u", 3)
+    succeed_all(context, "w", 3)
+    assert due(context) == []
+    decide_of(context, "unhold", "w", 4)
+    assert ticked(context) == ["2016-01-04"]
 
 
 def test_a_run_that_somebody_requests_says_what_it_is_made_without_and_is_made_again_with_it(

@@ -286,6 +286,21 @@ def test_nothing_is_known_to_be_missing_where_flowapi_was_never_asked() -> None:
     assert len(found.missing) == 31
 
 
+def test_what_one_trigger_keeps_as_it_is_no_other_one_makes_again_at_each_tick() -> None:
+    # other words for the windows of the same run, and data that are complete by them alone
+    other = trigger_of([-30, 1], late=Late(5 * DAY), dates="L * *", cdr_types=("sms",))
+    calls = replace(MONTHLY, cdr_types=("calls",))
+    assert build_run(WORKFLOW, other, LAST).key == RUN.key
+    listed = ListedDates(
+        {"calls": dict.fromkeys(without(3), at(FIRST)), "sms": dict.fromkeys(JANUARY, at(FIRST))}, LATER
+    )
+    for triggers in ((calls, other), (other, calls)):
+        definitions = Definitions({"monthly": WORKFLOW}, triggers, schedule=None)
+        days = counted_days(definitions, listed, LATER)
+        undone = undone_days(definitions, days, days.all, {}, PROVISIONAL)
+        assert list(decide(definitions, undone, PROVISIONAL, LATER).due) == []
+
+
 def test_a_run_that_somebody_requests_is_made_without_what_is_not_listed_though_all_is_needed() -> None:
     strict = replace(MONTHLY, late=None, date_stencil=DateStencil.parse([[-1, 1], [-3, -1]]), lag=5 * DAY)
     definitions = Definitions({"monthly": WORKFLOW}, (strict,), schedule=None)
