@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,10 +40,13 @@ CUT = Refusal(
 def refusal_of(error: BaseException) -> Refusal | None:
     """Say whose certificate is not taken, and what to do; None where a connection fails for another reason."""
     for each in _chain(error):
-        if isinstance(each, ssl.SSLCertVerificationError):
-            if each.verify_code == HAS_EXPIRED:
-                return Refusal("its certificate has expired", RENEW)
-            return Refusal(f"its certificate is not trusted here: {each.verify_message}", ONE_AUTHORITY)
+        # an `ssl.SSLCertVerificationError`, whose module would load OpenSSL into every daemon
+        code = getattr(each, "verify_code", None)
+        if code == HAS_EXPIRED:
+            return Refusal("its certificate has expired", RENEW)
+        if code is not None:
+            message = getattr(each, "verify_message", "")
+            return Refusal(f"its certificate is not trusted here: {message}", ONE_AUTHORITY)
         for alert, (why, advice) in ALERTS.items():
             if alert in str(each):
                 return Refusal(why, advice)
