@@ -195,7 +195,9 @@ class TokenScan:
 
     def _in_numbers(self, texts: Iterable[str]) -> bool:
         """Whether it is there as numbers of characters, in a column beside other numbers too."""
-        content = "\n".join(text for text in texts if " " in text or len(text) < LARGE)[:NUMBERED].encode()
+        content = "\n".join(text for text in texts if " " in text or len(text) < LARGE)[:NUMBERED].encode(
+            "utf-8", "replace"
+        )
         found = NUMBER.findall(content)
         for read in (
             [int(number) for number in found],

@@ -74,4 +74,5 @@ async def _say(context: Context, manifest: Path, said: Mapping[str, Any]) -> Non
 def _write(made: Path, manifest: Path, said: Mapping[str, Any]) -> None:
     """Write a manifest with what is said of the reports."""
     content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    made.write_text(json.dumps({**content, **said}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps({**content, **said}, indent=1, ensure_ascii=False) + "\n"
+    made.write_text(text, encoding="utf-8", errors="backslashreplace")

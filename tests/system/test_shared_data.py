@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 
+from autoflow.demo_flowapi import FlowapiStandin
 from tests.conftest import Deployment, Typed
 
 WORKFLOWS = """
@@ -159,7 +160,7 @@ available_dates_sensor:
         code = LEAKS.format(place=name, end="succeeds")
         write_notebook(deployment.inputs / f"{name}.ipynb", f"{name} = ''", code)
     write_notebook(deployment.inputs / "fails.ipynb", "run_dir = ''", LEAKS.format(place="run_dir", end="fails"))
-    outcome = typed()
+    outcome = typed("once")
     assert outcome.code == 1
     for name in ("run_dir", "shared_dir"):
         assert f"FlowAPI's token is in client.txt in {name}; the file has been removed" in outcome.log
@@ -167,3 +168,20 @@ available_dates_sensor:
     files = [path for path in deployment.outputs.rglob("*") if path.is_file()]
     assert any(path.name == "kept" for path in files)
     assert not any(token in path.read_bytes() for path in files)
+
+
+def test_files_whose_names_are_not_utf8_are_kept_and_named_in_the_manifest(
+    deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    """As on disks that were written in latin-1 once."""
+    notebook = "{filename: w.ipynb, parameters: {run_dir: run_dir, shared_dir: shared_dir}, output: {format: html}}"
+    sensor = "available_dates_sensor: {schedule: '0 0 1 1 *', workflows: [{workflow_name: w}]}"
+    deployment.write(f"workflows: [{{name: w, notebooks: {{w: {notebook}}}}}]\n{sensor}\n")
+    writes = "import os\nfor place in run_dir, shared_dir:\n    open(os.fsencode(place) + b'/caf\\xe9', 'w').close()"
+    write_notebook(deployment.inputs / "w.ipynb", "run_dir = shared_dir = ''", writes)
+    flowapi.dates = {"calls": ["2016-01-01"]}
+    outcome = typed("once")
+    assert outcome.code == 0, outcome.log
+    (manifest,) = deployment.made("reports/w__*.json")
+    written = json.loads(manifest.read_text())["files_written"]
+    assert [os.fsencode(name) for each in written.values() for name in each] == [b"caf\xe9"] * 2

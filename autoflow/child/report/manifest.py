@@ -55,7 +55,8 @@ def write_manifest(
         "python": platform.python_version(),
         "packages": _packages(),
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    # names of files that are not UTF-8 are written as JSON escapes them
+    text = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace").decode()
     path.write_text(text, encoding="utf-8")
     return text
 
