@@ -90,7 +90,7 @@ def open_context(
                 conditions=conditions,
                 steering=Steering(store),
                 backlog=backlog,
-                workers=_workers(settings, conditions, jobs),
+                workers=_workers(settings, conditions, jobs, store),
             )
             _clean_up(context)
             yield context
@@ -102,12 +102,12 @@ def open_context(
         store.close()
 
 
-def _workers(settings: Settings, conditions: Conditions, jobs: Jobs) -> Cluster | None:
+def _workers(settings: Settings, conditions: Conditions, jobs: Jobs, store: RunStore) -> Cluster | None:
     """Make the door to workers, if notebooks run there."""
     if settings.workers is None:
         return None
     require_dask()
-    return Cluster(settings, settings.workers, conditions, jobs)
+    return Cluster(settings, settings.workers, conditions, jobs, store.identity())
 
 
 def _clean_up(context: Context) -> None:

@@ -147,17 +147,21 @@ class Cluster:
         Where it says that no worker can be had.
     here
         Executes notebooks on this machine where that is the choice.
+    identity
+        What tells this AutoFlow from others, with their databases at the same path of their machines: it ends what it
+        has started itself in an earlier life, and nothing else.
     """
 
-    def __init__(self, settings: Settings, workers: Workers, conditions: Conditions, here: Jobs) -> None:
+    def __init__(self, settings: Settings, workers: Workers, conditions: Conditions, here: Jobs, identity: str) -> None:
         self._settings = settings
         self._workers = workers
         self._conditions = conditions
         self._here = here
-        self._link = Link(workers, f"autoflow-{settings.instance}", conditions)
+        self._identity = identity
+        self._link = Link(workers, f"autoflow-{identity}", conditions)
         self._packer = Packer(settings)
         self._epoch = os.urandom(8).hex()
-        self._topic = topic_of(settings.instance, self._epoch)
+        self._topic = topic_of(identity, self._epoch)
         self._claims_file = settings.work_dir / f"{settings.instance}.claims.json"
         self._jobs: dict[str, _Job] = {}
         self._count = 0
@@ -292,7 +296,7 @@ class Cluster:
 
     def _new_job(self, request: Mapping[str, Any], limit: float | None, secrets: Mapping[str, str]) -> _Job:
         self._count += 1
-        name = f"{self._settings.instance}-{self._epoch}-{self._count}"
+        name = f"{self._identity}-{self._epoch}-{self._count}"
         order = {"timeout": limit, "preload": self._preload, "lease": self._workers.lease}
         outcome = asyncio.get_running_loop().create_future()
         return _Job(name, {**request, "keep_kernel": False}, order, secrets, outcome)
@@ -320,7 +324,7 @@ class Cluster:
 
         _release(job)
         if self._is_free:
-            daemon = self._settings.instance, self._epoch
+            daemon = self._identity, self._epoch
             key, job.among = f"{job.name}-{os.urandom(4).hex()}", self._link.seen.keys()
             job.future = self._link.submit(
                 do_job, job.name, *daemon, self._topic, key=key, resources=job.resources, shunned=job.shunned
@@ -409,7 +413,7 @@ class Cluster:
         """End what earlier lives have started; where a worker that has some of that cannot be asked, wait it out."""
         names = await asyncio.gather(
             *(
-                self._link.answer(address, "fence", instance=self._settings.instance, epoch=self._epoch)
+                self._link.answer(address, "fence", instance=self._identity, epoch=self._epoch)
                 for address in self._link.seen
             )
         )

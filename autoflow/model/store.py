@@ -95,6 +95,12 @@ class RunStore:
         self._connection.close()
         self._lock.release()
 
+    def identity(self) -> str:
+        """Return what tells the record from others, of whatever path on whatever machine; at first it is drawn."""
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR IGNORE INTO meta VALUES ('identity', lower(hex(randomblob(6))))")
+            return str(cursor.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0])
+
     @property
     def changes(self) -> int:
         """How many rows have been changed since it was opened: another number, once there is something new."""

@@ -167,10 +167,10 @@ class Deployment:
         return [int(line.partition(" ")[2]) for line in lines if line.startswith("begin")]
 
     @asynccontextmanager
-    async def cluster(self) -> AsyncIterator[Cluster]:
+    async def cluster(self, identity: str = "one") -> AsyncIterator[Cluster]:
         assert self.settings.workers is not None
         here = Jobs(self.root / "here", self.settings.instance, os.environ)
-        cluster = Cluster(self.settings, self.settings.workers, self.conditions, here)
+        cluster = Cluster(self.settings, self.settings.workers, self.conditions, here, identity)
         try:
             async with cluster.warmth(()):
                 yield cluster
@@ -880,6 +880,26 @@ def test_a_daemon_ends_what_its_life_before_has_started(make: Callable[..., Depl
             task.cancel()
             await asyncio.wait({task})
         assert f"end {old}" not in deployment.trace.read_text()
+
+    run(life())
+
+
+def test_a_daemon_leaves_alone_what_another_one_with_the_same_paths_has_started(
+    make: Callable[..., Deployment],
+) -> None:
+    deployment = make()
+
+    async def life() -> None:
+        async with deployment.cluster() as other:
+            task = asyncio.create_task(deployment.execute(other, deployment.works()))
+            await seen(deployment.began)
+            # in a container, or on a machine, of its own
+            async with deployment.cluster("another") as cluster:
+                reply, _ = await deployment.execute(cluster, deployment.write("quick.ipynb", "1"))
+            assert reply.cause == "done", reply
+            deployment.release.touch()
+            reply, _ = await task
+        assert (reply.cause, len(deployment.began())) == ("done", 1), reply
 
     run(life())
 

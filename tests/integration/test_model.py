@@ -468,3 +468,13 @@ def test_the_database_itself_keeps_the_state_of_a_run_that_of_its_newest_attempt
     store.recover(LATER)
     assert state() == "interrupted"
     store.close()
+
+
+def test_a_record_keeps_what_tells_it_from_others(tmp_path: Path) -> None:
+    seen = []
+    for name in ("one", "one", "two"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        store = RunStore(tmp_path / name / "record.db")
+        seen.append(store.identity())
+        store.close()
+    assert seen[0] == seen[1] != seen[2]
