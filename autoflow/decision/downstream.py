@@ -84,8 +84,8 @@ def held_requests(definitions: Definitions, run_history: RunHistory) -> dict[Run
     if len(run_history.requests) < 2 or not definitions.has_order:
         return {}
     states = {
-        # one that waits for its data is to be made, too
-        key: RunState.DUE
+        # one that waits for its data is passed over by those after it, as it is by dates, and those that need it wait
+        key: RunState.HELD
         if request.waits
         else judge(run_history, key, request.reference_date, RunState.EXCLUDED, workflow.retries).state
         for key, request in run_history.requests.items()

@@ -398,6 +398,24 @@ def test_what_depends_on_a_run_that_is_made_again_waits_until_it_has_been(
     assert [run.workflow.name for run in due(context)] == ["w"]
 
 
+def test_what_comes_after_a_run_that_waits_for_its_data_passes_it_over(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    write(deployment, "rerun")
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace("date_stencil: [[-1, 1]]", "after: previous"))
+    ticked(context)
+    succeed(context, 1, 2, 3, 4, 5)
+    decide_of(context, "hold", "w", 4)
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    assert ticked(context) == ["2016-01-03"]
+    assert [date for _, date in asked(context)] == [day(3), day(4), day(5)]
+    succeed(context, 3)
+    assert ticked(context) == ["2016-01-05"]
+    decide_of(context, "unhold", "w", 4)
+    assert "2016-01-04" in ticked(context)
+
+
 def test_what_depends_on_a_run_that_is_made_again_and_is_held_is_made_when_it_counts(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
