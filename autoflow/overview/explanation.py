@@ -262,20 +262,7 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
             else why
         )
     elif state in (RunState.FAILED, RunState.GIVEN_UP) and answer.failures is not None:
-        yield f"{_how_failed(answer.failures)};"
-        if state is RunState.GIVEN_UP:
-            yield "it is out of retries and is not retried until requested"
-        elif answer.request is not None and answer.request.waits:
-            yield "it is requested, and waits for its data"
-        elif answer.next_try is None:
-            excluded = why_excluded(trigger, date)
-            no_data = f" while there is no data for {spans(answer.missing) or date}"
-            why = excluded or (answer.no_data if answer.holds else "")
-            yield f"it is not retried{f': {why}' if why else no_data}"
-        elif answer.next_try > facts.now:
-            yield f"retried at {moment(answer.next_try)}"
-        else:
-            yield "retried at the next tick"
+        yield f"{_how_failed(answer.failures)}; {_when_retried(facts, answer)}"
     elif state in (RunState.NOT_AVAILABLE, RunState.WAITING, RunState.HELD):
         others = facts.waits_for(trigger, date)
         if answer.no_data:
@@ -286,6 +273,20 @@ def _reasons(facts: Facts, answer: Explanation) -> Iterator[str]:
             yield "it waits for requested runs that it depends on"
     elif answer.key is not None:
         yield f"{why_due(facts.run_history, answer.key, answer.late)}; it {_when(facts, answer, answer.key)}"
+
+
+def _when_retried(facts: Facts, answer: Explanation) -> str:
+    """Say when a run that has failed is tried again, or why it is not."""
+    if answer.state is RunState.GIVEN_UP:
+        return "it is out of retries and is not retried until requested"
+    if answer.request is not None and answer.request.waits:
+        return "it is requested, and waits for its data"
+    if answer.next_try is None:
+        excluded = why_excluded(answer.trigger, answer.reference_date)
+        no_data = f" while there is no data for {spans(answer.missing) or answer.reference_date}"
+        why = excluded or (answer.no_data if answer.holds else "")
+        return f"it is not retried{f': {why}' if why else no_data}"
+    return f"retried at {moment(answer.next_try)}" if answer.next_try > facts.now else "retried at the next tick"
 
 
 def _when(facts: Facts, answer: Explanation, key: RunKey) -> str:
