@@ -171,8 +171,8 @@ class Cluster:
         self._opening = asyncio.Lock()
         self._before: set[str] = set()
         """Names of workers that may go on with what an earlier life has started."""
-        self._free_from, self._not_free = 0.0, ""
-        """From when on nothing of that can be left, and what notebooks wait for until then, in words."""
+        self._free_from, self._free_at = 0.0, ""
+        """From when on nothing of that can be left, and that in time of day."""
         self._asked_aside = Counter[str]()
         self._different: dict[str, str] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -392,12 +392,14 @@ class Cluster:
         if await self._link.look():
             # of those that have come meanwhile an offer may have been heard before
             self._forget(before - self._link.seen.keys())
+            if returned := [address for address, each in self._link.seen.items() if each["id"] in self._before]:
+                await self._fence(returned)
 
     async def _connect(self) -> None:
         for job in self._jobs.values():
             job.future = None
         if await self._link.connect(self._topic, self._heard):
-            await self._fence()
+            await self._fence(self._link.seen)
             self._place_again()
 
     async def _recall(self) -> None:
@@ -406,16 +408,18 @@ class Cluster:
         if self._before:
             left = lease + MARGIN
             self._free_from = asyncio.get_running_loop().time() + left
-            until, workers = _time_of_day(self._conditions.now(), left), ", ".join(sorted(self._before))
-            self._not_free = f"waits until {until}: what AutoFlow started before may still run on worker {workers}"
+            self._free_at = _time_of_day(self._conditions.now(), left)
 
-    async def _fence(self) -> None:
+    @property
+    def _not_free(self) -> str:
+        """What notebooks wait for while something of earlier lives may be left, in words."""
+        workers = ", ".join(sorted(self._before))
+        return f"waits until {self._free_at}: what AutoFlow started before may still run on worker {workers}"
+
+    async def _fence(self, addresses: Iterable[str]) -> None:
         """End what earlier lives have started; where a worker that has some of that cannot be asked, wait it out."""
         names = await asyncio.gather(
-            *(
-                self._link.answer(address, "fence", instance=self._identity, epoch=self._epoch)
-                for address in self._link.seen
-            )
+            *(self._link.answer(address, "fence", instance=self._identity, epoch=self._epoch) for address in addresses)
         )
         self._before -= {name for name in names if isinstance(name, str)}
         if not self._before:

@@ -921,15 +921,43 @@ asyncio.run(life())
 """
 
 
+def begun_before(deployment: Deployment) -> int:
+    """Let another life begin a notebook, and kill it."""
+    command = [sys.executable, "-c", LIFE_BEFORE, str(deployment.root)]
+    with subprocess.Popen(command, env={**os.environ, **deployment.environment}) as killed:
+        until(lambda: len(deployment.began()) == 1)
+        killed.kill()
+    [old] = deployment.began()
+    return old
+
+
+def test_what_waits_for_the_end_of_the_life_before_begins_when_its_worker_is_back(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    """A worker that is started again says that nothing is left, long before the lease is over."""
+    deployment, told = make(AUTOFLOW_WORKERS_LEASE="1h"), list[Mapping[str, Any]]()
+    old = begun_before(deployment)
+    programs.kill(programs.worker_of(old))
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            works = asyncio.create_task(deployment.execute(cluster, deployment.works(), on_progress=told.append))
+            await seen(lambda: told and "may still run on worker" in told[-1].get("waits", ""))
+            programs.all_up()
+            await seen(lambda: len(deployment.began()) == 2)
+            assert not is_alive(old)
+            deployment.release.touch()
+            reply, _ = await works
+        assert reply.cause == "done", reply
+
+    run(life())
+
+
 def test_what_may_go_on_of_the_life_before_is_waited_for_where_notebooks_run_here(
     make: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = make()
-    command = [sys.executable, "-c", LIFE_BEFORE, str(before.root)]
-    with subprocess.Popen(command, env={**os.environ, **before.environment}) as killed:
-        until(lambda: len(before.began()) == 1)
-        killed.kill()
-    [old] = before.began()
+    old = begun_before(before)
     monkeypatch.setattr(link, "CONNECTING", 0.3)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
