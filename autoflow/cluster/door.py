@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from autoflow.cluster.lease import MARGIN, Lease
 from autoflow.cluster.link import PATIENCE, UNREACHED, Link, resources_text
 from autoflow.cluster.parcel import Packer, Parcel, contents_of
-from autoflow.cluster.protocol import differences, topic_of, versions_here
+from autoflow.cluster.protocol import RESOURCE, differences, topic_of, versions_here
 from autoflow.context import Conditions
 from autoflow.errors import SettingsError
 from autoflow.jobs import Beginning, Jobs, Reply
@@ -84,7 +84,9 @@ class _Job:
     future: Future[Any] | None = None
     """Dask's; it only places the job."""
     among: Collection[str] = ()
-    """Addresses of the workers that were there when dask was asked to."""
+    """Addresses of the workers that were there when dask was asked to ..."""
+    preferred: Collection[str] = ()
+    """... and of those that it was to choose from."""
     nonce: str = ""
     """Which offer has been taken."""
     worker: str = ""
@@ -326,9 +328,24 @@ class Cluster:
         if self._is_free:
             daemon = self._identity, self._epoch
             key, job.among = f"{job.name}-{os.urandom(4).hex()}", self._link.seen.keys()
+            job.preferred = self._preferred(job)
             job.future = self._link.submit(
-                do_job, job.name, *daemon, self._topic, key=key, resources=job.resources, shunned=job.shunned
+                do_job, job.name, *daemon, self._topic, key=key, resources=job.resources, preferred=job.preferred
             )
+
+    def _preferred(self, job: _Job) -> Collection[str]:
+        """Look which workers have room for a job, where another has lost it: that may do so again.
+
+        While there is none, one that has lost it may have it again: dask might let it wait for one that is busy.
+        """
+        if not job.shunned:
+            return ()
+        taken: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for each in self._jobs.values():
+            if each.nonce:
+                taken[each.worker].update({RESOURCE: 1, **each.resources})
+        able = {each for each in self._link.seen if self._link.has_room(each, job.resources, taken[each])}
+        return able.difference(job.shunned) or able
 
     async def _stop(self, job: _Job) -> None:
         """End a job that was cancelled, and return when nothing of it is left; a second cancellation ends it hard."""
@@ -440,11 +457,13 @@ class Cluster:
     def _place_again(self) -> None:
         """Submit what dask has lost, or could not be submitted, and what waits since before workers came or went.
 
-        A task that prefers workers which have gone since does not go to those that come, for dask.
+        A task that prefers workers which have gone since, or are busy, does not go to others, for dask.
         """
         for job in self._jobs.values():
+            if job.nonce:
+                continue
             is_lost = job.future is None or job.future.status != "pending"
-            if not job.nonce and (is_lost or job.among != self._link.seen.keys()):
+            if is_lost or job.among != self._link.seen.keys() or job.preferred != self._preferred(job):
                 self._submit(job)
 
     def _tell_what_lacks(self) -> None:

@@ -119,14 +119,14 @@ class Link:
         *arguments: str,
         key: str,
         resources: Mapping[str, int],
-        shunned: Collection[str],
+        preferred: Collection[str],
     ) -> Future[Any] | None:
-        """Let dask place a task, where there is a scheduler; on a worker that is shunned only if there is no other."""
+        """Let dask place a task, where there is a scheduler; on a worker that is preferred, while one is there."""
         if self._client is None or not self.is_up:
             return None
         placing: dict[str, Any] = {"resources": {RESOURCE: 1, **resources}}
-        if shunned and (others := [address for address in self.seen if address not in shunned]):
-            placing |= {"workers": others, "allow_other_workers": True}
+        if preferred:
+            placing |= {"workers": list(preferred), "allow_other_workers": True}
         return self._client.submit(function, *arguments, key=key, retries=0, pure=False, **placing)
 
     async def look(self) -> bool:
@@ -183,6 +183,16 @@ class Link:
             for worker in self.seen.values()
         )
 
+    def has_room(self, address: str, resources: Mapping[str, int], taken: Mapping[str, int]) -> bool:
+        """Whether a worker has a slot and more for a notebook, beside what those of this AutoFlow have taken there.
+
+        Of notebooks of others it is known only how many there are.
+        """
+        worker = self.seen[address]
+        in_use = {**taken, RESOURCE: max(taken.get(RESOURCE, 0), _executing(worker))}
+        asked = {RESOURCE: 1, **resources}
+        return all(worker["resources"].get(name, 0) >= in_use.get(name, 0) + asked[name] for name in asked)
+
     def why_unplaced(self, resources: Mapping[str, int]) -> str:
         """Say what a notebook waits for that no worker has taken."""
         if not self.seen:
@@ -231,6 +241,11 @@ class Link:
 def _usable(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Choose the workers that can execute notebooks."""
     return {address: each for address, each in identity["workers"].items() if each["resources"].get(RESOURCE)}
+
+
+def _executing(worker: Mapping[str, Any]) -> int:
+    """Say how many notebooks a worker executes, as it has told the scheduler."""
+    return int(worker["metrics"].get("task_counts", {}).get("executing", 0))
 
 
 def _silence_dask() -> None:

@@ -807,6 +807,38 @@ def test_what_waits_for_a_worker_that_goes_takes_one_that_comes(
     run(life())
 
 
+@pytest.mark.parametrize("first", ["the worker that lost it", "the other one"])
+def test_a_notebook_that_lost_its_worker_while_the_other_is_busy_takes_the_first_that_is_free(
+    make: Callable[..., Deployment], programs: Programs, first: str
+) -> None:
+    deployment = make()
+    told: list[dict[str, Any]] = []
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            lost = asyncio.create_task(deployment.execute(cluster, deployment.works(), on_progress=told.append))
+            await seen(deployment.began)
+            worker = programs.worker_of(deployment.began()[0])
+            busy = asyncio.create_task(deployment.execute(cluster, deployment.works()))
+            await seen(lambda: len(deployment.began()) == 2)
+            programs.kill(worker, signal.SIGSTOP)
+            await seen(lambda: told and "waits" in told[-1])
+            if first == "the other one":
+                busy.cancel()
+            else:
+                programs.kill(worker, signal.SIGCONT)
+            await seen(lambda: len(deployment.began()) == 3)
+            is_back = programs.worker_of(deployment.began()[2]) == worker
+            assert is_back == (first == "the worker that lost it")
+            programs.kill(worker, signal.SIGCONT)
+            deployment.release.touch()
+            reply, _ = await lost
+            assert reply.cause == "done", reply
+            await asyncio.wait({busy})
+
+    run(life())
+
+
 def test_a_worker_that_is_there_before_its_scheduler_waits_for_it(
     make: Callable[..., Deployment], programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
