@@ -303,6 +303,14 @@ def succeed_all(context: Context, workflow: str, *numbers: int) -> None:
         context.ledger.forget(workflow, day(number))
 
 
+def succeed_with(context: Context, deployment: Deployment, text: str) -> None:
+    """Let all runs of both workflows of a workflows.yml succeed."""
+    deployment.write(text, "glues")
+    ticked(context)
+    succeed_all(context, "u", 1, 2, 3, 4, 5)
+    succeed_all(context, "w", 2, 3, 4, 5)
+
+
 def asked(context: Context) -> list[tuple[str, dt.date]]:
     return sorted((each.workflow, each.reference_date) for each in context.store.read.requests().values())
 
@@ -315,10 +323,7 @@ def decide_of(context: Context, do: str, workflow: str, number: int) -> None:
 def test_what_depends_on_a_run_is_not_made_again_with_it_of_data_that_do_not_count(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
-    deployment.write(SEVERAL.replace("rerun", "tell"), "glues")
-    ticked(context)
-    succeed_all(context, "u", 1, 2, 3, 4, 5)
-    succeed_all(context, "w", 2, 3, 4, 5)
+    succeed_with(context, deployment, SEVERAL.replace("rerun", "tell"))
     flowapi.flowmachine.restate("2016-01-03", share=0.5)
     # the checks, or somebody, hold what it would be made of: its report is the better one
     decide_of(context, "hold", "w", 3)
@@ -381,10 +386,7 @@ def test_what_nobody_has_named_waits_for_its_data_until_it_has_been_made(
 def test_what_depends_on_a_run_that_is_made_again_waits_until_it_has_been(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, how: str
 ) -> None:
-    deployment.write(SEVERAL, "glues")
-    ticked(context)
-    succeed_all(context, "u", 1, 2, 3, 4, 5)
-    succeed_all(context, "w", 2, 3, 4, 5)
+    succeed_with(context, deployment, SEVERAL)
     flowapi.flowmachine.restate("2016-01-05", share=0.5)
     assert [run.workflow.name for run in due(context)] == ["u"]
     assert asked(context) == [("u", day(5)), ("w", day(5))]
@@ -420,10 +422,7 @@ def test_what_depends_on_a_run_that_is_made_again_and_is_held_is_made_when_it_co
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
     others = SEVERAL.replace("date_stencil: [[-1, 1]], needs: [{workflow: u}]", "needs: [{workflow: u, dates: [-1]}]")
-    deployment.write(others.replace("rerun", "tell"), "glues")
-    ticked(context)
-    succeed_all(context, "u", 1, 2, 3, 4, 5)
-    succeed_all(context, "w", 2, 3, 4, 5)
+    succeed_with(context, deployment, others.replace("rerun", "tell"))
     flowapi.flowmachine.restate("2016-01-03", share=0.5)
     decide_of(context, "hold", "w", 4)
     ticked(context)
