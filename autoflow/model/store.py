@@ -377,14 +377,12 @@ class RunStore:
                     " repairs, automatic) VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (*run.key, date, json.dumps(run.parameters), _text(now), repairs, automatic),
                 )
-                if automatic:
-                    asked.append(run)
-                    continue
-                cursor.execute(
-                    # a skip of the whole date stays for the other runs of it: what was asked for later goes before
-                    "DELETE FROM skips WHERE workflow = ? AND reference_date = ? AND parameters_hash = ?",
-                    (run.workflow.name, date, run.parameters_hash),
-                )
+                if not automatic:
+                    cursor.execute(
+                        # a skip of the whole date stays for the other runs of it: what was asked for later goes before
+                        "DELETE FROM skips WHERE workflow = ? AND reference_date = ? AND parameters_hash = ?",
+                        (run.workflow.name, date, run.parameters_hash),
+                    )
                 asked.append(run)
         return asked
 

@@ -37,7 +37,7 @@ async def mark_restated(context: Context, definitions: Definitions, stop: asynci
     store, now = context.store, context.now()
     for together in _seen_together(store.read.unmarked()):
         mark = partial(store.mark_stale, restatement=together[0].id, now=now)
-        number = await _marked(context, await _using(context, definitions, together), mark, stop)
+        number = len(await _marked(context, await _using(context, definitions, together), mark, stop))
         await recorded(context.conditions, stop, partial(store.marked, together[-1].id))
         what = first_few(weightiest_first(together), between="; ")
         used = counted(number, "run has", "runs have") if number else "no run has"
@@ -60,10 +60,10 @@ async def mark_for_others(context: Context, definitions: Definitions, stop: asyn
     number, those = 0, replace(definitions, triggers=added)
     for together in _seen_together(before):
         mark = partial(store.mark_stale, restatement=together[0].id, now=now, begun_by=together[0].seen)
-        number += await _marked(context, await _using(context, those, together), mark, stop)
+        number += len(await _marked(context, await _using(context, those, together), mark, stop))
     for departure in store.read.departures() if added else []:
         mark = partial(store.mark_departed, departure=departure, now=now)
-        number += await _marked(context, await _using(context, those, [departure]), mark, stop)
+        number += len(await _marked(context, await _using(context, those, [departure]), mark, stop))
     await recorded(context.conditions, stop, partial(store.marked_for, uses))
     if number:
         what = counted(number, "run has", "runs have")
@@ -79,8 +79,7 @@ async def mark_departed(context: Context, definitions: Definitions, stop: asynci
         await recorded(context.conditions, stop, partial(store.forget_departures, others))
     for each in departures:
         mark = partial(store.mark_departed, departure=each, now=now)
-        async for some in _in_turns(await _using(context, definitions, [each])):
-            used.update(await recorded(context.conditions, stop, partial(mark, some)))
+        used.update(await _marked(context, await _using(context, definitions, [each]), mark, stop))
     if departures:
         await recorded(context.conditions, stop, partial(store.marked_departures, departures[-1].id))
     if used:
@@ -183,12 +182,12 @@ def _seen_together(restatements: Iterable[Restatement]) -> Iterator[list[Restate
 
 async def _marked(
     context: Context, keys: Sequence[RunKey], mark: Callable[[Sequence[RunKey]], list[int]], stop: asyncio.Event
-) -> int:
-    """Mark runs, and return how many attempts were."""
-    number = 0
+) -> list[int]:
+    """Mark runs, and return the ids of the attempts that were."""
+    found: list[int] = []
     async for some in _in_turns(keys):
-        number += len(await recorded(context.conditions, stop, partial(mark, some)))
-    return number
+        found += await recorded(context.conditions, stop, partial(mark, some))
+    return found
 
 
 async def _using(
