@@ -11,13 +11,17 @@ from collections.abc import Mapping
 
 from autoflow.decision import runs_with_data
 from autoflow.definitions import Definitions
-from autoflow.model import RunReader
+from autoflow.model import RunReader, StaleMark
 from autoflow.runs import RunKey
 from autoflow.wording import moment
 
 
 def why_not_made_again(
-    definitions: Definitions, reader: RunReader, runs: Mapping[RunKey, dt.date], now: dt.datetime
+    definitions: Definitions,
+    reader: RunReader,
+    runs: Mapping[RunKey, dt.date],
+    now: dt.datetime,
+    stale: Mapping[RunKey, StaleMark] | None = None,
 ) -> dict[RunKey, str]:
     """Say which of some runs stay as they are unless somebody names them, and why.
 
@@ -28,6 +32,8 @@ def why_not_made_again(
     ----------
     runs
         With their reference dates.
+    stale
+        Why those of them are stale that are; None: they are read, of which there may be very many.
 
     Returns
     -------
@@ -37,7 +43,9 @@ def why_not_made_again(
     if not runs:
         return {}
     there = runs_with_data(definitions, reader.listed_dates(), now, runs)
-    skips, stale = reader.skips(), {each.key: each.mark for each in reader.stale()}
+    skips = reader.skips()
+    if stale is None:
+        stale = {each.key: each.mark for each in reader.stale()}
     found = {}
     for key, date in runs.items():
         if skip := skips.of(key, date):

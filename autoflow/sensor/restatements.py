@@ -148,7 +148,8 @@ def _to_make_good(reader: RunReader, definitions: Definitions, now: dt.datetime)
     if not wanted:
         return []
     dates = {key: stale.reference_date for key, stale in wanted.items()}
-    why_not = why_not_made_again(definitions, reader, dates, now)
+    marks = {key: stale.mark for key, stale in wanted.items()}
+    why_not = why_not_made_again(definitions, reader, dates, now, marks)
     return [
         recorded_run(definitions.workflows[stale.workflow], stale.parameters, stale.parameters_hash)
         for key, stale in wanted.items()
