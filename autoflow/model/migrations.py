@@ -469,6 +469,8 @@ def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("ALTER TABLE requests ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0")
     # of all outcomes of the dates that an attempt used, when it began; null where these do not tell of each date
     cursor.execute("ALTER TABLE attempts ADD COLUMN data_digest TEXT")
+    # JSON of the CDR types whose data an attempt used; null where it used all, or nobody has noted
+    cursor.execute("ALTER TABLE attempts ADD COLUMN cdr_types TEXT")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Cursor, Places], None], ...] = (

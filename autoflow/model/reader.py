@@ -484,13 +484,14 @@ class RunReader:
         return has_data_of_its_results(self._connection, attempt_id, before)
 
     def restated_since(self, attempt: RecordedAttempt) -> list[Restatement]:
-        """Read which of the dates in the windows of an attempt were ingested anew since it began."""
+        """Read which of the dates that an attempt used were ingested anew since it began."""
         windows = (attempt.parameters or {}).get("date_ranges", ())
         since = attempt.started.astimezone(dt.UTC)
         return [
             each
             for each in restatements_since(self._connection, 0)
-            if each.seen > since and any(start <= each.date.isoformat() < end for start, end in windows)
+            if each.seen > since and attempt.uses(each.cdr_type)
+            if any(start <= each.date.isoformat() < end for start, end in windows)
         ]
 
     def kept_reports(self) -> list[KeptReports]:
@@ -983,6 +984,7 @@ class RunReader:
             held=bool(row["held"]),
             is_marked=bool(row["marked"]),
             kept=row["kept"],
+            cdr_types=tuple(json.loads(row["cdr_types"])) if row["cdr_types"] else None,
         )
 
     def _failure(self, text: str | None) -> Failure | None:

@@ -132,6 +132,12 @@ class RecordedAttempt:
     """Whether its data have changed since, or did not change its results, and nobody keeps it as it is."""
     kept: str | None = None
     """Why it stays as it is though its data have changed; None when nobody has said so since they did."""
+    cdr_types: tuple[str, ...] | None = None
+    """Those whose data it used; None where it used all, or nobody has noted."""
+
+    def uses(self, cdr_type: str) -> bool:
+        """Whether it used data of a CDR type."""
+        return self.cdr_types is None or cdr_type in self.cdr_types
 
     @property
     def key(self) -> RunKey:

@@ -85,6 +85,8 @@ class StaleMark(NamedTuple):
     """The first restatement since its results were found to be the same, or since somebody kept them."""
     kept_before: str | None = None
     """Why its report stayed as it was, until that restatement."""
+    cdr_types: str | None = None
+    """JSON of the CDR types whose data it used; None where it used all, or nobody has noted."""
 
     @property
     def is_doubted(self) -> bool:
@@ -257,6 +259,7 @@ def mark_stale(
             # one that was made with dates missing has not used these
             " AND (missing_dates IS NULL OR EXISTS ("
             "SELECT 1 FROM restatements AS seen, json_each(parameters, '$.date_ranges') AS window WHERE seen.id >= ?"
+            " AND coalesce(seen.cdr_type IN (SELECT value FROM json_each(attempts.cdr_types)), 1)"
             " AND date >= json_extract(window.value, '$[0]') AND date < json_extract(window.value, '$[1]')"
             " AND date NOT IN (SELECT value FROM json_each(missing_dates)))) RETURNING attempt_id",
             (restatement, *key, begun_by, restatement),
@@ -341,7 +344,7 @@ MARK = (
     " CASE WHEN later IS NULL THEN kept END, same_as, held,"
     " CASE WHEN same_as NOT NULL THEN (SELECT missing_dates FROM attempts AS first"
     " WHERE first.run = attempts.run AND first.attempt = same_as) END, attempts.missing_dates,"
-    " later, CASE WHEN later NOT NULL THEN kept END"
+    " later, CASE WHEN later NOT NULL THEN kept END, cdr_types"
 )
 
 # few are stale, of very many runs: they go first

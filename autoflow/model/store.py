@@ -151,7 +151,12 @@ class RunStore:
                 )
 
     def begin(
-        self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = (), data_digest: str | None = None
+        self,
+        run: Run,
+        now: dt.datetime,
+        missing: Sequence[dt.date] = (),
+        data_digest: str | None = None,
+        cdr_types: Sequence[str] | None = None,
     ) -> Attempt:
         """Record that an attempt at a run starts.
 
@@ -163,6 +168,8 @@ class RunStore:
             Dates that it is made without.
         data_digest
             What tells its data from others, as `autoflow.quality.digest_of` gives it.
+        cdr_types
+            Those whose data it uses; None for all.
 
         Raises
         ------
@@ -171,6 +178,8 @@ class RunStore:
         """
         with self._transaction() as cursor:
             known = run.reference_date.isoformat(), json.dumps(run.parameters), *run.key
+            without = json.dumps([*map(str, missing)]) if missing else None
+            types = None if cdr_types is None else json.dumps(sorted(cdr_types))
             # what the predecessor recorded has neither date nor parameters
             cursor.execute(
                 "UPDATE runs SET reference_date = ?, parameters = ? WHERE workflow = ? AND parameters_hash = ?", known
@@ -187,10 +196,10 @@ class RunStore:
             )
             try:
                 cursor.execute(
-                    "INSERT INTO attempts (run, attempt, state, started, missing_dates, data_digest)"
+                    "INSERT INTO attempts (run, attempt, state, started, missing_dates, data_digest, cdr_types)"
                     " SELECT number, coalesce((SELECT max(attempt) FROM attempts WHERE run = number), 0) + 1,"
-                    " 'running', ?, ?, ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
-                    (_text(now), json.dumps([*map(str, missing)]) if missing else None, data_digest, *run.key),
+                    " 'running', ?, ?, ?, ? FROM runs WHERE workflow = ? AND parameters_hash = ?",
+                    (_text(now), without, data_digest, types, *run.key),
                 )
             except sqlite3.IntegrityError as error:
                 raise StoreError(f"{self.path}: {run} is running or has succeeded already") from error

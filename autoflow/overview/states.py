@@ -10,6 +10,7 @@ pages alike. The rule itself is in `autoflow.decision`, where a tick asks too.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -53,6 +54,7 @@ Span = tuple[dt.date, dt.date]
 """The first and the last date."""
 
 Word = TypeVar("Word", bound=str)
+Change = TypeVar("Change", Restatement, Departure)
 
 WAITS = Verdict(RunState.WAITING)
 
@@ -88,16 +90,19 @@ class Stale:
     def restatements(self) -> Sequence[Restatement]:
         """The dates that it used and that were ingested anew."""
         first = self.run.restatement
-        return [] if first is None else [e for e in self.since.restatements if e.id >= first and self._used(e.date)]
+        return [] if first is None else self._used([each for each in self.since.restatements if each.id >= first])
 
     @cached_property
     def departures(self) -> Sequence[Departure]:
         """The dates that it used and that are listed no more."""
         first = self.run.departure
-        return [] if first is None else [e for e in self.since.departures if e.id >= first and self._used(e.date)]
+        return [] if first is None else self._used([each for each in self.since.departures if each.id >= first])
 
-    def _used(self, date: dt.date) -> bool:
-        return any(start <= date < end for start, end in self.windows)
+    def _used(self, changes: Iterable[Change]) -> list[Change]:
+        there = [each for each in changes if any(start <= each.date < end for start, end in self.windows)]
+        types = self.run.cdr_types and json.loads(self.run.cdr_types)
+        # a trigger that names other types since has marked it by these
+        return [each for each in there if types is None or each.cdr_type in types] or there
 
     def __str__(self) -> str:
         """Say what has changed of its data, and what came of that."""

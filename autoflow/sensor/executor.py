@@ -456,7 +456,7 @@ class Executor:
         rule = definitions.data_rule(trigger)
         missing = missing_dates(definitions, trigger, run, listed, self._context.now())
         quality, digest = quality_of(run, rule, listed, missing), data_digest_of(run, rule, listed, missing)
-        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality, missing, holds, digest)
+        return Origin(listed.listed(rule.cdr_types), trigger.needs, quality, missing, holds, digest, rule.cdr_types)
 
     def _take_note(self, task: asyncio.Task[AttemptState | None]) -> None:
         """Take note of the end of a run, whatever it was, without harm to the others."""

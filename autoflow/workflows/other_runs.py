@@ -33,6 +33,8 @@ class Origin:
     """Whether its reports are kept back where they show what they showed before a restatement."""
     data_digest: str | None = None
     """What tells its data from others; None where QA checks do not tell of all of them."""
+    cdr_types: Sequence[str] | None = None
+    """Those whose data it uses; None for all."""
 
 
 def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:

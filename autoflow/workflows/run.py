@@ -77,7 +77,7 @@ async def execute(
     def begin() -> tuple[Attempt, int | None, dict[str, Any]]:
         # what is to be repaired is known no more once the attempt has begun
         repairs, absent = store.read.repairs(run.key), left_out(context.past, run)
-        begun = store.begin(run, context.now(), origin.missing, origin.data_digest)
+        begun = store.begin(run, context.now(), origin.missing, origin.data_digest, origin.cdr_types)
         return begun, repairs, dict(absent)
 
     attempt, repairs, others = await recorded(context.conditions, stop, begin)

@@ -311,6 +311,55 @@ def succeed_with(context: Context, deployment: Deployment, text: str) -> None:
     succeed_all(context, "w", 2, 3, 4, 5)
 
 
+def test_only_what_a_run_used_is_named_as_ingested_anew_or_gone(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    calls = "{workflow_name: w, cdr_types: [calls]}"
+    text = SEVERAL.replace("{workflow_name: w, date_stencil: [[-1, 1]], needs: [{workflow: u}]}", calls)
+    deployment.write(text.replace("restatement: rerun", "restatement: tell"), "glues")
+    ticked(context)
+    run, failed = a_run(context, "w"), a_run(context, "w", 4)
+    attempt = context.store.begin(run, context.now(), cdr_types=("calls",))
+    context.store.finish(attempt, AttemptState.SUCCEEDED, context.now())
+    attempt = context.store.begin(failed, context.now(), cdr_types=("calls",))
+    context.store.finish(attempt, AttemptState.FAILED, context.now(), Failure("an error"))
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    flowapi.flowmachine.restate("2016-01-04", share=0.5, cdr_types=["sms"])
+    ticked(context)
+    (found,) = typed("stale", "--json").json()["runs"]
+    assert [each["cdr_type"] for each in found["restatements"]] == ["calls"]
+    assert "ingested anew: calls of 2016-01-03" in typed("why", "w", "2016-01-03").answer
+    assert "sms of" not in typed("why", "w", "2016-01-03").answer
+    assert "sms of" not in typed("show", "1").answer
+    # nor is what its notebooks have executed of no use
+    assert "`autoflow repair 2` runs only what failed" in typed("why", "w", "2016-01-04").answer
+    flowapi.flowmachine.drop("2016-01-03")
+    ticked(context)
+    (found,) = typed("stale", "--json").json()["runs"]
+    assert {each["cdr_type"] for each in found["no_longer_listed"]} == {"calls"}
+
+
+def test_what_a_trigger_that_names_other_cdr_types_since_marks_is_named(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    ticked(context)
+    context.store.finish(
+        context.store.begin(a_run(context, "w"), context.now(), cdr_types=("data",)),
+        AttemptState.SUCCEEDED,
+        context.now(),
+    )
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    (found,) = typed("stale", "--json").json()["runs"]
+    assert [each["cdr_type"] for each in found["restatements"]] == ["calls"]
+
+
+def a_run(context: Context, workflow: str, number: int = 3) -> Run:
+    definitions = read_definitions(context.settings.workflows_file)
+    trigger = next(each for each in definitions.triggers if each.workflow_name == workflow)
+    return build_run(definitions.workflows[workflow], trigger, day(number))
+
+
 def asked(context: Context) -> list[tuple[str, dt.date]]:
     return sorted((each.workflow, each.reference_date) for each in context.store.read.requests().values())
 

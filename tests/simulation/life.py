@@ -546,12 +546,17 @@ class SimulatedStore(RunStore):
     limited: bool
 
     def begin(
-        self, run: Run, now: dt.datetime, missing: Sequence[dt.date] = (), data_digest: str | None = None
+        self,
+        run: Run,
+        now: dt.datetime,
+        missing: Sequence[dt.date] = (),
+        data_digest: str | None = None,
+        cdr_types: Sequence[str] | None = None,
     ) -> Attempt:
         starts.check_start(self.life, self.read, run, now)
         if missing:
             self.life.world.drawn["run with dates missing"] += 1
-        attempt = super().begin(run, now, missing, data_digest)
+        attempt = super().begin(run, now, missing, data_digest, cdr_types)
         self.life.hit()
         world = self.life.world
         world.attempts[run.parameters.get("p"), run.reference_date.isoformat()] = attempt.id

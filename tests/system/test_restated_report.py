@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from autoflow.demo_flowapi import FlowapiStandin
+from autoflow.model import RunStore
 from tests.conftest import Deployment, Outcome
 from tests.receivers import Hook
 
@@ -87,6 +88,9 @@ def test_a_restatement_is_told_made_again_held_back_while_the_cache_is_stale_and
 
     assert deployment.run("once").code == 0
     assert (manifest()["attempt"], "restated_before" in manifest()) == (1, False)
+    with closing(RunStore(deployment.outputs / "autoflow.db")) as store:
+        (attempt,) = store.read.attempts_of(1)
+    assert attempt.cdr_types == ("calls",)
     flowapi.flowmachine.restate("2016-01-03", share=0.5)
     outcome = deployment.run("once")
     assert "requested again: 1 run" in outcome.log
