@@ -179,7 +179,8 @@ def _shape_problem(document: Document, details: ErrorDetails) -> Iterator[Proble
     elif kind == "literal_error":
         choices = [choice.strip("' ") for choice in str(details["ctx"]["expected"]).replace(" or ", ",").split(",")]
         hint = did_you_mean(found, choices) if isinstance(found, str) else f"expected {', '.join(choices)}"
-        yield document.problem(path, f"found {shown(found)}; {hint}")
+        others = "; other workflows go into `needs`" if path[-1] == "after" else ""
+        yield document.problem(path, f"found {shown(found)}; {hint}{others}")
     elif kind == "less_than_equal":
         yield document.problem(path, f"found {shown(found)}, expected a number of no more than {details['ctx']['le']}")
     elif path and path[-1] == "[key]":

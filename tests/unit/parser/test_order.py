@@ -53,6 +53,12 @@ def test_names_of_other_runs_need_no_values(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         ("      after: previous\n", "", "'report' reads 'previous.make'; add `after: previous` to this trigger"),
+        (
+            "after: previous",
+            "after: [aggregates]",
+            "found a list; expected previous; other workflows go into `needs`",
+        ),
+        ("after: previous", "after: aggregates", "expected 'previous'; other workflows go into `needs`"),
         ("previous.make", "previous.mak", "'report' has no such notebook; did you mean 'make'?"),
         ("aggregates.run", "aggregates.rum", "'aggregates' has no such notebook; did you mean 'run'?"),
         ("aggregates.run", "agregates.run", "this trigger gives no value to it; add it under parameters"),
