@@ -259,7 +259,7 @@ def mark_stale(
             # one that was made with dates missing has not used these
             " AND (missing_dates IS NULL OR EXISTS ("
             "SELECT 1 FROM restatements AS seen, json_each(parameters, '$.date_ranges') AS window WHERE seen.id >= ?"
-            " AND coalesce(seen.cdr_type IN (SELECT value FROM json_each(attempts.cdr_types)), 1)"
+            " AND (cdr_types IS NULL OR seen.cdr_type IN (SELECT value FROM json_each(cdr_types)))"
             " AND date >= json_extract(window.value, '$[0]') AND date < json_extract(window.value, '$[1]')"
             " AND date NOT IN (SELECT value FROM json_each(missing_dates)))) RETURNING attempt_id",
             (restatement, *key, begun_by, restatement),

@@ -354,6 +354,23 @@ def test_what_a_trigger_that_names_other_cdr_types_since_marks_is_named(
     assert [each["cdr_type"] for each in found["restatements"]] == ["calls"]
 
 
+def test_a_provisional_run_is_stale_by_what_it_used_alone(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    ticked(context)
+    run, now = a_run(context, "w"), context.now()
+    attempt = context.store.begin(run, now, missing=[day(3)], cdr_types=("calls",))
+    context.store.finish(attempt, AttemptState.SUCCEEDED, now)
+    # of calls the date that it was made without, of sms one that it would use were it to use sms
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["calls"])
+    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["sms"])
+    ticked(context)
+    assert (len(context.store.read.restatements()), stale(context)) == (2, [])
+    flowapi.flowmachine.restate("2016-01-02", share=0.5, cdr_types=["calls"])
+    ticked(context)
+    assert (len(context.store.read.restatements()), stale(context)) == (3, [day(3)])
+
+
 def a_run(context: Context, workflow: str, number: int = 3) -> Run:
     definitions = read_definitions(context.settings.workflows_file)
     trigger = next(each for each in definitions.triggers if each.workflow_name == workflow)
