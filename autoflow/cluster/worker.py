@@ -55,8 +55,8 @@ OFFER_PATIENCE = 60.0
 
 NEVER = float("inf")
 
-RETRY_PAUSE = 1.0
-"""Seconds until a scheduler that did not answer is asked again."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds until a scheduler that did not answer is asked again; each pause is twice the one before."""
 
 INTERRUPT_GRACE = "AUTOFLOW_INTERRUPT_GRACE"
 
@@ -368,16 +368,26 @@ async def _refuse_other_dask(worker: Worker) -> None:
 
 async def _versions_there(worker: Worker) -> Mapping[str, str]:
     """Ask the scheduler for its versions, for as long as it takes: dask would go on without this module."""
+    pause, said = FIRST_PAUSE, ""
     while True:
         try:
             packages: Mapping[str, str] = (await worker.scheduler.versions())["packages"]
             return packages
-        except (OSError, TimeoutError) as error:
-            refusal = refusal_of(error)
-            why = refusal.why if refusal else str(error).partition("\n")[0]
-            advice = f"{refusal.advice}; " if refusal else ""
-            logger.warning("the scheduler cannot be reached (%s); %sit is tried again until it can", why, advice)
-            await asyncio.sleep(RETRY_PAUSE)
+        except Exception as error:  # noqa: BLE001  # what another service answers may fail in any way
+            if (why := _why_unreached(error)) != said:
+                logger.warning("the scheduler cannot be reached (%s; it is tried again until it can", why)
+                said = why
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _why_unreached(error: Exception) -> str:
+    """Say what keeps the scheduler from answering, a bracket, and what can be done about it."""
+    if refusal := refusal_of(error):
+        return f"{refusal.why}); {refusal.advice}"
+    if isinstance(error, OSError | TimeoutError) and (why := str(error).partition("\n")[0]):
+        return f"{why})"
+    return f"what answers there is no scheduler: {type(error).__name__}); see that its address and port are right"
 
 
 async def dask_teardown(worker: Worker) -> None:
