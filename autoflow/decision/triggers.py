@@ -13,18 +13,22 @@ from autoflow.dates import Days, EmptyIntervalError, ListedDates
 from autoflow.decision.late import Incomplete, incomplete
 from autoflow.definitions import Definitions, Trigger
 from autoflow.runs import Run, RunKey, key_maker
+from autoflow.schedule import why_excluded
 
 
 def triggers_by_run(definitions: Definitions) -> Callable[[RunKey, dt.date], Iterator[Trigger]]:
-    """Make the function that gives the triggers of a run; with another stencil or parameters it is another run."""
+    """Make the function that gives the triggers of a run; with another stencil or parameters it is another run.
+
+    Where some of them are for its date, the others have no say in it: rules may change from one date on.
+    """
     makers: dict[str, list[tuple[Trigger, Callable[[dt.date], RunKey]]]] = {}
     for trigger in definitions.triggers:
         makers.setdefault(trigger.workflow_name, []).append((trigger, key_maker(trigger)))
 
     def triggers_of(key: RunKey, date: dt.date) -> Iterator[Trigger]:
-        for trigger, key_of in makers.get(key[0], ()):
-            if _key(key_of, date) == key:
-                yield trigger
+        found = [trigger for trigger, key_of in makers.get(key[0], ()) if _key(key_of, date) == key]
+        for_date = [trigger for trigger in found if why_excluded(trigger, date) is None] if len(found) > 1 else found
+        yield from for_date or found
 
     return triggers_of
 

@@ -25,6 +25,7 @@ from autoflow.decision import (
     incomplete_runs,
     judge,
     missing_dates,
+    triggers_by_run,
     undone_days,
 )
 from autoflow.definitions import Definitions, Late, QualityCheck, Retries, Trigger, Workflow
@@ -316,3 +317,26 @@ def test_complete_days_are_those_without_a_missing_date() -> None:
     there, now = AvailableDates(without(3)), LATER
     days = days_ready(MONTHLY, there, now)
     assert (list(days), days_complete(MONTHLY, there, days)) == ([LAST.toordinal()], Days())
+
+
+def test_of_triggers_for_the_same_run_those_that_are_for_its_date_decide() -> None:
+    before = trigger_of([-6, 1], dates="* * sun", latest_date=D(2016, 1, 3))
+    before = replace(before, late=None)
+    since = trigger_of({"from": -6, "to": 1, "at_least": 4}, dates="* * sun", earliest_date=D(2016, 1, 4))
+    definitions, date, now = (
+        Definitions({"monthly": WORKFLOW}, (before, since), schedule=None),
+        D(2016, 1, 10),
+        at(LAST),
+    )
+    listed = ListedDates({"calls": dict.fromkeys([day for day in JANUARY if day.day != 5], at(FIRST))}, at(FIRST))
+    run = build_run(WORKFLOW, since, date)
+    assert run.key == build_run(WORKFLOW, before, date).key
+    triggers_of = triggers_by_run(definitions)
+    assert [*triggers_of(run.key, date)] == [since]
+    lacking = incomplete_runs(definitions, listed, now)(run)
+    assert lacking is not None
+    assert lacking.missing == (D(2016, 1, 5),)
+    assert missing_dates(definitions, since, run, listed, now) == (D(2016, 1, 5),)
+    # a run that neither is for now, as one that was backfilled, is of both
+    monday = build_run(WORKFLOW, since, D(2016, 1, 11))
+    assert [*triggers_of(monday.key, D(2016, 1, 11))] == [before, since]
