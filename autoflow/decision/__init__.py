@@ -6,7 +6,7 @@
 from autoflow.decision.attempts import is_asked_for
 from autoflow.decision.counted import counted_days, days_complete, days_ready, ready_days
 from autoflow.decision.downstream import dependent_runs, held_requests
-from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days, without_kept
+from autoflow.decision.due import Decision, decide, decide_requested, first_retry, undone_days, with_data, without_kept
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
@@ -44,6 +44,7 @@ __all__ = [
     "runs_with_data",
     "triggers_by_run",
     "undone_days",
+    "with_data",
     "with_waiting_requests",
     "without_kept",
 ]

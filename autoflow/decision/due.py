@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
-from autoflow.dates import Days
-from autoflow.decision.counted import CountedDays
+from autoflow.dates import Days, ListedDates
+from autoflow.decision.counted import CountedDays, days_with_data
 from autoflow.decision.downstream import held_requests
 from autoflow.decision.order import Order, days_of_runs, kept_days, keys_of, skipped_days
 from autoflow.decision.verdict import Verdict, judge, judge_failures
@@ -164,6 +164,18 @@ def decide_requested(definitions: Definitions, waiting: Runs, run_history: RunHi
     """Decide without dates what was requested, which goes first, and what is still due of the runs that wait."""
     asked = asked_runs(definitions, run_history, now)
     return replace(asked, due=asked.due.then(still_due(waiting, run_history)))
+
+
+def with_data(runs: Runs, definitions: Definitions, listed: ListedDates, now: dt.datetime) -> Runs:
+    """Leave out, of runs that are due by dates, those whose data somebody has held since."""
+
+    def left(series: Series) -> Days:
+        if isinstance(series.source, Run):
+            return series.days
+        available = listed.available(definitions.data_rule(series.source), now)
+        return series.days & days_with_data(series.source, available, now)
+
+    return runs.only(left)
 
 
 def still_due(runs: Runs, run_history: RunHistory) -> Runs:

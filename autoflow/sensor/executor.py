@@ -204,6 +204,11 @@ class Executor:
         """The runs that are due and have not started, in order."""
         return self._context.backlog.due
 
+    @property
+    def listed(self) -> ListedDates:
+        """The dates by which it was decided what is due."""
+        return self._work.listed
+
     def take_up(self, work: Work) -> None:
         """Let a decision take the place of the one before, and start what there is room for."""
         self._context.backlog.due = work.due.without(self._under_way)

@@ -24,6 +24,7 @@ from autoflow.decision import (
     held_runs,
     judge,
     undone_days,
+    with_data,
     with_waiting_requests,
 )
 from autoflow.definitions import Definitions
@@ -227,10 +228,13 @@ def warn_of_types(
 
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
-    """Put requested runs first, and leave out skipped ones, without a poll."""
+    """Put requested runs first, and leave out those that somebody skips or holds now, without a poll."""
     listed, now = context.store.read.listed_dates(), context.now()
     run_history = with_waiting_requests(definitions, context.store.read.history(), listed, now)
-    decision = decide_requested(definitions, executor.waiting, run_history, now)
+    waiting = executor.waiting
+    if listed.overrides != executor.listed.overrides:
+        waiting = with_data(waiting, definitions, listed, now)
+    decision = decide_requested(definitions, waiting, run_history, now)
     tell_of_misfits(context, decision)
     tell_of_given_up(context, _still_given_up(context.backlog.given_up, run_history))
     times = [time for time in (decision.retry_at, executor.retry_at) if time is not None]

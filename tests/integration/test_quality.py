@@ -22,7 +22,7 @@ from autoflow.progress import Progress
 from autoflow.runs.runs import Run, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.quality import quality_of
-from autoflow.sensor.sensor import tick
+from autoflow.sensor.sensor import take_asked, tick
 from autoflow.settings.settings import load_settings
 from tests.answers import answer_of
 from tests.conftest import Deployment, Typed
@@ -86,6 +86,37 @@ def test_a_truncated_date_is_held_until_it_is_whole_or_accepted(
     del flowapi.flowmachine.outcomes[CUT]
     assert due(context) == ["2016-01-01", "2016-01-02", "2016-01-03"]
     assert context.conditions.present() == []
+
+
+def test_what_somebody_holds_is_not_started_though_it_is_queued(context: Context, flowapi: FlowapiStandin) -> None:
+    flowapi.set_days(4)
+    definitions = read_definitions(context.settings.workflows_file)
+
+    async def steps() -> list[list[str]]:
+        stop = asyncio.Event()
+        stop.set()
+        executor, seen = Executor(context, stop), list[list[str]]()
+
+        def look() -> None:
+            take_asked(context, definitions, executor)
+            seen.append([str(run.reference_date) for run in executor.waiting])
+
+        await tick(context, definitions, executor)
+        look()
+        order = {"do": "hold", "workflow": "w", "dates": ["2016-01-02", "2016-01-03"], "reason": "is sent again"}
+        assert context.steering.carry_out(order, context.now()) == {"done": 2}
+        look()
+        # who asks for a run by its name wants it whatever is held
+        run = build_run(definitions.workflows["w"], definitions.triggers[0], dt.date(2016, 1, 3))
+        context.store.ask_for([run], context.now())
+        look()
+        return seen
+
+    assert asyncio.run(steps()) == [
+        ["2016-01-01", "2016-01-02", "2016-01-03", "2016-01-04"],
+        ["2016-01-01", "2016-01-04"],
+        ["2016-01-03", "2016-01-01", "2016-01-04"],
+    ]
 
 
 def test_the_newest_reason_counts_in_record_and_manifest(
