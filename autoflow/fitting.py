@@ -59,7 +59,9 @@ def changed_notebooks(workflow: Workflow, recorded: Iterable[str]) -> str | None
     return f"workflow {shown(workflow.name)} no longer has a notebook {shown(gone[0])} (it has {_listed(labels)})"
 
 
-def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
+def changed_inputs(
+    workflow: Workflow, label: str, executed: Mapping[str, Any], run: Mapping[str, Any], others: Mapping[str, Any]
+) -> str | None:
     """Say how what a notebook is given differs from what it was executed with; None when it does not.
 
     Parameters
@@ -68,6 +70,8 @@ def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], 
         The parameters that the executed notebook was given, as papermill keeps them in it.
     run
         The run's own parameters.
+    others
+        What stands for executed notebooks of other runs, by the names that parameters have for them.
     """
     (notebook,) = (each for each in workflow.notebooks if each.label == label)
     if gained := sorted(notebook.parameters.keys() - executed.keys()):
@@ -80,6 +84,8 @@ def changed_inputs(workflow: Workflow, label: str, executed: Mapping[str, Any], 
         value = executed[name]
         if source in run and value != run[source]:
             return f"notebook {shown(label)} takes {shown(name)} from {shown(source)} now, and was given {shown(value)}"
+        if source in others and value != others[source]:
+            return f"what notebook {shown(label)} reads by {shown(source)} has been made again since, or removed"
         if source in may_be_null and value is None:
             continue
         if source in files and not _is_made_of(files[source], value):

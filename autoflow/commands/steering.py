@@ -50,7 +50,7 @@ from autoflow.runs import AttemptState, Run, RunState, build_run, recorded_run
 from autoflow.settings import Settings, load_settings
 from autoflow.system import ask
 from autoflow.wording import counted, first_few, parameters_text
-from autoflow.workflows import left_out, to_make_again, without
+from autoflow.workflows import left_out, notebooks_of_others, to_make_again, without
 
 MOST_ROWS = 40
 LONGEST_ANSWER = 60.0
@@ -298,14 +298,14 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         run = _repairable(definitions, found, recorded)
         if anew := reader.restated_since(found):
             raise _not_repaired(found, f"data were ingested anew since it began ({anew[0]})")
-        run = without(run, left_out(reader, run))
+        run, others = _with_others(definitions, reader, run)
     workflow, rows = run.workflow, []
     again = to_make_again(workflow.dependencies(), recorded.values())
     for notebook in workflow.notebooks:
         before = recorded.get(notebook.label)
         state = before.state.value if before else "not started"
         kept = before is not None and before.executed and before.notebook and Path(before.notebook).is_file()
-        if kept and before and (why := _changed_inputs(workflow, before, found)):
+        if kept and before and (why := _changed_inputs(workflow, before, found, others)):
             raise _not_repaired(found, why)
         plan = "used again" if kept and notebook.label not in again else "executed"
         rows.append({"label": notebook.label, "state": state, "plan": plan})
@@ -316,6 +316,14 @@ def repair(options: argparse.Namespace, settings: Settings) -> Intent:
         question = f"execute {sum(row['plan'] == 'executed' for row in rows)} of {len(rows)} notebooks of {run}"
     order = {"do": "run", "runs": [_order_of(run)], "repairs": found.run}
     return Intent(order, tuple(rows), question)
+
+
+def _with_others(definitions: Definitions, reader: RunReader, run: Run) -> tuple[Run, Mapping[str, Any]]:
+    """Leave out of a run what ``when`` does, and find what stands for notebooks of other runs, as its next attempt."""
+    absent = left_out(reader, run)
+    run = without(run, absent)
+    trigger = next(triggers_by_run(definitions)(run.key, run.reference_date), None)
+    return run, {**notebooks_of_others(reader, run, trigger.needs if trigger else ()), **absent}
 
 
 def _repairable(definitions: Definitions, found: RecordedAttempt, recorded: Iterable[str]) -> Run:
@@ -623,13 +631,15 @@ def _check_fit(definitions: Definitions, found: RecordedAttempt) -> None:
         raise AutoflowError(f"run {found.run} ({found.workflow} {found.reference_date}): {why}; {WHAT_TO_DO}")
 
 
-def _changed_inputs(workflow: Workflow, before: RecordedNotebook, found: RecordedAttempt) -> str | None:
+def _changed_inputs(
+    workflow: Workflow, before: RecordedNotebook, found: RecordedAttempt, others: Mapping[str, Any]
+) -> str | None:
     """Say how a notebook that would be used again differs from what workflows.yml has now."""
     try:
         executed = executed_with(Path(before.notebook or ""))
     except (OSError, ValueError):
         return f"{before.notebook} is no longer an executed notebook"
-    return changed_inputs(workflow, before.label, executed, found.parameters or {})
+    return changed_inputs(workflow, before.label, executed, found.parameters or {}, others)
 
 
 def _not_repaired(found: RecordedAttempt, why: str) -> AutoflowError:

@@ -5,7 +5,7 @@
 
 from autoflow.workflows.kept import note_kept
 from autoflow.workflows.old_data import remove_old_data
-from autoflow.workflows.other_runs import Origin, left_out, without
+from autoflow.workflows.other_runs import Origin, left_out, notebooks_of_others, without
 from autoflow.workflows.queries import to_make_again
 from autoflow.workflows.run import execute
 
@@ -14,6 +14,7 @@ __all__ = [
     "execute",
     "left_out",
     "note_kept",
+    "notebooks_of_others",
     "remove_old_data",
     "to_make_again",
     "without",

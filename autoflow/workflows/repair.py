@@ -61,7 +61,8 @@ async def reuse(execution: Execution, repairs: int) -> None:
 def _why_not_reused(execution: Execution, label: str, path: Path) -> str | None:
     """Return why an executed notebook cannot be reused; workflows.yml may have changed since the request."""
     try:
-        return changed_inputs(execution.run.workflow, label, executed_with(path), execution.run.parameters)
+        run = execution.run
+        return changed_inputs(run.workflow, label, executed_with(path), run.parameters, execution.others)
     except OSError:
         return f"{path} is gone"
     except ValueError as error:

@@ -137,18 +137,20 @@ def test_a_repair_is_refused_when_a_notebook_of_the_attempt_is_gone(store: RunSt
 def test_a_notebook_is_used_again_only_if_it_would_be_given_the_same(store: RunStore) -> None:
     notebooks = (
         Notebook("a", filename="x/first.ipynb"),
-        Notebook("b", filename="b.ipynb", parameters={"read": "a", "unit": "unit"}),
+        Notebook("b", filename="b.ipynb", parameters={"read": "a", "unit": "unit", "days": "daily.n"}),
     )
     workflow, run = replace(WORKFLOW, notebooks=notebooks), {"unit": "admin2"}
-    executed = {"read": "/elsewhere/first__flows_2016-01-01_0__1.ipynb", "unit": "admin2"}
-    assert changed_inputs(workflow, "b", executed, run) is None
+    others = {"daily.n": ["/elsewhere/n__1.ipynb"]}
+    executed = {"read": "/elsewhere/first__flows_2016-01-01_0__1.ipynb", "unit": "admin2", "days": others["daily.n"]}
+    assert changed_inputs(workflow, "b", executed, run, others) is None
     for given, words in (
-        ({"read": executed["read"]}, "takes 'unit' now"),
+        ({"read": executed["read"], "days": executed["days"]}, "takes 'unit' now"),
+        ({**executed, "days": ["/elsewhere/n__0.ipynb"]}, "reads by 'daily.n' has been made again since, or removed"),
         ({**executed, "more": 1}, "executed with 'more'"),
         ({**executed, "unit": "admin3"}, "takes 'unit' from 'unit' now, and was given 'admin3'"),
         ({**executed, "read": "/elsewhere/other__flows.ipynb"}, "reads notebook 'a' now"),
     ):
-        assert words in (changed_inputs(workflow, "b", given, run) or "")
+        assert words in (changed_inputs(workflow, "b", given, run, others) or "")
 
 
 def test_nothing_that_is_recorded_stays_later_than_now_when_the_clock_is_set_right(store: RunStore) -> None:

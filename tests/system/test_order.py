@@ -140,6 +140,42 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
     assert len(deployment.made("reports/says__*.html")) == 1
 
 
+READS_OTHERS = """
+workflows:
+  - {name: base, notebooks: {make: {filename: says.ipynb, parameters: {date: reference_date}}}}
+  - name: report
+    notebooks:
+      read: {filename: reads.ipynb, parameters: {made: base.make}}
+      write: {filename: writes.ipynb, parameters: {read: read}}
+available_dates_sensor:
+  schedule: null
+  workflows:
+    - {workflow_name: base, latest_date: 2016-01-01}
+    - {workflow_name: report, latest_date: 2016-01-01, needs: [{workflow: base}]}
+"""
+
+
+def test_a_repair_uses_nothing_again_that_read_what_has_been_made_again(deployment: Deployment, typed: Typed) -> None:
+    deployment.write(READS_OTHERS)
+    healed = deployment.inputs / "healed"
+    write_notebook(deployment.inputs / "says.ipynb", "date = ''", "print('says', date)")
+    write_notebook(deployment.inputs / "reads.ipynb", "made = ''", "print(made)")
+    fails = f"import os; assert os.path.exists({str(healed)!r}), 'not healed'"
+    write_notebook(deployment.inputs / "writes.ipynb", "read = ''", fails)
+    assert typed().code == 1
+    assert "execute 1 of 2 notebooks" in typed("repair", "2", "--json").json()["would"]
+    assert typed("rerun", "1", "--yes").code == 0
+    refused = typed("repair", "2")
+    assert refused.code == 2
+    assert "what notebook 'read' reads by 'base.make' has been made again since, or removed; `autoflow rerun 2`" in (
+        refused.log
+    )
+    healed.touch()
+    assert typed("rerun", "2", "--yes").code == 0
+    newest = deployment.made("notebooks/says__base_*")[-1]
+    assert str(newest) in printed(deployment.made("notebooks/reads__report_*")[-1])
+
+
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
