@@ -168,6 +168,7 @@ def _lines(
         if newest.failure is not None:
             yield f"run {newest.run}: {newest.failure}"
         yield f"`autoflow show {newest.run}` has the traceback; {_way_to_repair(newest, reader)}"
+    if newest is not None:
         yield from _earlier_reports(answer, newest, reader)
     if answer.state is RunState.WAITING:
         elements = answer.trigger.date_stencil.pairs
@@ -187,7 +188,7 @@ def _way_to_repair(newest: RecordedAttempt, reader: RunReader) -> str:
 
 
 def _earlier_reports(answer: Explanation, newest: RecordedAttempt, reader: RunReader) -> Iterator[str]:
-    """Name the reports that stay where they are though a later attempt has failed, and say where their data are old."""
+    """Name the reports that stay where they are though a later attempt has not succeeded, and where their data are old."""
     found = reader.reports_of_run(newest.run)
     made = reader.attempt(newest.run, found.attempt) if found is not None else None
     if found is None or made is None or made.id == newest.id:

@@ -1064,3 +1064,9 @@ def test_a_failed_run_tells_of_the_report_that_stays_and_whether_its_data_are_ol
     ticked(context)
     since = "made before data of 2016-01-02 were ingested anew"
     assert f"\n  report of attempt 1.1, {since}: {report}\n" in typed("why", "w", "2016-01-03").answer
+    # nor is it forgotten when somebody does not want another one
+    order = {"do": "skip", "workflow": "w", "dates": ["2016-01-03"], "reason": "leave it"}
+    assert context.steering.carry_out(order, context.now()) == {"done": 1}
+    said = typed("why", "w", "2016-01-03").answer
+    assert "w 2016-01-03: skipped" in said
+    assert f"\n  report of attempt 1.1, {since}: {report}\n" in said
