@@ -23,13 +23,8 @@ from urllib.parse import urlsplit
 
 from autoflow.child import proxies
 from autoflow.child.hints import refusal_hint, with_roles
-from autoflow.imports import without
+from autoflow.child.http_library import httpx
 from autoflow.wording import printable, shortened
-
-# its command line, which is not used here, takes longer to import than all else
-with without("httpx._main"):
-    import httpx
-
 
 LARGEST_ANSWER = 16_000_000
 """Bytes of an answer, and those that it has when it is unpacked."""
@@ -127,7 +122,7 @@ def open_client(certificate: str | None) -> httpx.Client:
         return httpx.Client(
             # what is not asked for is not unpacked: a small answer may have a large one in it
             headers={"Authorization": f"Bearer {os.environ['FLOWAPI_TOKEN']}", "Accept-Encoding": "gzip, deflate"},
-            timeout=None,  # noqa: S113
+            timeout=None,
             http2=find_spec("h2") is not None,
             verify=context,
         )

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-import httpx
-
 from autoflow.child import proxies
+from autoflow.child.http_library import httpx
 from autoflow.redaction import Redactor
 from autoflow.wording import printable
 

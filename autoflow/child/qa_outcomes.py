@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from autoflow.child.available_dates import NoAnswerError, get, is_page, one_line, open_client, refusal_of
 from autoflow.child.hints import with_roles
+from autoflow.child.http_library import httpx
 from autoflow.quality import Outcome, blocks_of, digest
 from autoflow.wording import printable
 

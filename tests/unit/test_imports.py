@@ -50,6 +50,13 @@ print(ssl.create_default_context().check_hostname, hmac.new(b"a", b"b", "sha256"
     ]
 
 
+@pytest.mark.parametrize("kind", ["available_dates", "flowapi_answer", "message", "qa_outcomes"])
+def test_what_speaks_http_imports_no_command_line(kind: str) -> None:
+    code = f"import sys, autoflow.child.{kind}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"click", "pygments", "rich"} & set(loaded)
+
+
 def test_openssl_makes_the_hashes_where_python_has_none_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "_hashlib", raising=False)
     monkeypatch.setattr(imports, "find_spec", lambda _: None)

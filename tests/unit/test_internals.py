@@ -102,7 +102,7 @@ INTERNALS = (
         "child/report/markdown",
         "markdown is read unlike Jupyter does",
     ),
-    Internal("httpx._main", "main", "child/available_dates", "polls import what only httpx's command needs"),
+    Internal("httpx._main", "main", "child/http_library", "jobs import what only httpx's command needs"),
     Internal(
         "tornado.httpserver",
         "HTTPServer.handle_stream",
