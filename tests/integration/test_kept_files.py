@@ -244,10 +244,11 @@ def test_removal_of_many_takes_no_longer_than_they_are() -> None:
             )
         connection.close()
         made.now = NOW
-        began = time.monotonic()
+        # of the processor: others who use the machine do not count
+        began = time.process_time()
         made.sweep(Keep(notebooks=DAY, reports=10))
         # generous: a sweep that compares each with each is far beyond it
-        assert time.monotonic() - began < 60.0
+        assert time.process_time() - began < 60.0
         assert len(made.named()) == 1 + 10 * 3
 
 
