@@ -188,7 +188,7 @@ def _way_to_repair(newest: RecordedAttempt, reader: RunReader) -> str:
 
 
 def _earlier_reports(answer: Explanation, newest: RecordedAttempt, reader: RunReader) -> Iterator[str]:
-    """Name the reports that stay where they are though a later attempt has not succeeded, and where their data are old."""
+    """Name the reports that stay though a later attempt has not succeeded, and say where their data are old."""
     found = reader.reports_of_run(newest.run)
     made = reader.attempt(newest.run, found.attempt) if found is not None else None
     if found is None or made is None or made.id == newest.id:
