@@ -258,6 +258,12 @@ class Workflow(WorkflowKeys):
         reads = self.dependencies() if at_start else {}
         return {each.pool for each in self.notebooks if each.pool is not None and not reads.get(each.label)}
 
+    def asked_of_workers(self, *, at_start: bool = False) -> list[Mapping[str, int]]:
+        """List what its notebooks ask of workers, or those alone that read no other notebook."""
+        reads = self.dependencies() if at_start else {}
+        remote = (each for each in self.notebooks if each.resources and each.place != "here")
+        return [each.resources for each in remote if not reads.get(each.label)]
+
     def wanted_parameters(self) -> set[str]:
         """Names that a trigger of this workflow has to give values to."""
         provided = {MISSING_DATES, DATA_VERSION, *DIRECTORIES}

@@ -154,6 +154,11 @@ def first_few(things: Sequence[object], most: int = 3, between: str = ", ") -> s
     return between.join(map(str, things[:most])) + more
 
 
+def resources_text(resources: Mapping[str, int]) -> str:
+    """Write what a notebook asks for."""
+    return ", ".join(f"{name}: {amount}" for name, amount in resources.items())
+
+
 def outcomes(**counts: int) -> str:
     """Write counts of runs by what became of them, without those that are 0: 3 runs succeeded, 1 failed."""
     present = [(number, what.replace("_", " ")) for what, number in counts.items() if number]

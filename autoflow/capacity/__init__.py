@@ -5,7 +5,7 @@
 
 from autoflow.capacity.admission import GROWS_EVERY, Level, Rules, Use, fitting, reserve, why_not
 from autoflow.capacity.governor import Governor, Held, Needs, nothing_used
-from autoflow.capacity.slots import Capacity, PoolInUse, Slots, Taker
+from autoflow.capacity.slots import Capacity, PoolInUse, Slots, Taker, asked_of_worker, waits_for
 
 __all__ = [
     "GROWS_EVERY",
@@ -19,8 +19,10 @@ __all__ = [
     "Slots",
     "Taker",
     "Use",
+    "asked_of_worker",
     "fitting",
     "nothing_used",
     "reserve",
+    "waits_for",
     "why_not",
 ]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from autoflow.capacity.admission import NOTHING, Expected, Level, Rules, Use, fitting, next_level, puts_back, why_not
@@ -39,6 +39,8 @@ class Held:
     """Says how many MB are taken now."""
     is_apart: bool = False
     """Whether it is one of this machine where the others are of workers."""
+    asks: Mapping[str, int] = field(default_factory=dict)
+    """What its worker must have."""
     peak: int | None = None
     """How many MB were taken at most, once that is known."""
 

@@ -9,7 +9,7 @@ import asyncio
 import math
 from bisect import insort
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -17,12 +17,13 @@ from itertools import count
 from autoflow.capacity.admission import Rules
 from autoflow.capacity.governor import Governor, Held
 from autoflow.runs import RunKey
-
-ASIDE = ""
-"""What stands for a pool's name where a run waits for something else; none has that name."""
+from autoflow.wording import resources_text
 
 IN_TURN = "waits for a slot: other notebooks come first"
 """Why a notebook has to wait that is not the next."""
+
+ON_WORKER = "worker with "
+"""What the name begins with that stands for what a notebook asks of a worker; as a pool's name it cannot be used."""
 
 OF_THIS_MACHINE = "waits for a slot of AutoFlow's own machine, all of them are in use"
 """Why what is made on this machine has to wait, where workers have slots for the rest."""
@@ -34,6 +35,25 @@ def _always() -> bool:
 
 def _ignore(_: str) -> None:
     pass
+
+
+def never_busy(_: Mapping[str, int], __: Sequence[Mapping[str, int]]) -> str:
+    """Say that there is room for whatever a notebook asks for."""
+    return ""
+
+
+def asked_of_worker(resources: Mapping[str, int]) -> str:
+    """Name what a notebook waits for that asks for resources, beside the names of pools."""
+    return f"{ON_WORKER}{resources_text(resources)}"
+
+
+def waits_for(names: Sequence[str]) -> str:
+    """Say that a run waits for pools, or for what others ask of workers, by the names of these."""
+    workers = [name for name in names if name.startswith(ON_WORKER)]
+    pools = [name for name in names if not name.startswith(ON_WORKER)]
+    found = [f"the pool {' and '.join(pools)}"] if pools else []
+    found += [f"a {name}" for name in workers]
+    return f"waits for {' and '.join(found)}, as others do" if found else ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,8 @@ class Slots:
 
     def __init__(self, number: float) -> None:
         self._number = number
+        self.in_turn = True
+        """Whether who cannot have a slot yet keeps all waiting that came later."""
         self._taken = 0
         self._came = count()
         self._waiting: list[tuple[int, int, asyncio.Future[None], Callable[[], bool]]] = []
@@ -71,7 +93,7 @@ class Slots:
     @property
     def full(self) -> bool:
         """Whether who comes now has to wait."""
-        return bool(self._waiting) or self._taken >= self._number
+        return (self.in_turn and bool(self._waiting)) or self._taken >= self._number
 
     @property
     def taken(self) -> int:
@@ -90,6 +112,9 @@ class Slots:
 
     async def take(self, rank: int = 0, grant: Callable[[], bool] = _always) -> None:
         """Wait for a slot; the lowest rank has the next, once it is granted."""
+        if not self.in_turn:
+            # one that came before may be granted by now
+            self.hand_out()
         if not self.full and grant():
             self._taken += 1
             return
@@ -119,11 +144,15 @@ class Slots:
 
     def hand_out(self) -> None:
         """Give those who wait what there is."""
-        while self._waiting and self._taken < self._number:
-            _, _, turn, grant = self._waiting[0]
-            if not turn.done() and not grant():
+        for entry in list(self._waiting):
+            _, _, turn, grant = entry
+            if self._taken >= self._number:
                 return
-            del self._waiting[0]
+            if not turn.done() and not grant():
+                if self.in_turn:
+                    return
+                continue
+            self._waiting.remove(entry)
             if not turn.done():
                 self._taken += 1
                 turn.set_result(None)
@@ -157,9 +186,13 @@ class Capacity:
         self._slotless: list[tuple[RunKey, str | None]] = []
         self.why_full = ""
         """Why a notebook has to wait where a fixed number bounds them, in words."""
+        self.why_busy: Callable[[Mapping[str, int], Sequence[Mapping[str, int]]], str] = never_busy
+        """Says why no worker has room for what a notebook asks for, beside what those ask for that have slots."""
+        self._refused: dict[int, str] = {}
 
     def resize(self, notebooks: float, pools: Mapping[str, int]) -> None:
         """Change the numbers; a pool that is no longer there has no limit, for runs that began with it."""
+        self.slots.in_turn = self.governed
         self.slots.resize(notebooks)
         self._sizes = pools
         for name, pool in self._pools.items():
@@ -190,11 +223,24 @@ class Capacity:
         self.governor.rules, self.governed = rules, True
         self.resize(math.inf, pools)
 
+    @property
+    def why_waits(self) -> str:
+        """Why the notebook that waits first does not start, where a number bounds them."""
+        return self.why_full if self.slots.full else next(iter(self._refused.values()), "")
+
     @asynccontextmanager
     async def slot(
-        self, run: RunKey, label: str | None, waits: Callable[[str], None] = _ignore, *, here: bool = False
+        self,
+        run: RunKey,
+        label: str | None,
+        waits: Callable[[str], None] = _ignore,
+        *,
+        here: bool = False,
+        asks: Mapping[str, int] | None = None,
     ) -> AsyncIterator[Held]:
         """Wait for a slot for a notebook, and keep it for as long as the context lasts.
+
+        Six parameters: two of them name the notebook, and three say what it needs.
 
         Parameters
         ----------
@@ -204,29 +250,36 @@ class Capacity:
             Called with what is waited for, in words.
         here
             Whether it is made on this machine, wherever others are.
+        asks
+            What its worker must have.
         """
         apart = self.here if here else None
-        held, waiting, slots = Held(run, label, is_apart=apart is not None), (run, label), apart or self.slots
+        held = Held(run, label, is_apart=apart is not None, asks={} if here else asks or {})
+        waiting, slots = (run, label), apart or self.slots
         if slots.full:
             waits(OF_THIS_MACHINE if apart else IN_TURN if self.governed else self.why_full)
         self._slotless.append(waiting)
         try:
-            await slots.take(grant=partial(self._grant, held, waits))
+            with ExitStack() as aside:
+                await slots.take(grant=partial(self._grant, held, waits, aside))
         except BaseException:
             self._drop(held)
             raise
         finally:
             self._slotless.remove(waiting)
+            self._refused.pop(id(held), None)
         try:
             yield held
         finally:
             self._drop(held)
             slots.give_back()
 
-    def _grant(self, held: Held, waits: Callable[[str], None]) -> bool:
+    def _grant(self, held: Held, waits: Callable[[str], None], aside: ExitStack) -> bool:
         if self.governor is None:
             return True
         self.governor.why = ""
+        if held.asks and not self.governed and not self._has_room(held, waits, aside):
+            return False
         if self.governed:
             active = [key for key in self.governor.runs if not self.waits_for(key)]
             need = self.governor.need(held.run[0], held.label)
@@ -236,6 +289,18 @@ class Capacity:
             return False
         self.governor.held.append(held)
         return True
+
+    def _has_room(self, held: Held, waits: Callable[[str], None], aside: ExitStack) -> bool:
+        """See whether some worker has room for what a notebook asks for; while none has, it is in the way of none."""
+        others = [each.asks for each in self.governor.held if each.asks] if self.governor else []
+        if not (why := self.why_busy(held.asks, others)):
+            return True
+        if id(held) not in self._refused:
+            aside.enter_context(self.aside(held.run, held.asks))
+        if why != self._refused.get(id(held)):
+            self._refused[id(held)] = why
+            waits(why)
+        return False
 
     def learn(self, run: RunKey, label: str, peak: int, *, succeeded: bool) -> None:
         """Take note of the MB that a notebook has taken at most."""
@@ -266,10 +331,15 @@ class Capacity:
         return set(waits) if len(waits) == self._open.get(run) else set()
 
     @contextmanager
-    def aside(self, run: RunKey) -> Iterator[None]:
-        """Note, for as long as the context lasts, that a notebook waits for what is in the way of no other."""
-        with self._waiting(run, ASIDE):
+    def aside(self, run: RunKey, asks: Mapping[str, int]) -> Iterator[None]:
+        """Note, for as long as the context lasts, that a notebook waits for a worker, as others need not."""
+        with self._waiting(run, asked_of_worker(asks)):
             yield
+
+    def awaited(self, name: str) -> bool:
+        """Whether a notebook waits for a place in a pool, or for what it asks of a worker."""
+        is_asked = name.startswith(ON_WORKER)
+        return any(name in waits for waits in self._waits.values()) if is_asked else self.pool(name).awaited
 
     @contextmanager
     def _waiting(self, run: RunKey, name: str) -> Iterator[None]:

@@ -23,14 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoflow.cluster.lease import MARGIN, Lease
-from autoflow.cluster.link import PATIENCE, UNREACHED, Link, resources_text
+from autoflow.cluster.link import PATIENCE, UNREACHED, Link
 from autoflow.cluster.parcel import Packer, Parcel, contents_of
+from autoflow.cluster.placing import placed
 from autoflow.cluster.protocol import RESOURCE, differences, topic_of, versions_here
 from autoflow.context import Conditions
 from autoflow.errors import SettingsError
 from autoflow.jobs import Beginning, Jobs, Reply
 from autoflow.settings import Settings, Workers
 from autoflow.threads import to_end
+from autoflow.wording import resources_text
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -191,10 +193,12 @@ class Cluster:
     def apart(self) -> int:
         """How many notebooks are in the way of nothing else.
 
-        They wait for something that none of the workers has, or run here since there was no worker when they began.
+        They wait for something that no worker has, or has free, or run here since there was no worker when they began.
         """
-        in_vain = [job for job in self._jobs.values() if not job.nonce and self.lacks(job.resources)]
-        return len(in_vain) + self._fallen_back
+        asked = [job.resources for job in self._jobs.values() if not job.nonce and job.resources]
+        if not self._link.seen:
+            return len([each for each in asked if self.lacks(each)]) + self._fallen_back
+        return placed(self._link.free(self._taken()), asked).count(None) + self._fallen_back
 
     @property
     def absence(self) -> str:
@@ -206,6 +210,25 @@ class Cluster:
         """Say what a notebook would wait for that no worker has; empty where one has it, or that is not known yet."""
         is_known = self._link.seen or (resources and self._keeping is not None)
         return self._link.why_unplaced(resources) if is_known and not self._link.can_place(resources) else ""
+
+    def busy(self, resources: Mapping[str, int], others: Sequence[Mapping[str, int]]) -> str:
+        """Say what a notebook waits for while no worker has room for what it asks for.
+
+        Parameters
+        ----------
+        others
+            What those ask for that have a slot, on their way to a worker or there.
+        """
+        if lacking := self.lacks(resources):
+            return lacking
+        if not resources or not self._link.seen:
+            return ""
+        jobs = [job for job in self._jobs.values() if job.resources]
+        # who has a slot may not have come here yet
+        waiting = _counted(others) | _counted(job.resources for job in jobs)
+        waiting -= _counted(job.resources for job in jobs if job.nonce)
+        asked = [*map(dict, waiting.elements()), resources]
+        return "" if placed(self._link.free(self._taken()), asked)[-1] else self._link.why_unplaced(resources)
 
     async def room_for(self, notebook: str, resources: Mapping[str, int], waits: Callable[[str], None]) -> None:
         """Be connected, and wait for as long as a notebook would wait in vain."""
@@ -334,18 +357,31 @@ class Cluster:
             )
 
     def _preferred(self, job: _Job) -> Collection[str]:
-        """Look which workers have room for a job, where another has lost it: that may do so again.
+        """Look which workers have room for a job, where these are not all alike, or one has lost it, as it may again.
 
-        While there is none, one that has lost it may have it again: dask might let it wait for one that is busy.
+        While there is no other, one that has lost it may have it: dask might let it wait for one that is busy. And
+        those that have more than it asks for are for others.
         """
-        if not job.shunned:
+        if not job.shunned and not self._link.differs:
             return ()
+        taken = self._taken()
+        if job.shunned:
+            able = {each for each in self._link.seen if self._link.has_room(each, job.resources, taken[each])}
+            able = able.difference(job.shunned) or able
+        else:
+            # what the scheduler says of others' notebooks there is some seconds old
+            free = self._link.free(taken)
+            able = {each for each in free if placed({each: free[each]}, [job.resources])[0]}
+        least = min((len(self._link.seen[each]["resources"]) for each in able), default=0)
+        return {each for each in able if len(self._link.seen[each]["resources"]) == least}
+
+    def _taken(self) -> Mapping[str, Counter[str]]:
+        """Add up what notebooks have taken of each worker, by its address."""
         taken: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for each in self._jobs.values():
             if each.nonce:
                 taken[each.worker].update({RESOURCE: 1, **each.resources})
-        able = {each for each in self._link.seen if self._link.has_room(each, job.resources, taken[each])}
-        return able.difference(job.shunned) or able
+        return taken
 
     async def _stop(self, job: _Job) -> None:
         """End a job that was cancelled, and return when nothing of it is left; a second cancellation ends it hard."""
@@ -683,6 +719,11 @@ def _why_lost(lost: Sequence[str], run: int | None) -> str:
     many = f"it lost its worker {len(lost)} times ({'; '.join(lost)}), and moves {MOST_MOVES} times at most"
     see = "see the logs of these workers, and `autoflow show` for the memory that it takes"
     return f"{many}; {see}. `autoflow repair {run or 'RUN'}` executes it again when they are well"
+
+
+def _counted(asked: Iterable[Mapping[str, int]]) -> Counter[tuple[tuple[str, int], ...]]:
+    """Count how many notebooks ask for the same."""
+    return Counter(tuple(sorted(each.items())) for each in asked)
 
 
 def _time_of_day(now: dt.datetime, seconds: float) -> str:

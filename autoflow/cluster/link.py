@@ -15,6 +15,7 @@ from autoflow.cluster.protocol import RESOURCE
 from autoflow.cluster.refusal import Refusal, refusal_of
 from autoflow.context import Conditions
 from autoflow.settings import Workers
+from autoflow.wording import resources_text
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -178,10 +179,19 @@ class Link:
 
     def can_place(self, resources: Mapping[str, int]) -> bool:
         """Whether some worker has what a notebook asks for, in use or not."""
-        return any(
-            all(worker["resources"].get(name, 0) >= amount for name, amount in resources.items())
-            for worker in self.seen.values()
-        )
+        return any(_has(worker["resources"], resources) for worker in self.seen.values())
+
+    @property
+    def differs(self) -> bool:
+        """Whether some workers have what others have not."""
+        return len({frozenset(worker["resources"]) for worker in self.seen.values()}) > 1
+
+    def free(self, taken: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        """Say what each worker has beside what this AutoFlow has taken there."""
+        return {
+            address: {name: int(has) - taken.get(address, {}).get(name, 0) for name, has in each["resources"].items()}
+            for address, each in self.seen.items()
+        }
 
     def has_room(self, address: str, resources: Mapping[str, int], taken: Mapping[str, int]) -> bool:
         """Whether a worker has a slot and more for a notebook, beside what those of this AutoFlow have taken there.
@@ -199,7 +209,9 @@ class Link:
             return f"waits for a worker{f' with {resources_text(resources)}' if resources else ''}: none is connected"
         if not self.can_place(resources):
             return f"waits for a worker with {resources_text(resources)}: none has it"
-        return f"waits for a worker that is free, of {len(self.seen)}"
+        able = sum(_has(worker["resources"], resources) for worker in self.seen.values())
+        which = f" with {resources_text(resources)}" if resources else ""
+        return f"waits for a worker{which} that is free, of {able}"
 
     def _unreached(self, why: str) -> None:
         self.seen = {}
@@ -243,6 +255,11 @@ def _usable(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {address: each for address, each in identity["workers"].items() if each["resources"].get(RESOURCE)}
 
 
+def _has(worker: Mapping[str, float], resources: Mapping[str, int]) -> bool:
+    """Whether a worker has what a notebook asks for, in use or not."""
+    return all(worker.get(name, 0) >= amount for name, amount in resources.items())
+
+
 def _executing(worker: Mapping[str, Any]) -> int:
     """Say how many notebooks a worker executes, as it has told the scheduler."""
     return int(worker["metrics"].get("task_counts", {}).get("executing", 0))
@@ -255,11 +272,6 @@ def _silence_dask() -> None:
         log.handlers.clear()
         log.propagate = True
         log.setLevel(logging.CRITICAL)
-
-
-def resources_text(resources: Mapping[str, int]) -> str:
-    """Write what a notebook asks for."""
-    return ", ".join(f"{name}: {amount}" for name, amount in resources.items())
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,10 +9,11 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoflow.cluster.link import Link, resources_text
+from autoflow.cluster.link import Link
 from autoflow.cluster.protocol import RESOURCE
 from autoflow.context import Conditions
 from autoflow.settings import Workers
+from autoflow.wording import resources_text
 
 CERTIFICATES = ("ca.pem", "daemon.pem")
 

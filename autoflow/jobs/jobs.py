@@ -99,6 +99,10 @@ class Door(Protocol):
         """Say what a notebook that asks for resources would wait for in vain; empty where it would not."""
         ...
 
+    def busy(self, resources: Mapping[str, int], others: Sequence[Mapping[str, int]]) -> str:
+        """Say what a notebook waits for while nothing has room for it beside others; empty where something has."""
+        ...
+
     async def room_for(self, notebook: str, resources: Mapping[str, int], waits: Callable[[str], None]) -> None:
         """Wait for as long as it lacks what a notebook asks for, and call a function with what that is, in words."""
         ...
@@ -192,6 +196,10 @@ class Jobs:
 
     def lacks(self, _: Mapping[str, int]) -> str:
         """Lack nothing: here, resources say nothing."""
+        return ""
+
+    def busy(self, *_: object) -> str:
+        """Have room: it is slots that say how much goes on."""
         return ""
 
     async def room_for(self, *_: object) -> None:

@@ -17,7 +17,20 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
-from autoflow.capacity import GROWS_EVERY, Capacity, Governor, Level, Needs, PoolInUse, Rules, Slots, reserve, why_not
+from autoflow.capacity import (
+    GROWS_EVERY,
+    Capacity,
+    Governor,
+    Level,
+    Needs,
+    PoolInUse,
+    Rules,
+    Slots,
+    asked_of_worker,
+    reserve,
+    waits_for,
+    why_not,
+)
 from autoflow.code_version import RESTART, code_on_disk
 from autoflow.context import Context
 from autoflow.dates import Days, ListedDates
@@ -123,6 +136,7 @@ class Executor:
         self._changed = asyncio.Event()
         self._governor = Governor(context.machine, Needs(context.store.read.peaks))
         self._capacity = Capacity(self._changed.set, self._governor)
+        self._capacity.why_busy = context.notebooks.busy
         self._looked, self._runs, self._notebooks = -math.inf, 1, 1
         self._put_back: set[RunKey] = set()
         self._held = False
@@ -162,7 +176,7 @@ class Executor:
             use, level = self._governor.use(self._active), self._governor.level
             why = why_not(self._governor.reading, use, level) or self._governor.why
         else:
-            why = self._capacity.why_full
+            why = self._capacity.why_waits
         return why and f"{what} {why}"
 
     @property
@@ -293,7 +307,7 @@ class Executor:
         waits = self._wants_more or len(self._governor.held) > 1
         if not isinstance(self._work.definitions.concurrency, Automatic):
             # a number stays as it is, but what a run waits for may come with a worker
-            return GROWS_EVERY if self.waiting and self._context.notebooks.slots is not None else None
+            return GROWS_EVERY if self._wants_more and self._context.notebooks.slots is not None else None
         if not waits:
             return None
         return max(self._looked + GROWS_EVERY - asyncio.get_running_loop().time(), 0.0)
@@ -334,11 +348,14 @@ class Executor:
     async def _look(self) -> None:
         """See what the machine bears, now and then; where memory is short for long, put the youngest run back."""
         now = asyncio.get_running_loop().time()
-        if not isinstance(self._work.definitions.concurrency, Automatic) or now < self._looked + GROWS_EVERY:
+        if now < self._looked + GROWS_EVERY:
             return
         self._looked = now
-        self._fit()
+        if isinstance(self._work.definitions.concurrency, Automatic):
+            self._fit()
         if not self._capacity.governed:
+            # what workers have to give may be more by now
+            self._capacity.slots.hand_out()
             return
         await self._context.jobs.measure()
         self._governor.look(now, wanted=self._wants_more, active=self._active)
@@ -369,8 +386,7 @@ class Executor:
 
     def _what_lacks(self, workflow: Workflow) -> str:
         """Say what a run of a workflow would wait for in vain."""
-        asked = (notebook.resources for notebook in workflow.notebooks if notebook.place != "here")
-        return next(filter(None, map(self._context.notebooks.lacks, asked)), "")
+        return next(filter(None, map(self._context.notebooks.lacks, workflow.asked_of_workers())), "")
 
     def _tell_what_lacks(self) -> None:
         """Tell people which runs do not start since no worker has what they ask for."""
@@ -405,12 +421,12 @@ class Executor:
                 return lacking
             if workflow.concurrency is not None and under_way[workflow.name] >= workflow.concurrency:
                 return f"waits for its workflow, which has {counted(workflow.concurrency, 'run')} at a time"
-            awaited = [name for name in workflow.pools(at_start=True) if self._capacity.pool(name).awaited]
-            # what only waits for a pool is in the way of those alone that need the pool too
-            in_the_way = [pools for pools in waits if not pools or not pools.isdisjoint(workflow.pools())]
+            awaited = [name for name in _needs(workflow, at_start=True) if self._capacity.awaited(name)]
+            # what only waits for a pool, or a worker that has something, is in the way of those that need that too
+            in_the_way = [names for names in waits if not names or not names.isdisjoint(_needs(workflow))]
             if not awaited and len(in_the_way) >= room:
-                awaited = sorted(set[str]().union(*in_the_way) & workflow.pools())
-            return f"waits for the pool {' and '.join(awaited)}, as others do" if awaited else ""
+                awaited = sorted(set[str]().union(*in_the_way).intersection(_needs(workflow)))
+            return waits_for(awaited)
 
         run = self.waiting.first(lambda workflow: not obstacle(workflow))
         if run is None:
@@ -500,6 +516,14 @@ class Executor:
             logger.error("%s: given up after %s", run, counted(failures.attempts, "failed attempt"))
         else:
             self.retry_at = min(verdict.retry_at, self.retry_at or verdict.retry_at)
+
+
+def _needs(workflow: Workflow, *, at_start: bool = False) -> Sequence[str]:
+    """List the pools, and what is asked of workers, that notebooks of a workflow wait for where there is no room."""
+    return [
+        *workflow.pools(at_start=at_start),
+        *map(asked_of_worker, workflow.asked_of_workers(at_start=at_start)),
+    ]
 
 
 def _labels(run: Run) -> Sequence[str]:

@@ -86,7 +86,7 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]
     try:
         async with AsyncExitStack() as stack:
             if notebook.resources and notebook.place != "here":
-                with capacity.aside(key), _timed(execution, label, "a worker"):
+                with capacity.aside(key, notebook.resources), _timed(execution, label, "a worker"):
                     waits = partial(say, of="worker")
                     await execution.context.notebooks.room_for(notebook.filename, notebook.resources, waits)
                 progress.drop(task)
@@ -97,7 +97,8 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]
                     await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
                 progress.drop(task)
             with _timed(execution, label, "a slot"):
-                held = await stack.enter_async_context(capacity.slot(key, label, say, here=notebook.place == "here"))
+                slot = capacity.slot(key, label, say, here=notebook.place == "here", asks=notebook.resources)
+                held = await stack.enter_async_context(slot)
             progress.drop(task)
             yield held
     finally:

@@ -80,13 +80,13 @@ class Programs:
     def address(self) -> str:
         return f"tls://127.0.0.1:{self.port}"
 
-    def start(self, name: str, slots: int = 1) -> None:
+    def start(self, name: str, slots: int = 1, *more: str) -> None:
         host = ("--host", "127.0.0.1")
         if name == "scheduler":
             typed = ["cluster", "scheduler", str(self.certificates), *host, "--port", str(self.port)]
         else:
             place = ("--directory", str(self.directory / name), "--slots", str(slots))
-            typed = ["worker", self.address, str(self.certificates), *host, *place]
+            typed = ["worker", self.address, str(self.certificates), *host, *place, *more]
         with (self.directory / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", "autoflow", *typed]
             self.running[name] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -497,13 +497,55 @@ def test_a_notebook_waits_for_what_no_worker_has_and_people_are_told(make: Calla
             assert told[-1] == {"waits": "waits for a worker with gpu: 1: none has it"}
             assert cluster.lacks({"gpu": 1}) == told[-1]["waits"]
             assert cluster.lacks({}) == ""
-            # it is in the way of no other
-            assert cluster.slots == 3
+            # it is in the way of no other; a worker may have been started only now
+            await seen(lambda: cluster.slots == 3)
             waiting.cancel()
             await asyncio.wait({waiting})
             assert waiting.cancelled()
 
     run(life())
+
+
+def test_who_asks_for_nothing_leaves_the_worker_that_has_more_to_others(
+    make: Callable[..., Deployment], programs: Programs
+) -> None:
+    deployment = make()
+    programs.kill("two")
+    programs.start("trainer", 1, "--resource", "gpu=1")
+    told: list[Mapping[str, Any]] = []
+
+    async def life() -> None:
+        async with deployment.cluster() as cluster:
+            # it looks which workers there are
+            await deployment.execute(cluster, deployment.write("quick.ipynb", "1"))
+            await seen(lambda: cluster.slots == 2 and not cluster.lacks({"gpu": 1}))
+            works = deployment.works()
+            assert cluster.busy({"gpu": 1}, []) == ""
+            plain = asyncio.create_task(deployment.execute(cluster, works))
+            await seen(deployment.began)
+            assert programs.worker_of(deployment.began()[0]) == "one"
+            assert cluster.busy({"gpu": 1}, []) == ""
+            busy = "waits for a worker with gpu: 1 that is free, of 1"
+            assert cluster.busy({"gpu": 1}, [{"gpu": 1}]) == busy
+            asked = partial(deployment.execute, cluster, works, resources={"gpu": 1})
+            training = asyncio.create_task(asked())
+            await seen(lambda: len(deployment.began()) == 2)
+            assert programs.worker_of(deployment.began()[1]) == "trainer"
+            # it has a slot, and is counted once
+            assert cluster.busy({"gpu": 1}, [{"gpu": 1}]) == cluster.busy({"gpu": 1}, []) == busy
+            waiting = asyncio.create_task(asked(on_progress=told.append))
+            await seen(lambda: told and told[-1] == {"waits": busy})
+            # it is in the way of no other
+            assert (cluster.slots, cluster.apart) == (3, 1)
+            deployment.release.touch()
+            for task in (plain, training, waiting):
+                reply, _ = await task
+                assert reply.cause == "done", reply
+
+    try:
+        run(life())
+    finally:
+        programs.kill("trainer")
 
 
 def test_people_are_told_what_is_over_also_when_nothing_runs_any_more(

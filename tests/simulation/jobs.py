@@ -83,6 +83,9 @@ class SimulatedJobs:
     def lacks(self, _: Mapping[str, int]) -> str:
         return ""
 
+    def busy(self, *_: object) -> str:
+        return ""
+
     async def room_for(self, *_: object) -> None:
         """There is."""
 

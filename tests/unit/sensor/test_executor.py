@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +42,18 @@ POLLED = dt.datetime(2016, 2, 1, tzinfo=dt.UTC)
 
 LISTED = ListedDates({"calls": {dt.date(2016, 1, day): POLLED for day in range(1, 13)}}, POLLED)
 
+TWO_KINDS = """
+workflows:
+  - name: trains
+    notebooks: {train: {filename: glues.ipynb, resources: {gpu: 1}, parameters: {reference_date: reference_date}}}
+  - name: w
+    notebooks: {query: {filename: glues.ipynb, parameters: {reference_date: reference_date}}}
+available_dates_sensor:
+  schedule: "0 0 1 1 *"
+  workflows: [{workflow_name: trains}, {workflow_name: w}]
+"""
+"""One that asks for what not all workers have, and one that does not."""
+
 WORKFLOWS = """
 workflows:
   - name: w
@@ -60,7 +72,10 @@ class Gated:
         self.slots = slots
         self.lacking = self.absence = self.in_vain = ""
         self.apart = 0
+        self.gpus = 9
         self.gates: list[asyncio.Event] = []
+        self.of_gpus: list[asyncio.Event] = []
+        """Of those gates, the ones of notebooks that ask for something."""
         self.peak: int | None = None
         """MB that the notebooks say that they have taken."""
 
@@ -74,6 +89,10 @@ class Gated:
     def lacks(self, resources: Mapping[str, int]) -> str:
         """Say what the test lets it say, of what asks for something."""
         return self.lacking if resources else ""
+
+    def busy(self, resources: Mapping[str, int], others: Sequence[Mapping[str, int]]) -> str:
+        """Have room for so many as the test says."""
+        return self.lacks(resources) or ("waits for a worker with gpu: 1 that is free" * (len(others) >= self.gpus))
 
     async def room_for(self, _: str, resources: Mapping[str, int], waits: Callable[[str], None]) -> None:
         """Wait for as long as the test says that something is lacking."""
@@ -94,6 +113,8 @@ class Gated:
         if on_begin:
             await on_begin()
         self.gates.append(gate := asyncio.Event())
+        if request["resources"]:
+            self.of_gpus.append(gate)
         await gate.wait()
         shutil.copy(request["notebook"], workspace / "notebook.ipynb")
         return Reply("done", {}, {}, "", "", self.peak)
@@ -140,10 +161,12 @@ class Trial:
                 runner.run(self._steps(steps, days))
 
     async def _steps(self, steps: Callable[[], Coroutine[Any, Any, None]], days: int) -> None:
-        (trigger,) = self.definitions.triggers
-        workflow = self.definitions.workflows["w"]
-        first = dt.date(2016, 1, 1)
-        due = Runs.of(build_run(workflow, trigger, first + dt.timedelta(days=day)) for day in range(days))
+        workflows, first = self.definitions.workflows, dt.date(2016, 1, 1)
+        due = Runs.of(
+            build_run(workflows[trigger.workflow_name], trigger, first + dt.timedelta(days=day))
+            for day in range(days)
+            for trigger in self.definitions.triggers
+        )
         self.executor.take_up(Work(self.definitions, due, ListedDates()))
         try:
             await steps()
@@ -447,21 +470,71 @@ def test_runs_that_would_wait_for_what_no_worker_has_do_not_start(trial: Trial) 
     trial.run(steps, slots=2)
 
 
-@pytest.mark.parametrize("numbers", ["auto", "{runs: 1, notebooks: 1}"])
+@pytest.mark.parametrize("numbers", ["auto", "{runs: 3, notebooks: 3}"])
 def test_what_waits_for_a_worker_in_vain_is_in_the_way_of_no_other(trial: Trial, numbers: str) -> None:
-    trial.write(f"  concurrency: {numbers}\n", notebook="resources: {gpu: 1},")
-    trial.reading = replace(CALM, busy=64)
+    (trial.inputs / "workflows.yml").write_text(
+        TWO_KINDS.replace("  schedule", f"  concurrency: {numbers}\n  schedule")
+    )
 
     async def steps() -> None:
         trial.door.in_vain = "waits for a worker with gpu: 1: none is connected"
-        loop = cast(HeldLoop, asyncio.get_running_loop())
-        await loop.until(lambda: len(trial.executor.running) == 6, 20)
+        await trial.until(3)
         await asyncio.sleep(10)
-        assert (trial.executor.slots.in_use, trial.door.gates) == (0, [])
+        assert (trial.executor.slots.in_use, len(trial.door.of_gpus)) == (3, 0)
+        # as many as would go on, and not the whole backlog
+        assert 0 < len(trial.executor.running) - 3 <= 3
         trial.door.in_vain = ""
-        await trial.until(1 if "1" in numbers else cores_here())
+        # it looks each second
+        await asyncio.sleep(2)
+        trial.door.end_one()
+        await cast(HeldLoop, asyncio.get_running_loop()).until(lambda: len(trial.door.of_gpus) == 1, 20)
 
-    trial.run(steps, days=6)
+    trial.run(steps, slots=3)
+
+
+@pytest.mark.parametrize("numbers", ["auto", "{runs: 4, notebooks: 4}"])
+def test_slots_of_workers_that_lack_what_a_notebook_asks_for_are_for_others(trial: Trial, numbers: str) -> None:
+    """Of three workers with four slots, one has a GPU."""
+    (trial.inputs / "workflows.yml").write_text(
+        TWO_KINDS.replace("  schedule", f"  concurrency: {numbers}\n  schedule")
+    )
+
+    async def steps() -> None:
+        trial.door.gpus = 1
+        await trial.until(4)
+        await asyncio.sleep(10)
+        assert (len(trial.door.gates), len(trial.door.of_gpus)) == (4, 1)
+        assert (trial.executor.slots.in_use, trial.executor.slots.given) == (4, 4)
+        waiting = [text for text in trial.context.progress.tasks().values() if "waits" in text]
+        assert set(waiting) <= {"waits for a worker with gpu: 1 that is free"}
+        # only what asks for it is left
+        while trial.executor.waiting.by_workflow().get("w"):
+            trial.door.gates.remove(gate := next(each for each in trial.door.gates if each not in trial.door.of_gpus))
+            gate.set()
+            await asyncio.sleep(5)
+        for gate in [each for each in trial.door.gates if each not in trial.door.of_gpus]:
+            trial.door.gates.remove(gate)
+            gate.set()
+        await asyncio.sleep(10)
+        assert (len(trial.door.gates), len(trial.door.of_gpus)) == (1, 1)
+        assert trial.executor.slots.in_use == 1
+        assert trial.executor.slots.why == "run waits for a worker with gpu: 1, as others do"
+        trial.door.gpus = 2
+        await trial.until(2)
+
+    trial.run(steps, days=6, slots=4)
+
+
+def test_where_no_run_waits_a_notebook_says_that_it_waits_for_what_it_asks_for(trial: Trial) -> None:
+    trial.write(notebook="resources: {gpu: 1},")
+
+    async def steps() -> None:
+        trial.door.gpus = 1
+        await trial.until(1)
+        await asyncio.sleep(5)
+        assert trial.executor.slots == SlotsInUse(1, 4, "notebook waits for a worker with gpu: 1 that is free")
+
+    trial.run(steps, days=2, slots=4)
 
 
 def test_with_fixed_numbers_a_run_starts_when_a_worker_comes_that_has_what_it_waits_for(trial: Trial) -> None:
