@@ -304,7 +304,8 @@ class Executor:
     @property
     def _until_next_look(self) -> float | None:
         """In how many seconds the machine, or what workers there are, may decide what comes next; None: they do not."""
-        waits = self._wants_more or len(self._governor.held) > 1
+        # workers may come and go meanwhile, which changes what is told
+        waits = self._wants_more or len(self._governor.held) > 1 or self._context.workers is not None
         if not isinstance(self._work.definitions.concurrency, Automatic):
             # a number stays as it is, but what a run waits for may come with a worker
             return GROWS_EVERY if self._wants_more and self._context.notebooks.slots is not None else None

@@ -153,7 +153,8 @@ class Trial:
         settings = load_settings(self.environment, docker_secrets=self.inputs / "no secrets")
         with open_context(settings, self.environment, RememberedProgress(Progress())) as context:
             self.door = Gated(context.jobs, slots)
-            self.context = replace(context, jobs=cast(Jobs, self.door), machine=lambda: self.reading)
+            jobs = cast(Jobs, self.door)
+            self.context = replace(context, jobs=jobs, workers=jobs, machine=lambda: self.reading)
             self.executor = Executor(self.context, self.stop)
             self.agenda = Agenda(context.now(), self.definitions, doing="next tick at noon")
             loop = HeldLoop(lambda: False)
@@ -410,6 +411,20 @@ def test_while_no_worker_is_there_it_is_that_and_not_this_machine_that_runs_wait
         await trial.until(cores_here() + 1)
 
     trial.run(steps)
+
+
+def test_slots_are_those_of_the_workers_that_are_back_also_where_nothing_waits(trial: Trial) -> None:
+    trial.write()
+
+    async def steps() -> None:
+        trial.door.absence = "waits for a worker: none is connected"
+        await trial.until(1)
+        await asyncio.sleep(5)
+        trial.door.absence, trial.door.slots = "", 9
+        await asyncio.sleep(5)
+        assert trial.executor.slots == SlotsInUse(1, 9, "")
+
+    trial.run(steps, days=1)
 
 
 def test_what_runs_on_this_machine_takes_no_slot_of_a_worker(trial: Trial) -> None:
