@@ -58,6 +58,8 @@ VERSIONS, RESOURCES = "versions of workers", "resources of workers"
 
 ALL_THERE = "workers: no notebook waits any more for what none of them has"
 
+LOOKED_FOR = "waits for a worker: it is looked which there are"
+
 logger = logging.getLogger(__name__)
 
 
@@ -202,9 +204,13 @@ class Cluster:
 
     @property
     def absence(self) -> str:
-        """What notebooks wait for while no worker is connected; empty before it is known, or where they run here."""
-        waits = self._keeping is not None and not self._link.seen and not self._workers.falls_back
-        return self._link.why_unplaced({}) if waits else ""
+        """What notebooks wait for while no worker is connected; empty where they run here then.
+
+        Before it is known which workers there are, this machine does not decide either.
+        """
+        if self._link.seen or self._workers.falls_back:
+            return ""
+        return LOOKED_FOR if self._keeping is None else self._link.why_unplaced({})
 
     def lacks(self, resources: Mapping[str, int]) -> str:
         """Say what a notebook would wait for that no worker has; empty where one has it, or that is not known yet."""

@@ -1091,8 +1091,8 @@ def test_without_workers_it_is_a_worker_that_all_notebooks_wait_for(make: Callab
 
         async def life() -> None:
             async with deployment.cluster() as cluster:
-                # before it is looked for, nothing is known
-                assert cluster.absence == ""
+                # the CPU of this machine, which decides where nothing is absent, is none of a worker's
+                assert cluster.absence == "waits for a worker: it is looked which there are"
                 waiting = asyncio.create_task(deployment.execute(cluster, deployment.write("waits.ipynb", "1")))
                 await seen(lambda: cluster.absence == "waits for a worker: none is connected")
                 assert (cluster.slots, cluster.apart) == (None, 0)
