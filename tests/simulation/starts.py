@@ -40,17 +40,17 @@ def check_start(life: Life, read: RunReader, run: Run, now: dt.datetime) -> None
     if request is not None:
         _check_requested(life, read, run, request.asked)
     if request is None and run.key not in life.world.asked:
-        _check_holds(life, run)
+        _check_holds(life, run, now)
         for trigger in life.world.config["available_dates_sensor"]["workflows"]:
             if trigger["workflow_name"] == run.workflow.name and trigger["parameters"]["p"] == run.parameters["p"]:
                 _check_order(life, read, trigger, run)
 
 
-def _check_holds(life: Life, run: Run) -> None:
-    """See that nobody holds data that the run uses, as far as that was known when it was decided."""
+def _check_holds(life: Life, run: Run, now: dt.datetime) -> None:
+    """See that nobody holds data that the run uses, also where it was decided before that was said."""
     used = days_of(run.parameters, run.reference_date)
     for (workflow, day), since in life.world.holds.items():
-        is_held = workflow == run.workflow.name and day in used and since < life.decided
+        is_held = workflow == run.workflow.name and day in used and since < now
         if is_held and not life.world.drawn["clock step"]:
             life.simulation.fail(f"{run} began though somebody has held {day} since {since}")
 
