@@ -669,8 +669,10 @@ class RunReader:
 
     def executed_notebooks(
         self, workflow: str, label: str, start: dt.date, end: dt.date
-    ) -> Iterator[tuple[dt.date, Mapping[str, Any], Path]]:
+    ) -> Iterator[tuple[dt.date, Mapping[str, Any], Path | None]]:
         """Read the executed notebooks of runs that have succeeded, with their dates and parameters, in order of dates.
+
+        None stands for one that has been removed since.
 
         Parameters
         ----------
@@ -681,13 +683,12 @@ class RunReader:
             "SELECT reference_date, parameters, notebook FROM runs JOIN attempts ON run = number"
             " JOIN notebooks ON attempt_id = attempts.id"
             " WHERE workflow = ? AND runs.state IN ('succeeded', 'provisional')"
-            " AND attempts.state = 'succeeded' AND superseded IS NULL AND label = ? AND notebook NOT NULL"
+            " AND attempts.state = 'succeeded' AND superseded IS NULL AND label = ? AND notebooks.state = 'succeeded'"
             " AND reference_date >= ? AND reference_date < ? ORDER BY reference_date",
             (workflow, label, start.isoformat(), end.isoformat()),
         )
         for date, parameters, notebook in rows:
-            if path := self._places.notebook(notebook):
-                yield dt.date.fromisoformat(date), json.loads(parameters), path
+            yield dt.date.fromisoformat(date), json.loads(parameters), self._places.notebook(notebook)
 
     def succeeded_before(self, workflow: str, end: dt.date) -> Iterator[Mapping[str, Any]]:
         """Read the parameters of runs that have succeeded and have a reference date before another."""

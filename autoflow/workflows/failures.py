@@ -21,6 +21,7 @@ from autoflow.shared_data import SharedDataError
 from autoflow.wording import first_few, seconds_text
 from autoflow.workflows import queries
 from autoflow.workflows.execution import Execution
+from autoflow.workflows.other_runs import RemovedError
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def failed_by(execution: Execution, error: Exception, *, timed_out: bool) -> Fai
     # some errors of the operating system are a TimeoutError too
     if isinstance(error, TimeoutError) and timed_out:
         failure = Failure(f"took longer than the run's timeout of {run.workflow.timeout:g} s{_waited(execution)}")
-    elif isinstance(error, SharedDataError):
+    elif isinstance(error, SharedDataError | RemovedError):
         failure = Failure(str(error))
     elif isinstance(error, OSError):
         failure = Failure(of_system(error))

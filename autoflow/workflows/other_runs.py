@@ -8,13 +8,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from autoflow.definitions import FIRST, PREVIOUS, Need
+from autoflow.errors import AutoflowError
 from autoflow.model import RunReader
 from autoflow.runs import Run
 from autoflow.schedule import matches
-from autoflow.wording import own_parameters
+from autoflow.wording import own_parameters, shown, spans
+
+
+class RemovedError(AutoflowError):
+    """What a run reads of other runs has been removed."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def left_out(reader: RunReader, run: Run) -> dict[str, str | None]:
     for_first = [each for each in run.workflow.notebooks if each.when == FIRST]
     if for_first and not _is_first(reader, run):
         absent += for_first
-    return {each.label: _previous(reader, run, each.label) if each.newest else None for each in absent}
+    return {each.label: _newest(reader, run, each.label) if each.newest else None for each in absent}
 
 
 def without(run: Run, labels: Collection[str]) -> Run:
@@ -74,12 +80,18 @@ def notebooks_of_others(reader: RunReader, run: Run, needs: Sequence[Need]) -> d
     dict
         For ``previous.<label>`` a path, or None for the first run; for ``<workflow>.<label>`` a list of paths, in order
         of dates.
+
+    Raises
+    ------
+    RemovedError
+        When one of them has been removed: a result without it would be another one, and nothing would tell.
     """
     by_workflow = {need.workflow: need for need in needs}
     found: dict[str, Any] = {}
     for name, (whose, label) in run.workflow.other_runs(run.parameters).items():
         if whose == PREVIOUS:
-            found[name] = _previous(reader, run, label)
+            before = _before(reader, run, label)
+            found[name] = _there(run.workflow.name, label, before[-1:])[0] if before else None
         elif need := by_workflow.get(whose):
             found[name] = _needed(reader, run, need, label)
         else:
@@ -88,20 +100,38 @@ def notebooks_of_others(reader: RunReader, run: Run, needs: Sequence[Need]) -> d
     return found
 
 
-def _previous(reader: RunReader, run: Run, label: str) -> str | None:
+def _newest(reader: RunReader, run: Run, label: str) -> str | None:
+    """Find the newest notebook of an earlier date that is still there."""
+    return next((str(path) for _, path in reversed(_before(reader, run, label)) if path is not None), None)
+
+
+def _before(reader: RunReader, run: Run, label: str) -> list[tuple[dt.date, Path | None]]:
     own = own_parameters(run.parameters)
-    before = list(reader.executed_notebooks(run.workflow.name, label, dt.date.min, run.reference_date))
-    return next((str(path) for _, parameters, path in reversed(before) if own_parameters(parameters) == own), None)
+    before = reader.executed_notebooks(run.workflow.name, label, dt.date.min, run.reference_date)
+    return [(date, path) for date, parameters, path in before if own_parameters(parameters) == own]
+
+
+def _there(workflow: str, label: str, found: Sequence[tuple[dt.date, Path | None]]) -> list[str]:
+    """Give the paths of executed notebooks, all of which have to be there."""
+    if gone := [date for date, path in found if path is None]:
+        many = len(gone) > 1
+        raise RemovedError(
+            f"notebook {shown(label)} of {workflow} {spans(gone)}, which this run reads, {'have' if many else 'has'}"
+            f" been removed (`keep` in workflows.yml); let `keep: notebooks` of {workflow} keep more, and make"
+            f" {'them' if many else 'it'} again by `autoflow rerun` of {'those runs' if many else 'that run'}"
+        )
+    return [str(path) for _, path in found]
 
 
 def _needed(reader: RunReader, run: Run, need: Need, label: str) -> list[str]:
     days = {day for start, end in need.dates.intervals(run.reference_date) for day in _days(start, end)}
     executed = reader.executed_notebooks(need.workflow, label, min(days), max(days) + dt.timedelta(days=1))
-    return [
-        str(path)
+    wanted = [
+        (date, path)
         for date, parameters, path in executed
         if date in days and (need.parameters is None or own_parameters(parameters) == need.parameters)
     ]
+    return _there(need.workflow, label, wanted)
 
 
 def _days(start: dt.date, end: dt.date) -> list[dt.date]:

@@ -157,10 +157,10 @@ def _pools_without_end(self: Capacity, notebooks: int, pools: Mapping[str, int])
     RESIZE(self, notebooks, dict.fromkeys(pools, 99))
 
 
-def _any_before(reader: RunReader, run: Any, label: str) -> str | None:
+def _any_before(reader: RunReader, run: Any, label: str) -> list[tuple[dt.date, Any]]:
     """Give the newest executed notebook of a workflow, of whatever trigger and date."""
     executed = list(reader.executed_notebooks(run.workflow.name, label, dt.date.min, dt.date.max))
-    return str(executed[-1][2]) if executed else None
+    return [(date, path) for date, _, path in executed[-1:]]
 
 
 async def _nothing(*_: Any) -> None:
@@ -250,7 +250,7 @@ MUTATIONS: dict[str, Mutation] = {
         notebook, "read_secrets", lambda s, _: READ_SECRETS(s, [SECRET])
     ),
     "notebooks for some dates run for all": lambda: patch.object(other_runs, "matches", lambda *_: True),
-    "the notebook of the run before is any": lambda: patch.object(other_runs, "_previous", _any_before),
+    "the notebook of the run before is any": lambda: patch.object(other_runs, "_before", _any_before),
     "runs have one directory": lambda: patch.object(directories, "run_place", lambda _: "runs/one"),
     "what rests on provisional runs is not made again": lambda: patch.object(RunReader, "finals", lambda _: []),
     "requested runs overtake each other": lambda: patch.object(due, "held_requests", lambda *_: {}),

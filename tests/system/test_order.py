@@ -140,6 +140,48 @@ def test_a_notebook_for_some_dates_is_left_out_of_the_others(deployment: Deploym
     assert len(deployment.made("reports/says__*.html")) == 1
 
 
+def test_a_run_does_not_start_without_what_it_reads_and_keep_has_removed(deployment: Deployment, typed: Typed) -> None:
+    content = {
+        "workflows": [
+            {
+                "name": "base",
+                "keep": {"notebooks": 1},
+                "notebooks": {"n": {"filename": "counts.ipynb", "parameters": {"before": "previous.n"}}},
+            },
+            {"name": "sum", "notebooks": {"n": {"filename": "counts.ipynb", "parameters": {"before": "base.n"}}}},
+        ],
+        "available_dates_sensor": {
+            "schedule": None,
+            "workflows": [
+                {"workflow_name": "base", "after": "previous"},
+                {"workflow_name": "sum", "dates": "2 * *", "needs": [{"workflow": "base", "dates": [[-1, 1]]}]},
+            ],
+        },
+    }
+    deployment.write(json.dumps(content))
+    write_notebook(deployment.inputs / "counts.ipynb", "before = ''", "print(before)")
+    assert typed().code == 0
+    before = printed(deployment.made("notebooks/counts__sum_*")[-1])
+    gone = "notebook 'n' of base 2016-01-01, which this run reads, has been removed (`keep` in workflows.yml)"
+    # made again of what is left, it would be another one, and would take the place of the good one
+    runs = {
+        (each["workflow"], each["reference_date"]): str(each["run"])
+        for each in typed("runs", "--json").json()["attempts"]
+    }
+    for of in (("sum", "2016-01-02"), ("base", "2016-01-02")):
+        again = typed("rerun", runs[of], "--yes")
+        assert again.code == 1
+        assert gone in again.log
+        assert "internal error" not in again.log
+    assert printed(deployment.made("notebooks/counts__sum_*")[-1]) == before
+    # as it is advised
+    path = deployment.inputs / "workflows.yml"
+    path.write_text(path.read_text().replace('{"notebooks": 1}', '{"notebooks": 2}'))
+    typed("rerun", runs["base", "2016-01-01"], "--yes")
+    assert typed("rerun", runs["base", "2016-01-02"], "--yes").code == 0
+    assert typed("rerun", runs["sum", "2016-01-02"], "--yes").code == 0
+
+
 READS_OTHERS = """
 workflows:
   - {name: base, notebooks: {make: {filename: says.ipynb, parameters: {date: reference_date}}}}
