@@ -1,7 +1,7 @@
 # This Source Code Form is subject to the terms of the Mozilla Public
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
-"""Runs that were made with dates missing and are final now, until what depends on them is asked for."""
+"""Runs that are final now, or made again of what is made again, until what depends on them is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FinalRun:
-    """A run that has succeeded with all its dates, after it had without some."""
+    """A run that has succeeded with all its dates after it had without some, or was overtaken and is made again."""
 
     attempt_id: int
     workflow: str
@@ -26,13 +26,35 @@ class FinalRun:
 
 
 def note_final(cursor: sqlite3.Cursor, attempt_id: int) -> None:
-    """Note an attempt that has succeeded, if it is the first with all dates after one without some."""
+    """Note an attempt that has succeeded, if it is the first with all dates after one without some.
+
+    So is one that takes the place of one which was overtaken: what depends on the run may have read that.
+    """
     cursor.execute(
-        "INSERT INTO finals SELECT id FROM attempts AS new WHERE id = ? AND missing_dates IS NULL"
+        "INSERT INTO finals SELECT id FROM attempts AS new WHERE id = ? AND (missing_dates IS NULL"
         " AND (SELECT missing_dates FROM attempts AS old WHERE old.run = new.run AND old.id < new.id"
-        " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL",
+        " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL"
+        " OR EXISTS (SELECT 1 FROM overtaken JOIN attempts AS old ON old.id = attempt_id WHERE old.run = new.run"
+        " AND old.id < new.id))",
         (attempt_id,),
     )
+    cursor.execute(
+        "DELETE FROM overtaken WHERE attempt_id IN (SELECT old.id FROM attempts AS old JOIN attempts AS new"
+        " ON old.run = new.run WHERE new.id = ? AND old.id < new.id)",
+        (attempt_id,),
+    )
+
+
+def request_overtaken(cursor: sqlite3.Cursor, attempt_id: int, now: str) -> None:
+    """Request the run of an attempt that has succeeded, if what it may have read was made again meanwhile."""
+    of_it = "WHERE id = ? AND EXISTS (SELECT 1 FROM overtaken WHERE attempt_id = id)"
+    cursor.execute(
+        "INSERT INTO requests (workflow, parameters_hash, reference_date, parameters, asked, automatic)"  # noqa: S608
+        " SELECT workflow, parameters_hash, reference_date, parameters, ?, 1"
+        f" FROM attempts JOIN runs ON number = run {of_it}",
+        (now, attempt_id),
+    )
+    cursor.execute(f"UPDATE attempts SET superseded = ? {of_it}", (now, attempt_id))  # noqa: S608
 
 
 def final_runs(connection: sqlite3.Connection) -> list[FinalRun]:

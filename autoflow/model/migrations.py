@@ -467,6 +467,8 @@ def _add_later_changes(cursor: sqlite3.Cursor, _: Places) -> None:
     cursor.execute("DELETE FROM meta WHERE key = 'departures_marked'")
     # nobody has named the run: it waits until its data count
     cursor.execute("ALTER TABLE requests ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0")
+    # attempts in progress that may have read what is made again now: they are made again when they have ended
+    cursor.execute("CREATE TABLE overtaken (attempt_id INTEGER PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE)")
     # of all outcomes of the dates that an attempt used, when it began; null where these do not tell of each date
     cursor.execute("ALTER TABLE attempts ADD COLUMN data_digest TEXT")
     # JSON of the CDR types whose data an attempt used; null where it used all, or nobody has noted

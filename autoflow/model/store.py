@@ -17,7 +17,7 @@ from pathlib import Path
 from autoflow.dates import ListedDates, Override
 from autoflow.errors import StoreError, is_not_mounted, may_pass
 from autoflow.history import Skip
-from autoflow.model.finals import FinalRun, note_final
+from autoflow.model.finals import FinalRun, note_final, request_overtaken
 from autoflow.model.messages import Message
 from autoflow.model.predecessor import OldRow, TakenOver, take_over_rows
 from autoflow.model.reader import RunReader, open_read_only
@@ -220,6 +220,7 @@ class RunStore:
                 key = attempt.workflow, attempt.parameters_hash
                 cursor.execute("DELETE FROM requests WHERE workflow = ? AND parameters_hash = ?", key)
                 note_final(cursor, attempt.id)
+                request_overtaken(cursor, attempt.id, _text(now))
 
     def forget_finals(self, finals: Iterable[FinalRun]) -> None:
         """Record that what depends on final runs is asked for."""
@@ -351,7 +352,8 @@ class RunStore:
         """Make requested runs due, whatever the triggers say.
 
         Earlier attempts stay in the record but count no more, unless one of them is to be repaired. A run
-        that was skipped is skipped no more. One that is running is left alone.
+        that was skipped is skipped no more. One that is running is left alone; where nobody has named it, it is
+        requested as soon as it has succeeded.
 
         Parameters
         ----------
@@ -369,10 +371,13 @@ class RunStore:
         with self._transaction() as cursor:
             for run in runs:
                 running = cursor.execute(
-                    "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state = 'running'",
+                    "SELECT attempts.id FROM runs JOIN attempts ON run = number WHERE workflow = ?"
+                    " AND parameters_hash = ? AND runs.state = 'running' AND attempts.state = 'running'",
                     run.key,
                 ).fetchone()
                 if running:
+                    if automatic:
+                        cursor.execute("INSERT OR IGNORE INTO overtaken VALUES (?)", tuple(running))
                     continue
                 if repairs is None:
                     cursor.execute(

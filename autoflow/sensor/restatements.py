@@ -19,7 +19,7 @@ from autoflow.decision import data_uses, dependent_runs, runs_that_used, trigger
 from autoflow.definitions import Definitions
 from autoflow.model import Departure, Restatement, RunReader, open_for_reading, weightiest_first
 from autoflow.overview import why_not_made_again
-from autoflow.runs import AttemptState, Run, RunKey, recorded_run
+from autoflow.runs import Run, RunKey, recorded_run
 from autoflow.settings import Settings
 from autoflow.threads import to_end
 from autoflow.wording import counted, first_few
@@ -116,11 +116,7 @@ def _to_run_again(settings: Settings, definitions: Definitions, now: dt.datetime
             return runs
         known, run_history = {run.key for run in runs}, reader.run_history()
         spans = {name: reader.span(name) for name in definitions.workflows}
-        depending = [
-            run
-            for run in dependent_runs(definitions, run_history, spans, runs)
-            if run.key not in known and run_history.latest[run.key].state != AttemptState.RUNNING
-        ]
+        depending = [run for run in dependent_runs(definitions, run_history, spans, runs) if run.key not in known]
         why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run in depending}, now)
         tell_of_left_out(depending, why_not)
         everything = [*runs, *(run for run in depending if run.key not in why_not)]

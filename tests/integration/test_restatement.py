@@ -311,6 +311,47 @@ def succeed_with(context: Context, deployment: Deployment, text: str) -> None:
     succeed_all(context, "w", 2, 3, 4, 5)
 
 
+def test_what_depends_on_a_run_that_is_made_again_and_is_in_progress_is_made_again_when_it_has_ended(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin
+) -> None:
+    third = "\n    - {workflow_name: v, needs: [{workflow: w}]}\n"
+    workflows = SEVERAL.replace(
+        "  - name: w\n", "  - name: v\n    notebooks: {n: {filename: glues.ipynb}}\n  - name: w\n"
+    )
+    window = ", date_stencil: [[-1, 1]], needs: [{workflow: u}]}"
+    assert window in workflows
+    # of its own it uses only calls, and is not stale itself
+    deployment.write(
+        workflows.replace(window, ", cdr_types: [calls], needs: [{workflow: u}]}" + third.rstrip()), "glues"
+    )
+    ticked(context)
+    succeed_all(context, "u", 3)
+    succeed_all(context, "w", 3)
+    succeed_all(context, "v", 3)
+    w, v = a_run(context, "w"), a_run(context, "v")
+    context.store.ask_for([w], context.now())
+    under_way = context.store.begin(w, context.now())
+    flowapi.flowmachine.restate("2016-01-03", share=0.5, cdr_types=["sms"])
+    ticked(context)
+    # that somebody has asked for w is known until it is done
+    assert asked(context) == [("u", day(3)), ("v", day(3)), ("w", day(3))]
+    assert not context.store.read.requests()[w.key].automatic
+    succeed_all(context, "u", 3)
+    succeed_all(context, "v", 3)
+    # it has read what u was before
+    context.store.finish(under_way, AttemptState.SUCCEEDED, context.now())
+    assert asked(context) == [("w", day(3))]
+    assert context.store.read.requests()[w.key].automatic
+    # and v what it was before
+    succeed_all(context, "w", 3)
+    ticked(context)
+    assert asked(context) == [("v", day(3))]
+    succeed_all(context, "v", 3)
+    ticked(context)
+    assert asked(context) == []
+    assert [each.attempt for each in context.store.read.attempts(key=v.key)] == [3, 2, 1]
+
+
 def test_only_what_a_run_used_is_named_as_ingested_anew_or_gone(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
