@@ -831,7 +831,7 @@ class RunReader:
             values,
         )
         found, paths = dict[int, RunReports](), dict[int, dict[str, str]]()
-        out: dict[tuple[int, str], tuple[int, str]] = {}
+        out, led = dict[tuple[int, str], tuple[int, str]](), dict[int, dict[str, int]]()
         for run, workflow, date, parameters, label, report, id_, attempt, missing, is_out, leads, stale in rows:
             path, place = str(self._places.report(report)), (run, label)
             if is_out:
@@ -841,6 +841,12 @@ class RunReader:
             if run not in found:
                 day, own = dt.date.fromisoformat(date), json.loads(parameters or "{}")
                 found[run] = RunReports(run, workflow, day, own, attempt, paths.setdefault(run, {}))
+            if leads:
+                # what a workflow has under another label now is no report of the newer attempt
+                before_it = [each for each, made_by in led.setdefault(run, {}).items() if made_by != id_]
+                for old in before_it:
+                    del paths[run][old], led[run][old]
+                led[run][label] = id_
             if not is_out:
                 paths[run][label] = path
             before, without = found[run], tuple(map(dt.date.fromisoformat, json.loads(missing or "[]")))

@@ -278,6 +278,17 @@ def test_what_failed_takes_no_place_of_a_report_that_latest_has(record: Record) 
     assert (found.attempt_name, found.kept_out) == (f"{number}.1", {})
 
 
+def test_a_report_under_another_label_is_none_of_the_newer_attempt(record: Record) -> None:
+    (date,) = record.list_dates(dt.date(2026, 3, 8), 1)
+    number = record.made(date, reports=["old", "both"])
+    record.store.ask_for([build_run(FLOWS, DEFINITIONS.triggers[0], date)], NOW)
+    record.made(date, reports=["both", "new"])
+    found = record.store.read.reports_of_run(number)
+    assert found is not None
+    assert sorted(found.paths) == ["both", "new"]
+    assert (found.attempt_name, found.kept_out) == (f"{number}.2", {})
+
+
 def test_data_that_people_have_accepted_or_held_are_said_on_the_pages_of_workflow_and_date(
     record: Record, tmp_path: Path
 ) -> None:
