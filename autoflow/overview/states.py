@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -432,6 +432,19 @@ def _states_by_dates(facts: Facts, trigger: Trigger, span: Days) -> dict[RunStat
     }
 
 
+def _runs_of_others(facts: Facts, trigger: Trigger, excluded: Days) -> Set[RunKey]:
+    """Find the runs for days that a trigger excludes which are those of another one: there, they are told of."""
+    return {
+        key
+        for other in facts.definitions.triggers
+        if other is not trigger and other.workflow_name == trigger.workflow_name
+        if other.parameters == trigger.parameters
+        for stretch in reference_days(other, excluded).stretches
+        for key in keys_of_days(other, range(*stretch))
+        if key is not None
+    }
+
+
 def _verdicts(
     facts: Facts, trigger: Trigger, days: Days, by_dates: Mapping[RunState, Days]
 ) -> Iterator[tuple[int, Verdict, int | None]]:
@@ -449,9 +462,10 @@ def _verdicts(
     plain = {day: state for state, those in by_dates.items() for day in those & days}
     complete = days_complete(trigger, facts.available(trigger), by_dates[RunState.DUE] & days)
     again = complete if finalises(trigger) else Days()
+    of_others = _runs_of_others(facts, trigger, by_dates[RunState.EXCLUDED] & days)
     for stretch in days.stretches:
         for day, key in zip(range(*stretch), keys_of_days(trigger, range(*stretch)), strict=True):
-            if key is None:
+            if key is None or key in of_others:
                 yield day, NO_RUN, None
                 continue
             newest = latest.get(key)

@@ -340,3 +340,22 @@ def test_of_triggers_for_the_same_run_those_that_are_for_its_date_decide() -> No
     # a run that neither is for now, as one that was backfilled, is of both
     monday = build_run(WORKFLOW, since, D(2016, 1, 11))
     assert [*triggers_of(monday.key, D(2016, 1, 11))] == [before, since]
+
+
+def test_of_two_triggers_for_the_same_run_only_that_for_its_date_shows_it() -> None:
+    until = trigger_of([-1, 1], latest_date=D(2016, 1, 3))
+    since = trigger_of([-1, 1], earliest_date=D(2016, 1, 4))
+    definitions, now = Definitions({"monthly": WORKFLOW}, (until, since), schedule=None), at(LAST)
+    listed = ListedDates({"calls": dict.fromkeys(JANUARY, at(FIRST))}, at(FIRST))
+    keys = [build_run(WORKFLOW, since, day).key for day in JANUARY[1:5]]
+    history = RunHistory(latest={key: LastState(number, "succeeded") for number, key in enumerate(keys, 1)})
+    facts = Facts(definitions, listed, history, now)
+    first, second = calendar(facts, D(2016, 1, 2), D(2016, 1, 5))
+    good, no = RunState.SUCCEEDED, RunState.EXCLUDED
+    assert (first.states, first.runs) == ([good, good, no, no], [1, 2, None, None])
+    assert (second.states, second.runs) == ([no, no, good, good], [None, None, 3, 4])
+    assert explain(facts, until, D(2016, 1, 5)).state is no
+    # what was backfilled for dates that none is for is in both
+    neither = replace(definitions, triggers=(until, replace(since, earliest_date=D(2016, 1, 5))))
+    first, second = calendar(replace(facts, definitions=neither), D(2016, 1, 2), D(2016, 1, 5))
+    assert (first.runs, second.runs) == ([1, 2, 3, None], [None, None, 3, 4])
