@@ -13,7 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from autoflow.definitions import Definitions
+from autoflow.definitions import Definitions, Workflow
 from autoflow.model import RecordedNotebook, RunReader
 from autoflow.sources import Sources, changes, sources_of
 from autoflow.wording import first_few
@@ -38,12 +38,12 @@ class OlderRun:
 
 
 def older_runs(reader: RunReader, definitions: Definitions, inputs: Path) -> list[OlderRun]:
-    """Compare what is recorded of all good runs with the files as they are; notebooks that are gone are left out."""
-    now = _now(definitions, inputs)
+    """Compare what is recorded of all good runs with the files as they are; workflows that are gone are left out."""
+    now = {name: _of_workflow(workflow, inputs) for name, workflow in definitions.workflows.items()}
     differing: dict[tuple[str, str, int], Changed] = {}
     for each in reader.source_sets():
-        today = now.get((each.workflow, each.label))
-        if today is not None and (changed := changes(each.files, today)):
+        today = _today(now.get(each.workflow, {}), each.label, each.files)
+        if each.workflow in now and (changed := changes(each.files, today)):
             differing[each.workflow, each.label, each.id] = changed
     rows = reader.made_of({id_ for _, _, id_ in differing}) if differing else ()
     found = []
@@ -60,11 +60,9 @@ def changed_since(
     notebooks: Iterable[RecordedNotebook], definitions: Definitions, workflow: str, inputs: Path
 ) -> Changed:
     """Compare what is recorded of an attempt's notebooks with the files as they are."""
-    labels = {each.label: each for each in definitions.workflows[workflow].notebooks}
+    now = _of_workflow(definitions.workflows[workflow], inputs)
     return _merged(
-        changes(each.sources, sources_of(inputs, labels[each.label]))
-        for each in notebooks
-        if each.sources is not None and each.label in labels
+        changes(each.sources, _today(now, each.label, each.sources)) for each in notebooks if each.sources is not None
     )
 
 
@@ -74,13 +72,17 @@ def text_of(changed: Changed) -> str:
     return first_few([f"{name} {words[how]}" for name, how in changed.items()], MOST_FILES)
 
 
-def _now(definitions: Definitions, inputs: Path) -> dict[tuple[str, str], Sources]:
-    """Hash the files of all notebooks, by workflow and label."""
-    return {
-        (workflow.name, notebook.label): sources_of(inputs, notebook)
-        for workflow in definitions.workflows.values()
-        for notebook in workflow.notebooks
-    }
+def _of_workflow(workflow: Workflow, inputs: Path) -> dict[str, Sources]:
+    """Hash the files of the notebooks of a workflow, by label."""
+    return {notebook.label: sources_of(inputs, notebook) for notebook in workflow.notebooks}
+
+
+def _today(now: Mapping[str, Sources], label: str, files: Sources) -> Sources:
+    """Give the files that a notebook is made of now; of one that is gone, those that others of its workflow have."""
+    if label in now:
+        return now[label]
+    of_all = {name: digest for sources in now.values() for name, digest in sources.items()}
+    return {name: of_all[name] for name in files if name in of_all}
 
 
 def _merged(those: Iterable[Changed]) -> dict[str, str]:

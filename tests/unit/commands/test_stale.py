@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from pathlib import Path
 
-from autoflow.commands.older_sources import OlderRun
+from autoflow.commands.older_sources import OlderRun, changed_since
 from autoflow.commands.stale import older_rows
+from autoflow.definitions import Definitions, Notebook, Workflow
+from autoflow.model import RecordedNotebook
+from autoflow.runs import AttemptState
+from autoflow.sources import sources_of
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
@@ -37,3 +42,18 @@ def test_runs_that_are_not_of_every_day_are_one_stretch() -> None:
 def test_many_stretches_are_counted() -> None:
     rows = older_rows([older(day, {f"{day % 2}.ipynb": "changed"}) for day in range(1, 12)])
     assert rows[1]["dates"] == "2016-01-02, 2016-01-04, 2016-01-06 and 2 more"
+
+
+def test_of_a_notebook_that_is_gone_what_others_still_have_is_compared(tmp_path: Path) -> None:
+    for name, content in {"n.ipynb": "old", "shared.py": "a = 1"}.items():
+        (tmp_path / name).write_text(content)
+    old = Notebook("old", filename="n.ipynb", reads=["shared.py"])
+    recorded = RecordedNotebook(
+        "old", AttemptState.SUCCEEDED, NOON, NOON, None, None, None, None, sources=sources_of(tmp_path, old)
+    )
+    new = Notebook("new", filename="other.ipynb", reads=["shared.py"])
+    (tmp_path / "n.ipynb").rename(tmp_path / "other.ipynb")
+    definitions = Definitions({"flows": Workflow("flows", (new,))}, (), schedule=None)
+    assert changed_since([recorded], definitions, "flows", tmp_path) == {"n.ipynb": "gone"}
+    (tmp_path / "shared.py").write_text("a = 2")
+    assert changed_since([recorded], definitions, "flows", tmp_path) == {"n.ipynb": "gone", "shared.py": "changed"}
