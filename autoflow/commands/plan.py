@@ -125,7 +125,7 @@ def _working(settings: Settings) -> Working:
 
 
 def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now: dt.datetime, working: Working) -> Plan:
-    run_history = with_waiting_requests(definitions, reader.history(), listed, now)
+    run_history = with_waiting_requests(definitions, reader.history(), listed, now, reader.good_among)
     days, running = counted_days(definitions, listed, now), reader.running()
     unsettled = asyncio.run(Ledger(reader).unsettled(definitions, days.ready))
     undone = undone_days(definitions, days, unsettled, running, run_history)

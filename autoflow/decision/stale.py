@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from hashlib import sha256
 
 from autoflow.dates import AvailableDates, Days, ListedDates
 from autoflow.decision.counted import counting, days_with_data
-from autoflow.decision.order import keys_of
+from autoflow.decision.order import is_needed, keys_of
+from autoflow.decision.triggers import triggers_by_run
 from autoflow.definitions import Definitions, Trigger
 from autoflow.history import RunHistory
 from autoflow.runs import RunKey, key_maker
+from autoflow.schedule import reference_days
 
 
 def runs_that_used(
@@ -79,16 +81,41 @@ def runs_with_data(
 
 
 def with_waiting_requests(
-    definitions: Definitions, run_history: RunHistory, listed: ListedDates, now: dt.datetime
+    definitions: Definitions,
+    run_history: RunHistory,
+    listed: ListedDates,
+    now: dt.datetime,
+    good_among: Callable[[Iterable[RunKey]], Set[RunKey]],
 ) -> RunHistory:
-    """Let requests of runs that nobody has named wait where the data of these do not count now."""
+    """Let requests of runs that nobody has named wait where their data do not count now, or runs that they need lack.
+
+    Parameters
+    ----------
+    good_among
+        Finds those of some runs that have succeeded and count.
+    """
     automatic = {key: each.reference_date for key, each in run_history.requests.items() if each.automatic}
     if not automatic:
         return run_history
     there = runs_with_data(definitions, listed, now, automatic)
-    waiting = {key: replace(run_history.requests[key], waits=True) for key in automatic.keys() - there}
+    # those that are requested too are waited for as all requests are
+    needs = {key: {*_needed(definitions, key, date)} - run_history.requests.keys() for key, date in automatic.items()}
+    good = good_among({needed for those in needs.values() for needed in those})
+    lacking = {key for key, those in needs.items() if not those <= good}
+    waiting = {key: replace(run_history.requests[key], waits=True) for key in (automatic.keys() - there) | lacking}
     # in the order of the requests
     return replace(run_history, requests={key: waiting.get(key, each) for key, each in run_history.requests.items()})
+
+
+def _needed(definitions: Definitions, key: RunKey, date: dt.date) -> Iterator[RunKey]:
+    """Name the runs that a run needs."""
+    for trigger in triggers_by_run(definitions)(key, date):
+        for need in trigger.needs:
+            ends = need.dates.intervals(date)
+            days = Days.joined((start.toordinal(), end.toordinal()) for start, end in ends)
+            for other in definitions.triggers:
+                if is_needed(need, other):
+                    yield from (needed for _, needed in keys_of(other, reference_days(other, days)))
 
 
 def _using(trigger: Trigger, days: Days, span: tuple[dt.date, dt.date]) -> Days:

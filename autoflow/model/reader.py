@@ -752,6 +752,11 @@ class RunReader:
         ).fetchone()
         return row is not None
 
+    def good_among(self, keys: Iterable[RunKey]) -> set[RunKey]:
+        """Find those of some runs that have succeeded and count, provisional ones among them."""
+        sql = "SELECT 1 FROM runs WHERE workflow = ? AND parameters_hash = ? AND state IN ('succeeded', 'provisional')"
+        return {key for key in keys if self._connection.execute(sql, key).fetchone()}
+
     def has_succeeded(self, attempt_id: int) -> bool:
         """Whether an attempt is recorded as a success."""
         row = self._connection.execute("SELECT state FROM attempts WHERE id = ?", (attempt_id,)).fetchone()

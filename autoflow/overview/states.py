@@ -214,7 +214,9 @@ class Facts:
         order = Order.read(definitions, listed, now, reader.run_history)
         marks = reader.stale_marks(span)
         changes = DataChanges.read(reader, marks.values())
-        run_history = with_waiting_requests(definitions, reader.run_history(*span or ()), listed, now)
+        run_history = with_waiting_requests(
+            definitions, reader.run_history(*span or ()), listed, now, reader.good_among
+        )
         return cls(definitions, listed, run_history, now, order, marks, changes)
 
     def with_queued(self, queued: Iterable[tuple[str, str, int | None]]) -> Self:

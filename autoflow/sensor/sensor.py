@@ -92,7 +92,7 @@ async def _decide(context: Context, definitions: Definitions, listed: ListedDate
     days = counted_days(definitions, listed, context.now())
     unsettled = await context.ledger.unsettled(definitions, days.all)
     read, now = context.store.read, context.now()
-    run_history = with_waiting_requests(definitions, read.history(), listed, now)
+    run_history = with_waiting_requests(definitions, read.history(), listed, now, read.good_among)
     running = read.running() if definitions.has_order else {}
     undone = undone_days(definitions, days, unsettled, running, run_history)
     return decide(definitions, undone, run_history, now, patient=patient)
@@ -229,8 +229,9 @@ def warn_of_types(
 
 def take_asked(context: Context, definitions: Definitions, executor: Executor) -> None:
     """Put requested runs first, and leave out those that somebody skips or holds now, without a poll."""
-    listed, now = context.store.read.listed_dates(), context.now()
-    run_history = with_waiting_requests(definitions, context.store.read.history(), listed, now)
+    read, now = context.store.read, context.now()
+    listed = read.listed_dates()
+    run_history = with_waiting_requests(definitions, read.history(), listed, now, read.good_among)
     waiting = executor.waiting
     if listed.overrides != executor.listed.overrides:
         waiting = with_data(waiting, definitions, listed, now)

@@ -183,7 +183,8 @@ def test_what_is_held_is_requested_and_waits_until_it_counts(context: Context) -
 
     def waiting() -> list[str]:
         definitions, read = definitions_of(context), context.store.read
-        run_history = with_waiting_requests(definitions, read.history(), read.listed_dates(), context.now())
+        listed, now = read.listed_dates(), context.now()
+        run_history = with_waiting_requests(definitions, read.history(), listed, now, read.good_among)
         return [each.workflow for each in run_history.requests.values() if each.waits]
 
     assert waiting() == ["yearly"]

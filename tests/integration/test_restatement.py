@@ -352,6 +352,29 @@ def test_what_depends_on_a_run_that_is_made_again_and_is_in_progress_is_made_aga
     assert [each.attempt for each in context.store.read.attempts(key=v.key)] == [3, 2, 1]
 
 
+def test_what_a_restatement_asks_for_waits_for_runs_that_it_needs_and_that_were_never_made(
+    context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
+) -> None:
+    window = ", date_stencil: [[-1, 1]], needs: [{workflow: u}]}"
+    assert window in SEVERAL
+    deployment.write(SEVERAL.replace(window, ", needs: [{workflow: u}]}"), "glues")
+    ticked(context)
+    succeed_all(context, "u", 1, 3, 4, 5)
+    succeed_all(context, "w", 1, 3, 4, 5)
+    # it needs more from now on
+    deployment.write(SEVERAL.replace(window, ", needs: [{workflow: u, dates: [[-1, 1]]}]}"), "glues")
+    flowapi.flowmachine.restate("2016-01-03", share=0.5)
+    # w of 4 and 5 needs u of 3 and 4, too
+    assert [(run.workflow.name, run.reference_date.day) for run in due(context)] == [("u", 3), ("u", 2)]
+    assert asked(context) == [("u", day(3)), ("w", day(3)), ("w", day(4))]
+    succeed_all(context, "u", 3)
+    assert [(run.workflow.name, run.reference_date.day) for run in due(context)] == [("w", 4), ("u", 2)]
+    assert "waits for 1 run: u 2016-01-02" in typed("why", "w", "2016-01-03").answer
+    succeed_all(context, "u", 2)
+    succeed_all(context, "w", 4)
+    assert [(run.workflow.name, run.reference_date.day) for run in due(context)] == [("w", 3), ("w", 2)]
+
+
 def test_only_what_a_run_used_is_named_as_ingested_anew_or_gone(
     context: Context, deployment: Deployment, flowapi: FlowapiStandin, typed: Typed
 ) -> None:
