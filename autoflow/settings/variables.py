@@ -56,7 +56,11 @@ VARIABLES = (
     ),
     Variable("AUTOFLOW_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.", "INFO"),
     Variable("AUTOFLOW_POLL_TIMEOUT", "How long a poll of FlowAPI may take.", "60s"),
-    Variable("AUTOFLOW_GRACE", "How long running notebooks may continue after AutoFlow is told to stop.", "30s"),
+    Variable(
+        "AUTOFLOW_GRACE",
+        "How long running notebooks may continue after AutoFlow is told to stop; what only waits ends at once.",
+        "30s",
+    ),
     Variable(
         "AUTOFLOW_INTERRUPT_GRACE",
         "How long a notebook that was interrupted, for its timeout or at a stop, may take to end before it is killed.",

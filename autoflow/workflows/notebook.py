@@ -40,7 +40,7 @@ async def run_notebook(execution: Execution, notebook: Notebook) -> Path | Failu
     context, run, attempt = execution.context, execution.run, execution.attempt
     store, label = context.store, notebook.label
     async with _turn(execution, notebook) as held:
-        if execution.stop.is_set():
+        if held is None or execution.stop.is_set():
             return None
         await execution.record(lambda: store.begin_notebook(attempt, label, context.now()))
         stem = output_stem(notebook.filename, run, context.now())
@@ -48,8 +48,9 @@ async def run_notebook(execution: Execution, notebook: Notebook) -> Path | Failu
         logger.info("run %d: notebook %s started", attempt.run, label, extra=STEP)
         state, failure = AttemptState.INTERRUPTED, None
         try:
-            failure = await _execute_notebook(execution, notebook, final, held)
-            state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
+            async with _unless_stopped(execution.stop) as note:
+                failure = await _execute_notebook(execution, notebook, final, held, note)
+                state = AttemptState.FAILED if failure else AttemptState.SUCCEEDED
         except OSError as error:
             state, failure = AttemptState.FAILED, Failure(of_system(error), label)
         finally:
@@ -64,14 +65,47 @@ async def run_notebook(execution: Execution, notebook: Notebook) -> Path | Failu
                 execution.capacity.learn(run.key, label, peak, succeeded=state is AttemptState.SUCCEEDED)
         if failure:
             logger.error("run %d: %s: %s", attempt.run, run, failure)
-            return failure
-        logger.info("run %d: notebook %s done: %s", attempt.run, label, final, extra=STEP)
-        return final
+        elif state is AttemptState.SUCCEEDED:
+            logger.info("run %d: notebook %s done: %s", attempt.run, label, final, extra=STEP)
+            return final
+        return failure
 
 
 @asynccontextmanager
-async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]:
-    """Wait until there is room for a notebook: first in its pool, so that who waits for that keeps no slot."""
+async def _unless_stopped(stop: asyncio.Event) -> AsyncIterator[Callable[[bool], None]]:
+    """Leave this context as soon as AutoFlow is to stop, unless something has begun in it, which has its grace time.
+
+    What is yielded notes whether something has: a notebook that has lost its worker has not, until it has another.
+    """
+    limit, clock, begun = asyncio.timeout(None), asyncio.get_running_loop().time, False
+
+    def note(has_begun: bool) -> None:
+        nonlocal begun
+        begun = has_begun
+        if stop.is_set() and not begun and limit.when() is None:
+            limit.reschedule(clock())
+
+    async def watch() -> None:
+        await stop.wait()
+        note(begun)
+
+    watching = asyncio.create_task(watch())
+    try:
+        async with limit:
+            yield note
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    finally:
+        watching.cancel()
+
+
+@asynccontextmanager
+async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held | None]:
+    """Wait until there is room for a notebook: first in its pool, so that who waits for that keeps no slot.
+
+    Yields None where AutoFlow is to stop by then.
+    """
     capacity, attempt, label = execution.capacity, execution.attempt, notebook.label
     progress, task, key = execution.context.progress, _task(execution, notebook), execution.run.key
     taker = Taker(attempt.id, attempt.run, label)
@@ -82,23 +116,24 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held]
         said.append(of)
         progress.show(task, what)
 
-    said: list[str] = []
+    said, held = list[str](), None
     try:
         async with AsyncExitStack() as stack:
-            if notebook.resources and notebook.place != "here":
-                with capacity.aside(key, notebook.resources), _timed(execution, label, "a worker"):
-                    waits = partial(say, of="worker")
-                    await execution.context.notebooks.room_for(notebook.filename, notebook.resources, waits)
-                progress.drop(task)
-            if notebook.pool is not None:
-                if capacity.pool(notebook.pool).full:
-                    say(f"waits for the pool {notebook.pool}", "pool")
-                with _timed(execution, label, f"the pool {notebook.pool}"):
-                    await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
-                progress.drop(task)
-            with _timed(execution, label, "a slot"):
-                slot = capacity.slot(key, label, say, here=notebook.place == "here", asks=notebook.resources)
-                held = await stack.enter_async_context(slot)
+            async with _unless_stopped(execution.stop):
+                if notebook.resources and notebook.place != "here":
+                    with capacity.aside(key, notebook.resources), _timed(execution, label, "a worker"):
+                        waits = partial(say, of="worker")
+                        await execution.context.notebooks.room_for(notebook.filename, notebook.resources, waits)
+                    progress.drop(task)
+                if notebook.pool is not None:
+                    if capacity.pool(notebook.pool).full:
+                        say(f"waits for the pool {notebook.pool}", "pool")
+                    with _timed(execution, label, f"the pool {notebook.pool}"):
+                        await stack.enter_async_context(capacity.place(notebook.pool, key, taker))
+                    progress.drop(task)
+                with _timed(execution, label, "a slot"):
+                    slot = capacity.slot(key, label, say, here=notebook.place == "here", asks=notebook.resources)
+                    held = await stack.enter_async_context(slot)
             progress.drop(task)
             yield held
     finally:
@@ -116,8 +151,10 @@ def _timed(execution: Execution, label: str, what: str) -> Iterator[None]:
         execution.waited[label, what] = clock() - began
 
 
-async def _execute_notebook(execution: Execution, notebook: Notebook, final: Path, held: Held) -> Failure | None:
-    """Execute a notebook, and give its final name to what was made of it, also when it failed."""
+async def _execute_notebook(
+    execution: Execution, notebook: Notebook, final: Path, held: Held, note: Callable[[bool], None]
+) -> Failure | None:
+    """Execute a notebook, note that it has begun, and give its final name to what was made, also when it failed."""
     context = execution.context
     try:
         secrets = await to_end(read_secrets, context.settings, notebook.secrets)
@@ -133,8 +170,8 @@ async def _execute_notebook(execution: Execution, notebook: Notebook, final: Pat
                 workspace,
                 timeout=notebook.timeout,
                 secrets={"FLOWAPI_TOKEN": execution.token.value, **secrets},
-                on_begin=partial(_note_what_is_executed, execution, notebook),
-                on_progress=_progress(execution, notebook),
+                on_begin=partial(_begun, execution, notebook, note),
+                on_progress=_progress(execution, notebook, note),
             )
             held.peak = reply.peak
         failure = None if reply.cause == "done" else await to_end(notebook_failure, notebook, reply, workspace)
@@ -152,8 +189,9 @@ async def _execute_notebook(execution: Execution, notebook: Notebook, final: Pat
         return replace(failure, notebook=str(final)) if failure else None
 
 
-async def _note_what_is_executed(execution: Execution, notebook: Notebook) -> None:
+async def _begun(execution: Execution, notebook: Notebook, note: Callable[[bool], None]) -> None:
     """Record what a notebook is made of as it begins: it may have waited for a worker, or have lost one."""
+    note(True)
     inputs, label = execution.context.settings.inputs_dir, notebook.label
     made_of = await to_end(sources_of, inputs, notebook)
     execution.sources[label] = await to_end(_sha256, inputs / notebook.filename)
@@ -286,14 +324,17 @@ def _task(execution: Execution, notebook: Notebook) -> Task:
     return Task(execution.attempt.run, name, notebook.label)
 
 
-def _progress(execution: Execution, notebook: Notebook) -> Callable[[Mapping[str, Any]], None] | None:
+def _progress(
+    execution: Execution, notebook: Notebook, note: Callable[[bool], None]
+) -> Callable[[Mapping[str, Any]], None] | None:
     progress = execution.context.progress
-    if not progress.watched:
+    if not progress.watched and execution.context.workers is None:
         return None
     task = _task(execution, notebook)
     progress.show(task, "starting")
 
     def look(at: Mapping[str, Any]) -> None:
+        note("waits" not in at)
         if "kernel" in at:
             progress.kept(task, at["kernel"], Path(at["release"]))
         else:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +40,24 @@ def test_a_notebook_that_is_to_run_here_needs_no_worker(
     outcome = typed()
     assert outcome.code == 0, outcome.log
     assert "2 runs succeeded" in outcome.log
+
+
+@pytest.mark.parametrize(("typed", "number"), [(("once",), signal.SIGINT), (("--now",), signal.SIGTERM)])
+def test_who_is_to_stop_while_all_notebooks_wait_for_a_worker_ends_at_once(
+    deployment: Deployment, tmp_path: Path, typed: tuple[str, ...], number: int
+) -> None:
+    make_certificates(tmp_path / "certificates", utc_now())
+    deployment.write_simple("glues")
+    variables = {"AUTOFLOW_WORKERS_CERTIFICATES": str(tmp_path / "certificates"), "AUTOFLOW_GRACE": "10m"}
+    process = deployment.start(*typed, AUTOFLOW_WORKERS="tls://127.0.0.1:9", **variables)
+    assert process.stdout is not None
+    assert any("workers: tls://127.0.0.1:9 cannot be reached" in line for line in process.stdout)
+    process.send_signal(number)
+    # far less than the grace time
+    process.communicate(timeout=PATIENCE)
+    with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as record:
+        states = record.execute("SELECT DISTINCT state FROM attempts").fetchall()
+    assert states == [("interrupted",)]
 
 
 WITH_MANIFEST = """

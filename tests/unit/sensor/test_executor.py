@@ -63,6 +63,9 @@ available_dates_sensor:
   workflows: [{workflow_name: w}]
 """
 
+NEVER_PLACED, LOST = "waits for a worker: none is connected", "waits for a worker that is free, of 1"
+"""What notebooks wait for that had no worker yet, and that have lost one."""
+
 
 class Gated:
     """A door behind which notebooks go on until the test lets them end."""
@@ -76,6 +79,9 @@ class Gated:
         self.gates: list[asyncio.Event] = []
         self.of_gpus: list[asyncio.Event] = []
         """Of those gates, the ones of notebooks that ask for something."""
+        self.unplaced: Callable[[int], str] = lambda _: ""
+        """Says of a notebook, by how many came before, what it waits for where no worker takes it."""
+        self.came = 0
         self.peak: int | None = None
         """MB that the notebooks say that they have taken."""
 
@@ -107,11 +113,22 @@ class Gated:
         """Nothing is taken."""
 
     async def call(
-        self, kind: str, request: Mapping[str, Any], workspace: Path, *, on_begin: Beginning | None = None, **_: object
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        workspace: Path,
+        *,
+        on_begin: Beginning | None = None,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+        **_: object,
     ) -> Reply:
         assert kind == "notebook"
-        if on_begin:
+        waits, self.came = self.unplaced(self.came), self.came + 1
+        if on_begin and waits != NEVER_PLACED:
             await on_begin()
+        if on_progress and waits:
+            on_progress({"waits": waits})
+            await asyncio.Event().wait()
         self.gates.append(gate := asyncio.Event())
         if request["resources"]:
             self.of_gpus.append(gate)
@@ -220,6 +237,36 @@ def test_who_has_to_stop_announces_no_tick_and_no_further_run(trial: Trial) -> N
         assert (state.next_tick, state.batch and state.batch.at_a_time) == (None, 0)
 
     trial.run(steps)
+
+
+@pytest.mark.parametrize("what", ["a slot", "a pool", "what no worker has", "a worker", "another worker"])
+def test_a_run_that_only_waits_ends_at_once_when_autoflow_is_to_stop(trial: Trial, what: str) -> None:
+    """One that goes on has its grace time."""
+    asks = {"a pool": "pool: flowapi,", "what no worker has": "resources: {gpu: 1},"}.get(what, "")
+    notebooks = 1 if what == "a slot" else 2
+    trial.write(f"  concurrency: {{runs: 2, notebooks: {notebooks}}}\n  pools: {{flowapi: 1}}\n", asks)
+
+    async def steps() -> None:
+        loop, door, waits = cast(HeldLoop, asyncio.get_running_loop()), trial.door, {"a worker": NEVER_PLACED}
+        if what.endswith("worker"):
+            door.unplaced = lambda came: waits.get(what, LOST) if came else ""
+        await trial.until(2 if what == "what no worker has" else 1)
+        await loop.until(lambda: len(trial.executor.running) == 2, 120)
+        if what == "what no worker has":
+            door.end_one()
+            door.in_vain = "waits for a worker with gpu: 1: none has it"
+            await loop.until(lambda: trial.executor.states.total() == 1 and len(trial.executor.running) == 2, 120)
+        said = trial.context.progress.tasks
+        await loop.until(lambda: any("waits" in text for text in said().values()), 120)
+        done = trial.executor.states.copy()
+        trial.stop.set()
+        await loop.until(lambda: len(trial.executor.running) == 1, 0.5)
+        assert trial.executor.states - done == {AttemptState.INTERRUPTED: 1}
+        door.end_one()
+        await trial.executor.idle()
+        assert trial.executor.states - done == {AttemptState.INTERRUPTED: 1, AttemptState.SUCCEEDED: 1}
+
+    trial.run(steps, slots=2 if "worker" in what else None)
 
 
 def test_while_it_grows_and_at_the_most_it_is_said_why_no_more_start(trial: Trial) -> None:
