@@ -133,9 +133,10 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
     lengths = {name: reader.durations(name) for name in decision.due.by_workflow()}
     in_progress = reader.attempts(states=[AttemptState.RUNNING])
     at_a_time = _at_a_time(definitions, reader, decision, working.slots)
+    worked = reader.worked(in_progress, now)
     load = Load(
         counts := decision.due.by_workflow(),
-        [(each.workflow, (now - each.started).total_seconds()) for each in in_progress if working.at_work],
+        [(each.workflow, worked[each.id]) for each in in_progress if working.at_work],
         at_a_time,
         [PoolLoad(**each) for each in pool_loads(definitions, counts)],
     )
@@ -145,8 +146,7 @@ def _plan(definitions: Definitions, reader: RunReader, listed: ListedDates, now:
         for run in decision.due:
             yield _row(run, why_due(run_history, run.key, lacking(run)), lengths[run.workflow.name])
 
-    rules = {definitions.data_rule(trigger) for trigger in definitions.triggers}
-    counting = (listed.next_to_count(rule, now) for rule in rules)
+    counting = (listed.next_to_count(rule, now) for rule in set(map(definitions.data_rule, definitions.triggers)))
     schedule = Schedule(definitions.schedule, definitions.timezone) if definitions.schedule else None
     return Plan(
         now=now,

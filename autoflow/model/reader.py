@@ -909,17 +909,43 @@ class RunReader:
         return [(run, started, length.total_seconds()) for run, started, length in reversed(found)]
 
     def durations(self, workflow: str) -> float | None:
-        """Return the median length in seconds of a workflow's last successes; None when there are none."""
+        """Return the median of the seconds that a workflow's last successes took; None when there are none.
+
+        That notebooks waited, for a slot, a pool or a worker, is left out: it says nothing of other times.
+        """
         # the daemon never asks for it
         from statistics import median
 
         rows = self._connection.execute(
-            "SELECT started, ended FROM attempts CROSS JOIN runs ON number = run WHERE workflow = ?"
+            "SELECT id, started, ended FROM attempts CROSS JOIN runs ON number = run WHERE workflow = ?"
             " AND attempts.state = 'succeeded' AND attempt > 0 ORDER BY id DESC LIMIT ?",
             (workflow, RECENT_SUCCESSES),
-        )
-        lengths = [(_moment(ended) - _moment(started)).total_seconds() for started, ended in rows]
+        ).fetchall()
+        executions = self._executions([id_ for id_, _, _ in rows])
+        lengths = []
+        for id_, started, ended in rows:
+            some, end = executions.get(id_, []), _moment(ended)
+            # what comes after the last notebook are reports
+            rest = end - max((last for _, last in some), default=_moment(started))
+            lengths.append(_covered(some) + max(rest.total_seconds(), 0.0))
         return median(lengths) if lengths else None
+
+    def worked(self, attempts: Collection[RecordedAttempt], now: dt.datetime) -> dict[int, float]:
+        """Say for how many seconds notebooks of attempts in progress have been executed, by the ids of these."""
+        executions = self._executions([each.id for each in attempts], now)
+        return {each.id: _covered(executions.get(each.id, [])) for each in attempts}
+
+    def _executions(self, ids: Sequence[int], now: dt.datetime | None = None) -> dict[int, list[_Span]]:
+        """Read when notebooks of attempts were executed, the first first; those that wait for a worker were not."""
+        rows = self._connection.execute(
+            "SELECT attempt_id, started, ended FROM notebooks WHERE attempt_id IN (SELECT value FROM json_each(?))"
+            " AND reused_from IS NULL AND (ended NOT NULL OR (sources NOT NULL AND ?)) ORDER BY started",
+            (json.dumps(ids), now is not None),
+        )
+        found: dict[int, list[_Span]] = {}
+        for id_, started, ended in rows:
+            found.setdefault(id_, []).append((_moment(started), _moment(ended) if ended else now or _moment(started)))
+        return found
 
     def notebook_lengths(self, workflow: str) -> dict[str, float]:
         """Return the median length in seconds of each notebook, by label, over a workflow's last successes."""
@@ -1004,6 +1030,18 @@ class RunReader:
             return None
         failure = Failure(**json.loads(text))
         return replace(failure, notebook=_text(self._places.notebook(failure.notebook)))
+
+
+_Span = tuple[dt.datetime, dt.datetime]
+
+
+def _covered(spans: Iterable[_Span]) -> float:
+    """Say how many seconds are in some spans, the first first, each of them counted once."""
+    seconds, end = 0.0, dt.datetime.min.replace(tzinfo=dt.UTC)
+    for first, last in spans:
+        seconds += max((last - max(first, end)).total_seconds(), 0.0)
+        end = max(end, last)
+    return seconds
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:

@@ -235,12 +235,20 @@ class RunStore:
                 (attempt.id, label, _text(now)),
             )
 
-    def record_sources(self, attempt: Attempt, label: str, sources: Mapping[str, str]) -> None:
-        """Record hashes of the files that a notebook is made of, and its reports."""
+    def record_sources(
+        self, attempt: Attempt, label: str, sources: Mapping[str, str], began: dt.datetime | None = None
+    ) -> None:
+        """Record hashes of the files that a notebook is made of, and its reports.
+
+        Parameters
+        ----------
+        began
+            When its execution has begun, for which it may have waited since it was started; None leaves that as it is.
+        """
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE notebooks SET sources = ? WHERE attempt_id = ? AND label = ?",
-                (write_sources(cursor, sources), attempt.id, label),
+                "UPDATE notebooks SET sources = ?, started = coalesce(?, started) WHERE attempt_id = ? AND label = ?",
+                (write_sources(cursor, sources), _text(began) if began else None, attempt.id, label),
             )
 
     def finish_notebook(

@@ -29,7 +29,7 @@ class Load:
     waiting: Mapping[str, int]
     """Runs that have not begun, by workflow."""
     running: Sequence[tuple[str, float]]
-    """Of each run in progress, its workflow and the seconds that it has taken."""
+    """Of each run in progress, its workflow and the seconds that it has taken, without waiting."""
     at_a_time: int
     """How many runs go on at a time, as slots and memory allow."""
     pools: Sequence[PoolLoad] = field(default_factory=list)

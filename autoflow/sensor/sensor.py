@@ -160,8 +160,11 @@ def tell_of_long_runs(context: Context) -> None:
     """Let people know of runs that take far longer than usual: a query that FlowMachine has lost is waited for."""
     read, now = context.store.read, context.now()
     long = []
-    for attempt in read.attempts(states=[AttemptState.RUNNING]):
-        took = now - attempt.started
+    running = [each for each in read.attempts(states=[AttemptState.RUNNING]) if now - each.started >= LONG]
+    worked = read.worked(running, now)
+    for attempt in running:
+        # one that waits for a worker all the time takes no longer than usual
+        took = dt.timedelta(seconds=worked[attempt.id])
         if took >= LONG:
             usual = read.durations(attempt.workflow)
             if took >= (LONG_UNKNOWN if usual is None else LONGER_THAN_USUAL * dt.timedelta(seconds=usual)):

@@ -192,11 +192,12 @@ async def _execute_notebook(
 async def _begun(execution: Execution, notebook: Notebook, note: Callable[[bool], None]) -> None:
     """Record what a notebook is made of as it begins: it may have waited for a worker, or have lost one."""
     note(True)
+    record, began = execution.context.store.record_sources, execution.context.now()
     inputs, label = execution.context.settings.inputs_dir, notebook.label
     made_of = await to_end(sources_of, inputs, notebook)
     execution.sources[label] = await to_end(_sha256, inputs / notebook.filename)
     execution.read[label] = await to_end(execution.directories.read, notebook)
-    await execution.record(partial(execution.context.store.record_sources, execution.attempt, label, made_of))
+    await execution.record(partial(record, execution.attempt, label, made_of, began))
 
 
 @contextmanager

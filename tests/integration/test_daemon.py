@@ -22,9 +22,9 @@ from autoflow.context.outputs import Outputs
 from autoflow.daemon.loop import FIRST_PAUSE, RECORD_PATIENCE, Agenda, beside, handle_requests
 from autoflow.definitions import Definitions
 from autoflow.demo_flowapi import FlowapiStandin
-from autoflow.model.store import Attempt
+from autoflow.model.store import Attempt, RunStore
 from autoflow.parser.parser import read_definitions
-from autoflow.runs.runs import AttemptState, build_run
+from autoflow.runs.runs import AttemptState, Run, build_run
 from autoflow.sensor.executor import Executor
 from autoflow.sensor.sensor import take_asked, tell_of_long_runs
 from autoflow.settings.settings import load_settings
@@ -524,6 +524,14 @@ def test_what_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
         life.serve(steps, now=True)
 
 
+def executing(store: RunStore, run: Run, since: dt.datetime) -> Attempt:
+    """Record that the notebook of a run is being executed."""
+    attempt = store.begin(run, since)
+    store.begin_notebook(attempt, "n", since)
+    store.record_sources(attempt, "n", {}, since)
+    return attempt
+
+
 def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
     deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -535,7 +543,7 @@ def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
 
         def begin(day: int, ago: dt.timedelta) -> Attempt:
             run = build_run(definitions.workflows["w"], trigger, dt.date(2016, 1, day))
-            return store.begin(run, START - ago)
+            return executing(store, run, START - ago)
 
         def told() -> bool:
             tell_of_long_runs(context)
@@ -544,10 +552,16 @@ def test_a_run_that_takes_far_longer_than_usual_is_a_warning_until_it_ends(
         hangs = begin(1, 2 * HOUR)
         # nobody knows yet what is usual
         assert not told()
-        store.finish(begin(2, HOUR), AttemptState.SUCCEEDED, START - HOUR / 2)
+        good = begin(2, HOUR)
+        store.finish_notebook(good, "n", AttemptState.SUCCEEDED, START - HOUR / 2)
+        store.finish(good, AttemptState.SUCCEEDED, START - HOUR / 2)
         assert told()
         assert "run 1 (w 2016-01-01) since 2027-03-01 10:30 UTC" in context.conditions.by_name["long runs"]
         store.finish(hangs, AttemptState.INTERRUPTED, START)
+        assert not told()
+        # what waits for a worker all the time takes no longer than usual
+        waits = begin(3, 2 * HOUR)
+        store.record_sources(waits, "n", {}, START - HOUR / 2)
         assert not told()
 
 
@@ -561,7 +575,7 @@ def test_what_is_told_of_a_long_run_is_over_when_it_ends_and_not_with_the_next_t
         run = build_run(definitions.workflows["w"], definitions.triggers[0], dt.date(2016, 1, 2))
 
         async def steps() -> None:
-            hangs = store.begin(run, START - 4 * HOUR)
+            hangs = executing(store, run, START - 4 * HOUR)
             tell_of_long_runs(context)
             assert "long runs" in context.conditions.by_name
             store.finish(hangs, AttemptState.CANCELLED, START)

@@ -272,6 +272,40 @@ def test_what_was_made_is_listed_for_sweeping_and_forgotten_after(path: Path, tm
     store.close()
 
 
+def test_how_long_runs_take_is_known_without_what_their_notebooks_waited(path: Path) -> None:
+    store, run = RunStore(path), a_run()
+
+    def at(minutes: float) -> dt.datetime:
+        return NOW + dt.timedelta(minutes=minutes)
+
+    def worked(minutes: float) -> float:
+        [attempt] = store.read.attempts()
+        return store.read.worked([attempt], at(minutes))[attempt.id] / 60
+
+    attempt = store.begin(run, NOW)
+    assert worked(9) == 0
+    store.begin_notebook(attempt, "first", at(10))
+    # it has a slot, and waits for a worker
+    assert worked(19) == 0
+    store.record_sources(attempt, "first", {}, at(20))
+    store.begin_notebook(attempt, "beside", at(22))
+    store.record_sources(attempt, "beside", {}, at(22))
+    assert worked(23) == 3
+    # the worker has gone: it begins once more
+    store.record_sources(attempt, "first", {}, at(24))
+    store.finish_notebook(attempt, "first", AttemptState.SUCCEEDED, at(25))
+    store.finish_notebook(attempt, "beside", AttemptState.SUCCEEDED, at(26))
+    assert worked(40) == 4
+    store.begin_notebook(attempt, "last", at(50))
+    store.record_sources(attempt, "last", {}, at(60))
+    store.finish_notebook(attempt, "last", AttemptState.SUCCEEDED, at(62))
+    # and a report
+    store.finish(attempt, AttemptState.SUCCEEDED, at(63))
+    assert store.read.durations(run.workflow.name) == (4 + 2 + 1) * 60
+    assert store.read.notebook_lengths(run.workflow.name) == {"first": 60, "beside": 4 * 60, "last": 2 * 60}
+    store.close()
+
+
 @pytest.mark.parametrize("name", ["linked.db", "hard.db", "elsewhere/autoflow.db"])
 def test_a_record_is_held_by_whatever_name_its_file_has(path: Path, name: str) -> None:
     store = RunStore(path)

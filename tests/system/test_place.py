@@ -101,6 +101,7 @@ def test_what_is_recorded_of_a_notebook_that_moves_is_of_its_last_execution(
         until(lambda: len(began()) == 1)
         write("2")
         programs.kill(programs.worker_of(began()[0]))
+        lost = utc_now().isoformat()
         programs.all_up()
         until(lambda: len(began()) == 2)
         release.touch()
@@ -112,5 +113,8 @@ def test_what_is_recorded_of_a_notebook_that_moves_is_of_its_last_execution(
     assert made_of["sha256"] == file_hash(notebook)
     assert made_of["files_read"] == {"data.csv": file_hash(data)}
     with closing(sqlite3.connect(deployment.outputs / "autoflow.db")) as record:
-        (files,) = record.execute("SELECT files FROM sources JOIN notebooks ON sources.id = sources").fetchone()
+        what = "SELECT files, started FROM sources JOIN notebooks ON sources.id = sources"
+        files, started = record.execute(what).fetchone()
     assert json.loads(files)["data.csv"] == file_hash(data)[:LENGTH]
+    # that it waited for another worker is no part of what it took
+    assert started > lost

@@ -132,7 +132,7 @@ def batch_text(page: PageRequest, running: Sequence[tuple[str, float]]) -> str:
     Parameters
     ----------
     running
-        Of each run in progress, its workflow and the seconds that it has taken.
+        Of each run in progress, its workflow and the seconds that it has taken, without waiting.
     """
     batch: Mapping[str, Any] | None = page.request.get("batch")
     if not batch:

@@ -48,6 +48,7 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
     whole, rows = page.span, page.calendar
     found = failing(page)
     running = reader.attempts(states=[AttemptState.RUNNING], limit=MOST_RUNNING)
+    worked = reader.worked(running, page.now)
     summary = reader.stale_summary()
     return "status.html", {
         "is_home": True,
@@ -56,7 +57,7 @@ def status_page(page: PageRequest) -> tuple[str, dict[str, Any]]:
         "health": health_line(page, found, summary),
         # what a file says has to be true for longer
         "doing": request["doing"] if page.links.base is not None else "",
-        "batch": batch_text(page, [(run.workflow, _elapsed(page, run)) for run in running]),
+        "batch": batch_text(page, [(run.workflow, worked[run.id]) for run in running]),
         "next_tick": _moment(request["next_tick"]),
         "written_by": _moment(request.get("written_by")),
         "polled": reader.last_poll(),
