@@ -91,11 +91,14 @@ def rerun(options: argparse.Namespace, settings: Settings) -> Intent:
     if bool(options.runs) == (options.workflow is not None):
         raise AutoflowError("expected run numbers, or --workflow with --from and --to, but not both")
     check_span(options.first, options.last)
+    at_work = is_at_work(settings)
     with record(settings, missing_is_empty=True) as reader:
         runs, rows, left_out = (
-            _of_numbers(definitions, reader, options.runs) if options.runs else _of_span(definitions, reader, options)
+            _of_numbers(definitions, reader, options.runs, at_work=at_work)
+            if options.runs
+            else _of_span(definitions, reader, options)
         )
-        depending, their_rows, running = _depending(definitions, reader, runs)
+        depending, their_rows, running = _depending(definitions, reader, runs, at_work=at_work)
         rows, their_rows = (
             _say_what_lacks(definitions, reader, *each) for each in ((runs, rows), (depending, their_rows))
         )
@@ -110,6 +113,7 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
     """Run again what rests on data that were ingested anew, and what depends on that."""
     if options.runs:
         raise AutoflowError("expected run numbers or --stale, but not both; `autoflow rerun RUN` takes stale runs too")
+    at_work = is_at_work(settings)
     with record(settings, missing_is_empty=True) as reader:
         stale, now = stale_runs(reader, options.workflow, also_kept=False), utc_now()
         # it would make a worse report of what is there no more, or is held
@@ -117,8 +121,8 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
         wanted = [(each, why) for each, why in stale if each.key not in why_not]
         why_not |= {each.key: why.brief for each, why in stale if not each.mark.can_be_made_again}
         left_out = [f"run {each.run}: {why_not[each.key]}" for each, _ in stale if each.key in why_not]
-        runs, rows, running = _of_numbers(definitions, reader, [each.run for each, _ in wanted])
-        depending, their_rows, too = _depending(definitions, reader, runs)
+        runs, rows, running = _of_numbers(definitions, reader, [each.run for each, _ in wanted], at_work=at_work)
+        depending, their_rows, too = _depending(definitions, reader, runs, at_work=at_work)
         known = {each.key for each, _ in stale}
         more = [(run, row) for run, row in zip(depending, their_rows, strict=True) if run.key not in known]
         why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run, _ in more}, now)
@@ -139,6 +143,7 @@ def _rerun_stale(definitions: Definitions, options: argparse.Namespace, settings
 
 def keep(options: argparse.Namespace, settings: Settings) -> Intent:
     """Leave the reports of stale runs as they are."""
+    at_work = is_at_work(settings)
     with record(settings, missing_is_empty=True) as reader:
         stale = {each.run: (each, why) for each, why in stale_runs(reader)}
         newest = {number: attempt_of(reader, number) for number in options.runs}
@@ -147,15 +152,17 @@ def keep(options: argparse.Namespace, settings: Settings) -> Intent:
         {"run": each.run, "reference_date": each.reference_date, "workflow": each.workflow, "note": why.brief}
         for each, why in known
     ]
-    left_out = [_why_not_stale(attempt) for number, attempt in newest.items() if number not in stale]
+    left_out = [_why_not_stale(attempt, at_work=at_work) for number, attempt in newest.items() if number not in stale]
     order = {"do": "keep", "runs": [each.run for each, _ in known], "reason": options.reason}
     return Intent(order, tuple(rows), _what_keep_does([each.mark for each, _ in known]), tuple(left_out))
 
 
-def _why_not_stale(newest: RecordedAttempt) -> str:
+def _why_not_stale(newest: RecordedAttempt, *, at_work: bool) -> str:
     """Say of a run that cannot be kept what it is: one that is made again may be stale when that has ended."""
     run = f"run {newest.run}"
     later = "if it is stale when that is done, it can be kept then"
+    if left_behind(newest, at_work=at_work):
+        return f"{run}: {LEFT_BEHIND}; {later}"
     if newest.state is AttemptState.RUNNING:
         return f"{run} is running, as attempt {newest.name}; {later}"
     if newest.superseded is not None:
@@ -195,7 +202,12 @@ def _of_span(definitions: Definitions, reader: RunReader, options: argparse.Name
     return runs, rows, []
 
 
-def _of_numbers(definitions: Definitions, reader: RunReader, numbers: Iterable[int]) -> Chosen:
+def _running(run: object, number: int, *, at_work: bool) -> str:
+    """Say why a run that is recorded as running is not run again."""
+    return f"{run}: run {number} is running" if at_work else f"{run}: run {number}: {LEFT_BEHIND}"
+
+
+def _of_numbers(definitions: Definitions, reader: RunReader, numbers: Iterable[int], *, at_work: bool) -> Chosen:
     """Choose runs by their numbers."""
     runs, rows, left_out = [], [], []
     for number in dict.fromkeys(numbers):
@@ -210,7 +222,7 @@ def _of_numbers(definitions: Definitions, reader: RunReader, numbers: Iterable[i
         _check_fit(definitions, found)
         run = recorded_run(definitions.workflows[found.workflow], found.parameters, found.parameters_hash)
         if found.state is AttemptState.RUNNING:
-            left_out.append(f"{run}: run {number} is running")
+            left_out.append(_running(run, number, at_work=at_work))
         else:
             runs.append(run)
             rows.append(_row(run, attempt_word(found), f"run {number}"))
@@ -234,7 +246,7 @@ def _say_what_lacks(
     return found
 
 
-def _depending(definitions: Definitions, reader: RunReader, runs: Sequence[Run]) -> Chosen:
+def _depending(definitions: Definitions, reader: RunReader, runs: Sequence[Run], *, at_work: bool) -> Chosen:
     """Find the runs that depend on some, by `after` and `needs`, in order."""
     if not definitions.has_order or not runs:
         return [], [], []
@@ -244,7 +256,7 @@ def _depending(definitions: Definitions, reader: RunReader, runs: Sequence[Run])
     for run in dependent_runs(definitions, run_history, spans, runs):
         latest = run_history.latest[run.key]
         if latest.state == AttemptState.RUNNING:
-            running.append(f"{run}: run {latest.run} is running")
+            running.append(_running(run, latest.run, at_work=at_work))
         else:
             found.append(run)
             rows.append(_row(run, latest.state, f"run {latest.run}, which depends on those above"))
@@ -255,7 +267,7 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
     """Run dates that a trigger is not for, or out of turn: what data they need holds for them too."""
     span = _span(options.first, options.last, "FROM")
     definitions = definitions_of(settings)
-    triggers = triggers_of(definitions, options.workflow)
+    triggers, at_work = triggers_of(definitions, options.workflow), is_at_work(settings)
     runs, rows, left_out, excluded = [], [], [], 0
     with record(settings, missing_is_empty=True) as reader:
         facts = Facts.read(
@@ -265,7 +277,9 @@ def backfill(options: argparse.Namespace, settings: Settings) -> Intent:
         for date in span:
             answer = explain(facts, trigger, date)
             where = f"{date} {parameters_text(trigger.parameters)}".rstrip()
-            if answer.state in (
+            if answer.state is RunState.RUNNING and not at_work:
+                left_out.append(f"{where}: {LEFT_BEHIND}")
+            elif answer.state in (
                 RunState.SUCCEEDED,
                 RunState.PROVISIONAL,
                 RunState.RUNNING,
@@ -343,8 +357,12 @@ def _repairable(definitions: Definitions, found: RecordedAttempt, recorded: Iter
 
 def cancel(options: argparse.Namespace, settings: Settings) -> Intent:
     """End a run that is running."""
+    at_work = is_at_work(settings)
     with record(settings) as reader:
         found = attempt_of(reader, options.run)
+    if left_behind(found, at_work=at_work):
+        not_again = f"; `autoflow skip {found.workflow} {found.reference_date}` keeps it from that"
+        raise AutoflowError(f"run {found.run}: {LEFT_BEHIND}{not_again}")
     if found.state is not AttemptState.RUNNING:
         raise AutoflowError(f"run {found.run} is not running: {attempt_word(found)}")
     row = {

@@ -402,7 +402,7 @@ class Life:
         definitions = self.agenda.definitions
         workflow = definitions.workflows[attempt.workflow]
         run = recorded_run(workflow, attempt.parameters or {}, attempt.parameters_hash)
-        found, _, _ = steering._depending(definitions, context.store.read, [run])
+        found, _, _ = steering._depending(definitions, context.store.read, [run], at_work=True)
         self.world.drawn["run that depends on one that is run again"] += len(found)
         return found
 

@@ -168,6 +168,11 @@ def test_who_looks_after_a_kill_is_told_that_nothing_runs_and_what_comes_next(
         ("plan",),
         ("calendar",),
         ("repair", "1", "--yes"),
+        ("rerun", "1", "--yes"),
+        ("backfill", "w", "2016-01-01", "2016-01-01", "--yes"),
+        ("keep", "1", "--reason", "none", "--yes"),
+        # it asks before it does
+        ("cancel", "1"),
     )
     hint = "AutoFlow is not running"
     until(lambda: states(deployment) == [("2016-01-01", "running")])

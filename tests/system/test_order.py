@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 
 import pytest
 
+from autoflow.clock import utc_now
+from autoflow.model import RunStore
+from autoflow.parser import read_definitions
+from autoflow.runs import AttemptState, build_run
+from autoflow.settings import load_settings
 from tests.conftest import Deployment, Typed
 from tests.system.test_shared_data import printed, write_notebook
 
@@ -78,6 +84,28 @@ def test_runs_go_in_order_and_read_what_those_before_them_executed(deployment: D
     assert again != second
     summed = deployment.made("notebooks/sums__report_2016-01-02_*")[-1]
     assert printed(summed) == f"2 {first} {again}\n"
+
+
+def test_a_run_that_depends_and_was_left_behind_is_said_to_be_that(deployment: Deployment, typed: Typed) -> None:
+    deployment.write("""
+workflows:
+  - {name: w, notebooks: {a: {filename: a.ipynb}}}
+available_dates_sensor: {schedule: null, workflows: [{workflow_name: w, after: previous}]}
+""")
+    write_notebook(deployment.inputs / "a.ipynb", "", "1")
+    definitions, settings = (
+        read_definitions(deployment.inputs / "workflows.yml"),
+        load_settings(deployment.environment),
+    )
+    settings.outputs_dir.mkdir(exist_ok=True)
+    store, (trigger,) = RunStore(settings.db_path, settings.places), definitions.triggers
+    first, second = (build_run(definitions.workflows["w"], trigger, dt.date(2016, 1, day)) for day in (1, 2))
+    store.finish(store.begin(first, utc_now()), AttemptState.SUCCEEDED, utc_now())
+    store.begin(second, utc_now())
+    asked = ("rerun", "1", "--downstream", "--json")
+    assert "run 2 is running" in typed(*asked).json()["left_out"][0]
+    store.close()
+    assert "run 2: AutoFlow is not running: it ended in the middle" in typed(*asked).json()["left_out"][0]
 
 
 SOME_DATES = """
