@@ -17,7 +17,7 @@ from typing import Any
 from autoflow import sensor
 from autoflow.channels import channels_of
 from autoflow.clock import utc_now
-from autoflow.cluster import Cluster, require_dask
+from autoflow.cluster import Cluster, LifeBefore, require_dask
 from autoflow.context import Backlog, Conditions, Context, Ledger, Outputs, Steering, WriteProbe
 from autoflow.daemon import (
     RECORD_PATIENCE,
@@ -90,7 +90,7 @@ def open_context(
                 conditions=conditions,
                 steering=Steering(store),
                 backlog=backlog,
-                workers=_workers(settings, conditions, jobs, store),
+                **_of_workers(settings, conditions, jobs, store),
             )
             _clean_up(context)
             yield context
@@ -102,12 +102,13 @@ def open_context(
         store.close()
 
 
-def _workers(settings: Settings, conditions: Conditions, jobs: Jobs, store: RunStore) -> Cluster | None:
-    """Make the door to workers, if notebooks run there."""
+def _of_workers(settings: Settings, conditions: Conditions, jobs: Jobs, store: RunStore) -> dict[str, Any]:
+    """Make the door to workers, if notebooks run there, and what waits for what may be left on them."""
     if settings.workers is None:
-        return None
+        return {"freed": LifeBefore(settings, conditions.now).freed}
     require_dask()
-    return Cluster(settings, settings.workers, conditions, jobs, store.identity())
+    cluster = Cluster(settings, settings.workers, conditions, jobs, store.identity())
+    return {"workers": cluster, "freed": cluster.freed}
 
 
 def _clean_up(context: Context) -> None:

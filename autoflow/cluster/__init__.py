@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from autoflow.cluster.door import Cluster, require_dask
+from autoflow.cluster.door import Cluster, LifeBefore, require_dask
 from autoflow.cluster.programs import (
     DIRECTORY,
     SCHEDULER,
@@ -28,6 +28,7 @@ __all__ = [
     "SCHEDULER",
     "WORKER",
     "Cluster",
+    "LifeBefore",
     "Survey",
     "WorkerOptions",
     "become",

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoflow.clock import boot_seconds
 from autoflow.cluster.lease import MARGIN, Lease
 from autoflow.cluster.link import PATIENCE, UNREACHED, Link
 from autoflow.cluster.parcel import Packer, Parcel, contents_of
@@ -142,6 +143,53 @@ class _Job:
             self.outcome.set_exception(error)
 
 
+class LifeBefore:
+    """What workers may go on with that AutoFlow's life before has started, until it is ended or their leases are over.
+
+    Parameters
+    ----------
+    settings
+        Also of an AutoFlow whose notebooks run on its own machine now.
+    now
+        The wall clock.
+    """
+
+    def __init__(self, settings: Settings, now: Callable[[], dt.datetime]) -> None:
+        self.file = settings.work_dir / f"{settings.instance}.claims.json"
+        self._workers, lease = _read_claims(self.file, settings.workers.lease if settings.workers else 0.0)
+        self._over_from = boot_seconds() + lease + MARGIN
+        self._over_at = _time_of_day(now(), lease + MARGIN)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it can be left."""
+        return not self._workers or boot_seconds() >= self._over_from
+
+    @property
+    def why(self) -> str:
+        """What notebooks wait for while something of it may be left, in words."""
+        workers = ", ".join(sorted(self._workers))
+        return f"waits until {self._over_at}: what AutoFlow started before may still run on worker {workers}"
+
+    def is_of(self, worker: str) -> bool:
+        """Whether a worker may go on with something of it."""
+        return worker in self._workers
+
+    def ended(self, workers: Collection[str]) -> None:
+        """Take note that these workers have nothing of it any more."""
+        self._workers = self._workers.difference(workers)
+
+    async def freed(self, waits: Callable[[str], None]) -> None:
+        """Wait until it is over where no worker can be asked, and forget it; a function is told why."""
+        if self._workers:
+            while not self.is_over:
+                waits(self.why)
+                await asyncio.sleep(TICK)
+            self.ended(self._workers)
+            with suppress(OSError):
+                self.file.unlink(missing_ok=True)
+
+
 class Cluster:
     """The door to workers, with the same `call` as `Jobs`; connected when the first notebook is to run.
 
@@ -168,17 +216,13 @@ class Cluster:
         self._packer = Packer(settings)
         self._epoch = os.urandom(8).hex()
         self._topic = topic_of(identity, self._epoch)
-        self._claims_file = settings.work_dir / f"{settings.instance}.claims.json"
         self._jobs: dict[str, _Job] = {}
         self._count = 0
         self._fallen_back = 0
         self._preload: Sequence[str] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._before: set[str] = set()
-        """Names of workers that may go on with what an earlier life has started."""
-        self._free_from, self._free_at = 0.0, ""
-        """From when on nothing of that can be left, and that in time of day."""
+        self._before = LifeBefore(settings, conditions.now)
         self._asked_aside = Counter[str]()
         self._different: dict[str, str] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -354,7 +398,7 @@ class Cluster:
         from autoflow.cluster.worker import do_job
 
         _release(job)
-        if self._is_free:
+        if self._before.is_over:
             daemon = self._identity, self._epoch
             key, job.among = f"{job.name}-{os.urandom(4).hex()}", self._link.seen.keys()
             job.preferred = self._preferred(job)
@@ -414,10 +458,9 @@ class Cluster:
     async def _open(self) -> None:
         async with self._opening:
             if self._keeping is None:
-                await self._recall()
                 await self._connect()
-                if not self._is_free:
-                    logger.warning("workers: a notebook %s", self._not_free)
+                if not self._before.is_over:
+                    logger.warning("workers: a notebook %s", self._before.why)
                 self._keeping = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
@@ -451,7 +494,7 @@ class Cluster:
         if await self._link.look():
             # of those that have come meanwhile an offer may have been heard before
             self._forget(before - self._link.seen.keys())
-            if returned := [address for address, each in self._link.seen.items() if each["id"] in self._before]:
+            if returned := [address for address, each in self._link.seen.items() if self._before.is_of(each["id"])]:
                 await self._fence(returned)
 
     async def _connect(self) -> None:
@@ -461,39 +504,31 @@ class Cluster:
             await self._fence(self._link.seen)
             self._place_again()
 
-    async def _recall(self) -> None:
-        """Look which workers may go on with what the life before has started, and until when at most."""
-        self._before, lease = await to_end(_read_claims, self._claims_file, self._workers.lease)
-        if self._before:
-            left = lease + MARGIN
-            self._free_from = asyncio.get_running_loop().time() + left
-            self._free_at = _time_of_day(self._conditions.now(), left)
-
-    @property
-    def _not_free(self) -> str:
-        """What notebooks wait for while something of earlier lives may be left, in words."""
-        workers = ", ".join(sorted(self._before))
-        return f"waits until {self._free_at}: what AutoFlow started before may still run on worker {workers}"
-
     async def _fence(self, addresses: Iterable[str]) -> None:
         """End what earlier lives have started; where a worker that has some of that cannot be asked, wait it out."""
         names = await asyncio.gather(
             *(self._link.answer(address, "fence", instance=self._identity, epoch=self._epoch) for address in addresses)
         )
-        self._before -= {name for name in names if isinstance(name, str)}
-        if not self._before:
-            self._free_from = 0.0
+        self._before.ended([name for name in names if isinstance(name, str)])
 
-    @property
-    def _is_free(self) -> bool:
-        """Whether nothing of earlier lives can be left."""
-        return asyncio.get_running_loop().time() >= self._free_from
+    async def freed(self, waits: Callable[[str], None]) -> None:
+        """Wait until nothing can be left on workers that was started before: a notebook is to run on this machine.
+
+        It is ended where its worker can be reached.
+        """
+        if self._before.is_over:
+            return
+        await self._open()
+        while not self._before.is_over:
+            waits(self._before.why)
+            await asyncio.sleep(TICK)
+        self._note_claims()
 
     async def _freed(self, on_progress: Callable[[Mapping[str, Any]], None] | None) -> None:
         """Wait until nothing of earlier lives can be left, or there is a worker."""
-        while not self._is_free and not self._link.seen:
+        while not self._before.is_over and not self._link.seen:
             if on_progress:
-                on_progress({"waits": self._not_free})
+                on_progress({"waits": self._before.why})
             await asyncio.sleep(TICK)
 
     def _place_again(self) -> None:
@@ -512,7 +547,7 @@ class Cluster:
         """Tell which notebooks wait, and for what."""
         waiting = [job for job in self._jobs.values() if not job.nonce]
         for job in waiting:
-            job.tell({"waits": self._link.why_unplaced(job.resources) if self._is_free else self._not_free})
+            job.tell({"waits": self._link.why_unplaced(job.resources) if self._before.is_over else self._before.why})
             if self._link.seen or self._workers.falls_back:
                 job.is_in_vain = bool(self.lacks(job.resources))
         lacking = {job.asked for job in waiting if job.is_in_vain}
@@ -713,11 +748,11 @@ class Cluster:
     def _note_claims(self) -> None:
         """Keep the names of workers that have jobs, and for how long at most, for the life after this one."""
         names = sorted({job.worker_name for job in self._jobs.values() if job.nonce})
-        part = self._claims_file.with_suffix(".part")
+        part = self._before.file.with_suffix(".part")
         # on a full disk, a kill now and a worker that is cut off then would have to come together
         with suppress(OSError):
             part.write_text(json.dumps({"workers": names, "lease": self._workers.lease}))
-            part.replace(self._claims_file)
+            part.replace(self._before.file)
 
 
 def _why_lost(lost: Sequence[str], run: int | None) -> str:

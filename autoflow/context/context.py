@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from autoflow.clock import utc_now
@@ -22,6 +22,10 @@ from autoflow.model import RunReader, RunStore
 from autoflow.progress import Progress
 from autoflow.settings import Settings
 from autoflow.shared_data import SharedData
+
+
+async def nothing_left(_: Callable[[str], None]) -> None:
+    """Wait for nothing: no worker can have anything of the life before."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Context:
     backlog: Backlog
     workers: Door | None = None
     """Where notebooks are executed; None: by `jobs`, as all else."""
+    freed: Callable[[Callable[[str], None]], Awaitable[None]] = nothing_left
+    """Waits, before a notebook runs on this machine, until none can be left on workers that was started before; calls
+    a function with why, in words."""
     beside: RunReader | None = None
     """The record that a try is made beside."""
     now: Callable[[], dt.datetime] = utc_now

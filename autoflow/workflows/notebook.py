@@ -120,7 +120,11 @@ async def _turn(execution: Execution, notebook: Notebook) -> AsyncIterator[Held 
     try:
         async with AsyncExitStack() as stack:
             async with _unless_stopped(execution.stop):
-                if notebook.resources and notebook.place != "here":
+                if notebook.place == "here" or execution.context.workers is None:
+                    with _timed(execution, label, "the end of what ran before"):
+                        await execution.context.freed(partial(say, of="before"))
+                    progress.drop(task)
+                elif notebook.resources:
                     with capacity.aside(key, notebook.resources), _timed(execution, label, "a worker"):
                         waits = partial(say, of="worker")
                         await execution.context.notebooks.room_for(notebook.filename, notebook.resources, waits)

@@ -122,11 +122,13 @@ def programs_in(directory: Path) -> Iterator[Programs]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     programs = Programs(directory, port, directory / "certificates")
-    yield programs
-    for program in programs.running.values():
-        program.send_signal(signal.SIGCONT)
-        program.kill()
-        program.wait()
+    try:
+        yield programs
+    finally:
+        for program in programs.running.values():
+            program.send_signal(signal.SIGCONT)
+            program.kill()
+            program.wait()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from autoflow.files import file_hash
 from autoflow.sources import LENGTH
 from tests.clock import PATIENCE, until
 from tests.conftest import Deployment, Typed
-from tests.integration.test_cluster import LEASE, WORKS, printed, programs_in
+from tests.integration.test_cluster import LEASE, WORKS, is_alive, printed, programs_in
 from tests.system.test_shared_data import write_notebook
 
 WORKFLOWS = """
@@ -118,3 +118,50 @@ def test_what_is_recorded_of_a_notebook_that_moves_is_of_its_last_execution(
     assert json.loads(files)["data.csv"] == file_hash(data)[:LENGTH]
     # that it waited for another worker is no part of what it took
     assert started > lost
+
+
+@pytest.mark.parametrize("then", ["without workers", "at place: here"])
+def test_what_a_killed_life_has_left_on_a_worker_is_waited_for_by_what_then_runs_here(
+    deployment: Deployment, tmp_path: Path, typed: Typed, then: str
+) -> None:
+    trace, release = tmp_path / "trace", tmp_path / "release"
+    trace.touch()
+    workflows = WITH_MANIFEST.replace("reads: [data.csv]", "reads: []")
+    deployment.write(workflows)
+    code = WORKS.format(trace=str(trace), release=str(release))
+    write_notebook(deployment.inputs / "works.ipynb", "reference_date = ''", code)
+
+    def began() -> list[int]:
+        return [int(line.split()[1]) for line in trace.read_text().splitlines() if line.startswith("begin")]
+
+    with programs_in(tmp_path) as programs:
+        programs.all_up()
+        variables = {
+            "AUTOFLOW_WORKERS": programs.address,
+            "AUTOFLOW_WORKERS_CERTIFICATES": str(programs.certificates),
+            "AUTOFLOW_WORKERS_LEASE": f"{LEASE:.0f}s" if then == "without workers" else "1h",
+        }
+        killed = deployment.start("once", **variables)
+        until(lambda: len(began()) == 1)
+        killed.kill()
+        killed.communicate()
+        [old] = began()
+        said = "what AutoFlow started before may still run on worker"
+        if then == "without workers":
+            # nobody can ask the worker: it ends by itself
+            process = deployment.start("once")
+        else:
+            deployment.write(workflows.replace("filename: works.ipynb", "filename: works.ipynb\n        place: here"))
+            programs.kill(programs.worker_of(old))
+            process = deployment.start("once", **variables)
+            until(lambda: said in typed("why", "w", "2016-01-02").log)
+            assert began() == [old]
+            programs.all_up()
+        until(lambda: len(began()) == 2)
+        assert not is_alive(old)
+        release.touch()
+        log, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, log
+    assert "notebook works waits until " in log
+    assert said in log
+    assert len(began()) == 2
