@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoflow.clock import boot_seconds
 from autoflow.cluster.lease import MARGIN, Lease
 from autoflow.cluster.link import PATIENCE, UNREACHED, Link
 from autoflow.cluster.parcel import Packer, Parcel, contents_of
@@ -157,19 +156,27 @@ class LifeBefore:
     def __init__(self, settings: Settings, now: Callable[[], dt.datetime]) -> None:
         self.file = settings.work_dir / f"{settings.instance}.claims.json"
         self._workers, lease = _read_claims(self.file, settings.workers.lease if settings.workers else 0.0)
-        self._over_from = boot_seconds() + lease + MARGIN
-        self._over_at = _time_of_day(now(), lease + MARGIN)
+        self._left, self._now = lease + MARGIN, now
+        self._over: tuple[float, str] | None = None
+        """When it is over, by the loop's clock and in time of day; counted from when that is first asked."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of it can be left."""
-        return not self._workers or boot_seconds() >= self._over_from
+        return not self._workers or asyncio.get_running_loop().time() >= self._end[0]
 
     @property
     def why(self) -> str:
         """What notebooks wait for while something of it may be left, in words."""
         workers = ", ".join(sorted(self._workers))
-        return f"waits until {self._over_at}: what AutoFlow started before may still run on worker {workers}"
+        return f"waits until {self._end[1]}: what AutoFlow started before may still run on worker {workers}"
+
+    @property
+    def _end(self) -> tuple[float, str]:
+        if self._over is None:
+            now = asyncio.get_running_loop().time()
+            self._over = now + self._left, _time_of_day(self._now(), self._left)
+        return self._over
 
     def is_of(self, worker: str) -> bool:
         """Whether a worker may go on with something of it."""
