@@ -10,7 +10,14 @@ from autoflow.decision.due import Decision, decide, decide_requested, first_retr
 from autoflow.decision.held import held_days, held_runs, kept_by_holds
 from autoflow.decision.late import Incomplete, finalises, incomplete
 from autoflow.decision.order import Order
-from autoflow.decision.stale import data_uses, runs_that_used, runs_with_data, with_waiting_requests
+from autoflow.decision.stale import (
+    data_uses,
+    needed_runs,
+    run_uses,
+    runs_that_used,
+    runs_with_data,
+    with_waiting_requests,
+)
 from autoflow.decision.triggers import incomplete_runs, missing_dates, triggers_by_run
 from autoflow.decision.verdict import SETTLED, Verdict, judge, judge_failures
 
@@ -39,7 +46,9 @@ __all__ = [
     "judge_failures",
     "kept_by_holds",
     "missing_dates",
+    "needed_runs",
     "ready_days",
+    "run_uses",
     "runs_that_used",
     "runs_with_data",
     "triggers_by_run",

@@ -99,7 +99,16 @@ def with_waiting_requests(
         return run_history
     there = runs_with_data(definitions, listed, now, automatic)
     # those that are requested too are waited for as all requests are
-    needs = {key: {*_needed(definitions, key, date)} - run_history.requests.keys() for key, date in automatic.items()}
+    triggers_of = triggers_by_run(definitions)
+    needs = {
+        key: {
+            needed
+            for trigger in triggers_of(key, date)
+            for needed in needed_runs(definitions, trigger, date)
+            if needed not in run_history.requests
+        }
+        for key, date in automatic.items()
+    }
     good = good_among({needed for those in needs.values() for needed in those})
     lacking = {key for key, those in needs.items() if not those <= good}
     waiting = {key: replace(run_history.requests[key], waits=True) for key in (automatic.keys() - there) | lacking}
@@ -107,15 +116,25 @@ def with_waiting_requests(
     return replace(run_history, requests={key: waiting.get(key, each) for key, each in run_history.requests.items()})
 
 
-def _needed(definitions: Definitions, key: RunKey, date: dt.date) -> Iterator[RunKey]:
-    """Name the runs that a run needs."""
-    for trigger in triggers_by_run(definitions)(key, date):
-        for need in trigger.needs:
-            ends = need.dates.intervals(date)
-            days = Days.joined((start.toordinal(), end.toordinal()) for start, end in ends)
-            for other in definitions.triggers:
-                if is_needed(need, other):
-                    yield from (needed for _, needed in keys_of(other, reference_days(other, days)))
+def needed_runs(definitions: Definitions, trigger: Trigger, date: dt.date) -> Iterator[RunKey]:
+    """Name the runs that a trigger's run for a date needs."""
+    for need in trigger.needs:
+        ends = need.dates.intervals(date)
+        days = Days.joined((start.toordinal(), end.toordinal()) for start, end in ends)
+        for other in definitions.triggers:
+            if is_needed(need, other):
+                yield from (needed for _, needed in keys_of(other, reference_days(other, days)))
+
+
+def run_uses(definitions: Definitions) -> dict[str, Trigger]:
+    """Return the triggers whose runs need other runs, by text that tells which runs they make."""
+    return {
+        sha256(
+            repr((trigger.workflow_name, sorted(trigger.parameters.items()), trigger.date_stencil.pairs)).encode()
+        ).hexdigest()[:16]: trigger
+        for trigger in definitions.triggers
+        if trigger.needs
+    }
 
 
 def _using(trigger: Trigger, days: Days, span: tuple[dt.date, dt.date]) -> Days:

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autoflow.runs import RunKey
+
 
 @dataclass(frozen=True)
 class FinalRun:
@@ -78,3 +80,24 @@ def started_before(connection: sqlite3.Connection, runs: Collection[int], moment
         (json.dumps([*runs]), moment.astimezone(dt.UTC).isoformat(timespec="microseconds")),
     )
     return {run for (run,) in rows}
+
+
+def became_final(connection: sqlite3.Connection) -> dict[RunKey, dt.datetime]:
+    """Read which runs are final that were provisional before, and since when."""
+    rows = connection.execute(
+        "SELECT workflow, parameters_hash, ended FROM attempts AS new JOIN runs ON number = run"
+        " WHERE new.state = 'succeeded' AND superseded IS NULL AND missing_dates IS NULL AND attempt > 1"
+        " AND (SELECT missing_dates FROM attempts AS old WHERE old.run = new.run AND old.id < new.id"
+        " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL"
+    )
+    return {(workflow, hashed): dt.datetime.fromisoformat(ended) for workflow, hashed, ended in rows}
+
+
+def starts(connection: sqlite3.Connection, runs: Collection[int]) -> dict[int, dt.datetime]:
+    """Read when the attempts of some runs started which have succeeded and count, or go on."""
+    rows = connection.execute(
+        "SELECT run, started FROM attempts WHERE run IN (SELECT value FROM json_each(?)) AND superseded IS NULL"
+        " AND state IN ('succeeded', 'running') AND attempt > 0",
+        (json.dumps([*runs]),),
+    )
+    return {run: dt.datetime.fromisoformat(started) for run, started in rows}

@@ -18,7 +18,7 @@ from typing import Any
 from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
-from autoflow.model.finals import FinalRun, final_runs, started_before
+from autoflow.model.finals import FinalRun, became_final, final_runs, started_before, starts
 from autoflow.model.messages import Message, Queued
 from autoflow.model.predecessor import OldRow, TakenOver, count_rows
 from autoflow.model.recorded import (
@@ -335,6 +335,19 @@ class RunReader:
     def started_before(self, runs: Collection[int], moment: dt.datetime) -> set[int]:
         """Find those of some runs whose newest attempt that counts started before a moment."""
         return started_before(self._connection, runs, moment)
+
+    def became_final(self) -> dict[RunKey, dt.datetime]:
+        """Read which runs are final that were provisional before, and since when."""
+        return became_final(self._connection)
+
+    def starts(self, runs: Collection[int]) -> dict[int, dt.datetime]:
+        """Read when the attempts of some runs started which have succeeded and count, or go on."""
+        return starts(self._connection, runs)
+
+    def followed_for(self) -> set[str] | None:
+        """Read the triggers, as text, that have been asked about all runs that are final; None where nobody noted."""
+        text = self._meta("followed_for")
+        return None if text is None else set(json.loads(text))
 
     def succeeded_since(self, workflow: str, hashes: Iterable[str], moment: dt.datetime) -> list[dt.date]:
         """Read the reference dates of those runs of a workflow that have succeeded since a moment."""

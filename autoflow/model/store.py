@@ -559,6 +559,11 @@ class RunStore:
         with self._transaction() as cursor:
             cursor.execute("INSERT OR REPLACE INTO meta VALUES ('marked_for', ?)", (json.dumps(sorted(data_uses)),))
 
+    def followed_for(self, run_uses: Collection[str]) -> None:
+        """Remember the triggers, as text, that have been asked about all runs that are final so far."""
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('followed_for', ?)", (json.dumps(sorted(run_uses)),))
+
     def note_same_results(self, attempt: Attempt, before: int, now: dt.datetime, *, hold: bool) -> None:
         """Remember that an attempt has the same results as the one before, whose id is given, though data changed."""
         with self._transaction() as cursor:

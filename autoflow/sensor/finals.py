@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from autoflow.context import Context, recorded
-from autoflow.decision import dependent_runs
-from autoflow.definitions import Definitions
+from autoflow.decision import dependent_runs, needed_runs, run_uses
+from autoflow.definitions import Definitions, Trigger
+from autoflow.history import RunHistory
 from autoflow.model import FinalRun, open_for_reading
 from autoflow.overview import why_not_made_again
-from autoflow.runs import AttemptState, Run, recorded_run
+from autoflow.runs import AttemptState, Run, build_run, keys_of_days, recorded_run
 from autoflow.sensor.restatements import request, tell_of_left_out
 from autoflow.settings import Settings
 from autoflow.threads import to_end
@@ -40,6 +41,66 @@ async def follow_finals(context: Context, definitions: Definitions, stop: asynci
         logger.info("final now: %s; requested again: %s", final, counted(asked, "run that depends", "runs that depend"))
     if not waits:
         await recorded(context.conditions, stop, partial(context.store.forget_finals, finals))
+
+
+async def follow_for_others(context: Context, definitions: Definitions, stop: asyncio.Event) -> None:
+    """Ask for runs of triggers that were not there when runs that these need became final.
+
+    A trigger that is back has its runs of before.
+    """
+    store, uses = context.store, run_uses(definitions)
+    known = store.read.followed_for()
+    if known == uses.keys():
+        return
+    # where nobody has noted it, all triggers were there
+    added = [trigger for use, trigger in uses.items() if known is not None and use not in known]
+    if added:
+        again = await to_end(_resting_on_finals, context.settings, definitions, added, context.now())
+        if asked := await request(context, again, stop) if again else 0:
+            what = counted(asked, "run", "runs")
+            logger.info("workflows.yml has changed: requested again since what they need is final now: %s", what)
+    await recorded(context.conditions, stop, partial(store.followed_for, uses))
+
+
+def _resting_on_finals(
+    settings: Settings, definitions: Definitions, triggers: Sequence[Trigger], now: dt.datetime
+) -> list[Run]:
+    """Find the runs of some triggers that began before a run that they need was final, and what depends on these."""
+    reader = open_for_reading(settings.db_path, settings.places)
+    try:
+        final, run_history = reader.became_final(), reader.run_history()
+        spans = {name: reader.span(name) for name in definitions.workflows}
+        runs = (
+            [run for trigger in triggers for run in _made_by(definitions, trigger, run_history, spans)] if final else []
+        )
+        started = reader.starts([run_history.latest[run.key].run for run, _ in runs])
+        resting = [
+            run
+            for run, trigger in runs
+            if (began := started.get(run_history.latest[run.key].run)) is not None
+            if any(final.get(key, began) > began for key in needed_runs(definitions, trigger, run.reference_date))
+        ]
+        depending = dependent_runs(definitions, run_history, spans, resting) if resting else []
+        found = {run.key: run for run in [*resting, *depending]}
+        why_not = why_not_made_again(definitions, reader, {key: run.reference_date for key, run in found.items()}, now)
+    finally:
+        reader.close()
+    tell_of_left_out(found.values(), why_not)
+    return [run for key, run in found.items() if key not in why_not]
+
+
+def _made_by(
+    definitions: Definitions,
+    trigger: Trigger,
+    run_history: RunHistory,
+    spans: Mapping[str, tuple[dt.date, dt.date] | None],
+) -> Iterator[tuple[Run, Trigger]]:
+    """Give the runs of a trigger that have an attempt that counts."""
+    span, workflow = spans.get(trigger.workflow_name), definitions.workflows[trigger.workflow_name]
+    days = range(span[0].toordinal(), span[1].toordinal() + 1) if span else range(0)
+    for day, key in zip(days, keys_of_days(trigger, days), strict=True):
+        if key in run_history.latest:
+            yield build_run(workflow, trigger, dt.date.fromordinal(day)), trigger
 
 
 def _made_before(

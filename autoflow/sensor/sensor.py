@@ -33,7 +33,7 @@ from autoflow.fitting import WHAT_TO_DO
 from autoflow.history import RunHistory
 from autoflow.runs import AttemptState, Run, Runs, RunState
 from autoflow.sensor.executor import Executor, Work, names_of
-from autoflow.sensor.finals import follow_finals
+from autoflow.sensor.finals import follow_finals, follow_for_others
 from autoflow.sensor.flowapi import ask_flowapi
 from autoflow.sensor.quality import poll_quality
 from autoflow.sensor.restatements import mark_departed, mark_for_others
@@ -73,6 +73,7 @@ async def tick(context: Context, definitions: Definitions, executor: Executor, *
     # a crash may have come between
     await note_kept(context, executor.stop)
     listed = await poll(context, definitions, token, executor.stop)
+    await follow_for_others(context, definitions, executor.stop)
     await follow_finals(context, definitions, executor.stop)
     decision = await _decide(context, definitions, listed, patient=patient)
     context.backlog.waiting = decision.waiting

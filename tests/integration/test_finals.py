@@ -22,7 +22,7 @@ from autoflow.model.store import Attempt
 from autoflow.parser.parser import read_definitions
 from autoflow.progress import Progress
 from autoflow.runs.runs import AttemptState, Failure, Run, build_run
-from autoflow.sensor.finals import follow_finals
+from autoflow.sensor.finals import follow_finals, follow_for_others
 from autoflow.settings.settings import load_settings
 from autoflow.workflows.replaced import Replaced
 from tests.conftest import Deployment, Typed
@@ -125,6 +125,32 @@ def test_what_was_made_with_provisional_results_is_asked_for_once_they_are_final
     context.store.ask_for([a_run(context, "monthly")], context.now())
     succeed(context, begin(context, "monthly"))
     assert follow(context) == []
+
+
+def test_a_trigger_that_is_back_has_its_runs_made_again_that_need_what_became_final_meanwhile(
+    context: Context, deployment: Deployment
+) -> None:
+    def look() -> list[str]:
+        asyncio.run(follow_for_others(context, definitions_of(context), asyncio.Event()))
+        return follow(context)
+
+    assert look() == []
+    succeed(context, begin(context, "monthly", missing=MISSING), begin(context, "monthly", FEBRUARY))
+    succeed(context, begin(context, "yearly"), begin(context, "above"), begin(context, "yearly", FEBRUARY))
+    alone, _, _ = WORKFLOWS.partition("    - workflow_name: yearly")
+    deployment.write(alone, "glues")
+    assert look() == []
+    succeed(context, begin(context, "monthly"))
+    assert (look(), context.store.read.finals()) == ([], [])
+    deployment.write(WORKFLOWS, "glues")
+    assert look() == ["above", "yearly"]
+    assert {request.reference_date for request in context.store.read.requests().values()} == {JANUARY}
+    succeed(context, begin(context, "yearly"), begin(context, "above"))
+    # what was made after that is as good as it was
+    deployment.write(alone, "glues")
+    assert look() == []
+    deployment.write(WORKFLOWS, "glues")
+    assert look() == []
 
 
 def test_a_run_that_is_provisional_once_more_changes_nothing(context: Context) -> None:
