@@ -22,6 +22,24 @@ IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, sig
 logger = logging.getLogger(__name__)
 
 
+class Leave:
+    """Ends AutoFlow, as it is asked to before there is anything to stop.
+
+    Python ignores what is raised in a callback, as of a weak reference: who hears signals then asks whether one came.
+    """
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+        self.asked: signal.Signals | None = None
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        self.asked = signal.Signals(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        logger.info("%s: stopping", self.asked.name)
+        sys.exit(self._code)
+
+
 def guard(code: int) -> None:
     """Be ended by no signal from now on.
 
@@ -30,17 +48,11 @@ def guard(code: int) -> None:
     code
         Exit code for when it is asked to stop before there is anything to stop.
     """
-
-    def leave(number: int, _: FrameType | None) -> None:
-        logger.info("%s: stopping", signal.Signals(number).name)
-        sys.exit(code)
-
     for number in (*IGNORED, signal.SIGHUP):
         signal.signal(number, ignore)
+    leave = Leave(code)
     for number in STOPPING:
-        # Ctrl-C is a KeyboardInterrupt already
-        if number != signal.SIGINT:
-            signal.signal(number, leave)
+        signal.signal(number, leave)
 
 
 def is_over() -> None:

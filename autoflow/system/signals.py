@@ -11,7 +11,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-from autoflow.signal_guard import IGNORED, STOPPING, ignore
+from autoflow.signal_guard import IGNORED, STOPPING, Leave, ignore
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ class Signals:
         # not by the loop's own handlers: to take one back leaves the signal without any for a moment, and one that
         # comes then ends AutoFlow in the middle
         self._before = {number: signal.signal(number, heard) for number in (*STOPPING, *IGNORED, signal.SIGHUP)}
+        leave = self._before[signal.SIGINT]
+        if isinstance(leave, Leave) and leave.asked is not None:
+            self._hear(leave.asked)
         return self
 
     def __exit__(self, *_: object) -> None:

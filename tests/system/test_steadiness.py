@@ -142,8 +142,10 @@ def test_asked_to_stop_while_it_starts_it_leaves_nothing(
     until(lambda: catches(run.pid, STOPPING[-1]))
     run.send_signal(number)
     log, _ = run.communicate(timeout=PATIENCE)
-    assert run.returncode == (130 if number == signal.SIGINT else 1), log
-    assert "Traceback" not in log
+    # it may come where Python ignores what a handler raises, and is heard when the loop turns
+    is_late = "Exception ignored in" in log
+    assert run.returncode == (130 if number == signal.SIGINT and not is_late else 1), log
+    assert is_late or "Traceback" not in log
     until(lambda: processes_of(deployment) == [])
 
 
