@@ -51,8 +51,7 @@ def data_uses(definitions: Definitions) -> dict[str, Trigger]:
     for trigger in definitions.triggers:
         if definitions.restatement_of(trigger) not in (None, "ignore"):
             types, parameters = definitions.data_rule(trigger).cdr_types, sorted(trigger.parameters.items())
-            use = repr((trigger.workflow_name, parameters, trigger.date_stencil.pairs, types))
-            found[sha256(use.encode()).hexdigest()[:16]] = trigger
+            found[_use(trigger.workflow_name, parameters, trigger.date_stencil.pairs, types)] = trigger
     return found
 
 
@@ -129,12 +128,15 @@ def needed_runs(definitions: Definitions, trigger: Trigger, date: dt.date) -> It
 def run_uses(definitions: Definitions) -> dict[str, Trigger]:
     """Return the triggers whose runs need other runs, by text that tells which runs they make."""
     return {
-        sha256(
-            repr((trigger.workflow_name, sorted(trigger.parameters.items()), trigger.date_stencil.pairs)).encode()
-        ).hexdigest()[:16]: trigger
+        _use(trigger.workflow_name, sorted(trigger.parameters.items()), trigger.date_stencil.pairs): trigger
         for trigger in definitions.triggers
         if trigger.needs
     }
+
+
+def _use(*what: object) -> str:
+    """Write in a short text what tells one trigger from others."""
+    return sha256(repr(what).encode()).hexdigest()[:16]
 
 
 def _using(trigger: Trigger, days: Days, span: tuple[dt.date, dt.date]) -> Days:

@@ -14,6 +14,12 @@ from typing import Any
 
 from autoflow.runs import RunKey
 
+WAS_PROVISIONAL = (
+    "(SELECT missing_dates FROM attempts AS old WHERE old.run = new.run AND old.id < new.id"
+    " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL"
+)
+"""Of an attempt that has succeeded: whether the success before it was made with dates missing."""
+
 
 @dataclass(frozen=True)
 class FinalRun:
@@ -33,11 +39,9 @@ def note_final(cursor: sqlite3.Cursor, attempt_id: int) -> None:
     So is one that takes the place of one which was overtaken: what depends on the run may have read that.
     """
     cursor.execute(
-        "INSERT INTO finals SELECT id FROM attempts AS new WHERE id = ? AND (missing_dates IS NULL"
-        " AND (SELECT missing_dates FROM attempts AS old WHERE old.run = new.run AND old.id < new.id"
-        " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL"
-        " OR EXISTS (SELECT 1 FROM overtaken JOIN attempts AS old ON old.id = attempt_id WHERE old.run = new.run"
-        " AND old.id < new.id))",
+        "INSERT INTO finals SELECT id FROM attempts AS new WHERE id = ? AND (missing_dates IS NULL"  # noqa: S608
+        f" AND {WAS_PROVISIONAL} OR EXISTS (SELECT 1 FROM overtaken JOIN attempts AS old ON old.id = attempt_id"
+        " WHERE old.run = new.run AND old.id < new.id))",
         (attempt_id,),
     )
     cursor.execute(
@@ -72,23 +76,12 @@ def final_runs(connection: sqlite3.Connection) -> list[FinalRun]:
     ]
 
 
-def started_before(connection: sqlite3.Connection, runs: Collection[int], moment: dt.datetime) -> set[int]:
-    """Find those of some runs whose attempt that has succeeded, or goes on, started before a moment."""
-    rows = connection.execute(
-        "SELECT run FROM attempts WHERE run IN (SELECT value FROM json_each(?)) AND superseded IS NULL"
-        " AND state IN ('succeeded', 'running') AND attempt > 0 AND started < ?",
-        (json.dumps([*runs]), moment.astimezone(dt.UTC).isoformat(timespec="microseconds")),
-    )
-    return {run for (run,) in rows}
-
-
 def became_final(connection: sqlite3.Connection) -> dict[RunKey, dt.datetime]:
     """Read which runs are final that were provisional before, and since when."""
     rows = connection.execute(
-        "SELECT workflow, parameters_hash, ended FROM attempts AS new JOIN runs ON number = run"
+        "SELECT workflow, parameters_hash, ended FROM attempts AS new JOIN runs ON number = run"  # noqa: S608
         " WHERE new.state = 'succeeded' AND superseded IS NULL AND missing_dates IS NULL AND attempt > 1"
-        " AND (SELECT missing_dates FROM attempts AS old WHERE old.run = new.run AND old.id < new.id"
-        " AND state = 'succeeded' ORDER BY old.id DESC LIMIT 1) NOT NULL"
+        f" AND {WAS_PROVISIONAL}"
     )
     return {(workflow, hashed): dt.datetime.fromisoformat(ended) for workflow, hashed, ended in rows}
 

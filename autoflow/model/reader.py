@@ -18,7 +18,7 @@ from typing import Any
 from autoflow.dates import EVERY_DAY, Days, ListedDates, Override
 from autoflow.errors import StoreError
 from autoflow.history import Failures, LastState, Request, RunHistory, Skip, Skips
-from autoflow.model.finals import FinalRun, became_final, final_runs, started_before, starts
+from autoflow.model.finals import FinalRun, became_final, final_runs, starts
 from autoflow.model.messages import Message, Queued
 from autoflow.model.predecessor import OldRow, TakenOver, count_rows
 from autoflow.model.recorded import (
@@ -331,10 +331,6 @@ class RunReader:
     def finals(self) -> list[FinalRun]:
         """Read the runs that are final now, and whose dependents were not looked at yet."""
         return final_runs(self._connection)
-
-    def started_before(self, runs: Collection[int], moment: dt.datetime) -> set[int]:
-        """Find those of some runs whose newest attempt that counts started before a moment."""
-        return started_before(self._connection, runs, moment)
 
     def became_final(self) -> dict[RunKey, dt.datetime]:
         """Read which runs are final that were provisional before, and since when."""

@@ -119,7 +119,8 @@ def _made_before(
         ]
         found = dependent_runs(definitions, run_history, spans, runs)
         ended = max(each.ended for each in known)
-        before = reader.started_before([run_history.latest[run.key].run for run in found], ended)
+        started = reader.starts([run_history.latest[run.key].run for run in found])
+        before = {run for run, began in started.items() if began < ended}
         depending = [run for run in found if run_history.latest[run.key].run in before]
         running = {run.key for run in depending if run_history.latest[run.key].state == AttemptState.RUNNING}
         why_not = why_not_made_again(definitions, reader, {run.key: run.reference_date for run in depending}, now)
